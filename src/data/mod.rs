@@ -1,0 +1,4 @@
+//! Data sets, annotations, condition labels, clip planning, counter-based randomness and synthetic scenes.
+
+pub mod condition;
+pub mod random;

@@ -1,0 +1,106 @@
+//! What ends a run: a message for the user and the exit code that scripts rely on.
+
+use std::fmt;
+
+/// The classes of failure, one per exit code of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The command line cannot be understood (64).
+    Usage,
+    /// A data set, a weights file or another input is missing or unreadable (66).
+    Input,
+    /// A device or a port is not available (69).
+    Unavailable,
+    /// A stage died, or the loss stayed non-finite (70).
+    Stage,
+    /// A checkpoint or another result could not be written (74).
+    Output,
+    /// An experiment or pipeline file is wrong (78).
+    Config,
+}
+
+impl FailureKind {
+    /// The exit code of the process, as in `sysexits.h`.
+    pub fn exit_code(self) -> i32 {
+        match self {
+            Self::Usage => 64,
+            Self::Input => 66,
+            Self::Unavailable => 69,
+            Self::Stage => 70,
+            Self::Output => 74,
+            Self::Config => 78,
+        }
+    }
+}
+
+/// An error that a user reads: what is wrong, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Decides the exit code.
+    pub kind: FailureKind,
+    /// One or more lines, each complete in itself (`file:line: key: what; remedy`).
+    pub message: String,
+}
+
+/// The result of whatever can fail for a reason that a user must see.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure of `kind` with its full message.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// A wrong command line.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Usage, message)
+    }
+
+    /// A missing or unreadable input.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Input, message)
+    }
+
+    /// A missing device or a used port.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Unavailable, message)
+    }
+
+    /// A stage that cannot go on.
+    pub fn stage(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Stage, message)
+    }
+
+    /// A result that could not be written.
+    pub fn output(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Output, message)
+    }
+
+    /// A wrong experiment or pipeline.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Config, message)
+    }
+
+    /// The same failure with `context: ` in front of its message.
+    pub fn within(mut self, context: impl fmt::Display) -> Self {
+        self.message = format!("{context}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A libtorch call that failed inside a stage; its C++ trace is cut off, as it tells a user nothing.
+impl From<tch::TchError> for Failure {
+    fn from(error: tch::TchError) -> Self {
+        let text = error.to_string();
+        let first = text.split("\nException raised from").next().unwrap_or(&text);
+        Self::stage(format!("libtorch: {}", first.trim()))
+    }
+}

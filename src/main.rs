@@ -1,0 +1,3 @@
+//! The `trackflow` program: parses the command line and dispatches.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Decoders, crop geometry, resampling and augmentation: pure functions on pixels.
+
+pub mod rect;
