@@ -1,1 +1,18 @@
-//! settings
+//! Reading settings files (YAML) so that every mistake is named at once, with file, line, key path and remedy.
+//!
+//! [`Node`] is the parsed tree in which each value knows where it was written. [`Section`] reads one mapping of it:
+//! each key that is asked for counts as known, all others are reported with the nearest known name. [`Reading`]
+//! collects the problems of all sections and the resolved values, so a whole file is judged in one pass.
+
+mod node;
+mod problem;
+mod section;
+mod suggest;
+
+pub use node::{Entry, Node, Origin, Value};
+pub use problem::{Problem, Reading};
+pub use section::{FromNode, Section};
+pub use suggest::{did_you_mean, nearest};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The problems of a settings file, collected, and the values that were settled on.
+
+use super::node::Origin;
+use crate::failure::{Failure, Result};
+use std::cell::RefCell;
+
+/// One mistake in a settings file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it is written.
+    pub origin: Origin,
+    /// The dotted path of the key.
+    pub path: String,
+    /// What is wrong and what to do about it.
+    pub message: String,
+}
+
+/// One pass over one or more settings files.
+#[derive(Debug, Default)]
+pub struct Reading {
+    problems: RefCell<Vec<Problem>>,
+    settled: RefCell<Vec<(String, String)>>,
+}
+
+impl Reading {
+    /// A pass without any problem yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a problem; reading goes on.
+    pub fn report(&self, origin: &Origin, path: &str, message: impl Into<String>) {
+        self.problems.borrow_mut().push(Problem {
+            origin: origin.clone(),
+            path: path.to_string(),
+            message: message.into(),
+        });
+    }
+
+    /// Whether nothing is wrong so far.
+    pub fn is_clean(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
+    pub(super) fn settle(&self, path: &str, rendered: String) {
+        self.settled.borrow_mut().push((path.to_string(), rendered));
+    }
+
+    /// Every value that was read or defaulted, as YAML in the order of reading.
+    pub fn resolved(&self) -> String {
+        let mut text = String::new();
+        let mut open: Vec<String> = Vec::new();
+        for (path, rendered) in self.settled.borrow().iter() {
+            let mut parts: Vec<&str> = path.split('.').collect();
+            let Some(key) = parts.pop() else { continue };
+            let shared = open.iter().zip(&parts).take_while(|(a, b)| a.as_str() == **b).count();
+            open.truncate(shared);
+            for part in &parts[shared..] {
+                text.push_str(&format!("{}{part}:\n", "  ".repeat(open.len())));
+                open.push((*part).to_string());
+            }
+            text.push_str(&format!("{}{key}: {rendered}\n", "  ".repeat(open.len())));
+        }
+        text
+    }
+
+    /// All problems as one configuration failure, in the order of the file.
+    ///
+    /// # Errors
+    /// When there is at least one problem.
+    pub fn finish(&self) -> Result<()> {
+        let mut problems = self.problems.borrow().clone();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        problems.sort_by(|a, b| a.origin.cmp(&b.origin));
+        problems.dedup();
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|p| match p.path.as_str() {
+                "" => format!("{}: {}", p.origin, p.message),
+                path => format!("{}: {path}: {}", p.origin, p.message),
+            })
+            .collect();
+        Err(Failure::config(lines.join("\n")))
+    }
+}

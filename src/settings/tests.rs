@@ -1,0 +1,108 @@
+use super::*;
+use crate::failure::FailureKind;
+use proptest::prelude::*;
+
+const TEXT: &str = "\
+TRAIN:
+  LR: 0.001
+  CLS_WEIGTH: 0.1
+  BATCH_SIZE: many
+  NAMES: [a, 3]
+DATA: 7
+";
+
+fn read(node: &Node) -> (Reading, f64) {
+    let reading = Reading::new();
+    let mut root = Section::root(&reading, node);
+    let mut train = root.section("TRAIN");
+    let lr = train.checked("LR", 1.0, |lr| (*lr > 0.5).then(|| "must be at most 0.5".into()));
+    train.value("BATCH_SIZE", 16usize);
+    train.value("CLS_WEIGHT", 0.1);
+    train.value("NAMES", vec!["x".to_string()]);
+    train.choice("KIND", "fast", &["fast", "exact"]);
+    train.close();
+    root.section("DATA").close();
+    root.close();
+    (reading, lr)
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_their_places() {
+    let (reading, _) = read(&Node::parse("x.yaml", TEXT).unwrap());
+    insta::assert_snapshot!(reading.finish().unwrap_err(), @r"
+    x.yaml:3:3: TRAIN.CLS_WEIGTH: unknown key; did you mean CLS_WEIGHT?
+    x.yaml:4:15: TRAIN.BATCH_SIZE: expected a whole number from 0, found the text `many`
+    x.yaml:5:10: TRAIN.NAMES: expected a list, each text, found a list
+    x.yaml:6:7: DATA: expected a mapping of keys, found 7
+    ");
+}
+
+#[test]
+fn an_argument_of_the_command_line_replaces_a_value_and_is_named_in_messages() {
+    let mut node = Node::parse("x.yaml", "TRAIN: {LR: 0.1, KIND: exact}\n").unwrap();
+    node.set("TRAIN.LR=0.7").unwrap();
+    node.set("TRAIN.NAMES=[b, c]").unwrap();
+    node.set("TRAIN.KIND=fsat").unwrap();
+    let (reading, lr) = read(&node);
+    assert_eq!(lr, 0.7);
+    insta::assert_snapshot!(reading.finish().unwrap_err(), @r"
+    --set TRAIN.KIND=fsat: TRAIN.KIND: unknown value `fsat`; did you mean fast?
+    --set TRAIN.LR=0.7: TRAIN.LR: must be at most 0.5
+    ");
+}
+
+#[test]
+fn the_resolved_text_reads_back_as_the_same_settings() {
+    let node = Node::parse("x.yaml", "TRAIN: {LR: 0.25, NAMES: ['a b', \"c\"]}\n").unwrap();
+    let (reading, _) = read(&node);
+    reading.finish().unwrap();
+    let text = reading.resolved();
+    insta::assert_snapshot!(text, @r#"
+    TRAIN:
+      LR: 0.25
+      BATCH_SIZE: 16
+      CLS_WEIGHT: 0.1
+      NAMES: ["a b", "c"]
+      KIND: "fast"
+    "#);
+    assert_eq!(read(&Node::parse("y.yaml", &text).unwrap()).0.resolved(), text);
+}
+
+#[test]
+fn text_that_is_not_yaml_or_repeats_a_key_is_refused_with_its_line() {
+    for (text, line) in [("A: [1, 2\nB: 3\n", "x.yaml:2:"), ("A: 1\nB: 2\nA: 3\n", "x.yaml:3:")] {
+        let failure = Node::parse("x.yaml", text).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Config);
+        assert!(failure.message.starts_with(line), "{failure}");
+    }
+}
+
+#[test]
+fn a_set_argument_without_a_value_or_through_a_value_is_refused() {
+    let mut node = Node::parse("x.yaml", "A: 1\n").unwrap();
+    assert_eq!(node.set("A").unwrap_err().kind, FailureKind::Usage);
+    assert_eq!(node.set("=3").unwrap_err().kind, FailureKind::Usage);
+    assert_eq!(node.set("A.B=3").unwrap_err().kind, FailureKind::Config);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "[A-Z:{}\\[\\]\\- \n,'\"#&*!|>%@0-9.]{0,80}") {
+        let _ = Node::parse("x.yaml", &text);
+    }
+
+    #[test]
+    fn small_and_large_numbers_survive_too(digits in -9.9f64..9.9, exponent in -300i32..300) {
+        let number = digits * 10f64.powi(exponent);
+        let node = Node::parse("x.yaml", &format!("A: {}\n", number.render())).unwrap();
+        prop_assert_eq!(f64::from_node(node.get("A").unwrap()), Some(number));
+    }
+
+    #[test]
+    fn numbers_and_texts_survive_rendering(number in -1e12f64..1e12, text in "\\PC{0,20}") {
+        let yaml = format!("A: {}\nB: {}\n", number.render(), text.render());
+        let node = Node::parse("x.yaml", &yaml).unwrap();
+        prop_assert_eq!(f64::from_node(node.get("A").unwrap()), Some(number));
+        prop_assert_eq!(String::from_node(node.get("B").unwrap()), Some(text));
+    }
+}
