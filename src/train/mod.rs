@@ -1,1 +1,3 @@
-//! train
+//! The experiment, the optimizer, the step and checkpoints.
+
+pub mod experiment;

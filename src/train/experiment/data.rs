@@ -1,0 +1,187 @@
+//! `DATA`: data sets, clip sampling and crops.
+
+use super::{at_least_one, fraction, not_negative, positive};
+use crate::settings::Section;
+use std::path::PathBuf;
+
+/// `DATA`.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// Largest gap in frames between template and search frames when no causal window of `max_jump` is used.
+    pub max_sample_interval: usize,
+    /// Largest gap in frames between neighbouring frames of a causal clip.
+    pub max_jump: usize,
+    /// How the frames of a clip are chosen; `causal` is the one there is.
+    pub sampler_mode: &'static str,
+    /// Mean of each RGB channel, on the 0..1 scale.
+    pub mean: [f64; 3],
+    /// Standard deviation of each RGB channel, on the 0..1 scale.
+    pub std: [f64; 3],
+    /// The template's crop.
+    pub template: Crop,
+    /// The search regions' crop.
+    pub search: Crop,
+    /// Search frames in a clip.
+    pub search_frames: usize,
+    /// What is trained on.
+    pub train: Sets,
+    /// What is validated on.
+    pub val: Sets,
+    /// Probability that a clip is turned to grey.
+    pub grey_probability: f64,
+    /// Probability that a clip is mirrored.
+    pub flip_probability: f64,
+    /// Brightness is scaled by a factor from `1 ± brightness_jitter`.
+    pub brightness_jitter: f64,
+    /// A synthetic data set to make before training, if any.
+    pub synth: Option<Synth>,
+}
+
+/// How a crop is cut out of a frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crop {
+    /// Side of the crop after resampling, in pixels.
+    pub size: usize,
+    /// Side of the window, as a multiple of √(box area).
+    pub factor: f64,
+    /// Largest shift of the window's centre, as a multiple of √(box area), spread over ± half of it.
+    pub centre_jitter: f64,
+    /// Standard deviation of the logarithm of the window's scale.
+    pub scale_jitter: f64,
+}
+
+/// Data sets mixed by ratio.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sets {
+    /// Names as in the reference (`GOT10K_train_full`).
+    pub names: Vec<String>,
+    /// Relative share of each.
+    pub ratios: Vec<f64>,
+    /// Clips in an epoch.
+    pub clips_per_epoch: usize,
+    /// Folder of condition labels; relative paths start at the data folder. `None`: no labels.
+    pub labels: Option<PathBuf>,
+}
+
+/// `DATA.SYNTH`: a synthetic data set, made once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synth {
+    /// Training sequences.
+    pub sequences: usize,
+    /// Held-out sequences.
+    pub val_sequences: usize,
+    /// Frames in each.
+    pub frames: usize,
+    /// Seed of the scenes.
+    pub seed: u64,
+    /// Width of a frame in pixels.
+    pub width: usize,
+    /// Height of a frame in pixels.
+    pub height: usize,
+}
+
+impl Data {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let max_sample_interval = section.checked("MAX_SAMPLE_INTERVAL", 200, at_least_one);
+        let max_jump = section.checked("MAX_JUMP", 70, at_least_one);
+        let sampler_mode = section.choice("SAMPLER_MODE", "causal", &["causal"]);
+        let mean = channels(&mut section, "MEAN", [0.485, 0.456, 0.406], not_negative);
+        let std = channels(&mut section, "STD", [0.229, 0.224, 0.225], positive);
+        let grey_probability = section.checked("GREY_PROBABILITY", 0.05, fraction);
+        let flip_probability = section.checked("FLIP_PROBABILITY", 0.5, fraction);
+        let brightness_jitter = section.checked("BRIGHTNESS_JITTER", 0.2, fraction);
+        let mut template = section.section("TEMPLATE");
+        if template.value("NUMBER", 1usize) != 1 {
+            template.problem("NUMBER", "a clip has exactly 1 template");
+        }
+        let template = Crop::read(template, Crop { size: 128, factor: 2.0, centre_jitter: 0.0, scale_jitter: 0.0 });
+        let mut search = section.section("SEARCH");
+        let search_frames = search.checked("NUMBER", 3, at_least_one);
+        let search = Crop::read(search, Crop { size: 320, factor: 5.0, centre_jitter: 4.5, scale_jitter: 0.5 });
+        let train = Sets::read(section.section("TRAIN"), &["LASOT", "GOT10K_vottrain"], 60_000);
+        let val = Sets::read(section.section("VAL"), &["GOT10K_votval"], 10_000);
+        let synth = section.node("SYNTH").is_some().then(|| Synth::read(section.section("SYNTH")));
+        section.close();
+        Self {
+            max_sample_interval,
+            max_jump,
+            sampler_mode,
+            mean,
+            std,
+            template,
+            search,
+            search_frames,
+            train,
+            val,
+            grey_probability,
+            flip_probability,
+            brightness_jitter,
+            synth,
+        }
+    }
+}
+
+fn channels(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default: [f64; 3],
+    complaint: fn(&f64) -> Option<String>,
+) -> [f64; 3] {
+    let list = section.value(key, default.to_vec());
+    if let Some(message) = list.iter().find_map(complaint) {
+        section.problem(key, message);
+    }
+    <[f64; 3]>::try_from(list).unwrap_or_else(|list| {
+        section.problem(key, format!("expected one number for each of R, G, B, found {}", list.len()));
+        default
+    })
+}
+
+impl Crop {
+    fn read(mut section: Section<'_>, default: Self) -> Self {
+        let crop = Self {
+            size: section.checked("SIZE", default.size, at_least_one),
+            factor: section.checked("FACTOR", default.factor, positive),
+            centre_jitter: section.checked("CENTER_JITTER", default.centre_jitter, not_negative),
+            scale_jitter: section.checked("SCALE_JITTER", default.scale_jitter, not_negative),
+        };
+        section.close();
+        crop
+    }
+}
+
+impl Sets {
+    fn read(mut section: Section<'_>, names: &[&str], clips: usize) -> Self {
+        let names = section.value("DATASETS_NAME", names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        if names.is_empty() {
+            section.problem("DATASETS_NAME", "needs at least one data set");
+        }
+        let ratios = section.value("DATASETS_RATIO", vec![1.0; names.len()]);
+        if ratios.len() != names.len() {
+            let message = format!("has {} ratios for {} data sets of DATASETS_NAME", ratios.len(), names.len());
+            section.problem("DATASETS_RATIO", message);
+        }
+        if let Some(message) = ratios.iter().find_map(positive) {
+            section.problem("DATASETS_RATIO", message);
+        }
+        let clips_per_epoch = section.checked("SAMPLE_PER_EPOCH", clips, at_least_one);
+        let labels = section.optional::<PathBuf>("CLS_ANN_DIR").filter(|path| !path.as_os_str().is_empty());
+        section.close();
+        Self { names, ratios, clips_per_epoch, labels }
+    }
+}
+
+impl Synth {
+    fn read(mut section: Section<'_>) -> Self {
+        let synth = Self {
+            sequences: section.checked("SEQUENCES", 80, at_least_one),
+            val_sequences: section.checked("VAL_SEQUENCES", 30, at_least_one),
+            frames: section.checked("FRAMES", 30, at_least_one),
+            seed: section.value("SEED", 0),
+            width: section.checked("WIDTH", 320, at_least_one),
+            height: section.checked("HEIGHT", 240, at_least_one),
+        };
+        section.close();
+        synth
+    }
+}

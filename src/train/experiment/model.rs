@@ -1,0 +1,134 @@
+//! `MODEL`: the network.
+
+use super::{at_least_one, fraction};
+use crate::settings::{FromNode, Section};
+use std::path::PathBuf;
+
+/// `MODEL`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Weights to start from; `None` starts from scratch.
+    pub pretrain_file: Option<PathBuf>,
+    /// Most entries of the online tracker's memory.
+    pub max_memory: usize,
+    /// Width of the ViT's tokens.
+    pub embed_dim: usize,
+    /// Blocks of the ViT.
+    pub depth: usize,
+    /// Attention heads of a block.
+    pub heads: usize,
+    /// Side of a patch in pixels.
+    pub stride: usize,
+    /// Blocks (from 0) after whose attention candidates are eliminated.
+    pub elimination_blocks: Vec<usize>,
+    /// Share of search tokens kept at each of them.
+    pub keep_ratios: Vec<f64>,
+    /// Which template tokens vote on the elimination: `ALL` or `CTR_POINT`.
+    pub template_range: &'static str,
+    /// Widths of the historical prompt encoder: stem, layer 1, 2 and 3.
+    pub encoder_widths: Vec<usize>,
+    /// Width of the memory's keys.
+    pub key_dim: usize,
+    /// Width of the box head's towers.
+    pub head_channels: usize,
+    /// Width of the class head's hidden layer.
+    pub class_hidden: usize,
+    /// Dropout in the class head.
+    pub class_dropout: f64,
+}
+
+const TYPES: [&str; 3] = ["vit_base_patch16_224", "vit_base_patch16_224_ce", "vit_ce"];
+
+impl Model {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let pretrain = section.value("PRETRAIN_FILE", "none".to_string());
+        let pretrain_file = (!pretrain.is_empty() && pretrain != "none").then(|| PathBuf::from(pretrain));
+        only(&mut section, "EXTRA_MERGER", false);
+        only(&mut section, "RETURN_INTER", false);
+        only(&mut section, "RETURN_STAGES", Vec::<usize>::new());
+        only(&mut section, "NEW_HIP", true);
+        let max_memory = section.checked("MAX_MEM", 150, at_least_one);
+        let mut backbone = section.section("BACKBONE");
+        let kind = backbone.choice("TYPE", "vit_base_patch16_224", &TYPES);
+        let eliminates = kind != "vit_base_patch16_224";
+        let embed_dim = backbone.checked("EMBED_DIM", 768, at_least_one);
+        let depth = backbone.checked("DEPTH", 12, at_least_one);
+        let heads = backbone.checked("NUM_HEADS", 12, at_least_one);
+        if heads > 0 && embed_dim % heads != 0 {
+            backbone.problem("NUM_HEADS", format!("{heads} heads do not divide a width of {embed_dim} (EMBED_DIM)"));
+        }
+        if kind != "vit_ce" && (embed_dim, depth, heads) != (768, 12, 12) {
+            backbone.problem("TYPE", format!("{kind} is 768 wide, 12 deep with 12 heads; for other sizes use vit_ce"));
+        }
+        let stride = backbone.checked("STRIDE", 16, at_least_one);
+        only(&mut backbone, "MID_PE", false);
+        only(&mut backbone, "SEP_SEG", false);
+        only(&mut backbone, "CAT_MODE", "direct".to_string());
+        only(&mut backbone, "MERGE_LAYER", 0usize);
+        only(&mut backbone, "ADD_CLS_TOKEN", false);
+        only(&mut backbone, "CLS_TOKEN_USE_MODE", "ignore".to_string());
+        let elimination_blocks = backbone.value("CE_LOC", Vec::<usize>::new());
+        let keep_ratios = backbone.value("CE_KEEP_RATIO", Vec::<f64>::new());
+        let template_range = backbone.choice("CE_TEMPLATE_RANGE", "ALL", &["ALL", "CTR_POINT"]);
+        if elimination_blocks.len() != keep_ratios.len() {
+            let message = format!("has {} ratios for {} blocks of CE_LOC", keep_ratios.len(), elimination_blocks.len());
+            backbone.problem("CE_KEEP_RATIO", message);
+        }
+        if let Some(message) = keep_ratios.iter().find_map(fraction) {
+            backbone.problem("CE_KEEP_RATIO", message);
+        }
+        if let Some(block) = elimination_blocks.iter().find(|block| **block >= depth) {
+            backbone.problem("CE_LOC", format!("block {block} does not exist; there are blocks 0 to {}", depth - 1));
+        }
+        if !eliminates && !elimination_blocks.is_empty() {
+            backbone.problem("CE_LOC", format!("{kind} eliminates no candidates; use vit_base_patch16_224_ce"));
+        }
+        backbone.close();
+        let mut hip = section.section("HIP");
+        let encoder_widths = hip.value("ENCODER_WIDTHS", vec![64, 64, 128, 256]);
+        if encoder_widths.len() != 4 || encoder_widths.contains(&0) {
+            hip.problem("ENCODER_WIDTHS", "expected four widths above 0: stem, layer 1, 2 and 3");
+        }
+        let key_dim = hip.checked("KEY_DIM", 64, at_least_one);
+        hip.close();
+        let mut head = section.section("HEAD");
+        head.choice("TYPE", "CENTER", &["CENTER"]);
+        let head_channels = head.checked("NUM_CHANNELS", 256, |channels| {
+            (*channels == 0 || channels % 8 != 0).then(|| "must be a multiple of 8".to_string())
+        });
+        head.close();
+        let mut class = section.section("CLS_HEAD");
+        only(&mut class, "NUM_CLASSES", crate::data::condition::Condition::COUNT);
+        let class_hidden = class.checked("HIDDEN_DIM", 512, at_least_one);
+        let class_dropout = class.checked("DROPOUT", 0.1, fraction);
+        class.close();
+        only(&mut section, "HIDDEN_DIM", embed_dim);
+        only(&mut section, "BOTTLENECK_DIM", 256usize);
+        section.close();
+        Self {
+            pretrain_file,
+            max_memory,
+            embed_dim,
+            depth,
+            heads,
+            stride,
+            elimination_blocks,
+            keep_ratios,
+            template_range,
+            encoder_widths,
+            key_dim,
+            head_channels,
+            class_hidden,
+            class_dropout,
+        }
+    }
+}
+
+/// A key of the reference with a single value that means anything here; others are refused.
+fn only<T: FromNode + PartialEq>(section: &mut Section<'_>, key: &'static str, supported: T) {
+    if let Some(found) = section.optional::<T>(key)
+        && found != supported
+    {
+        section.problem(key, format!("only {} is supported, found {}", supported.render(), found.render()));
+    }
+}

@@ -1,0 +1,129 @@
+use super::*;
+use crate::failure::FailureKind;
+
+fn experiment(text: &str) -> Result<Experiment> {
+    Experiment::from_node(&Node::parse("x.yaml", text)?)
+}
+
+/// The fork's `hiptrack_cls.yaml` in its own words: a user's file loads unchanged.
+const USERS: &str = "
+DATA:
+  MAX_SAMPLE_INTERVAL: 200
+  MAX_JUMP: 70
+  MEAN: [0.485, 0.456, 0.406]
+  SEARCH: {NUMBER: 5, CENTER_JITTER: 4.5, FACTOR: 5.0, SCALE_JITTER: 0.5, SIZE: 384}
+  STD: [0.229, 0.224, 0.225]
+  TEMPLATE: {CENTER_JITTER: 0, FACTOR: 2.0, SCALE_JITTER: 0, SIZE: 192, NUMBER: 1}
+  TRAIN: {DATASETS_NAME: [GOT10K_train_full], DATASETS_RATIO: [1], SAMPLE_PER_EPOCH: 10000, CLS_ANN_DIR: \"/labels\"}
+MODEL:
+  NEW_HIP: True
+  PRETRAIN_FILE: \"../pretrained/HipTrack/HIPTrack_got10k.pth.tar\"
+  EXTRA_MERGER: False
+  RETURN_INTER: False
+  MAX_MEM: 150
+  HIDDEN_DIM: 768  # CLS token dimension from ViT backbone
+  BOTTLENECK_DIM: 256
+  BACKBONE:
+    TYPE: vit_base_patch16_224_ce
+    STRIDE: 16
+    CE_LOC: [3, 6, 9]
+    CE_KEEP_RATIO: [1, 1, 1]
+    CE_TEMPLATE_RANGE: 'CTR_POINT'
+  HEAD: {TYPE: CENTER, NUM_CHANNELS: 256}
+  CLS_HEAD: {NUM_CLASSES: 10, HIDDEN_DIM: 512, DROPOUT: 0.1}
+TRAIN:
+  BACKBONE_MULTIPLIER: 0.1
+  BATCH_SIZE: 16
+  EPOCH: 1
+  LR: 0.0001
+  LR_DROP_EPOCH: 80
+  NUM_WORKER: 8
+  OPTIMIZER: ADAMW
+  SCHEDULER: {TYPE: step, DECAY_RATE: 0.1}
+  AMP: False
+  FREEZE_LAYERS: [0]
+  CLS_WEIGHT: 0.1
+  CLS_LOSS_TYPE: \"CE\"
+  FREEZE_CLS_EPOCH: -1
+  TWO_STAGE: True
+  STAGE1_EPOCHS: 30
+  STAGE1_LR: 0.001
+  STAGE2_EPOCHS: 1
+  STAGE2_LR: 0.0001
+  FREEZE_BACKBONE_STAGE1: True
+TEST: {EPOCH: 1, SEARCH_FACTOR: 5.0, SEARCH_SIZE: 384, TEMPLATE_FACTOR: 2.0, TEMPLATE_SIZE: 192}
+";
+
+#[test]
+fn a_users_file_loads_unchanged_and_its_two_stages_are_phases() {
+    let experiment = experiment(USERS).unwrap();
+    let phases = &experiment.training.phases;
+    assert_eq!(phases.iter().map(|p| (p.epochs, p.lr)).collect::<Vec<_>>(), [(30, 1e-3), (1, 1e-4)]);
+    assert!(phases[0].trains("cls_head.classifier.bias") && !phases[0].trains("box_head.conv1_ctr.0.weight"));
+    assert!(phases[1].trains("backbone.blocks.0.attn.qkv.weight"));
+    assert_eq!(experiment.training.phase_at(29), (0, 29));
+    assert_eq!(experiment.training.phase_at(30), (1, 0));
+    assert_eq!(experiment.training.freeze_class_epoch, None);
+    assert_eq!(experiment.model.keep_ratios, [1.0; 3]);
+    assert_eq!(experiment.warnings.len(), 1, "{:?}", experiment.warnings);
+}
+
+#[test]
+fn the_resolved_file_loads_to_the_same_experiment() {
+    let first = experiment(USERS).unwrap();
+    let again = experiment(&first.resolved).unwrap();
+    assert_eq!(again.resolved, first.resolved);
+    assert_eq!(format!("{:?}", again.training), format!("{:?}", first.training));
+    assert_eq!(format!("{:?}", again.data), format!("{:?}", first.data));
+}
+
+#[test]
+fn every_mistake_is_named_at_once() {
+    let failure = experiment(
+        "DATA:
+  SEARCH: {SIZ: 128}
+  TRAIN: {DATASETS_NAME: [A, B], DATASETS_RATIO: [1]}
+  MEAN: [0.5]
+MODEL:
+  BACKBONE: {TYPE: resnet50, CE_LOC: [3, 40], CE_KEEP_RATIO: [0.7, 7]}
+TRAIN:
+  LR: -1
+  BATCH_SIZE: 2.5
+  AMP: True
+  CLS_WEIGTH: 0.1
+  PHASES:
+    joint: {EPOCHS: 0, LRR: 1}
+",
+    )
+    .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Config);
+    insta::assert_snapshot!(failure, @r"
+    x.yaml:2:12: DATA.SEARCH.SIZ: unknown key; did you mean SIZE?
+    x.yaml:3:50: DATA.TRAIN.DATASETS_RATIO: has 1 ratios for 2 data sets of DATASETS_NAME
+    x.yaml:4:9: DATA.MEAN: expected one number for each of R, G, B, found 1
+    x.yaml:6:20: MODEL.BACKBONE.TYPE: unknown value `resnet50`; known: vit_base_patch16_224, vit_base_patch16_224_ce, vit_ce
+    x.yaml:6:38: MODEL.BACKBONE.CE_LOC: block 40 does not exist; there are blocks 0 to 11
+    x.yaml:6:38: MODEL.BACKBONE.CE_LOC: vit_base_patch16_224 eliminates no candidates; use vit_base_patch16_224_ce
+    x.yaml:6:62: MODEL.BACKBONE.CE_KEEP_RATIO: must lie between 0 and 1, found 7
+    x.yaml:8:7: TRAIN.LR: must be above 0, found -1
+    x.yaml:9:15: TRAIN.BATCH_SIZE: expected a whole number from 0, found 2.5
+    x.yaml:10:8: TRAIN.AMP: mixed precision is not supported; use False
+    x.yaml:11:3: TRAIN.CLS_WEIGTH: unknown key; did you mean CLS_WEIGHT?
+    x.yaml:13:12: TRAIN.PHASES.joint.LR: must be above 0, found -1
+    x.yaml:13:21: TRAIN.PHASES.joint.EPOCHS: must be at least 1
+    x.yaml:13:24: TRAIN.PHASES.joint.LRR: unknown key; did you mean LR?
+    ");
+}
+
+#[test]
+fn the_learning_rate_warms_up_and_falls_as_the_schedule_says() {
+    let step = Schedule { kind: ScheduleKind::Step { every: 80, rate: 0.1 }, warmup_epochs: 0.0 };
+    assert_eq!([0.0, 79.9, 80.0].map(|at| step.factor(at, 100)), [1.0, 1.0, 0.1]);
+    let cosine = Schedule { kind: ScheduleKind::Cosine { floor: 0.1 }, warmup_epochs: 2.0 };
+    assert_eq!([0.0, 1.0, 2.0].map(|at| cosine.factor(at, 12)), [0.0, 0.5, 1.0]);
+    assert!((cosine.factor(7.0, 12) - 0.55).abs() < 1e-12);
+    assert!((cosine.factor(12.0, 12) - 0.1).abs() < 1e-12);
+    let milestones = ScheduleKind::MultiStep { milestones: vec![2, 4], rate: 0.5 };
+    let multi = Schedule { kind: milestones, warmup_epochs: 0.0 };
+    assert_eq!([1.9, 2.0, 4.0].map(|at| multi.factor(at, 9)), [1.0, 0.5, 0.25]);
+}

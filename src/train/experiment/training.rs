@@ -1,0 +1,200 @@
+//! `TRAIN`: losses, optimizer, schedule and phases.
+
+use super::{
+    at_least_one, fraction, not_negative,
+    phases::{self, Phase, TwoStage},
+    positive,
+};
+use crate::settings::Section;
+
+/// `TRAIN`.
+#[derive(Clone, Debug)]
+pub struct Training {
+    /// Clips in a batch.
+    pub batch_size: usize,
+    /// Weight of the GIoU loss.
+    pub giou_weight: f64,
+    /// Weight of the L1 loss.
+    pub l1_weight: f64,
+    /// Weight of the heat map's focal loss.
+    pub focal_weight: f64,
+    /// `CE`, `FOCAL` or `LABEL_SMOOTH`.
+    pub class_loss: &'static str,
+    /// α of the class loss `FOCAL`.
+    pub class_focal_alpha: f64,
+    /// γ of the class loss `FOCAL`.
+    pub class_focal_gamma: f64,
+    /// ε of the class loss `LABEL_SMOOTH`.
+    pub class_smoothing: f64,
+    /// Epoch (from 1) from which the class head no longer trains; `None`: never.
+    pub freeze_class_epoch: Option<usize>,
+    /// Factor on the learning rate of the backbone's group.
+    pub backbone_multiplier: f64,
+    /// AdamW's weight decay.
+    pub weight_decay: f64,
+    /// Largest norm of all gradients together; 0 switches clipping off.
+    pub clip_norm: f64,
+    /// Largest rate of stochastic depth, reached linearly at the last block.
+    pub drop_path: f64,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+    /// What trains, for how long, how fast.
+    pub phases: Vec<Phase>,
+    /// Epoch (from 1) at which candidate elimination begins.
+    pub elimination_start: usize,
+    /// Epochs over which the keep rate falls to its base.
+    pub elimination_warm: usize,
+    /// Steps between two lines of progress.
+    pub print_interval: usize,
+    /// Epochs between two validations.
+    pub val_interval: usize,
+    /// Whether to validate before the first step too.
+    pub val_before: bool,
+    /// Newest checkpoints that are kept; 0 keeps all.
+    pub keep_checkpoints: usize,
+    /// Non-finite steps in a row that end the run.
+    pub nonfinite_limit: usize,
+    /// Threads of libtorch on the CPU; results depend on it in their last bits, so resuming keeps it.
+    pub threads: usize,
+}
+
+/// `TRAIN.SCHEDULER` and what belongs to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// The curve after the warm-up.
+    pub kind: ScheduleKind,
+    /// Epochs of linear warm-up at the start of a phase; a fraction is fine.
+    pub warmup_epochs: f64,
+}
+
+/// How the learning rate falls within a phase; epochs count from the phase's start.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ScheduleKind {
+    /// Multiplied by `rate` every `every` epochs.
+    Step {
+        /// Epochs between two drops.
+        every: usize,
+        /// Factor of a drop.
+        rate: f64,
+    },
+    /// Multiplied by `rate` at each of the epochs.
+    MultiStep {
+        /// Epochs of the drops.
+        milestones: Vec<usize>,
+        /// Factor of a drop.
+        rate: f64,
+    },
+    /// Half a cosine over the phase, down to `floor` × the first rate (Loshchilov and Hutter, 2017).
+    Cosine {
+        /// The last rate as a share of the first.
+        floor: f64,
+    },
+}
+
+impl Training {
+    pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Self {
+        let two_stage = TwoStage::read(&mut section);
+        let epochs = section.checked("EPOCH", 500, at_least_one);
+        let lr = section.checked("LR", 1e-4, positive);
+        let class_weight = section.checked("CLS_WEIGHT", 0.1, not_negative);
+        let joint = Phase {
+            name: "joint".into(),
+            epochs,
+            lr,
+            trains: frozen_backbone(&mut section),
+            class_weight,
+            box_weight: 1.0,
+        };
+        let phases = phases::read(&mut section, two_stage, joint);
+        section.choice("OPTIMIZER", "ADAMW", &["ADAMW"]);
+        if section.value("AMP", false) {
+            section.problem("AMP", "mixed precision is not supported; use False");
+        }
+        if section.optional::<usize>("NUM_WORKER").is_some() {
+            warnings.push("TRAIN.NUM_WORKER: the pipeline file says how many workers each stage has".into());
+        }
+        let freeze_class = section.value("FREEZE_CLS_EPOCH", -1i64);
+        let training = Self {
+            batch_size: section.checked("BATCH_SIZE", 16, at_least_one),
+            giou_weight: section.checked("GIOU_WEIGHT", 2.0, not_negative),
+            l1_weight: section.checked("L1_WEIGHT", 5.0, not_negative),
+            focal_weight: section.checked("FOCAL_WEIGHT", 1.0, not_negative),
+            class_loss: section.choice("CLS_LOSS_TYPE", "CE", &["CE", "FOCAL", "LABEL_SMOOTH"]),
+            class_focal_alpha: section.checked("CLS_FOCAL_ALPHA", 0.25, fraction),
+            class_focal_gamma: section.checked("CLS_FOCAL_GAMMA", 2.0, not_negative),
+            class_smoothing: section.checked("CLS_LABEL_SMOOTHING", 0.1, fraction),
+            freeze_class_epoch: usize::try_from(freeze_class).ok(),
+            backbone_multiplier: section.checked("BACKBONE_MULTIPLIER", 0.1, not_negative),
+            weight_decay: section.checked("WEIGHT_DECAY", 1e-4, not_negative),
+            clip_norm: section.checked("GRAD_CLIP_NORM", 0.1, not_negative),
+            drop_path: section.checked("DROP_PATH_RATE", 0.1, fraction),
+            schedule: Schedule::read(&mut section),
+            phases,
+            elimination_start: section.value("CE_START_EPOCH", 20),
+            elimination_warm: section.value("CE_WARM_EPOCH", 80),
+            print_interval: section.checked("PRINT_INTERVAL", 50, at_least_one),
+            val_interval: section.checked("VAL_EPOCH_INTERVAL", 20, at_least_one),
+            val_before: section.value("VAL_BEFORE", false),
+            keep_checkpoints: section.value("KEEP_CHECKPOINTS", 3),
+            nonfinite_limit: section.checked("NONFINITE_LIMIT", 20, at_least_one),
+            threads: section.checked("THREADS", default_threads(), at_least_one),
+        };
+        section.close();
+        training
+    }
+}
+
+/// What a joint phase trains, from `FREEZE_BACKBONE` and `FREEZE_LAYERS`.
+fn frozen_backbone(section: &mut Section<'_>) -> Vec<String> {
+    // In the reference FREEZE_LAYERS comes from an older tracker and is never read: its `[0]` freezes nothing.
+    let layers = section.value("FREEZE_LAYERS", vec![0usize]);
+    if layers.iter().any(|layer| *layer != 0) {
+        section.problem("FREEZE_LAYERS", "only [] and the reference's [0] are supported; see FREEZE_BACKBONE");
+    }
+    if section.value("FREEZE_BACKBONE", false) {
+        ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion.", "box_head.", "cls_head."].map(String::from).to_vec()
+    } else {
+        vec![String::new()]
+    }
+}
+
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(16)
+}
+
+impl Schedule {
+    fn read(train: &mut Section<'_>) -> Self {
+        let drop_epoch = train.checked("LR_DROP_EPOCH", 400, at_least_one);
+        let mut section = train.section("SCHEDULER");
+        let kind = section.choice("TYPE", "step", &["step", "Mstep", "cosine"]);
+        let rate = section.checked("DECAY_RATE", 0.1, positive);
+        let milestones = section.value("MILESTONES", Vec::<usize>::new());
+        let floor = section.checked("MIN_LR_RATIO", 0.0, fraction);
+        let warmup_epochs = section.checked("WARMUP_EPOCHS", 0.0, not_negative);
+        section.close();
+        let kind = match kind {
+            "cosine" => ScheduleKind::Cosine { floor },
+            "Mstep" => ScheduleKind::MultiStep { milestones, rate },
+            _ => ScheduleKind::Step { every: drop_epoch, rate },
+        };
+        Self { kind, warmup_epochs }
+    }
+
+    /// The learning rate as a share of the phase's, at `progress` epochs (with fraction) into a phase of `epochs`.
+    pub fn factor(&self, progress: f64, epochs: usize) -> f64 {
+        if progress < self.warmup_epochs {
+            return progress / self.warmup_epochs;
+        }
+        match &self.kind {
+            ScheduleKind::Step { every, rate } => rate.powi((progress as usize / every) as i32),
+            ScheduleKind::MultiStep { milestones, rate } => {
+                rate.powi(milestones.iter().filter(|milestone| progress >= **milestone as f64).count() as i32)
+            }
+            ScheduleKind::Cosine { floor } => {
+                let span = (epochs as f64 - self.warmup_epochs).max(f64::MIN_POSITIVE);
+                let share = ((progress - self.warmup_epochs) / span).min(1.0);
+                floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * share).cos())
+            }
+        }
+    }
+}
