@@ -1,3 +1,5 @@
 //! The experiment, the optimizer, the step and checkpoints.
 
 pub mod experiment;
+pub mod itinerary;
+pub mod optimizer;

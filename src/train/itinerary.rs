@@ -1,0 +1,191 @@
+//! The whole run as one numbered sequence of batches, so that a position in it is all that resuming needs to know.
+//!
+//! Training and validation batches follow each other in one stream: validation is no second pipeline, and no queue runs
+//! empty between the two.
+
+/// What a batch is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// Gradients are taken.
+    Train,
+    /// Only losses and metrics are taken.
+    Val,
+}
+
+impl Split {
+    /// The name in logs and events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+        }
+    }
+}
+
+/// One batch of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// Its number in the whole run, from 0.
+    pub position: u64,
+    /// Training or validation.
+    pub split: Split,
+    /// Epoch from 0; a validation belongs to the epoch it follows, the one before training to epoch 0.
+    pub epoch: usize,
+    /// Number of the batch within its epoch and split, from 0.
+    pub batch: usize,
+    /// Batches of this epoch and split.
+    pub of: usize,
+    /// Training steps before this batch, in the whole run.
+    pub step: u64,
+    /// Whether this batch belongs to the validation before training.
+    pub before: bool,
+    /// Whether this batch is the last of its epoch, validation included.
+    pub closes_epoch: bool,
+}
+
+/// The shape of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Itinerary {
+    /// Epochs.
+    pub epochs: usize,
+    /// Training batches of an epoch.
+    pub train_batches: usize,
+    /// Batches of a validation.
+    pub val_batches: usize,
+    /// Epochs between two validations; the last epoch is always validated.
+    pub val_interval: usize,
+    /// Whether a validation comes before the first step.
+    pub val_before: bool,
+}
+
+impl Itinerary {
+    /// Whether a validation follows `epoch` (from 0).
+    pub fn validates_after(&self, epoch: usize) -> bool {
+        self.val_batches > 0 && ((epoch + 1) % self.val_interval.max(1) == 0 || epoch + 1 == self.epochs)
+    }
+
+    /// Whether any validation takes place.
+    pub fn validates(&self) -> bool {
+        self.val_batches > 0
+    }
+
+    /// Batches of the whole run.
+    pub fn len(&self) -> u64 {
+        self.start_of(self.epochs)
+    }
+
+    /// Whether the run has no batch.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Training steps of the whole run.
+    pub fn steps(&self) -> u64 {
+        (self.epochs * self.train_batches) as u64
+    }
+
+    fn warm_up(&self) -> u64 {
+        if self.val_before { self.val_batches as u64 } else { 0 }
+    }
+
+    fn start_of(&self, epoch: usize) -> u64 {
+        let interval = self.val_interval.max(1);
+        let mut validations = epoch.min(self.epochs) / interval;
+        if epoch >= self.epochs && self.epochs % interval != 0 {
+            validations += 1;
+        }
+        self.warm_up() + (epoch * self.train_batches + validations * self.val_batches) as u64
+    }
+
+    /// The batch at `position`; `None` after the end.
+    pub fn visit(&self, position: u64) -> Option<Visit> {
+        if position >= self.len() {
+            return None;
+        }
+        if position < self.warm_up() {
+            let batch = position as usize;
+            return Some(Visit {
+                position,
+                split: Split::Val,
+                epoch: 0,
+                batch,
+                of: self.val_batches,
+                step: 0,
+                before: true,
+                closes_epoch: false,
+            });
+        }
+        // The last epoch that begins at or before the position; epochs begin at growing positions.
+        let (mut low, mut high) = (0, self.epochs);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if self.start_of(middle) <= position { low = middle } else { high = middle }
+        }
+        let epoch = low;
+        let offset = (position - self.start_of(epoch)) as usize;
+        let training = offset < self.train_batches;
+        let (split, batch, of) = match training {
+            true => (Split::Train, offset, self.train_batches),
+            false => (Split::Val, offset - self.train_batches, self.val_batches),
+        };
+        Some(Visit {
+            position,
+            split,
+            epoch,
+            batch,
+            of,
+            step: (epoch * self.train_batches + offset.min(self.train_batches)) as u64,
+            before: false,
+            closes_epoch: batch + 1 == of && !(training && self.validates_after(epoch)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn validation_follows_every_second_epoch_and_the_last() {
+        let run = Itinerary { epochs: 3, train_batches: 2, val_batches: 1, val_interval: 2, val_before: true };
+        let seen: Vec<_> = (0..run.len()).filter_map(|p| run.visit(p)).collect();
+        let short: String = seen.iter().map(|v| if v.split == Split::Train { 't' } else { 'v' }).collect();
+        assert_eq!(short, "vttttvttv");
+        let closing: Vec<u64> = seen.iter().filter(|v| v.closes_epoch).map(|v| v.position).collect();
+        assert_eq!(closing, [2, 5, 8]);
+        assert_eq!(seen.iter().map(|v| v.step).collect::<Vec<_>>(), [0, 0, 1, 2, 3, 4, 4, 5, 6]);
+    }
+
+    proptest! {
+        #[test]
+        fn walking_an_itinerary_meets_each_batch_once(
+            epochs in 1usize..7, train_batches in 1usize..5, val_batches in 0usize..4,
+            val_interval in 1usize..5, val_before: bool,
+        ) {
+            let run = Itinerary { epochs, train_batches, val_batches, val_interval, val_before };
+            let mut position = 0;
+            let mut expect = |split, epoch, of: usize, before| {
+                for batch in 0..of {
+                    let visit = run.visit(position).unwrap();
+                    assert_eq!(
+                        (visit.position, visit.split, visit.epoch, visit.batch, visit.of, visit.before),
+                        (position, split, epoch, batch, of, before)
+                    );
+                    position += 1;
+                }
+            };
+            if val_before {
+                expect(Split::Val, 0, val_batches, true);
+            }
+            for epoch in 0..epochs {
+                expect(Split::Train, epoch, train_batches, false);
+                if run.validates_after(epoch) {
+                    expect(Split::Val, epoch, val_batches, false);
+                }
+            }
+            prop_assert_eq!(run.len(), position);
+            prop_assert_eq!(run.visit(position), None);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019) with clipping by the global norm and a
+//! guard against non-finite gradients, all on the device: no step waits for the host.
+
+use tch::{Device, Kind, Tensor, no_grad};
+
+/// What is the same for all parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWOptions {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Largest norm of all gradients together; 0 switches clipping off.
+    pub clip_norm: f64,
+}
+
+/// A parameter that trains, with its moments.
+#[derive(Debug)]
+pub struct Slot {
+    /// The PyTorch state name.
+    pub name: String,
+    /// The parameter; its gradient is read from here.
+    pub parameter: Tensor,
+    /// First moment, as the parameter in shape.
+    pub exp_avg: Tensor,
+    /// Second moment, as the parameter in shape.
+    pub exp_avg_sq: Tensor,
+    /// Whether it belongs to the backbone's group.
+    pub backbone: bool,
+}
+
+/// The optimizer of one phase.
+#[derive(Debug)]
+pub struct AdamW {
+    options: AdamWOptions,
+    /// The parameters that train in this phase, in a fixed order.
+    pub slots: Vec<Slot>,
+    /// Updates that were applied: a scalar, f64.
+    pub updates: Tensor,
+}
+
+/// What an update found, as scalars on the device.
+#[derive(Debug)]
+pub struct Update {
+    /// Norm of all gradients before clipping.
+    pub norm: Tensor,
+    /// 1 where the gradients were finite and the update was applied, else 0.
+    pub applied: Tensor,
+}
+
+impl AdamW {
+    /// A fresh optimizer for `(name, parameter)` pairs.
+    pub fn new(options: AdamWOptions, parameters: Vec<(String, Tensor)>, device: Device) -> Self {
+        let slots = parameters
+            .into_iter()
+            .map(|(name, parameter)| Slot {
+                backbone: name.starts_with("backbone."),
+                exp_avg: parameter.zeros_like().set_requires_grad(false),
+                exp_avg_sq: parameter.zeros_like().set_requires_grad(false),
+                parameter,
+                name,
+            })
+            .collect();
+        Self { options, slots, updates: Tensor::zeros([], (Kind::Double, device)) }
+    }
+
+    /// Clears all gradients.
+    pub fn zero_grad(&mut self) {
+        for slot in &mut self.slots {
+            slot.parameter.zero_grad();
+        }
+    }
+
+    /// One update with the gradients at hand. With a non-finite gradient nothing changes, moments and count included.
+    pub fn update(&mut self, lr: f64, backbone_lr: f64) -> Update {
+        no_grad(|| self.apply(lr, backbone_lr))
+    }
+
+    fn apply(&mut self, lr: f64, backbone_lr: f64) -> Update {
+        let AdamWOptions { beta1, beta2, eps, weight_decay, clip_norm } = self.options;
+        let gradients: Vec<(usize, Tensor)> = self
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(index, slot)| (index, slot.parameter.grad()))
+            .filter(|(_, gradient)| gradient.defined())
+            .collect();
+        let norm = if gradients.is_empty() {
+            Tensor::zeros([], (Kind::Float, self.updates.device()))
+        } else {
+            Tensor::stack(&gradients.iter().map(|(_, gradient)| gradient.norm()).collect::<Vec<_>>(), 0).norm()
+        };
+        let finite = norm.isfinite().to_kind(Kind::Float);
+        let scale = match clip_norm > 0.0 {
+            true => ((&norm + 1e-6).reciprocal() * clip_norm).clamp_max(1.0).nan_to_num(0.0, 0.0, 0.0),
+            false => norm.ones_like(),
+        };
+        self.updates += &finite.to_kind(Kind::Double);
+        // Before the first applied update the count is 0; any other number will do then, as nothing is applied.
+        let count = self.updates.clamp_min(1.0);
+        let correction = |beta: f64| ((&count * beta.ln()).exp().neg() + 1.0).to_kind(Kind::Float);
+        let (correction1, root2) = (correction(beta1), correction(beta2).sqrt());
+        let (blend1, blend2) = (&finite * (1.0 - beta1), &finite * (1.0 - beta2));
+        let rates = [lr, backbone_lr].map(|lr| (&finite * (-lr * weight_decay) + 1.0, &finite * lr / &correction1));
+        for (index, gradient) in gradients {
+            let slot = &mut self.slots[index];
+            let (decay, rate) = &rates[usize::from(slot.backbone)];
+            let gradient = gradient.nan_to_num(0.0, 0.0, 0.0) * &scale;
+            let _ = slot.exp_avg.lerp_tensor_(&gradient, &blend1);
+            let _ = slot.exp_avg_sq.lerp_tensor_(&gradient.square(), &blend2);
+            let denominator = slot.exp_avg_sq.sqrt() / &root2 + eps;
+            let _ = slot.parameter.g_mul_(decay).g_sub_(&(&slot.exp_avg / denominator * rate));
+        }
+        Update { norm, applied: finite }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(clip_norm: f64) -> AdamWOptions {
+        AdamWOptions { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01, clip_norm }
+    }
+
+    fn one(values: &[f32], clip_norm: f64) -> AdamW {
+        let parameter = Tensor::from_slice(values).set_requires_grad(true);
+        AdamW::new(options(clip_norm), vec![("w".into(), parameter)], Device::Cpu)
+    }
+
+    fn values(optimizer: &AdamW) -> Vec<f32> {
+        Vec::try_from(&optimizer.slots[0].parameter.detach()).unwrap()
+    }
+
+    /// The formula of the paper, one number at a time.
+    fn by_hand(mut w: f64, gradients: &[f64], lr: f64) -> f64 {
+        let (mut m, mut v) = (0.0, 0.0);
+        for (t, g) in (1..).zip(gradients) {
+            m = 0.9 * m + 0.1 * g;
+            v = 0.999 * v + 0.001 * g * g;
+            let (m, v) = (m / (1.0 - 0.9f64.powi(t)), v / (1.0 - 0.999f64.powi(t)));
+            w -= lr * 0.01 * w;
+            w -= lr * m / (v.sqrt() + 1e-8);
+        }
+        w
+    }
+
+    #[test]
+    fn updates_follow_the_paper() {
+        let mut optimizer = one(&[1.5], 0.0);
+        for gradient in [0.3, -2.0, 0.01] {
+            optimizer.zero_grad();
+            (&optimizer.slots[0].parameter * gradient).sum(Kind::Float).backward();
+            optimizer.update(0.1, 0.0);
+        }
+        assert!((f64::from(values(&optimizer)[0]) - by_hand(1.5, &[0.3, -2.0, 0.01], 0.1)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn gradients_are_clipped_by_their_common_norm() {
+        let mut optimizer = one(&[0.0, 0.0], 1.0);
+        (&optimizer.slots[0].parameter * Tensor::from_slice(&[3f32, 4.0])).sum(Kind::Float).backward();
+        let update = optimizer.update(0.1, 0.1);
+        assert_eq!(update.norm.double_value(&[]), 5.0);
+        let first: Vec<f32> = Vec::try_from(&optimizer.slots[0].exp_avg).unwrap();
+        assert!((first[0] - 0.06).abs() < 1e-6 && (first[1] - 0.08).abs() < 1e-6, "{first:?}");
+    }
+
+    #[test]
+    fn a_non_finite_gradient_changes_nothing() {
+        let mut optimizer = one(&[1.0, 2.0], 0.1);
+        for bad in [f32::NAN, f32::INFINITY] {
+            optimizer.zero_grad();
+            (&optimizer.slots[0].parameter * Tensor::from_slice(&[1.0, bad])).sum(Kind::Float).backward();
+            let update = optimizer.update(0.1, 0.1);
+            assert_eq!(update.applied.double_value(&[]), 0.0);
+        }
+        assert_eq!(values(&optimizer), [1.0, 2.0]);
+        assert_eq!(optimizer.updates.double_value(&[]), 0.0);
+        assert_eq!(optimizer.slots[0].exp_avg.abs().max().double_value(&[]), 0.0);
+    }
+}
