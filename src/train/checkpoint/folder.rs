@@ -1,0 +1,110 @@
+//! The folder of a run's checkpoints: names, the newest that is whole, and which ones to keep.
+
+use super::file::{self, State};
+use crate::failure::{Failure, Result};
+use std::path::{Path, PathBuf};
+
+/// A checkpoint file in the folder, known by its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Saved {
+    /// Batches of the run that are done.
+    pub position: u64,
+    /// Whether it closes an epoch; others were written when a run was stopped.
+    pub epoch_end: bool,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// `<save_dir>/checkpoints/train/<script>/<config>`.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+const STEM: &str = "HIPTrack";
+
+impl Folder {
+    /// Opens the folder, making it when it is not there, and checks that files can be written.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written to.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |error: std::io::Error| {
+            Failure::output(format!("{}: cannot write here: {error}; choose another --save_dir", path.display()))
+        };
+        std::fs::create_dir_all(path).map_err(failed)?;
+        let probe = path.join(format!(".probe-{}", std::process::id()));
+        std::fs::write(&probe, b"").map_err(failed)?;
+        std::fs::remove_file(&probe).map_err(failed)?;
+        Ok(Self { path: path.to_path_buf() })
+    }
+
+    /// The folder's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file of a checkpoint after `position` batches: `HIPTrack_ep0003_pos00000120.safetensors` at the end of
+    /// epoch 3, with `_mid` before the ending when the epoch is unfinished.
+    pub fn file(&self, epoch: usize, position: u64, epoch_end: bool) -> PathBuf {
+        let mid = if epoch_end { "" } else { "_mid" };
+        self.path.join(format!("{STEM}_ep{:04}_pos{position:08}{mid}.safetensors", epoch + 1))
+    }
+
+    /// All checkpoints, oldest first. Temporary files of a run that was killed are not among them.
+    pub fn list(&self) -> Vec<Saved> {
+        let Ok(entries) = std::fs::read_dir(&self.path) else { return Vec::new() };
+        let mut saved: Vec<Saved> = entries.flatten().filter_map(|entry| parse(&entry.path())).collect();
+        saved.sort();
+        saved
+    }
+
+    /// The newest checkpoint that is whole. Each newer one that is not whole is handed to `warn`.
+    ///
+    /// # Errors
+    /// There are checkpoints, but none can be read.
+    pub fn newest(&self, mut warn: impl FnMut(&Failure)) -> Result<Option<(Saved, State)>> {
+        let mut last = None;
+        for saved in self.list().into_iter().rev() {
+            match file::read(&saved.path) {
+                Ok(state) => return Ok(Some((saved, state))),
+                Err(failure) => {
+                    warn(&failure);
+                    last = Some(failure);
+                }
+            }
+        }
+        last.map_or(Ok(None), |failure| Err(failure.within("no checkpoint can be read; --resume never starts anew")))
+    }
+
+    /// Writes `state` and then removes what [`obsolete`] names. Returns the file and its size in bytes.
+    ///
+    /// # Errors
+    /// The file cannot be written; nothing is removed then.
+    pub fn save(&self, state: &State, epoch_end: bool, keep: usize) -> Result<(PathBuf, u64)> {
+        let path = self.file(state.about.epoch, state.about.position, epoch_end);
+        let bytes = file::write(&path, state)?;
+        for saved in obsolete(&self.list(), keep) {
+            // A file that cannot be removed costs space, not results.
+            let _ = std::fs::remove_file(&saved.path);
+        }
+        Ok((path, bytes))
+    }
+}
+
+fn parse(path: &Path) -> Option<Saved> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
+    let (name, epoch_end) = name.strip_suffix("_mid").map_or((name, true), |name| (name, false));
+    let (_, position) = name.strip_prefix(STEM)?.strip_prefix("_ep")?.split_once("_pos")?;
+    Some(Saved { position: position.parse().ok()?, epoch_end, path: path.to_path_buf() })
+}
+
+/// What may go once the newest of `saved` (oldest first) is safe: all but the newest `keep` ends of epochs (0 keeps
+/// all of them), and unfinished epochs that a newer checkpoint has overtaken.
+pub fn obsolete(saved: &[Saved], keep: usize) -> Vec<Saved> {
+    let ends = saved.iter().filter(|one| one.epoch_end).count();
+    let surplus = if keep == 0 { 0 } else { ends.saturating_sub(keep) };
+    let old_ends = saved.iter().filter(|one| one.epoch_end).take(surplus);
+    let overtaken = saved.iter().rev().skip(1).filter(|one| !one.epoch_end);
+    old_ends.chain(overtaken).cloned().collect()
+}

@@ -1,0 +1,76 @@
+use super::*;
+use crate::failure::FailureKind;
+use tch::{Kind, Tensor};
+
+fn state(position: u64) -> State {
+    let about = About {
+        format: FORMAT,
+        program: "0".into(),
+        experiment: "hiptrack/demo".into(),
+        position,
+        step: position,
+        epoch: 2,
+        phase: 0,
+        seed: 7,
+        plan: "p".into(),
+        progress: serde_json::json!({"sum": 0.1}),
+    };
+    let weight = Tensor::arange(6, (Kind::Float, tch::Device::Cpu)).view([2, 3]) / 3.0;
+    State { about, tensors: vec![("a.weight".into(), weight), ("a.count".into(), Tensor::from(5i64))] }
+}
+
+fn names(folder: &Folder) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_checkpoint_reads_back_bit_for_bit_and_leaves_no_temporary_file() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::open(&home.path().join("a/b")).unwrap();
+    folder.save(&state(9), true, 3).unwrap();
+    assert_eq!(names(&folder), ["HIPTrack_ep0003_pos00000009.safetensors"]);
+    let (_, back) = folder.newest(|_| panic!("it is whole")).unwrap().unwrap();
+    assert_eq!(back.about, state(9).about);
+    let weight = &back.tensors.iter().find(|(name, _)| name == "a.weight").unwrap().1;
+    assert_eq!(*weight, state(9).tensors[0].1);
+}
+
+#[test]
+fn a_torn_file_is_passed_over_for_the_one_before_it_and_said_so() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::open(home.path()).unwrap();
+    folder.save(&state(4), true, 3).unwrap();
+    let (newest, _) = folder.save(&state(8), true, 3).unwrap();
+    let bytes = std::fs::read(&newest).unwrap();
+    for length in 0..bytes.len() {
+        std::fs::write(&newest, &bytes[..length]).unwrap();
+        let mut warnings = 0;
+        let (saved, _) = folder.newest(|_| warnings += 1).unwrap().unwrap();
+        assert_eq!((saved.position, warnings), (4, 1), "cut at {length}");
+    }
+}
+
+#[test]
+fn the_newest_ends_of_epochs_are_kept_and_overtaken_stops_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::open(home.path()).unwrap();
+    for (position, epoch_end) in [(1, true), (2, true), (3, false), (4, true), (5, true), (6, false)] {
+        folder.save(&state(position), epoch_end, 2).unwrap();
+    }
+    assert_eq!(folder.list().iter().map(|saved| saved.position).collect::<Vec<_>>(), [4, 5, 6]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_output_failure() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    std::fs::write(&file, b"").unwrap();
+    let failure = Folder::open(&file.join("below")).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Output);
+    assert!(failure.message.contains("--save_dir"), "{failure}");
+}
