@@ -36,6 +36,12 @@ impl Folder {
         let probe = path.join(format!(".probe-{}", std::process::id()));
         std::fs::write(&probe, b"").map_err(failed)?;
         std::fs::remove_file(&probe).map_err(failed)?;
+        // What a killed run was writing is of no use to anyone.
+        for entry in std::fs::read_dir(path).map_err(failed)?.flatten() {
+            if entry.path().extension().is_some_and(|ending| ending == "tmp") {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
         Ok(Self { path: path.to_path_buf() })
     }
 

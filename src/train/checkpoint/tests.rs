@@ -66,6 +66,14 @@ fn the_newest_ends_of_epochs_are_kept_and_overtaken_stops_removed() {
 }
 
 #[test]
+fn what_a_killed_run_was_writing_is_removed() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("HIPTrack_ep0001_pos00000009.tmp"), b"half").unwrap();
+    let folder = Folder::open(home.path()).unwrap();
+    assert_eq!(names(&folder), Vec::<String>::new());
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_an_output_failure() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("file");

@@ -1,0 +1,63 @@
+//! What a run tells those who watch it. The stages emit events; logs, progress bars and reports observe them.
+
+use super::{itinerary::Visit, tally::Terms};
+use std::path::PathBuf;
+
+/// Where a step's time went, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StepTime {
+    /// Waiting for the batch.
+    pub data: f64,
+    /// Forward, backward and update.
+    pub forward: f64,
+}
+
+/// Something that happened in a run.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A batch is done.
+    Batch {
+        /// Which one.
+        visit: Visit,
+        /// Clips in it.
+        clips: usize,
+        /// Its losses and metrics.
+        terms: Terms,
+        /// Learning rate of the heads and of the backbone.
+        lr: [f64; 2],
+        /// Where its time went.
+        time: StepTime,
+    },
+    /// A pass over an epoch's batches of one split is done.
+    Pass {
+        /// Its last batch.
+        visit: Visit,
+        /// Means over its clips.
+        means: Terms,
+    },
+    /// A checkpoint was written.
+    Saved {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// How long writing took.
+        seconds: f64,
+        /// Batches of the run that are done in it.
+        position: u64,
+    },
+    /// Something that a user should know and that does not end the run.
+    Warning(String),
+}
+
+/// Watches a run. Observers never fail a run and never block it for long.
+pub trait Observer: Send + Sync {
+    /// Takes note of `event`.
+    fn observe(&self, event: &Event);
+}
+
+impl Observer for Vec<Box<dyn Observer>> {
+    fn observe(&self, event: &Event) {
+        self.iter().for_each(|observer| observer.observe(event));
+    }
+}

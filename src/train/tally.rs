@@ -1,0 +1,242 @@
+//! Sums over the batches of an epoch, and the results of the run so far. They travel inside checkpoints, so that a
+//! resumed epoch reports the same means as an uninterrupted one.
+
+use super::itinerary::{Split, Visit};
+use serde::{Deserialize, Serialize};
+
+/// The numbers of one batch in the order in which the step packs them: losses as means over frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// `w_box · box + λ · cls`: what training minimises, as a mean over frames.
+    pub total: f64,
+    /// Weighted sum of GIoU, L1 and location loss.
+    pub box_loss: f64,
+    /// GIoU loss, unweighted.
+    pub giou: f64,
+    /// L1 loss, unweighted.
+    pub l1: f64,
+    /// Focal loss of the centre's heat map, unweighted.
+    pub location: f64,
+    /// Class loss over the labelled frames, unweighted.
+    pub class: f64,
+    /// λ · class loss.
+    pub class_weighted: f64,
+    /// Mean IoU of predicted and true boxes.
+    pub iou: f64,
+    /// Labelled frames whose condition was right.
+    pub correct: f64,
+    /// Labelled frames.
+    pub labelled: f64,
+    /// Norm of the gradients before clipping; 0 in validation.
+    pub gradient_norm: f64,
+    /// 1 when the update was applied (always in validation), 0 when the step was not finite.
+    pub applied: f64,
+}
+
+impl Terms {
+    /// How many numbers there are.
+    pub const COUNT: usize = 12;
+
+    /// The terms from their packed form; `None` when the length is not [`Terms::COUNT`].
+    pub fn unpack(values: &[f64]) -> Option<Self> {
+        let &[total, box_loss, giou, l1, location, class, class_weighted, iou, correct, labelled, norm, applied] =
+            values
+        else {
+            return None;
+        };
+        Some(Self {
+            total,
+            box_loss,
+            giou,
+            l1,
+            location,
+            class,
+            class_weighted,
+            iou,
+            correct,
+            labelled,
+            gradient_norm: norm,
+            applied,
+        })
+    }
+
+    /// Share of labelled frames whose condition was right; `None` without any.
+    pub fn accuracy(&self) -> Option<f64> {
+        (self.labelled > 0.0).then(|| self.correct / self.labelled)
+    }
+
+    /// The losses with the names that users know, in the order of the step line.
+    pub fn losses(&self) -> [(&'static str, f64); 7] {
+        [
+            ("Loss/total", self.total),
+            ("Loss/box", self.box_loss),
+            ("Loss/giou", self.giou),
+            ("Loss/l1", self.l1),
+            ("Loss/location", self.location),
+            ("Loss/cls", self.class),
+            ("Loss/cls_weighted", self.class_weighted),
+        ]
+    }
+}
+
+/// Sums over batches, weighted by their clips.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Clips summed over.
+    pub clips: f64,
+    /// Batches left out because they were not finite.
+    pub nonfinite: u64,
+    sums: Terms,
+    class_clips: f64,
+}
+
+impl Sums {
+    /// Adds a batch of `clips`. A batch that is not finite is counted and left out.
+    pub fn add(&mut self, terms: &Terms, clips: usize) {
+        if terms.applied == 0.0 || !terms.total.is_finite() {
+            self.nonfinite += 1;
+            return;
+        }
+        let n = clips as f64;
+        self.clips += n;
+        let sums = &mut self.sums;
+        for (sum, term) in [
+            (&mut sums.total, terms.total),
+            (&mut sums.box_loss, terms.box_loss),
+            (&mut sums.giou, terms.giou),
+            (&mut sums.l1, terms.l1),
+            (&mut sums.location, terms.location),
+            (&mut sums.class_weighted, terms.class_weighted),
+            (&mut sums.iou, terms.iou),
+            (&mut sums.gradient_norm, terms.gradient_norm),
+        ] {
+            *sum += n * term;
+        }
+        sums.correct += terms.correct;
+        sums.labelled += terms.labelled;
+        if terms.labelled > 0.0 {
+            sums.class += n * terms.class;
+            self.class_clips += n;
+        }
+    }
+
+    /// The means over clips; counts stay sums. `None` before the first batch.
+    pub fn means(&self) -> Option<Terms> {
+        if self.clips == 0.0 {
+            return None;
+        }
+        let (sums, n) = (self.sums, self.clips);
+        Some(Terms {
+            total: sums.total / n,
+            box_loss: sums.box_loss / n,
+            giou: sums.giou / n,
+            l1: sums.l1 / n,
+            location: sums.location / n,
+            class: if self.class_clips > 0.0 { sums.class / self.class_clips } else { 0.0 },
+            class_weighted: sums.class_weighted / n,
+            iou: sums.iou / n,
+            correct: sums.correct,
+            labelled: sums.labelled,
+            gradient_norm: sums.gradient_norm / n,
+            applied: 1.0,
+        })
+    }
+}
+
+/// Mean IoU and class accuracy of one pass over validation clips.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Mean IoU.
+    pub iou: f64,
+    /// Class accuracy over labelled frames, when there are any.
+    pub accuracy: Option<f64>,
+}
+
+/// Where a run stands: the unfinished pass and the validations so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Sums of the unfinished pass.
+    pub open: Sums,
+    /// Validation before the first step.
+    pub before: Option<Score>,
+    /// The newest validation after training began.
+    pub latest: Option<Score>,
+    /// Non-finite training steps in a row.
+    pub nonfinite_in_a_row: u64,
+    /// Non-finite training steps altogether.
+    pub nonfinite: u64,
+}
+
+impl Progress {
+    /// Adds a batch; the means of its pass when it was the last one.
+    pub fn add(&mut self, visit: &Visit, terms: &Terms, clips: usize) -> Option<Terms> {
+        self.open.add(terms, clips);
+        if visit.split == Split::Train {
+            let bad = terms.applied == 0.0;
+            self.nonfinite += u64::from(bad);
+            self.nonfinite_in_a_row = if bad { self.nonfinite_in_a_row + 1 } else { 0 };
+        }
+        if visit.batch + 1 < visit.of {
+            return None;
+        }
+        let means = std::mem::take(&mut self.open).means();
+        if let (Split::Val, Some(means)) = (visit.split, means) {
+            let score = Some(Score { iou: means.iou, accuracy: means.accuracy() });
+            if visit.before { self.before = score } else { self.latest = score }
+        }
+        means
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(total: f64, labelled: f64) -> Terms {
+        Terms {
+            total,
+            iou: total / 10.0,
+            class: 2.0,
+            correct: labelled / 2.0,
+            labelled,
+            applied: 1.0,
+            ..Terms::default()
+        }
+    }
+
+    fn visit(split: Split, batch: usize, of: usize, before: bool) -> Visit {
+        Visit { position: 0, split, epoch: 0, batch, of, step: 0, before, closes_epoch: false }
+    }
+
+    #[test]
+    fn means_weigh_batches_by_their_clips_and_classes_by_their_labels() {
+        let mut sums = Sums::default();
+        sums.add(&terms(1.0, 0.0), 1);
+        sums.add(&terms(4.0, 6.0), 3);
+        let means = sums.means().unwrap();
+        assert_eq!((means.total, means.class, means.accuracy()), (3.25, 2.0, Some(0.5)));
+    }
+
+    #[test]
+    fn a_batch_that_is_not_finite_is_counted_and_left_out() {
+        let mut progress = Progress::default();
+        let bad = Terms { applied: 0.0, total: f64::NAN, ..Terms::default() };
+        progress.add(&visit(Split::Train, 0, 3, false), &bad, 2);
+        progress.add(&visit(Split::Train, 1, 3, false), &bad, 2);
+        assert_eq!(progress.nonfinite_in_a_row, 2);
+        let means = progress.add(&visit(Split::Train, 2, 3, false), &terms(2.0, 0.0), 2).unwrap();
+        assert_eq!((means.total, progress.nonfinite_in_a_row, progress.nonfinite), (2.0, 0, 2));
+    }
+
+    #[test]
+    fn validations_before_and_after_are_told_apart_and_survive_a_checkpoint() {
+        let mut progress = Progress::default();
+        progress.add(&visit(Split::Val, 0, 1, true), &terms(1.0, 2.0), 1);
+        progress.add(&visit(Split::Val, 0, 1, false), &terms(6.0, 2.0), 1);
+        assert_eq!(progress.before.map(|score| score.iou), Some(0.1));
+        assert_eq!(progress.latest.map(|score| score.iou), Some(0.6));
+        progress.add(&visit(Split::Train, 0, 2, false), &terms(1.0 / 3.0, 2.0), 1);
+        let text = serde_json::to_string(&progress).unwrap();
+        assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
+    }
+}
