@@ -1,0 +1,139 @@
+//! Progress on a terminal (a bar with ETA and lines above it) or in a pipe (plain lines).
+
+use crate::train::{
+    events::{Event, Observer},
+    itinerary::{Itinerary, Split},
+    tally::{Sums, Terms},
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    io::{IsTerminal, Write},
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+/// Prints the progress of a run.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    every: usize,
+    window: Mutex<Window>,
+}
+
+/// What happened since the last line, and since the pass began.
+#[derive(Debug, Default)]
+struct Window {
+    sums: Sums,
+    batches: usize,
+    data: f64,
+    forward: f64,
+    began: Option<Instant>,
+    pass_clips: usize,
+    pass_began: Option<Instant>,
+}
+
+impl Progress {
+    /// Progress of `itinerary` from `position` on, one line every `every` batches.
+    pub fn new(itinerary: &Itinerary, position: u64, every: usize) -> Self {
+        let bar = std::io::stdout().is_terminal().then(|| {
+            let template = "{bar:30} {pos}/{len} batches, {elapsed_precise} passed, {eta_precise} to go {msg}";
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(itinerary.len()).with_style(style).with_position(position);
+            bar.reset_eta();
+            bar
+        });
+        Self { bar, every, window: Mutex::default() }
+    }
+
+    /// Prints one line, above the bar when there is one.
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            // A closed pipe is the reader's choice; training goes on.
+            None => drop(writeln!(std::io::stdout(), "{text}")),
+        }
+    }
+
+    /// Takes the bar away, before the summary.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `Loss/total: 3.21 , … , IoU: 0.51 , Accuracy: 0.60`.
+fn terms_text(terms: &Terms) -> String {
+    let mut text = String::new();
+    for (name, value) in terms.losses() {
+        text += &format!("{name}: {value:.5} , ");
+    }
+    text += &format!("IoU: {:.5} , ", terms.iou);
+    match terms.accuracy() {
+        Some(accuracy) => text + &format!("Accuracy: {accuracy:.5}"),
+        None => text + "Accuracy: no labels",
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::Batch { visit, clips, terms, time, .. } => {
+                let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+                let now = Instant::now();
+                if visit.batch == 0 {
+                    *window = Window::default();
+                }
+                let own = std::time::Duration::from_secs_f64(time.data + time.forward);
+                let began = now.checked_sub(own).unwrap_or(now);
+                let window_began = *window.began.get_or_insert(began);
+                let pass_began = *window.pass_began.get_or_insert(began);
+                window.sums.add(terms, *clips);
+                window.batches += 1;
+                window.pass_clips += clips;
+                window.data += time.data;
+                window.forward += time.forward;
+                if let Some(bar) = &self.bar {
+                    bar.set_position(visit.position + 1);
+                }
+                let last = visit.batch + 1 == visit.of;
+                if (visit.batch + 1) % self.every != 0 && !last {
+                    return;
+                }
+                let n = window.batches as f64;
+                let rate = |clips: f64, since: Instant| clips / (now - since).as_secs_f64().max(1e-9);
+                let text = format!(
+                    "[{}: {}, {} / {}] FPS: {:.1} ({:.1}) , DataTime: {:.3} , ForwardTime: {:.3} , TotalTime: {:.3} , {}",
+                    visit.split.name(),
+                    if visit.before { 0 } else { visit.epoch + 1 },
+                    visit.batch + 1,
+                    visit.of,
+                    rate(window.pass_clips as f64, pass_began),
+                    rate(window.sums.clips, window_began),
+                    window.data / n,
+                    window.forward / n,
+                    (window.data + window.forward) / n,
+                    window.sums.means().map_or("Loss/total: not finite".to_string(), |means| terms_text(&means)),
+                );
+                let (pass_clips, pass_began) = (window.pass_clips, window.pass_began);
+                *window = Window { pass_clips, pass_began, ..Window::default() };
+                drop(window);
+                self.line(&text);
+            }
+            Event::Pass { visit, means } => {
+                let epoch = if visit.before { 0 } else { visit.epoch + 1 };
+                let what = match (visit.split, visit.before) {
+                    (Split::Val, true) => "validation before training".to_string(),
+                    (Split::Val, false) => format!("validation after epoch {epoch}"),
+                    (Split::Train, _) => format!("epoch {epoch} trained"),
+                };
+                self.line(&format!("{what}: {}", terms_text(means)));
+            }
+            Event::Saved { path, bytes, seconds, .. } => {
+                let size = *bytes as f64 / 1e6;
+                self.line(&format!("checkpoint: {} ({size:.1} MB in {seconds:.2} s)", path.display()));
+            }
+            Event::Warning(message) => self.line(&format!("warning: {message}")),
+        }
+    }
+}
