@@ -1,0 +1,64 @@
+//! The engine, driven through its public face by simulated stages.
+
+mod backpressure;
+mod failures;
+mod ordering;
+mod shutdown;
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::sim::{KINDS, Sim};
+use super::{Blueprint, Board, Graph, Node, Run, RunOutcome, StopToken};
+
+/// A stage of the simulated kind `name`, named like it and its place.
+fn node(name: &str, blueprint: impl Blueprint<Sim> + 'static) -> Node<Sim> {
+    let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
+    Node::new(name, kind, blueprint)
+}
+
+fn chain(nodes: Vec<Node<Sim>>) -> Graph<Sim> {
+    let named = nodes.into_iter().enumerate().map(|(index, mut node)| {
+        node.id = format!("{}{index}", node.id);
+        node
+    });
+    Graph::chain("test", named.collect()).unwrap()
+}
+
+/// A run in the background.
+struct Running {
+    board: Arc<Board>,
+    stop: StopToken,
+    run: JoinHandle<RunOutcome>,
+}
+
+impl Running {
+    fn start(graph: &Graph<Sim>, sim: &Sim) -> Self {
+        let stop = StopToken::new();
+        let run = Run::build(graph, sim, stop.clone()).unwrap();
+        Self { board: run.board(), stop, run: thread::spawn(move || run.join()) }
+    }
+
+    fn taken(&self) -> u64 {
+        self.board.stages()[0].taken
+    }
+
+    /// Waits until the source has taken `count` items, and then a little for one that would be too many.
+    fn settles_at(&self, count: u64) {
+        let begin = Instant::now();
+        while self.taken() < count && begin.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(25));
+        assert_eq!(self.taken(), count);
+    }
+
+    fn join(self) -> RunOutcome {
+        self.run.join().unwrap()
+    }
+}
+
+fn run(graph: &Graph<Sim>, sim: &Sim) -> RunOutcome {
+    super::run(graph, sim, StopToken::new())
+}
