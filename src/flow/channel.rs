@@ -22,9 +22,10 @@ pub(crate) enum Ended {
     Cancelled,
 }
 
-/// The meter of one channel; depth and totals may be read at any moment from any thread.
+/// The meter of one channel, to be read at any moment from any thread; [`super::ChannelReport`] says what each number
+/// means.
 #[derive(Debug)]
-pub struct ChannelStats {
+pub(crate) struct ChannelStats {
     capacity: usize,
     sent: Side,
     received: Side,
@@ -39,30 +40,25 @@ struct Side {
 }
 
 impl ChannelStats {
-    /// The most items that can wait in the channel.
-    pub fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// How many items wait in the channel, give or take those that are being moved at this moment.
-    pub fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         let received = self.received.items.load(Ordering::Acquire);
         let depth = self.sent.items.load(Ordering::Acquire).saturating_sub(received);
         usize::try_from(depth).map_or(self.capacity, |depth| depth.min(self.capacity))
     }
 
-    /// Items that were put in, tombstones included.
-    pub fn items(&self) -> u64 {
+    pub(crate) fn items(&self) -> u64 {
         self.sent.items.load(Ordering::Acquire)
     }
 
-    /// Time that senders spent blocked, summed over them.
-    pub fn send_blocked(&self) -> Duration {
+    pub(crate) fn send_blocked(&self) -> Duration {
         Duration::from_nanos(self.sent.waited.load(Ordering::Relaxed))
     }
 
-    /// Time that receivers spent waiting, summed over them.
-    pub fn receive_wait(&self) -> Duration {
+    pub(crate) fn receive_wait(&self) -> Duration {
         Duration::from_nanos(self.received.waited.load(Ordering::Relaxed))
     }
 }

@@ -8,11 +8,11 @@ use crate::failure::{Failure, Result};
 pub type Payload = Box<dyn Any + Send>;
 
 /// One position of the flow: its number within its segment, and what it carries.
-pub struct Item {
+pub(crate) struct Item {
     /// Counts from 0 without gaps, given by the head of the segment (a source or an ordered stage).
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// `None` is a tombstone: a stage dropped the item, and those downstream must not wait for it.
-    pub payload: Option<Payload>,
+    pub(crate) payload: Option<Payload>,
 }
 
 /// Boxes `value` for [`crate::flow::Outbox::emit`] or as what a source returns.

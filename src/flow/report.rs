@@ -8,9 +8,9 @@ use super::channel::{ChannelStats, nanos};
 use super::token::StopReason;
 use crate::failure::Result;
 
-/// The meter of one stage.
+/// The meter of one stage; [`StageReport`] says what each number means.
 #[derive(Debug, Default)]
-pub struct StageStats {
+pub(crate) struct StageStats {
     taken: AtomicU64,
     emitted: AtomicU64,
     busy: AtomicU64,
@@ -19,29 +19,24 @@ pub struct StageStats {
 }
 
 impl StageStats {
-    /// Items that a worker has begun to process; for a source, the payloads that `next` has returned. Tombstones do
-    /// not count.
-    pub fn taken(&self) -> u64 {
+    pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// Items that were sent on.
-    pub fn emitted(&self) -> u64 {
+    pub(crate) fn emitted(&self) -> u64 {
         self.emitted.load(Ordering::Acquire)
     }
 
-    /// Time spent inside the stage's own code, summed over workers, without the time blocked on sends.
-    pub fn busy(&self) -> Duration {
+    pub(crate) fn busy(&self) -> Duration {
         Duration::from_nanos(self.busy.load(Ordering::Relaxed))
     }
 
     /// Workers that are running.
-    pub fn workers(&self) -> usize {
+    pub(crate) fn workers(&self) -> usize {
         self.workers.load(Ordering::Acquire)
     }
 
-    /// Workers that ended with an error or a panic.
-    pub fn failures(&self) -> u64 {
+    pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Acquire)
     }
 
@@ -103,13 +98,14 @@ pub struct StageReport {
     pub kind: &'static str,
     /// Declared workers.
     pub workers: usize,
-    /// As [`StageStats::taken`].
+    /// Items that a worker has begun to process; for a source, the payloads that `next` has returned. Tombstones do
+    /// not count.
     pub taken: u64,
-    /// As [`StageStats::emitted`].
+    /// Items that were sent on.
     pub emitted: u64,
-    /// As [`StageStats::busy`].
+    /// Time spent inside the stage's own code, summed over workers, without the time blocked on sends.
     pub busy: Duration,
-    /// As [`StageStats::failures`].
+    /// Workers that ended with an error or a panic.
     pub failures: u64,
 }
 
@@ -120,15 +116,15 @@ pub struct ChannelReport {
     pub from: String,
     /// The stage that empties it.
     pub to: String,
-    /// As [`ChannelStats::capacity`].
+    /// The most items that can wait in it.
     pub capacity: usize,
-    /// As [`ChannelStats::depth`].
+    /// Items that wait in it, give or take those that are being moved at this moment.
     pub depth: usize,
-    /// As [`ChannelStats::items`].
+    /// Items that were put in, tombstones included.
     pub items: u64,
-    /// As [`ChannelStats::send_blocked`].
+    /// Time that senders spent blocked, summed over them; also for admission to their segment.
     pub send_blocked: Duration,
-    /// As [`ChannelStats::receive_wait`].
+    /// Time that receivers spent waiting, summed over them.
     pub receive_wait: Duration,
 }
 

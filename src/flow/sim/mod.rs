@@ -6,7 +6,7 @@ mod stages;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use stages::{Batch, Collect, Count, Discard, Drop, Fault, Hold, Order, Sleep, Split};
+pub use stages::{Batch, Collect, Count, Discard, DropEvery, Fault, Hold, Order, Sleep, Split};
 
 use super::kind::{Kind, Port};
 use super::outbox::Outbox;
@@ -87,7 +87,12 @@ pub static KINDS: &[Kind<Sim>] = &[
         parse: |options| Box::new(Sleep::parse(options)),
         ..PASS
     },
-    Kind { name: "drop", about: "Drops every n-th number", parse: |options| Box::new(Drop::parse(options)), ..PASS },
+    Kind {
+        name: "drop",
+        about: "Drops every n-th number",
+        parse: |options| Box::new(DropEvery::parse(options)),
+        ..PASS
+    },
     Kind {
         name: "hold",
         about: "Holds one number until the valve opens",
@@ -151,7 +156,7 @@ impl Sleep {
     }
 }
 
-impl Drop {
+impl DropEvery {
     fn parse(options: &mut Section<'_>) -> Self {
         Self { every: options.checked("every", 2, |every| (*every == 0).then(|| "must be at least 1".into())) }
     }

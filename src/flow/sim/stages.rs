@@ -23,7 +23,7 @@ pub struct Sleep {
 }
 
 /// Drops the numbers that `every` divides.
-pub struct Drop {
+pub struct DropEvery {
     /// At least 1.
     pub every: u64,
 }
@@ -128,11 +128,11 @@ fn fraction(number: u64) -> f64 {
     (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-impl Blueprint<Sim> for Drop {
+impl Blueprint<Sim> for DropEvery {
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let every = self.every.max(1);
         each(move |number, out| {
-            if number % every != 0 {
+            if !number.is_multiple_of(every) {
                 out.emit(pack(number));
             }
             Ok(())

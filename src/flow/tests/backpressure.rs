@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Running, chain, node};
 use crate::flow::Node;
-use crate::flow::sim::{Collect, Count, Discard, Drop, Hold, Order, Sim, Sleep};
+use crate::flow::sim::{Collect, Count, Discard, DropEvery, Hold, Order, Sim, Sleep};
 
 const ITEMS: u64 = 300;
 
@@ -98,11 +98,11 @@ fn a_straggler_does_not_let_the_reorder_buffer_grow() {
 #[test]
 fn dropped_items_do_not_hold_up_the_order() {
     let sim = Sim::default();
-    let drop = node("drop", Drop { every: 3 }).workers(3).capacity(1);
+    let drop = node("drop", DropEvery { every: 3 }).workers(3).capacity(1);
     let running =
         Running::start(&chain(vec![count(1), drop, sleep(2, 1), node("collect", Collect { stalled: false })]), &sim);
     let outcome = running.join();
     assert_eq!(outcome.result, Ok(()));
-    assert_eq!(sim.journal(), (0..ITEMS).filter(|n| n % 3 != 0).collect::<Vec<_>>());
+    assert_eq!(sim.journal(), (0..ITEMS).filter(|n| !n.is_multiple_of(3)).collect::<Vec<_>>());
     assert_eq!((outcome.stages[1].taken, outcome.stages[1].emitted, outcome.stages[2].taken), (300, 200, 200));
 }

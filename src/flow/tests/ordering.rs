@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{chain, node, run};
 use crate::flow::Node;
-use crate::flow::sim::{Batch, Collect, Count, Drop, Order, Sim, Sleep, Split};
+use crate::flow::sim::{Batch, Collect, Count, DropEvery, Order, Sim, Sleep, Split};
 
 /// A middle part: one stage, or a pair that groups and ungroups.
 fn part() -> impl Strategy<Value = (u8, usize, usize, u64)> {
@@ -18,7 +18,7 @@ fn nodes((what, workers, capacity, number): (u8, usize, usize, u64)) -> Vec<Node
         0 => {
             vec![node("sleep", Sleep { mean: Duration::from_micros(number), jitter: true }).workers(workers)]
         }
-        1 => vec![node("drop", Drop { every: number + 1 }).workers(workers)],
+        1 => vec![node("drop", DropEvery { every: number + 1 }).workers(workers)],
         2 => vec![node("order", Order)],
         _ => vec![node("batch", Batch { size: workers }), node("split", Split)],
     };
@@ -40,7 +40,7 @@ proptest! {
         all.push(node("collect", Collect { stalled: false }));
         let outcome = run(&chain(all), &sim);
         prop_assert_eq!(outcome.result, Ok(()));
-        let dropped = |number: u64| parts.iter().any(|part| part.0 == 1 && number % (part.3 + 1) == 0);
+        let dropped = |number: u64| parts.iter().any(|part| part.0 == 1 && number.is_multiple_of(part.3 + 1));
         let expected: Vec<u64> = (0..items).filter(|number| !dropped(*number)).collect();
         prop_assert_eq!(sim.journal(), expected);
     }
