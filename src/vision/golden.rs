@@ -11,7 +11,6 @@ use super::crop::crop;
 use super::rect::Rect;
 use super::resample::{ExactBilinear, Resampler};
 use super::window::Window;
-use crate::data::random::mix;
 
 /// The goldens' own noise: byte `i` of a name is `⌊u·256⌋` of SplitMix64 at position `i`.
 pub(crate) struct Noise {
@@ -31,7 +30,10 @@ impl Noise {
 
     pub(crate) fn byte(&mut self) -> u8 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        (mix(self.state) >> 56) as u8
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 56) as u8
     }
 }
 

@@ -34,7 +34,7 @@ impl Window {
         let centre = target.centre();
         let corner = |c: f64| (c - side * 0.5).round_ties_even();
         let (x, y) = (corner(centre.0), corner(centre.1));
-        (x.abs().max(y.abs()) < 1e9).then(|| Self { x: x as i64, y: y as i64, side: side as u32, centre })
+        (x.abs().max(y.abs()) < 1e9).then_some(Self { x: x as i64, y: y as i64, side: side as u32, centre })
     }
 
     /// Crop pixels per frame pixel for a crop of `size` pixels.
