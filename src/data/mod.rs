@@ -2,3 +2,4 @@
 
 pub mod condition;
 pub mod random;
+pub mod synth;
