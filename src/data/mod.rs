@@ -8,3 +8,4 @@ pub mod problems;
 pub mod random;
 pub mod rejects;
 pub mod verify;
+pub mod synth;
