@@ -7,5 +7,5 @@ pub mod plan;
 pub mod problems;
 pub mod random;
 pub mod rejects;
-pub mod verify;
 pub mod synth;
+pub mod verify;

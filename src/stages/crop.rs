@@ -51,7 +51,7 @@ impl Stage for CropStage {
         for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
             let size = if index == 0 { self.template } else { self.search };
             let window = crop(frame, &planned.window);
-            crops.push(self.resampler.resize(&window, size, size)?);
+            crops.push(self.resampler.resample(&window, size, size));
         }
         let boxes = plan.frames().map(|planned| planned.crop_box).collect();
         out.emit(pack(CroppedClip { ticket, plan, crops, boxes }));

@@ -5,7 +5,10 @@
 
 use super::{RunContext, cache::FrameCache, items::*};
 use crate::{
-    data::{plan::Planner, rejects::Rejects},
+    data::{
+        plan::{ClipPlan, Planner},
+        rejects::Rejects,
+    },
     failure::Result,
     flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
@@ -79,15 +82,28 @@ struct Unreadable {
 }
 
 impl DecodeStage {
+    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<RgbImage>>, Unreadable> {
+        plan.frames()
+            .map(|planned| {
+                let frame = self.frame(&planned.path)?;
+                match planned.window.overlaps(frame.width(), frame.height()) {
+                    true => Ok(frame),
+                    false => Err(Unreadable {
+                        reason: "outside",
+                        detail: format!("{}: the object's box lies outside the frame", planned.path.display()),
+                    }),
+                }
+            })
+            .collect()
+    }
+
     fn frame(&mut self, path: &Path) -> std::result::Result<Arc<RgbImage>, Unreadable> {
         let kept = self.cache.as_ref().and_then(|cache| lock(cache).get(path));
         if let Some(frame) = kept {
             return Ok(frame);
         }
-        let bytes = std::fs::read(path).map_err(|error| Unreadable {
-            reason: "unreadable",
-            detail: format!("{}: {error}", path.display()),
-        })?;
+        let bytes = std::fs::read(path)
+            .map_err(|error| Unreadable { reason: "unreadable", detail: format!("{}: {error}", path.display()) })?;
         let frame = self.decoder.decode(&bytes).map_err(|error| Unreadable {
             reason: error.reason.name(),
             detail: format!("{}: {}", path.display(), error.detail),
@@ -117,9 +133,7 @@ impl Stage for DecodeStage {
             for redraw in &plan.redraws {
                 self.reject(&redraw.dataset, redraw.reason, format!("sequence {}", redraw.sequence))?;
             }
-            let paths: Vec<_> = plan.frames().map(|frame| frame.path.clone()).collect();
-            let frames: std::result::Result<Vec<_>, Unreadable> = paths.iter().map(|path| self.frame(path)).collect();
-            match frames {
+            match self.frames(&plan) {
                 Ok(frames) => {
                     self.rejects.accept();
                     out.emit(pack(DecodedClip { ticket, plan, frames }));

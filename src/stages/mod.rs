@@ -15,7 +15,9 @@ mod step;
 mod upload;
 
 pub use context::RunContext;
-pub use items::{CollatedBatch, CroppedClip, DecodedClip, PendingCheckpoint, PlannedClip, StepOutput, StepReport, Ticket};
+pub use items::{
+    CollatedBatch, CroppedClip, DecodedClip, PendingCheckpoint, PlannedClip, StepOutput, StepReport, Ticket,
+};
 
 use crate::flow::Kind;
 
@@ -32,6 +34,3 @@ pub static KINDS: [Kind<RunContext>; 10] = [
     aggregate::KIND,
     checkpoint::KIND,
 ];
-
-#[cfg(test)]
-mod tests;

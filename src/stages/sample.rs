@@ -88,11 +88,3 @@ impl Source for Sampler {
         Ok(Some(pack(PlannedClip { ticket: Ticket { visit, slot, of }, plan })))
     }
 }
-
-/// Batches that `clips` make: a training epoch leaves out an incomplete last one, a validation keeps it.
-pub(crate) fn batches(clips: usize, batch_size: usize, split: Split) -> usize {
-    match split {
-        Split::Train => (clips / batch_size).max(1),
-        Split::Val => clips.div_ceil(batch_size),
-    }
-}
