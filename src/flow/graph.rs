@@ -86,7 +86,10 @@ impl<C> Graph<C> {
                 problems.push(format!("two stages are named `{}`", node.id));
             }
         }
-        problems.extend(nodes.windows(2).filter_map(|pair| misfit(&pair[0], &pair[1])));
+        problems.extend(nodes.windows(2).filter_map(|pair| {
+            let complaint = misfit((&pair[0].id, pair[0].kind), (&pair[1].id, pair[1].kind))?;
+            Some(format!("stage `{}`: {complaint}", pair[1].id))
+        }));
         match problems.is_empty() {
             true => Ok(Self { name: name.into(), nodes }),
             false => Err(Failure::config(problems.join("\n"))),
@@ -164,10 +167,10 @@ impl<C> Node<C> {
             (Role::Stage, _) => complaints.push(format!("stage `{id}`: nothing takes the output of {}", kind.name)),
         }
         if *workers == 0 || *workers > kind.worker_limit() {
-            complaints.push(format!("stage `{id}`: {}", worker_complaint(kind, *workers)));
+            complaints.push(format!("stage `{id}`: workers: {}", worker_complaint(kind, *workers)));
         }
         if *capacity == 0 {
-            complaints.push(format!("stage `{id}`: capacity must be at least 1"));
+            complaints.push(format!("stage `{id}`: capacity: must be at least 1"));
         }
         complaints
     }
@@ -176,16 +179,15 @@ impl<C> Node<C> {
 /// Why a stage of `kind` cannot have so many `workers`.
 pub(crate) fn worker_complaint<C>(kind: &Kind<C>, workers: usize) -> String {
     match kind.worker_limit() {
-        _ if workers == 0 => "workers must be at least 1".to_string(),
+        _ if workers == 0 => "must be at least 1".to_string(),
         1 if kind.ordered => format!("{} takes its input in order, so it has 1 worker, not {workers}", kind.name),
         1 => format!("{} has 1 worker, not {workers}", kind.name),
         limit => format!("{} has at most {limit} workers, not {workers}", kind.name),
     }
 }
 
-/// Why the output of `from` cannot be the input of `to`.
-pub(crate) fn misfit<C>(from: &Node<C>, to: &Node<C>) -> Option<String> {
-    let (output, input) = (from.kind.output?, to.kind.input?);
-    (output != input)
-        .then(|| format!("stage `{}`: {} emits {}, {} expects {}", to.id, from.id, output.name, to.id, input.name))
+/// Why the output of the stage `from` cannot be the input of the stage `to`.
+pub(crate) fn misfit<C>((from, giver): (&str, &Kind<C>), (to, taker): (&str, &Kind<C>)) -> Option<String> {
+    let (output, input) = (giver.output?, taker.input?);
+    (output != input).then(|| format!("{from} emits {}, {to} expects {}", output.name, input.name))
 }

@@ -6,6 +6,7 @@
 //! are places in the channels and workers on the way (an item is *taken* when [`Source::next`] returns it).
 
 mod channel;
+mod compile;
 mod graph;
 mod item;
 mod kind;
@@ -14,18 +15,22 @@ mod outbox;
 mod panics;
 mod publish;
 mod report;
+mod signals;
 pub mod sim;
+mod spec;
 mod stage;
 mod supervisor;
 mod token;
 mod wire;
 mod worker;
 
+pub use compile::compile;
 pub use graph::{Graph, Node, Planned};
 pub use item::{Payload, pack, unpack};
 pub use kind::{Blueprint, Kind, Port, Role};
 pub use outbox::Outbox;
 pub use report::{Board, ChannelReport, RunOutcome, StageReport};
+pub use signals::{SignalWatch, watch_signals};
 pub use stage::{Source, Stage};
 pub use supervisor::{Run, run};
 pub use token::{StopReason, StopToken};

@@ -43,7 +43,7 @@ impl Valve {
     }
 
     /// Waits until the valve is open or the run is cancelled.
-    fn pass(&self, out: &Outbox) {
+    pub fn pass(&self, out: &Outbox) {
         let mut open = lock(&self.0.0);
         while !*open && !out.cancelled() {
             let waited = self.0.1.wait_timeout(open, Duration::from_millis(10));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Running, chain, node, run};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::flow::sim::{Collect, Count, Fault, Sim, Sleep};
+use crate::flow::sim::{Collect, Count, Fault, Sim, Sleep, Valve};
 use crate::flow::{Blueprint, Graph, Node, Outbox, Payload, Source, Stage, pack};
 
 fn around(node_in_the_middle: Node<Sim>) -> Graph<Sim> {
@@ -36,18 +36,38 @@ fn a_panic_is_a_stage_failure_with_name_kind_and_message() {
     assert!(place.starts_with("src/flow/sim/stages.rs:"), "{place}");
 }
 
+/// Fails at its first item, when the valve opens.
+struct FailsWhenOpened(Valve);
+
+impl Blueprint<Sim> for FailsWhenOpened {
+    fn worker(&self, sim: &Sim, _: usize) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(Self(sim.valve.clone())))
+    }
+}
+
+impl Stage for FailsWhenOpened {
+    fn process(&mut self, _: Payload, out: &mut Outbox) -> Result<()> {
+        self.0.pass(out);
+        Err(Failure::stage("opened"))
+    }
+}
+
 #[test]
 fn everyone_who_is_blocked_wakes() {
-    // Everything is full behind the stalled sink when the fault strikes, then all must let go.
+    let sim = Sim::default();
     let graph = chain(vec![
         node("count", Count { items: 10_000 }).capacity(1),
         node("sleep", Sleep { mean: Duration::ZERO, jitter: false }).workers(4).capacity(1),
-        node("fault", Fault::fail(6)).capacity(8),
-        node("collect", Collect { stalled: true }),
+        node("order", FailsWhenOpened(Valve::default())),
+        node("collect", Collect { stalled: false }),
     ]);
-    let sim = Sim::default();
-    let failure = Running::start(&graph, &sim).join().result.unwrap_err();
-    assert_eq!(failure.message, "stage `fault2`: told to fail at 6");
+    let running = Running::start(&graph, &sim);
+    // Upstream all wait to send, the sink waits to receive.
+    running.settles_at(1 + 1 + 4 + 2);
+    sim.valve.open();
+    let outcome = running.join();
+    assert_eq!(outcome.result, Err(Failure::stage("stage `order2`: opened")));
+    assert_eq!((outcome.stages[0].taken, outcome.stages[3].taken), (8, 0));
 }
 
 /// Breaks in the way that it is told, and says whether `finish` was called.

@@ -1,7 +1,9 @@
 //! The engine, driven through its public face by simulated stages.
 
 mod backpressure;
+mod compile;
 mod failures;
+mod meters;
 mod ordering;
 mod shutdown;
 

@@ -1,0 +1,94 @@
+//! Ctrl-C and friends: the first signal stops the run, which then drains and saves; the second ends the process.
+
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+
+use super::token::{StopReason, StopToken};
+use crate::failure::{Failure, Result};
+
+/// Watches until it is dropped.
+pub struct SignalWatch(Handle);
+
+/// Turns SIGINT and SIGTERM into a stop on `stop`, with one line on standard error. A second signal exits at once, with
+/// the same code (130 or 143).
+///
+/// # Errors
+/// `Unavailable` when the handlers cannot be installed.
+pub fn watch_signals(stop: StopToken) -> Result<SignalWatch> {
+    let failed = |error| Failure::unavailable(format!("cannot watch for signals: {error}"));
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let handle = signals.handle();
+    let watch = move || {
+        let mut asked = false;
+        for signal in signals.forever() {
+            let reason = StopReason::Signal(signal);
+            if std::mem::replace(&mut asked, true) {
+                std::process::exit(reason.exit_code());
+            }
+            let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+            eprintln!("{name}: finishing what is under way and saving; once more to quit without that");
+            stop.stop(reason);
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
+    Ok(SignalWatch(handle))
+}
+
+impl Drop for SignalWatch {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::*;
+
+    const NAME: &str = "flow::signals::tests::the_first_signal_stops_and_the_second_exits";
+
+    /// The child: stops at the first signal, and would never end by itself.
+    fn child() {
+        let stop = StopToken::new();
+        let _watch = watch_signals(stop.clone()).unwrap();
+        println!("ready");
+        while !stop.is_stopping() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        println!("stopping: {:?}", stop.reason());
+        thread::sleep(Duration::from_secs(60));
+    }
+
+    #[test]
+    fn the_first_signal_stops_and_the_second_exits() {
+        if std::env::var_os("TRACKFLOW_SIGNAL_CHILD").is_some() {
+            return child();
+        }
+        for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", NAME, "--nocapture"])
+                .env("TRACKFLOW_SIGNAL_CHILD", "1")
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+            let mut wait = |words: &str| lines.find(|line| line.contains(words)).unwrap();
+            // SAFETY: `kill` has no memory effects; the process is our child and has not been waited for.
+            let send = |child: &std::process::Child| unsafe { libc::kill(child.id() as i32, signal) };
+            wait("ready");
+            assert_eq!(send(&child), 0);
+            assert!(wait("stopping").contains(&format!("Signal({signal})")));
+            assert_eq!(send(&child), 0);
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(code));
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The numbers of a run, in its outcome and at the metrics endpoint.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::{node, run};
+use crate::flow::Graph;
+use crate::flow::sim::{Collect, Count, Sim, Sleep};
+use crate::telemetry;
+
+fn scrape(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn value(text: &str, series: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{series}\n{text}"));
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn the_outcome_and_a_scrape_tell_the_same_and_runs_add_up() {
+    let address = telemetry::serve(Some("127.0.0.1:0".parse().unwrap())).unwrap();
+    let nodes = vec![
+        node("count", Count { items: 12 }).capacity(1),
+        node("sleep", Sleep { mean: Duration::from_millis(2), jitter: false }).capacity(5),
+        node("collect", Collect { stalled: false }),
+    ];
+    let graph = Graph::chain("metered", nodes).unwrap();
+    let first = run(&graph, &Sim::default());
+    let text = scrape(address);
+    assert_eq!(value(&text, r#"trackflow_channel_items_total{from="count",to="sleep"}"#), 12.0);
+    assert_eq!(value(&text, r#"trackflow_channel_capacity{from="sleep",to="collect"}"#), 5.0);
+    assert_eq!(value(&text, r#"trackflow_channel_depth{from="sleep",to="collect"}"#), 0.0);
+    assert_eq!(value(&text, r#"trackflow_stage_items_total{stage="sleep",kind="sleep"}"#), 12.0);
+    assert_eq!(value(&text, r#"trackflow_stage_workers{stage="sleep",kind="sleep"}"#), 0.0);
+    assert_eq!(value(&text, r#"trackflow_stage_failures_total{stage="sleep",kind="sleep"}"#), 0.0);
+    let busy = r#"trackflow_stage_busy_seconds_total{stage="sleep",kind="sleep"}"#;
+    let wait = r#"trackflow_channel_receive_wait_seconds_total{from="sleep",to="collect"}"#;
+    assert_eq!(value(&text, busy), first.stages[1].busy.as_secs_f64());
+    assert_eq!(value(&text, wait), first.channels[1].receive_wait.as_secs_f64());
+    // The stage sleeps 12 × 2 ms, in which the sink waits and the source is held up.
+    assert!(first.stages[1].busy >= Duration::from_millis(24));
+    assert!(first.channels[1].receive_wait > Duration::ZERO && first.channels[0].send_blocked > Duration::ZERO);
+    assert!(first.wall >= first.stages[1].busy);
+
+    let second = run(&graph, &Sim::default());
+    let text = scrape(address);
+    assert_eq!(value(&text, r#"trackflow_stage_items_total{stage="sleep",kind="sleep"}"#), 24.0);
+    assert_eq!(value(&text, busy), (first.stages[1].busy + second.stages[1].busy).as_secs_f64());
+}
