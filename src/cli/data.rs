@@ -54,9 +54,10 @@ struct SynthArgs {
 
 fn condition(name: &str) -> std::result::Result<Condition, String> {
     let known = Condition::ALL.map(Condition::name);
-    Condition::ALL.into_iter().find(|condition| condition.name() == name).ok_or_else(|| {
-        format!("unknown condition{}", crate::settings::did_you_mean(name, known))
-    })
+    Condition::ALL
+        .into_iter()
+        .find(|condition| condition.name() == name)
+        .ok_or_else(|| format!("unknown condition{}", crate::settings::did_you_mean(name, known)))
 }
 
 /// Does what `trackflow data …` says.
@@ -84,6 +85,9 @@ fn synth(args: &SynthArgs) -> Result<()> {
     println!("train:      {} ({} sequences)", summary.train.display(), options.train);
     println!("val:        {} ({} sequences)", summary.val.display(), options.val);
     println!("conditions: {}", summary.conditions.display());
-    println!("{} sequences of {} frames rendered, {} were there already", summary.rendered, options.frames, summary.reused);
+    println!(
+        "{} sequences of {} frames rendered, {} were there already",
+        summary.rendered, options.frames, summary.reused
+    );
     Ok(())
 }

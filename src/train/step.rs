@@ -251,13 +251,9 @@ impl Trainer {
         Ok(())
     }
 
-    /// Parameters of the model, and how many of them train now.
-    pub fn parameter_counts(&self) -> (usize, usize) {
-        let count = |trained: bool| {
-            let parameters = self.model.params().parameters();
-            parameters.filter(|(_, tensor)| !trained || tensor.requires_grad()).map(|(_, tensor)| tensor.numel()).sum()
-        };
-        (count(false), count(true))
+    /// Parameters of the model.
+    pub fn parameters(&self) -> usize {
+        self.model.params().parameters().map(|(_, tensor)| tensor.numel()).sum()
     }
 }
 

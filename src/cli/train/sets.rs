@@ -70,10 +70,13 @@ pub fn open(experiment: &Experiment, data_dir: &Path, seed: u64, validates: bool
             continue;
         }
         notes.extend(sets.iter().flat_map(|set| set.notes.iter().cloned()));
-        let names: Vec<String> =
-            sets.iter().map(|set| format!("{} ({} sequences, {} frames)", set.name, set.sequences.len(), set.frames())).collect();
+        let names: Vec<String> = sets
+            .iter()
+            .map(|set| format!("{} ({} sequences, {} frames)", set.name, set.sequences.len(), set.frames()))
+            .collect();
         let verified = verify::verify(sets)?;
-        let how = if verified.is_sample() { format!("{} of them opened", verified.opened) } else { "all opened".into() };
+        let how =
+            if verified.is_sample() { format!("{} of them opened", verified.opened) } else { "all opened".into() };
         notes.push(format!("{what} data: {}; {how} and found whole", names.join(", ")));
     }
     let train = planner(experiment, train, &data.train, seed, PlanMode::Training)?;
