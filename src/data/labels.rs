@@ -4,6 +4,7 @@
 //! probabilities (`attributes`), where a condition counts from one half. In both the class of a frame is the first
 //! present one of [`RANKED`]; else one of the [`MEASURED`] ones that are present, drawn; else normal.
 
+use std::fmt;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -103,6 +104,24 @@ pub struct LabelReport {
     pub beyond: usize,
     /// Labelled frames by class index; a frame whose class is drawn counts for each class it may have.
     pub classes: [usize; Condition::COUNT],
+}
+
+/// One line for the user: `condition labels: 2 of 10 frames in 1 of 2 sequences (low_resolution 1, normal 1)`.
+impl fmt::Display for LabelReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sequences = self.labelled_sequences + self.unlabelled_sequences;
+        write!(f, "condition labels: {} of {} frames", self.labelled_frames, self.frames)?;
+        write!(f, " in {} of {sequences} sequences", self.labelled_sequences)?;
+        let classes = Condition::ALL.iter().zip(self.classes).filter(|(_, count)| *count > 0);
+        let classes: Vec<String> = classes.map(|(condition, count)| format!("{condition} {count}")).collect();
+        if !classes.is_empty() {
+            write!(f, " ({})", classes.join(", "))?;
+        }
+        if self.beyond > 0 {
+            write!(f, "; {} labels of frames that do not exist left out", self.beyond)?;
+        }
+        Ok(())
+    }
 }
 
 impl LabelReport {

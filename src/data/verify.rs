@@ -1,5 +1,6 @@
 //! The check at the start of a run that the frames are there and whole, so that no run fails hours later.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -30,6 +31,15 @@ impl Verified {
     /// Whether only a sample was opened.
     pub fn is_sample(&self) -> bool {
         self.opened < self.frames
+    }
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_sample() {
+            true => write!(f, "{} of {} frames checked, evenly chosen", self.opened, self.frames),
+            false => write!(f, "all {} frames checked", self.frames),
+        }
     }
 }
 
@@ -198,6 +208,7 @@ mod tests {
         let set = [dataset(folder.path(), 100, vec![[1.0, 1.0, 9.0, 9.0]; 100])];
         let verified = verify_up_to(&set, 10).unwrap();
         assert_eq!((verified.frames, verified.opened, verified.is_sample()), (100, 10, true));
+        assert_eq!(verified.to_string(), "10 of 100 frames checked, evenly chosen");
         let all = verify_up_to(&set, 100).unwrap_err();
         assert!(all.message.ends_with("and 70 more problems like these"), "{all}");
         assert_eq!(verify(&[]).unwrap(), Verified { frames: 0, opened: 0 });

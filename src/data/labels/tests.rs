@@ -94,6 +94,7 @@ fn sequences_and_frames_without_labels_are_counted() {
     assert_eq!((report.labelled_sequences, report.unlabelled_sequences), (1, 1));
     assert_eq!((report.labelled_frames, report.frames, report.beyond), (2, 10, 1));
     assert_eq!((report.classes[6], report.classes[9]), (1, 1));
+    insta::assert_snapshot!(report, @"condition labels: 2 of 10 frames in 1 of 2 sequences (low_resolution 1, normal 1); 1 labels of frames that do not exist left out");
     let labels = &datasets[0].sequences[0].labels;
     assert!(labels.of(0).is_empty() && labels.of(99).is_empty() && datasets[0].sequences[1].labels.is_empty());
     assert_eq!(labels.of(1), ConditionSet::only(Condition::LowResolution));

@@ -38,8 +38,8 @@ const SEQUENCE_DRAWS: u64 = 64;
 /// How often a frame's window is drawn again before its sequence is given up.
 const WINDOW_DRAWS: usize = 16;
 
-/// Plans the clips of one set of data sets; shared by threads.
-#[derive(Clone, Debug)]
+/// Plans the clips of one set of data sets. It holds all annotations: threads share one.
+#[derive(Debug)]
 pub struct Planner {
     datasets: Vec<Dataset>,
     eligible: Vec<Eligible>,

@@ -41,8 +41,8 @@ impl Container {
     }
 }
 
-/// The format of `bytes` if the picture in it is complete: every segment or chunk is whole and the end marker is
-/// there. Bytes after the end marker are allowed, as cameras and download tools leave some.
+/// The format of `bytes` if the picture in it is complete: every segment or chunk is whole, the end marker is there,
+/// and no page of a JPEG was lost. Bytes after the end marker are allowed, as cameras and download tools leave some.
 pub fn check_complete(bytes: &[u8]) -> Result<Container, DecodeError> {
     let container = Container::detect(bytes)?;
     match container {
@@ -171,8 +171,19 @@ fn walk_jpeg(bytes: &[u8]) -> Result<(), DecodeError> {
     if !frame || scans == 0 {
         return Err(DecodeError::new(DecodeReason::Corrupt, "ends without a picture"));
     }
-    Ok(())
+    let written = &bytes[..segments.at];
+    match written.chunks_exact(PAGE).position(|page| page.iter().all(|&byte| byte == 0)) {
+        Some(page) => {
+            let detail = format!("bytes {} to {} are all zero: never written", page * PAGE, (page + 1) * PAGE);
+            Err(DecodeError::new(DecodeReason::Corrupt, detail))
+        }
+        None => Ok(()),
+    }
 }
+
+/// What file systems write at once. An interrupted copy leaves whole pages of zeros, at places where entropy-coded
+/// data has none: the shortest code of a black block gives no such run below several million pixels.
+const PAGE: usize = 4096;
 
 fn walk_png(bytes: &[u8]) -> Result<(), DecodeError> {
     let mut at = PNG_SIGNATURE.len();

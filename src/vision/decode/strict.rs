@@ -103,6 +103,20 @@ mod tests {
     }
 
     #[test]
+    fn a_page_that_was_never_written_is_an_error() {
+        let mut noise = crate::vision::golden::Noise::new(2);
+        let picture = RgbImage::from_fn(160, 160, |_, _| image::Rgb([noise.byte(), noise.byte(), noise.byte()]));
+        for format in [ImageFormat::Jpeg, ImageFormat::Png] {
+            let mut bytes = Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, format).unwrap();
+            let mut bytes = bytes.into_inner();
+            assert!(StrictDecoder.decode(&bytes).is_ok());
+            bytes[2 * 4096..3 * 4096].fill(0);
+            assert_eq!(StrictDecoder.decode(&bytes).unwrap_err().reason, DecodeReason::Corrupt, "{format:?}");
+        }
+    }
+
+    #[test]
     fn grey_pictures_become_rgb() {
         let grey = image::GrayImage::from_fn(16, 16, |x, _| image::Luma([(x * 16) as u8]));
         let mut bytes = Cursor::new(Vec::new());
