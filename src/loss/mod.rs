@@ -1,1 +1,13 @@
-//! loss
+//! What training minimises: boxes, score map and condition, as tensors that stay on the device.
+
+pub mod class;
+pub mod focal;
+pub mod heatmap;
+pub mod overlap;
+mod terms;
+
+pub use class::ClassLoss;
+pub use terms::{LossTerms, Report, Target, Weights, loss};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,32 @@
-//! model
+//! The tracker as a network: one-stream ViT with candidate elimination, historical prompt network, box head and
+//! condition head, after HIPTrack (Cai, Liu, Wang: "HIPTrack: Visual Tracking with Historical Prompts", CVPR 2024).
+//!
+//! Everything here is a function of tensors: no files, no threads, and no synchronisation with the host, so that a
+//! training step can be queued on an accelerator without waiting for it. Parameter names are the reference's PyTorch
+//! state names.
+
+pub mod boxes;
+mod cbam;
+pub mod clip;
+pub mod config;
+mod elimination;
+mod encoder;
+mod heads;
+mod hiptrack;
+mod init;
+pub mod keep_rate;
+mod layers;
+pub mod mask;
+pub mod memory;
+pub mod params;
+mod vit;
+
+pub use clip::{ClipInput, ClipOutput, ForwardOptions, FrameOutput, StepSeed};
+pub use config::{ClassHead, Config, Elimination, TemplateRange};
+pub use hiptrack::Hiptrack;
+pub use mask::MaskClamp;
+pub use params::{LoadReport, Params, Role};
+pub use vit::BackboneOutput;
+
+#[cfg(test)]
+mod tests;

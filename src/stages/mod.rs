@@ -1,1 +1,36 @@
-//! stages
+//! The kinds of stage that a training pipeline is made of: thin adapters that put data, vision and train behind flow's
+//! traits. A kind is one small file; this table is where pipelines find it.
+
+mod aggregate;
+mod augment;
+mod cache;
+mod checkpoint;
+mod collate;
+mod context;
+mod crop;
+mod decode;
+mod items;
+mod sample;
+mod step;
+mod upload;
+
+pub use context::RunContext;
+pub use items::{
+    CollatedBatch, CroppedClip, DecodedClip, PendingCheckpoint, PlannedClip, StepOutput, StepReport, Ticket,
+};
+
+use crate::flow::Kind;
+
+/// Every kind that a pipeline file can name.
+pub static KINDS: [Kind<RunContext>; 10] = [
+    sample::KIND,
+    decode::KIND,
+    decode::CACHED_KIND,
+    crop::KIND,
+    augment::KIND,
+    collate::KIND,
+    upload::KIND,
+    step::KIND,
+    aggregate::KIND,
+    checkpoint::KIND,
+];

@@ -48,7 +48,7 @@ macro_rules! metrics {
 use MetricKind::{Counter, Gauge, Histogram, Seconds};
 
 metrics! {
-    BUILD_INFO = "build_info", Gauge, ["version", "libtorch"], "Always 1; the labels say which program runs.";
+    BUILD_INFO = "build_info", Gauge, ["version"], "Always 1; the label says which program runs.";
 
     CHANNEL_DEPTH = "channel_depth", Gauge, ["from", "to"], "Items that wait in the channel.";
     CHANNEL_CAPACITY = "channel_capacity", Gauge, ["from", "to"], "The most items that can wait in the channel.";

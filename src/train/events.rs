@@ -56,6 +56,12 @@ pub trait Observer: Send + Sync {
     fn observe(&self, event: &Event);
 }
 
+impl<T: Observer> Observer for std::sync::Arc<T> {
+    fn observe(&self, event: &Event) {
+        self.as_ref().observe(event);
+    }
+}
+
 impl Observer for Vec<Box<dyn Observer>> {
     fn observe(&self, event: &Event) {
         self.iter().for_each(|observer| observer.observe(event));

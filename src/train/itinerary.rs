@@ -3,6 +3,14 @@
 //! Training and validation batches follow each other in one stream: validation is no second pipeline, and no queue runs
 //! empty between the two.
 
+/// Batches that `clips` make: a training epoch leaves out an incomplete last one, a validation keeps it.
+pub fn batches(clips: usize, batch_size: usize, split: Split) -> usize {
+    match split {
+        Split::Train => (clips / batch_size.max(1)).max(1),
+        Split::Val => clips.div_ceil(batch_size.max(1)),
+    }
+}
+
 /// What a batch is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {

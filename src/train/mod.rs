@@ -1,8 +1,11 @@
 //! The experiment, the optimizer, the step and checkpoints.
 
 pub mod checkpoint;
+pub mod device;
 pub mod events;
 pub mod experiment;
 pub mod itinerary;
+pub mod network;
 pub mod optimizer;
+pub mod step;
 pub mod tally;

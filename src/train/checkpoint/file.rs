@@ -11,6 +11,9 @@ pub const FORMAT: u32 = 1;
 
 const HEADER: &str = "trackflow";
 
+/// Tensors whose names begin with this belong to the optimizer, all others to the model.
+pub const OPTIMIZER: &str = "optimizer.";
+
 /// What a checkpoint says of itself, in its header.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct About {

@@ -57,6 +57,26 @@ impl Folder {
         self.path.join(format!("{STEM}_ep{:04}_pos{position:08}{mid}.safetensors", epoch + 1))
     }
 
+    /// Moves all checkpoints into a new folder below this one, whose path is the value when there were any.
+    ///
+    /// # Errors
+    /// They cannot be moved.
+    pub fn set_aside(&self) -> Result<Option<PathBuf>> {
+        let saved = self.list();
+        if saved.is_empty() {
+            return Ok(None);
+        }
+        let failed = |error: std::io::Error| Failure::output(format!("{}: {error}", self.path.display()));
+        let aside = (1..).map(|n| self.path.join(format!("before-{n}"))).find(|path| !path.exists());
+        let aside = aside.unwrap_or_else(|| self.path.join("before"));
+        std::fs::create_dir(&aside).map_err(failed)?;
+        for one in saved {
+            let Some(name) = one.path.file_name() else { continue };
+            std::fs::rename(&one.path, aside.join(name)).map_err(failed)?;
+        }
+        Ok(Some(aside))
+    }
+
     /// All checkpoints, oldest first. Temporary files of a run that was killed are not among them.
     pub fn list(&self) -> Vec<Saved> {
         let Ok(entries) = std::fs::read_dir(&self.path) else { return Vec::new() };

@@ -4,7 +4,7 @@
 mod file;
 mod folder;
 
-pub use file::{About, FORMAT, State, read, read_tensors, write};
+pub use file::{About, FORMAT, OPTIMIZER, State, read, read_tensors, write};
 pub use folder::{Folder, Saved, obsolete};
 
 #[cfg(test)]

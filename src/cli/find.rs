@@ -1,0 +1,74 @@
+//! Finds experiment and pipeline files: by path, by name below the working folder, or among those built in.
+
+use crate::{
+    failure::{Failure, Result},
+    settings::{Node, did_you_mean},
+};
+use std::path::{Path, PathBuf};
+
+/// Files that every installation has, by the path under which a clone has them.
+const BUILT_IN: [(&str, &str); 3] = [
+    ("configs/hiptrack/demo.yaml", include_str!("../../configs/hiptrack/demo.yaml")),
+    ("configs/hiptrack/hiptrack_cls.yaml", include_str!("../../configs/hiptrack/hiptrack_cls.yaml")),
+    ("pipelines/train.yaml", include_str!("../../pipelines/train.yaml")),
+];
+
+/// The experiment `config` of `script`: `configs/<script>/<config>.yaml`, or `config` itself when it ends in `.yaml`.
+///
+/// # Errors
+/// There is no such file, or it is not YAML.
+pub fn experiment(script: &str, config: &str) -> Result<Node> {
+    find(Path::new("configs").join(script), config, "--config")
+}
+
+/// The pipeline `name`: `pipelines/<name>.yaml`, or `name` itself when it ends in `.yaml`.
+///
+/// # Errors
+/// There is no such file, or it is not YAML.
+pub fn pipeline(name: &str) -> Result<Node> {
+    find(PathBuf::from("pipelines"), name, "--pipeline")
+}
+
+fn find(folder: PathBuf, name: &str, flag: &str) -> Result<Node> {
+    if name.ends_with(".yaml") || name.ends_with(".yml") {
+        return Node::read(Path::new(name));
+    }
+    let path = folder.join(format!("{name}.yaml"));
+    if path.is_file() {
+        return Node::read(&path);
+    }
+    let shown = path.display().to_string();
+    if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == shown) {
+        return Node::parse(&format!("(built in) {shown}"), text);
+    }
+    let known = names(&folder);
+    let hint = did_you_mean(name, known.iter().map(String::as_str));
+    Err(Failure::input(format!("{flag} {name}: {shown} is not there{hint}")))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let on_disk = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let built_in = BUILT_IN.iter().map(|(path, _)| PathBuf::from(path)).filter(|path| path.parent() == Some(folder));
+    let mut names: Vec<String> = on_disk
+        .chain(built_in)
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_string()))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_files_are_found_by_name_and_misspelt_ones_suggested() {
+        assert!(experiment("hiptrack", "demo").is_ok());
+        assert!(pipeline("train").is_ok());
+        let failure = experiment("hiptrack", "hiptrak_cls").unwrap_err();
+        assert!(failure.message.ends_with("did you mean hiptrack_cls?"), "{failure}");
+        assert_eq!(failure.kind.exit_code(), 66);
+    }
+}

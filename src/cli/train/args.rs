@@ -1,0 +1,76 @@
+//! The command line of `trackflow train`; the reference's own is accepted as it is.
+
+use crate::train::device::DeviceChoice;
+use clap::{Args, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// `trackflow train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Family of experiments: configs/<SCRIPT>/
+    #[arg(long, default_value = "hiptrack")]
+    pub script: String,
+    /// Experiment: configs/<script>/<CONFIG>.yaml, or a path that ends in .yaml
+    #[arg(long)]
+    pub config: String,
+    /// Folder for checkpoints, logs and results
+    #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
+    pub save_dir: PathBuf,
+    /// Processes: one
+    #[arg(long, value_enum, default_value_t = Mode::Single)]
+    pub mode: Mode,
+    /// Pipeline: pipelines/<PIPELINE>.yaml, or a path that ends in .yaml
+    #[arg(long, default_value = "train")]
+    pub pipeline: String,
+    /// Set a key of the experiment (repeatable)
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Folder that holds the data sets
+    #[arg(long = "data_dir", alias = "data-dir", default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceChoice,
+    /// Seed of all draws
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Do at most this many training steps in this call, then save
+    #[arg(long = "max_steps", alias = "max-steps", value_name = "N")]
+    pub max_steps: Option<u64>,
+    /// Address of /metrics (default: 127.0.0.1:9187, or a free port when that one is used)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<SocketAddr>,
+    /// auto: go on from the newest checkpoint; never: start anew; or the path of a checkpoint
+    #[arg(long, default_value = "auto", value_name = "auto|never|PATH")]
+    pub resume: Resume,
+}
+
+/// How many processes train.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// One process.
+    Single,
+}
+
+/// Where a run goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// At the newest checkpoint, if there is one.
+    Auto,
+    /// Nowhere: it starts anew.
+    Never,
+    /// At this checkpoint.
+    Path(PathBuf),
+}
+
+impl std::str::FromStr for Resume {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "never" => Self::Never,
+            path => Self::Path(PathBuf::from(path)),
+        })
+    }
+}

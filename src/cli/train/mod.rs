@@ -1,0 +1,167 @@
+//! `trackflow train`: from the command line to a trained tracker.
+
+mod args;
+mod resume;
+mod sets;
+mod summary;
+
+pub use args::{Mode, Resume, TrainArgs};
+
+use super::find;
+use crate::{
+    data::rejects::Rejects,
+    failure::{Failure, Result},
+    flow::{Graph, Run, StopToken, compile, watch_signals},
+    monitor::{progress::Progress, run_log::RunLog},
+    settings::Reading,
+    stages::{KINDS, RunContext},
+    telemetry::{self, names},
+    train::{
+        checkpoint::{About, FORMAT, Folder},
+        events::Observer,
+        experiment::Experiment,
+        itinerary::{Itinerary, Split, batches},
+        network,
+        step::Trainer,
+    },
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tch::Device;
+
+/// Trains. The value is the exit code: 0, or 128 + the signal that stopped the run after saving.
+///
+/// # Errors
+/// Everything that keeps the run from starting, and whatever ends it.
+pub fn train(args: &TrainArgs) -> Result<i32> {
+    let mut node = find::experiment(&args.script, &args.config)?;
+    for argument in &args.set {
+        node.set(argument)?;
+    }
+    let experiment = Experiment::from_node(&node)?;
+    let reading = Reading::new();
+    let graph = compile(&reading, &find::pipeline(&args.pipeline)?, &KINDS)?;
+    network::config(&experiment).check()?;
+    network::check_pretrained(&experiment)?;
+    let device = args.device.open()?;
+    let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
+    write(&args.save_dir.join("experiment.yaml"), &experiment.resolved)?;
+    write(&args.save_dir.join("pipeline.yaml"), &reading.resolved())?;
+    let address = telemetry::serve(args.metrics)?;
+    metrics::gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    println!("experiment: {}", node.origin.source);
+    for warning in &experiment.warnings {
+        println!("warning: {warning}");
+    }
+    println!("metrics: http://{address}/metrics");
+    launch(args, experiment, &graph, device, folder)
+}
+
+/// The name of an experiment that may be given by its path.
+fn stem(config: &str) -> PathBuf {
+    Path::new(config).file_stem().map_or_else(|| PathBuf::from(config), PathBuf::from)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).map_err(|error| {
+        Failure::output(format!("{}: cannot be written: {error}; choose another --save_dir", path.display()))
+    })
+}
+
+fn launch(
+    args: &TrainArgs,
+    experiment: Experiment,
+    graph: &Graph<RunContext>,
+    device: Device,
+    folder: Folder,
+) -> Result<i32> {
+    let stop = StopToken::new();
+    let _signals = watch_signals(stop.clone())?;
+    let data_dir = match &experiment.data.synth {
+        Some(synth) => {
+            let made = args.save_dir.join("data").join(stem(&args.config));
+            println!("{}", sets::synthesise(synth, &made)?);
+            made
+        }
+        None => args.data_dir.clone(),
+    };
+    let validates = experiment.training.val_interval <= experiment.training.epochs() || experiment.training.val_before;
+    let planners = sets::open(&experiment, &data_dir, args.seed, validates)?;
+    planners.notes.iter().for_each(|note| println!("{note}"));
+    let itinerary = itinerary(&experiment, &planners);
+
+    let threads = i32::try_from(experiment.training.threads).unwrap_or(1);
+    tch::set_num_threads(threads);
+    let (model, loaded) = network::build(&experiment, args.seed, device)?;
+    loaded.iter().for_each(|line| println!("{line}"));
+    let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches);
+    let about = About {
+        format: FORMAT,
+        program: env!("CARGO_PKG_VERSION").into(),
+        experiment: format!("{}/{}", args.script, stem(&args.config).display()),
+        position: 0,
+        step: 0,
+        epoch: 0,
+        phase: 0,
+        seed: args.seed,
+        plan: resume::plan(&experiment),
+        progress: serde_json::Value::Null,
+    };
+    let (trainer, progress, position) = resume::resume(&args.resume, &folder, trainer, &about)?;
+    println!(
+        "model: {:.2} M parameters on {}; {} epochs of {} steps of {} clips",
+        trainer.parameters() as f64 / 1e6,
+        summary::device_name(device),
+        itinerary.epochs,
+        itinerary.train_batches,
+        experiment.training.batch_size,
+    );
+    let log = RunLog::open(&args.save_dir.join("run.jsonl"), position)?;
+    let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone())];
+    let rejects = Rejects::default();
+    let progress = Arc::new(Mutex::new(progress));
+    let context = RunContext {
+        train: planners.train,
+        val: planners.val,
+        rejects: rejects.clone(),
+        itinerary,
+        position,
+        max_steps: args.max_steps,
+        experiment,
+        device,
+        trainer: Mutex::new(Some(trainer)),
+        progress: progress.clone(),
+        about,
+        folder: folder.clone(),
+        observer: Arc::new(observers),
+    };
+    let outcome = Run::build(graph, &context, stop)?.join();
+    watcher.finish();
+    let progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    summary::print(&summary::Facts {
+        outcome: &outcome,
+        progress: &progress,
+        rejects: &rejects,
+        folder: &folder,
+        save_dir: &args.save_dir,
+        complete: position >= itinerary.len(),
+    });
+    outcome.result?;
+    Ok(outcome.stopped.map_or(0, |reason| reason.exit_code()))
+}
+
+fn itinerary(experiment: &Experiment, planners: &sets::Planners) -> Itinerary {
+    let training = &experiment.training;
+    let batch = training.batch_size;
+    let val_batches = planners.val.as_ref().map_or(0, |val| batches(val.clips_per_epoch(), batch, Split::Val));
+    Itinerary {
+        epochs: training.epochs(),
+        train_batches: batches(planners.train.clips_per_epoch(), batch, Split::Train),
+        val_batches,
+        val_interval: training.val_interval,
+        val_before: training.val_before && val_batches > 0,
+    }
+}

@@ -1,0 +1,129 @@
+//! Opens what an experiment trains and validates on: annotations, labels and frame files, all checked before the run.
+
+use crate::{
+    data::{
+        dataset::{self, Dataset},
+        labels::{self, LabelReport},
+        plan::{CropOptions, PlanMode, PlanOptions, Planner, SamplerMode},
+        synth::{SynthOptions, generate},
+        verify,
+    },
+    failure::Result,
+    train::experiment::{Crop, Experiment, Sets, Synth},
+};
+use std::{path::Path, sync::Arc};
+
+/// The planners of a run.
+pub struct Planners {
+    /// Training clips.
+    pub train: Arc<Planner>,
+    /// Validation clips.
+    pub val: Option<Arc<Planner>>,
+    /// What a user should know about the data, a line each.
+    pub notes: Vec<String>,
+}
+
+/// Makes the synthetic data set of an experiment, or finds it made already.
+///
+/// # Errors
+/// The folder cannot be written, or holds something else.
+pub fn synthesise(synth: &Synth, folder: &Path) -> Result<String> {
+    let options = SynthOptions {
+        train: synth.sequences,
+        val: synth.val_sequences,
+        frames: synth.frames,
+        seed: synth.seed,
+        width: synth.width,
+        height: synth.height,
+        ..SynthOptions::default()
+    };
+    let start = std::time::Instant::now();
+    let summary = generate(folder, &options)?;
+    let (all, seconds) = (summary.rendered + summary.reused, start.elapsed().as_secs_f64());
+    Ok(match summary.rendered {
+        0 => format!("synthetic scenes: {} ({all} sequences, made before)", folder.display()),
+        _ => format!("synthetic scenes: {} ({all} sequences rendered in {seconds:.1} s)", folder.display()),
+    })
+}
+
+/// Opens the data sets of `experiment` below `data_dir`; those of validation only when `validates`.
+///
+/// # Errors
+/// Anything that is missing, contradictory or damaged, all at once.
+pub fn open(experiment: &Experiment, data_dir: &Path, seed: u64, validates: bool) -> Result<Planners> {
+    let data = &experiment.data;
+    let mut notes = Vec::new();
+    let mut train = dataset::load(&data.train.names, data_dir)?;
+    let mut val = if validates { dataset::load(&data.val.names, data_dir)? } else { Vec::new() };
+    let split = train.len();
+    if data.train.labels == data.val.labels && data.train.labels.is_some() {
+        // One folder of labels serves both: a validation set without labels in it is no mistake then.
+        train.append(&mut val);
+        notes.extend(attach(&mut train, &data.train, data_dir)?);
+        val = train.split_off(split);
+    } else {
+        notes.extend(attach(&mut train, &data.train, data_dir)?);
+        notes.extend(attach(&mut val, &data.val, data_dir)?);
+    }
+    for (what, sets) in [("training", &train), ("validation", &val)] {
+        if sets.is_empty() {
+            continue;
+        }
+        notes.extend(sets.iter().flat_map(|set| set.notes.iter().cloned()));
+        let names: Vec<String> = sets
+            .iter()
+            .map(|set| format!("{} ({} sequences, {} frames)", set.name, set.sequences.len(), set.frames()))
+            .collect();
+        let verified = verify::verify(sets)?;
+        let how =
+            if verified.is_sample() { format!("{} of them opened", verified.opened) } else { "all opened".into() };
+        notes.push(format!("{what} data: {}; {how} and found whole", names.join(", ")));
+    }
+    let train = planner(experiment, train, &data.train, seed, PlanMode::Training)?;
+    let val = match validates {
+        true => Some(planner(experiment, val, &data.val, seed, PlanMode::Validation)?),
+        false => None,
+    };
+    notes.extend(train.notes());
+    notes.extend(val.iter().flat_map(Planner::notes));
+    Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes })
+}
+
+fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Option<String>> {
+    let (Some(folder), false) = (&of.labels, sets.is_empty()) else { return Ok(None) };
+    let folder = data_dir.join(folder);
+    let LabelReport { labelled_frames, frames, unlabelled_sequences, beyond, .. } = labels::attach(sets, &folder)?;
+    let mut note = format!("condition labels: {labelled_frames} of {frames} frames");
+    if unlabelled_sequences > 0 {
+        note += &format!(", {unlabelled_sequences} sequences have none and do not count for the class head");
+    }
+    if beyond > 0 {
+        note += &format!(", {beyond} labels are of frames that do not exist");
+    }
+    Ok(Some(note))
+}
+
+fn planner(experiment: &Experiment, sets: Vec<Dataset>, of: &Sets, seed: u64, mode: PlanMode) -> Result<Planner> {
+    let data = &experiment.data;
+    let crop = |crop: &Crop| CropOptions {
+        size: crop.size as u32,
+        factor: crop.factor,
+        centre_jitter: crop.centre_jitter,
+        scale_jitter: crop.scale_jitter,
+    };
+    let options = PlanOptions {
+        template: crop(&data.template),
+        search: crop(&data.search),
+        search_frames: data.search_frames,
+        max_gap: data.max_jump.min(data.max_sample_interval),
+        sampler: SamplerMode::Causal,
+        clips_per_epoch: of.clips_per_epoch,
+        flip: data.flip_probability,
+        flip_per_crop: experiment.compat,
+        grey: data.grey_probability,
+        brightness: data.brightness_jitter,
+        seed,
+        mode,
+    };
+    Planner::new(sets, &of.ratios, options)
+}

@@ -1,0 +1,161 @@
+//! The frame files of a sequence, compact: a million frames are numbered files, not a million paths.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The files of a sequence's frames, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameFiles {
+    folder: PathBuf,
+    names: Names,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Names {
+    /// `first`, `first + 1`, … with at least `digits` digits and an extension.
+    Numbered { first: u64, digits: usize, extension: Box<str>, count: usize },
+    /// Anything else.
+    Listed(Vec<Box<str>>),
+}
+
+/// File name extensions of frames.
+const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
+
+impl FrameFiles {
+    /// The picture files in `folder`, in the order of their numbers; other files are not frames.
+    pub fn scan(folder: &Path) -> io::Result<Self> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            // Hidden files are left-overs of archive tools (`._00000001.jpg`).
+            if let Some(name) = name.to_str().filter(|name| is_picture(name) && !name.starts_with('.')) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_by(|a, b| number(a).cmp(&number(b)).then_with(|| a.cmp(b)));
+        Ok(Self::listed(folder, names))
+    }
+
+    /// The files with these names in `folder`.
+    pub fn listed(folder: &Path, names: Vec<String>) -> Self {
+        let numbered = numbered(&names);
+        let names = numbered.unwrap_or_else(|| Names::Listed(names.into_iter().map(String::into_boxed_str).collect()));
+        Self { folder: folder.to_owned(), names }
+    }
+
+    /// How many frames there are.
+    pub fn len(&self) -> usize {
+        match &self.names {
+            Names::Numbered { count, .. } => *count,
+            Names::Listed(names) => names.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The folder that holds the frames.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The file of frame `index`, counted from 0.
+    ///
+    /// # Panics
+    /// If `index` is not below [`FrameFiles::len`].
+    pub fn path(&self, index: usize) -> PathBuf {
+        assert!(index < self.len(), "frame {index} of {}", self.len());
+        match &self.names {
+            Names::Numbered { first, digits, extension, .. } => {
+                self.folder.join(format!("{:0digits$}.{extension}", first + index as u64))
+            }
+            Names::Listed(names) => self.folder.join(&*names[index]),
+        }
+    }
+
+    /// The frames from `from` to before `to`, both limited to what exists.
+    pub fn slice(&self, from: usize, to: usize) -> Self {
+        let to = to.min(self.len());
+        let from = from.min(to);
+        let names = match &self.names {
+            Names::Numbered { first, digits, extension, .. } => Names::Numbered {
+                first: first + from as u64,
+                digits: *digits,
+                extension: extension.clone(),
+                count: to - from,
+            },
+            Names::Listed(names) => Names::Listed(names[from..to].to_vec()),
+        };
+        Self { folder: self.folder.clone(), names }
+    }
+}
+
+fn is_picture(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, end)| EXTENSIONS.iter().any(|known| end.eq_ignore_ascii_case(known)))
+}
+
+/// The number that a file name consists of, or the last one in it; names without a number come first.
+fn number(name: &str) -> Option<u64> {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let from = stem.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    stem[from..].parse().ok()
+}
+
+/// The numbered form of `names`, if that gives exactly these names back.
+fn numbered(names: &[String]) -> Option<Names> {
+    let (stem, extension) = names.first()?.rsplit_once('.')?;
+    let (first, digits) = (stem.parse().ok()?, stem.len());
+    let fits = |(i, name): (usize, &String)| {
+        name.rsplit_once('.')
+            .is_some_and(|(stem, end)| end == extension && stem == format!("{:0digits$}", first + i as u64))
+    };
+    let all = names.iter().enumerate().all(fits);
+    all.then(|| Names::Numbered { first, digits, extension: extension.into(), count: names.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        folder
+    }
+
+    fn scanned(names: &[&str]) -> (Vec<String>, bool) {
+        let folder = folder(names);
+        let frames = FrameFiles::scan(folder.path()).unwrap();
+        let found = (0..frames.len()).map(|i| frames.path(i).file_name().unwrap().to_str().unwrap().to_owned());
+        (found.collect(), matches!(frames.names, Names::Numbered { .. }))
+    }
+
+    #[test]
+    fn numbers_order_the_frames_with_and_without_padding() {
+        let padded = ["00000001.jpg", "00000002.jpg", "00000003.jpg", "groundtruth.txt", "._00000001.jpg"];
+        assert_eq!(scanned(&padded), (padded[..3].iter().map(|s| (*s).to_owned()).collect(), true));
+        let (names, compact) = scanned(&["10.jpg", "9.jpg", "8.jpg", "11.jpg"]);
+        assert_eq!(names, ["8.jpg", "9.jpg", "10.jpg", "11.jpg"]);
+        assert!(compact);
+    }
+
+    #[test]
+    fn gaps_and_prefixes_keep_their_own_names() {
+        let (names, compact) = scanned(&["0001.png", "0003.png"]);
+        assert_eq!((names, compact), (vec!["0001.png".to_owned(), "0003.png".to_owned()], false));
+        let (names, _) = scanned(&["img2.JPG", "img10.JPG"]);
+        assert_eq!(names, ["img2.JPG", "img10.JPG"]);
+    }
+
+    #[test]
+    fn a_slice_keeps_the_numbers() {
+        let frames = FrameFiles::listed(Path::new("d"), (300..=310).map(|i| format!("{i:04}.jpg")).collect());
+        let slice = frames.slice(5, 99);
+        assert_eq!((slice.len(), slice.path(0)), (6, PathBuf::from("d/0305.jpg")));
+        assert!(frames.slice(20, 30).is_empty());
+    }
+}

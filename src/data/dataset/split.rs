@@ -1,0 +1,145 @@
+//! Which sequences of a data set are for training and which are held out: by list files, else by a fixed rule.
+//!
+//! A list file stands in the data set's folder or in the folder above. Its lines are sequence names, or numbers that
+//! count the data set's sequences from 0 (as in the reference's `data_specs`).
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::annotation;
+use crate::data::problems::Problems;
+
+/// The file names of a two-part split.
+pub(super) struct Split {
+    pub train: &'static [&'static str],
+    pub held_out: &'static [&'static str],
+}
+
+/// Without list files, one sequence in this many is held out.
+const HOLD_OUT: usize = 10;
+
+/// The non-empty lines of a file.
+pub(super) fn lines(path: &Path) -> Result<Vec<String>, Problems> {
+    let mut problems = Problems::default();
+    match annotation::read(path, &mut problems) {
+        Some(text) => Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()),
+        None => Err(problems),
+    }
+}
+
+/// The training part (`train`) or the held-out part of `names`.
+///
+/// With a list file of the part: what it lists. With only the other part's: what that does not list. With neither:
+/// every tenth sequence is held out (of fewer than ten, the last), and a note says so.
+pub(super) fn choose(
+    split: &Split,
+    train: bool,
+    root: &Path,
+    names: Vec<String>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<String>, Problems> {
+    let (own, other) = if train { (split.train, split.held_out) } else { (split.held_out, split.train) };
+    if let Some(file) = find(own, root) {
+        return listed(&file, &names);
+    }
+    if let Some(file) = find(other, root) {
+        let theirs: HashSet<String> = listed(&file, &names)?.into_iter().collect();
+        notes.push(format!("no {} in {}: taking what {} leaves out", own[0], root.display(), file.display()));
+        return Ok(names.into_iter().filter(|name| !theirs.contains(name)).collect());
+    }
+    let count = names.len();
+    if count < 2 {
+        notes.push(format!("no {} in {}, and one sequence is too few to hold one out", own[0], root.display()));
+        return Ok(names);
+    }
+    let held = |i: usize| if count < HOLD_OUT { i + 1 == count } else { i % HOLD_OUT == HOLD_OUT - 1 };
+    let rule = if count < HOLD_OUT { "the last sequence is" } else { "every tenth sequence is" };
+    notes.push(format!("no {} in {}: {rule} held out for validation", own[0], root.display()));
+    Ok(names.into_iter().enumerate().filter(|(i, _)| held(*i) != train).map(|(_, name)| name).collect())
+}
+
+/// What the first of `files` that exists lists; all `names` when none does.
+pub(super) fn only(files: &[&str], root: &Path, names: Vec<String>) -> Result<Vec<String>, Problems> {
+    match find(files, root) {
+        Some(file) => listed(&file, &names),
+        None => Ok(names),
+    }
+}
+
+/// The first of `files` that exists in `root` or above it.
+pub(super) fn find(files: &[&str], root: &Path) -> Option<PathBuf> {
+    let folders = [Some(root), root.parent()];
+    folders.into_iter().flatten().flat_map(|folder| files.iter().map(|file| folder.join(file))).find(|f| f.is_file())
+}
+
+/// The sequences that `file` lists, in the order of `names`.
+fn listed(file: &Path, names: &[String]) -> Result<Vec<String>, Problems> {
+    let by_name: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let mut problems = Problems::default();
+    let mut chosen = vec![false; names.len()];
+    for (i, line) in lines(file)?.iter().enumerate() {
+        let index =
+            by_name.get(line.as_str()).copied().or_else(|| line.parse().ok().filter(|&i: &usize| i < names.len()));
+        match index {
+            Some(index) => chosen[index] = true,
+            None => {
+                let what =
+                    format!("`{line}` is none of the {} sequences here; remove the line or the list", names.len());
+                problems.line(file, i + 1, what);
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(names.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(name, _)| name.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPLIT: Split = Split { train: &["a.txt"], held_out: &["b.txt"] };
+
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|i| format!("s{i:02}")).collect()
+    }
+
+    fn both(root: &Path, count: usize) -> (Vec<String>, Vec<String>, usize) {
+        let mut notes = Vec::new();
+        let train = choose(&SPLIT, true, root, names(count), &mut notes).unwrap();
+        let held = choose(&SPLIT, false, root, names(count), &mut notes).unwrap();
+        (train, held, notes.len())
+    }
+
+    #[test]
+    fn without_lists_every_tenth_is_held_out_and_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (train, held, notes) = both(folder.path(), 25);
+        assert_eq!(held, ["s09", "s19"]);
+        assert_eq!((train.len(), notes), (23, 2));
+        assert!(train.iter().all(|name| !held.contains(name)));
+        assert_eq!(both(folder.path(), 4).1, ["s03"]);
+        assert_eq!(both(folder.path(), 1).1, ["s00"]);
+    }
+
+    #[test]
+    fn lists_hold_names_or_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.txt"), "s03\ns01\n").unwrap();
+        std::fs::write(folder.path().join("b.txt"), "0\n4\n").unwrap();
+        assert_eq!(both(folder.path(), 5), (vec!["s01".into(), "s03".into()], vec!["s00".into(), "s04".into()], 0));
+        // Only one list: the other part is the rest.
+        std::fs::remove_file(folder.path().join("a.txt")).unwrap();
+        assert_eq!(both(folder.path(), 5).0, ["s01", "s02", "s03"]);
+    }
+
+    #[test]
+    fn a_list_of_other_sequences_is_an_error_with_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.txt"), "s00\nother\n17\n").unwrap();
+        let problems = choose(&SPLIT, true, folder.path(), names(3), &mut Vec::new()).unwrap_err();
+        assert_eq!(problems.lines().len(), 2);
+        assert!(problems.lines()[0].contains("a.txt:2: `other`"), "{problems:?}");
+    }
+}

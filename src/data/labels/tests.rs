@@ -1,0 +1,110 @@
+use super::*;
+use crate::data::dataset::FrameFiles;
+
+fn set(line: &str) -> Vec<Condition> {
+    parse(line).unwrap().1.iter().collect()
+}
+
+fn dataset(names: &[&str], frames: usize) -> Dataset {
+    let sequence = |name: &&str| {
+        let files = FrameFiles::listed(Path::new("d"), (1..=frames).map(|i| format!("{i:08}.jpg")).collect());
+        Sequence::new(name, files, vec![[1.0, 1.0, 5.0, 5.0]; frames], None)
+    };
+    Dataset { name: "TEST".into(), sequences: names.iter().map(sequence).collect(), notes: Vec::new() }
+}
+
+#[test]
+fn the_first_flag_by_priority_wins_in_the_first_schema() {
+    let line = r#"{"frame_id": 7, "cv_response": {"scale_variation": 1, "low_res": 0, "low_contrast": 1},
+        "vlm_response": {"motion_blur": {"flag": 0, "conf": 0.9}, "variance_appear": {"flag": 1, "conf": 1.0},
+        "background_clutter": {"flag": 1, "conf": 1.0}, "illu_change": {"flag": 0}}}"#;
+    assert_eq!(parse(line).unwrap().0, 6);
+    assert_eq!(set(line), [Condition::AppearanceVariation]);
+    let measured = line.replace("\"flag\": 1", "\"flag\": 0");
+    assert_eq!(set(&measured), [Condition::ScaleVariation, Condition::LowContrast]);
+    assert_eq!(set(&measured.replace("n\": 1", "n\": 0").replace("t\": 1", "t\": 0")), [Condition::Normal]);
+}
+
+#[test]
+fn probabilities_of_the_later_schema_count_from_one_half() {
+    let line = |occlusion: f64, glare: f64, low: f64| {
+        format!(
+            r#"{{"schema_version": 2, "frame_id": 1, "severity": 0.7, "attributes": {{
+            "occlusion": {{"prob": {occlusion}, "source": "vlm"}}, "specular_glare": {{"prob": {glare}}},
+            "low_resolution": {{"prob": {low}, "source": "oracle"}}}}}}"#
+        )
+    };
+    assert_eq!(set(&line(0.5, 1.0, 1.0)), [Condition::Occlusion]);
+    assert_eq!(set(&line(0.49, 0.6, 1.0)), [Condition::IlluminationChange]);
+    assert_eq!(set(&line(0.0, 0.2, 1.0)), [Condition::LowResolution]);
+    assert_eq!(set(&line(0.0, 0.2, 0.3)), [Condition::Normal]);
+}
+
+#[test]
+fn a_drawn_class_is_fair_and_reproducible() {
+    let mut both = ConditionSet::only(Condition::ScaleVariation);
+    both.insert(Condition::LowContrast);
+    let picks: Vec<i64> = (0..1000).map(|i| both.pick(&mut Draws::new(&[i]))).collect();
+    assert_eq!(picks, (0..1000).map(|i| both.pick(&mut Draws::new(&[i]))).collect::<Vec<_>>());
+    let scale = picks.iter().filter(|&&pick| pick == 2).count();
+    assert!((450..550).contains(&scale) && picks.iter().all(|pick| [2, 8].contains(pick)), "{scale}");
+    assert_eq!(ConditionSet::default().pick(&mut Draws::new(&[0])), UNLABELLED);
+}
+
+#[test]
+fn faults_come_all_at_once_with_their_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    let good = r#"{"frame_id": 1, "cv_response": {"low_res": 1}}"#;
+    let lines = [
+        good,
+        "{\"frame_id\": 2,",
+        r#"{"frame_id": 0, "cv_response": {"low_res": 1}}"#,
+        r#"{"cv_response": {"low_res": 1}}"#,
+        r#"{"frame_id": 2, "cv_response": {"low_res": 3}}"#,
+        r#"{"frame_id": 2, "attributes": {"occlusion": {"prob": 1.5}}}"#,
+        r#"{"frame_id": 2, "vlm_response": {"oclusion": {"flag": 1}}}"#,
+        good,
+    ];
+    let path = folder.path().join("a/a.jsonl");
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let failure = attach(&mut [dataset(&["a"], 9)], folder.path()).unwrap_err();
+    assert_eq!(failure.kind.exit_code(), 66);
+    insta::assert_snapshot!(failure.message.replace(&path.display().to_string(), "a.jsonl"), @r"
+    a.jsonl:2: not a JSON object: EOF while parsing a value at column 15
+    a.jsonl:3: frame_id is 0; frames are counted from 1
+    a.jsonl:4: frame_id is missing; frames are counted from 1
+    a.jsonl:5: cv_response.low_res: 3 is not 0 or 1
+    a.jsonl:6: attributes.occlusion: 1.5 is not a probability
+    a.jsonl:7: names no condition in vlm_response, cv_response or attributes
+    a.jsonl:8: frame_id 1 stands on an earlier line too; keep one
+    ");
+}
+
+#[test]
+fn sequences_and_frames_without_labels_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    let lines = r#"{"frame_id": 2, "cv_response": {"low_res": 1}}
+        {"frame_id": 4, "cv_response": {"low_res": 0}}
+        {"frame_id": 6, "cv_response": {"low_res": 1}}"#;
+    std::fs::write(folder.path().join("a/a.jsonl"), lines).unwrap();
+    let mut datasets = [dataset(&["a", "b"], 5)];
+    let report = attach(&mut datasets, folder.path()).unwrap();
+    assert_eq!((report.labelled_sequences, report.unlabelled_sequences), (1, 1));
+    assert_eq!((report.labelled_frames, report.frames, report.beyond), (2, 10, 1));
+    assert_eq!((report.classes[6], report.classes[9]), (1, 1));
+    insta::assert_snapshot!(report, @"condition labels: 2 of 10 frames in 1 of 2 sequences (low_resolution 1, normal 1); 1 labels of frames that do not exist left out");
+    let labels = &datasets[0].sequences[0].labels;
+    assert!(labels.of(0).is_empty() && labels.of(99).is_empty() && datasets[0].sequences[1].labels.is_empty());
+    assert_eq!(labels.of(1), ConditionSet::only(Condition::LowResolution));
+}
+
+#[test]
+fn a_folder_without_labels_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path().to_owned(), folder.path().join("absent")] {
+        let failure = attach(&mut [dataset(&["a"], 5)], &path).unwrap_err();
+        assert!(failure.message.contains("CLS_ANN_DIR"), "{failure}");
+    }
+}

@@ -1,0 +1,65 @@
+//! The sequences of a data set that can give clips.
+
+use super::causal::{least_frames, least_visible};
+use crate::data::dataset::Dataset;
+use crate::data::random::Draws;
+
+/// Indices of sequences that are long enough, and how many are not.
+#[derive(Clone, Debug)]
+pub(super) struct Eligible {
+    sequences: Vec<u32>,
+    too_short: usize,
+    too_few_visible: usize,
+}
+
+impl Eligible {
+    pub fn among(dataset: &Dataset, search_frames: usize) -> Self {
+        let mut found = Self { sequences: Vec::new(), too_short: 0, too_few_visible: 0 };
+        for (i, sequence) in dataset.sequences.iter().enumerate() {
+            let visible = sequence.visible().iter().filter(|&&seen| seen).count();
+            if sequence.len() < least_frames(search_frames) {
+                found.too_short += 1;
+            } else if visible < least_visible(search_frames) {
+                found.too_few_visible += 1;
+            } else {
+                found.sequences.push(i as u32);
+            }
+        }
+        found
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sequences.is_empty()
+    }
+
+    /// A uniform choice.
+    pub fn draw(&self, draws: &mut Draws) -> Option<usize> {
+        self.sequences.get(draws.below(self.sequences.len())).map(|&i| i as usize)
+    }
+
+    /// Why the data set gives no clips at all.
+    pub fn explain(&self, dataset: &Dataset, search_frames: usize) -> String {
+        format!(
+            "{}: none of {} sequences gives clips: {} have fewer than {} frames, {} fewer than {} that show the \
+             object; use a longer one, or fewer search frames than {search_frames}",
+            dataset.name,
+            dataset.sequences.len(),
+            self.too_short,
+            least_frames(search_frames),
+            self.too_few_visible,
+            least_visible(search_frames),
+        )
+    }
+
+    /// How many sequences are left out, if any.
+    pub fn note(&self, dataset: &Dataset) -> Option<String> {
+        (self.too_short + self.too_few_visible > 0).then(|| {
+            let (name, all) = (&dataset.name, dataset.sequences.len());
+            let (short, few) = (self.too_short, self.too_few_visible);
+            format!(
+                "{name}: {} of {all} sequences left out: {short} too short, {few} rarely show the object",
+                short + few
+            )
+        })
+    }
+}

@@ -1,0 +1,345 @@
+//! What makes a scene show its condition.
+
+use std::f64::consts::TAU;
+
+use image::imageops::FilterType;
+
+use super::colour::Palette;
+use super::film::{Haze, Reduction};
+use super::light::Light;
+use super::looks::{Change, Looks};
+use super::motion::{Axis, Bounds, Path, Wave};
+use super::scene::{Actor, Anchor, Scene};
+use super::shape::Shape;
+use super::sprite::Sprite;
+use super::texture::Texture;
+use super::world::mean_around;
+use crate::data::condition::Condition;
+use crate::data::random::Draws;
+
+impl Scene {
+    /// Changes the scene so that it shows its condition in most of `frames` frames.
+    pub(super) fn stage(&mut self, draws: &mut Draws, frames: usize) {
+        match self.condition {
+            Condition::Occlusion => self.occlude(draws),
+            Condition::IlluminationChange => self.change_light(draws),
+            Condition::ScaleVariation => self.vary_scale(draws),
+            Condition::MotionBlur => self.blur(draws),
+            Condition::AppearanceVariation => self.change_looks(draws),
+            Condition::PartialVisibility => self.leave_view(draws),
+            Condition::LowResolution => self.reduce(draws),
+            Condition::BackgroundClutter => self.clutter(draws),
+            Condition::LowContrast => self.fade(draws, frames),
+            Condition::Normal => {}
+        }
+    }
+
+    /// A fence, a hedge, branches or a companion in front of the target.
+    fn occlude(&mut self, draws: &mut Draws) {
+        let side = draws.range(34.0, 72.0) * self.unit;
+        self.resize(draws, side, 1.1, 0.0);
+        let (width, height) = (self.size.0 as f64, self.size.1 as f64);
+        let (half_w, half_h) = self.target.half;
+        let margin = 1.1 * self.reach();
+        // The target goes along what hides it: mostly sideways, hardly up and down.
+        let level = draws.range(0.4, 0.6) * height;
+        let mut bounds = Bounds::inside(width, height, margin, margin);
+        (bounds.y0, bounds.y1) = (level - 0.06 * side, level + 0.06 * side);
+        let speed = draws.range(0.8, 3.0) * self.unit;
+        self.target.path = Path::vary(draws, bounds, speed);
+        self.target.turn = Wave::sine(0.0, draws.range(0.0, 0.12), 0.2, 0.0);
+        self.camera.pan.y = Axis::still(self.camera.pan.y.at(0.0));
+        let palette = Palette::against(draws, self.target.looks.skins[0].palette().mean());
+        match draws.below(4) {
+            0 => self.fence(draws, palette, half_w, level),
+            1 => self.hedge(draws, palette, half_h, level),
+            2 => self.branches(draws, palette, level),
+            _ => self.companion(draws, palette),
+        }
+    }
+
+    fn fence(&mut self, draws: &mut Draws, palette: Palette, half_w: f64, level: f64) {
+        let post_half = half_w * draws.range(0.42, 0.6);
+        let pitch = 2.0 * half_w * draws.range(0.95, 1.15);
+        let tall = draws.range(0.5, 1.2) * self.size.1 as f64;
+        let skin = Texture::new(draws, palette, [0.8, 2.0]);
+        let aspect = post_half / tall;
+        let post = self.add(Looks::one(Shape::Board, skin, aspect.max(0.1)).sprite(0.0, self.relief));
+        let middle = self.camera.pan.x.at(0.0);
+        let lean = draws.range(-0.12, 0.12);
+        let places = (1.4 * self.size.0 as f64 / pitch).ceil() as i32;
+        for place in -places..=places {
+            let x = middle + f64::from(place) * pitch + draws.range(-0.04, 0.04) * pitch;
+            let y = self.camera.pan.y.at(0.0) + level - 0.5 * self.size.1 as f64;
+            let path = Path::still(x, y);
+            let turn = Wave::still(lean + draws.range(-0.02, 0.02));
+            self.before.push(Actor { sprite: post, anchor: Anchor::World, path, half: (post_half, tall), turn });
+        }
+    }
+
+    fn hedge(&mut self, draws: &mut Draws, palette: Palette, half_h: f64, level: f64) {
+        let half_width = 1.3 * self.size.0 as f64;
+        let tall = 0.5 * self.size.1 as f64;
+        // The upper edge stands where it hides between two and three fifths of the target.
+        let edge = level + half_h * draws.range(-0.3, 0.1);
+        let skin = if draws.chance(0.7) {
+            Texture::leaves(draws, palette, [4.0, 7.0])
+        } else {
+            Texture::masonry(draws, palette, [3.0, 5.0])
+        };
+        let mut looks = Looks::one(Shape::hedge(draws), skin, half_width / tall);
+        looks.stretch = (half_width as f32 / tall as f32, 1.0);
+        let hedge = self.add(looks.sprite(0.0, self.relief));
+        let centre = edge + tall + self.camera.pan.y.at(0.0) - 0.5 * self.size.1 as f64;
+        let path = Path::still(self.camera.pan.x.at(0.0), centre);
+        let turn = Wave::still(0.0);
+        self.before.push(Actor { sprite: hedge, anchor: Anchor::World, path, half: (half_width, tall), turn });
+    }
+
+    fn branches(&mut self, draws: &mut Draws, palette: Palette, level: f64) {
+        let half = self.side() * draws.range(0.9, 1.3);
+        let kinds: Vec<usize> = (0..2)
+            .map(|_| {
+                let skin = Texture::leaves(draws, palette, [3.0, 5.0]);
+                let sprite = Looks::one(Shape::foliage(draws), skin, 1.0).sprite(0.0, self.relief);
+                self.add(sprite)
+            })
+            .collect();
+        let pitch = 1.5 * half;
+        let places = (1.4 * self.size.0 as f64 / pitch).ceil() as i32;
+        for place in -places..=places {
+            let x = self.camera.pan.x.at(0.0) + (f64::from(place) + draws.range(-0.15, 0.15)) * pitch;
+            let y = self.camera.pan.y.at(0.0) + level - 0.5 * self.size.1 as f64 + draws.range(-0.15, 0.15) * half;
+            let sway = Wave::sine(draws.range(0.0, TAU), 0.06, 0.25, draws.range(0.0, TAU));
+            let sprite = kinds[draws.below(kinds.len())];
+            let path = Path::still(x, y);
+            self.before.push(Actor { sprite, anchor: Anchor::World, path, half: (half, half), turn: sway });
+        }
+    }
+
+    fn companion(&mut self, draws: &mut Draws, palette: Palette) {
+        let shape = [Shape::Superellipse(3.0), Shape::RoundedBox(0.3), Shape::object(draws)][draws.below(3)].clone();
+        let skin = Texture::new(draws, palette, [1.2, 3.0]);
+        let sprite = self.add(Looks::one(shape, skin, 1.0).sprite(0.0, self.relief));
+        let (half_w, half_h) = self.target.half;
+        let sign = if draws.chance(0.5) { 1.0 } else { -1.0 };
+        // It stays at one side of the target, now a little nearer, now a little further.
+        let x = Wave::wander(draws, sign * 0.75 * half_w, 0.35 * half_w, 0.3);
+        let y = Wave::wander(draws, 0.0, 0.3 * half_h, 0.3);
+        let path = Path { x: Axis::Wave(x), y: Axis::Wave(y) };
+        let half = (half_w * draws.range(0.9, 1.2), half_h * draws.range(1.0, 1.4));
+        let turn = Wave::wander(draws, 0.0, 0.2, 0.2);
+        self.before.push(Actor { sprite, anchor: Anchor::Target, path, half, turn });
+    }
+
+    /// Shade, bands of shade, a spotlight or glare that moves over the target, in unsteady light.
+    fn change_light(&mut self, draws: &mut Draws) {
+        let side = draws.range(30.0, 70.0) * self.unit;
+        let speed = draws.range(1.0, 3.0) * self.unit;
+        self.resize(draws, side, 1.1, speed);
+        let angle = draws.range(0.0, TAU);
+        let towards = (angle.cos(), angle.sin());
+        let depth = draws.range(0.12, 0.3);
+        let shade = [0.85, 1.0, 1.25].map(|tint| (depth * tint) as f32);
+        let swing = draws.range(0.7, 1.1) * side;
+        let near = self.near_target(draws, swing, 0.35);
+        self.light = match draws.below(4) {
+            0 => Light::Shade { towards, edge: near, softness: side * draws.range(0.1, 0.3), shade },
+            1 => {
+                let drift = draws.range(1.0, 3.0) * self.unit;
+                Light::Bands { towards, period: side * draws.range(1.4, 2.2), drift, shade }
+            }
+            2 => {
+                let dark = shade.map(|light| 0.8 * light);
+                let warm = draws.range(1.4, 2.0) as f32;
+                let bright = [warm, 0.93 * warm, 0.8 * warm];
+                Light::Spot { centre: near, radius: side * draws.range(0.9, 1.4), dark, bright }
+            }
+            _ => {
+                let strength = Wave::wander(draws, 0.75, 0.3, 0.7);
+                Light::Glare { centre: near, radius: side * draws.range(0.9, 1.5), strength }
+            }
+        };
+        let unsteady = draws.range(0.1, 0.35);
+        self.flicker = Wave::wander(draws, 0.95, unsteady, 0.9);
+    }
+
+    /// A way that swings about the target's: its place plus a wave of this amplitude.
+    fn near_target(&self, draws: &mut Draws, swing: f64, rate: f64) -> Path {
+        let offset = |draws: &mut Draws| Box::new(Axis::Wave(Wave::wander(draws, 0.0, swing, rate)));
+        let (x, y) = (self.target.path.x.clone(), self.target.path.y.clone());
+        Path { x: Axis::Sum(Box::new(x), offset(draws)), y: Axis::Sum(Box::new(y), offset(draws)) }
+    }
+
+    /// The camera zooms in and out, or the target comes near and goes away, quickly enough to smear radially.
+    fn vary_scale(&mut self, draws: &mut Draws) {
+        let range: f64 = draws.range(0.45, 0.62);
+        let side = draws.range(34.0, 52.0) * self.unit;
+        let speed = draws.range(0.6, 1.8) * self.unit;
+        self.resize(draws, side, 1.25, speed);
+        let rate = TAU / draws.range(13.0, 20.0);
+        let swing = Wave::triangle(0.0, range, rate, draws.range(0.0, TAU));
+        let zoomed = draws.chance(0.6);
+        if zoomed {
+            self.camera.zoom = swing;
+            // The lens keeps the target near the middle, where zooming does not carry it away.
+            let (width, height) = (self.size.0 as f64, self.size.1 as f64);
+            let bounds = Bounds::inside(width, height, 0.36 * width, 0.36 * height);
+            self.target.path = Path::vary(draws, bounds, speed);
+        } else {
+            self.target.growth = swing;
+            let reach = self.reach() * range.exp();
+            let bounds = Bounds::inside(self.size.0 as f64, self.size.1 as f64, reach, reach);
+            self.target.path = Path::vary(draws, bounds, speed);
+        }
+        self.film.exposure = draws.range(0.5, 0.85);
+    }
+
+    /// The target rushes about, or the camera shakes, while the shutter is open.
+    fn blur(&mut self, draws: &mut Draws) {
+        let side = draws.range(26.0, 54.0) * self.unit;
+        self.film.exposure = draws.range(0.75, 1.0);
+        let smear = side * draws.range(0.35, 0.75);
+        let speed = smear / self.film.exposure;
+        if draws.chance(0.6) {
+            self.resize(draws, side, 1.0, 1.0);
+            let reach = self.reach() + 2.0 * self.unit;
+            let bounds = Bounds::inside(self.size.0 as f64, self.size.1 as f64, reach, reach);
+            self.target.path = Path::course(draws, bounds, speed);
+        } else {
+            let rate = draws.range(0.7, 1.1);
+            let swing = 1.25 * speed / rate;
+            let slow = draws.range(0.6, 2.0) * self.unit;
+            self.resize(draws, side, 1.0 + swing / self.reach(), slow);
+            let phase = draws.range(0.0, TAU);
+            let flat = draws.range(0.5, 1.0);
+            self.camera.shake = Path {
+                x: Axis::Wave(Wave::sine(0.0, swing, rate, phase)),
+                y: Axis::Wave(Wave::sine(0.0, flat * swing, rate, phase + draws.range(1.2, 1.9))),
+            };
+        }
+    }
+
+    /// The target goes through several looks: it turns, is repainted, or changes altogether.
+    fn change_looks(&mut self, draws: &mut Draws) {
+        let side = draws.range(30.0, 72.0) * self.unit;
+        let speed = draws.range(0.8, 3.0) * self.unit;
+        self.resize(draws, side, 1.1, speed);
+        let looks = &mut self.target.looks;
+        for _ in 0..3 {
+            let last = looks.skins[looks.skins.len() - 1].palette().mean();
+            let palette = Palette::against(draws, last);
+            looks.skins.push(Texture::new(draws, palette, [1.2, 3.2]));
+        }
+        looks.pace = 1.0 / draws.range(4.0, 7.0);
+        looks.change = match draws.below(3) {
+            0 => {
+                looks.shapes.extend((0..3).map(|_| Shape::object(draws)));
+                Change::Morph(draws.range(0.3, 0.9) as f32)
+            }
+            1 => {
+                let angle = draws.range(0.0, TAU) as f32;
+                Change::Sweep(angle.cos(), angle.sin())
+            }
+            _ => Change::Turn,
+        };
+    }
+
+    /// The target moves along an edge of the picture, half of it outside.
+    fn leave_view(&mut self, draws: &mut Draws) {
+        let side = draws.range(34.0, 76.0) * self.unit;
+        let speed = draws.range(0.8, 3.0) * self.unit;
+        self.resize(draws, side, 1.0, speed);
+        self.camera.shake = Path::still(0.0, 0.0);
+        self.camera.zoom = Wave::still(0.0);
+        self.camera.roll = Wave::still(0.0);
+        let (width, height) = (self.size.0 as f64, self.size.1 as f64);
+        let along_x = draws.chance(0.4);
+        let (half, length) = if along_x { (self.target.half.1, height) } else { (self.target.half.0, width) };
+        // The centre stays within a third of the half size of the edge.
+        let rate = draws.range(0.15, 0.4);
+        let across = Wave::wander(draws, 0.0, 0.33 * half, rate);
+        let across = if draws.chance(0.5) { across.shifted(length) } else { across };
+        if along_x {
+            self.target.path.y = Axis::Wave(across);
+        } else {
+            self.target.path.x = Axis::Wave(across);
+        }
+    }
+
+    /// The scene is recorded with few pixels and enlarged.
+    fn reduce(&mut self, draws: &mut Draws) {
+        let side = draws.range(30.0, 64.0) * self.unit;
+        let speed = draws.range(0.8, 3.0) * self.unit;
+        self.resize(draws, side, 1.1, speed);
+        let recorded = draws.range(7.0, 13.0);
+        let ways = [FilterType::Nearest, FilterType::Triangle, FilterType::CatmullRom];
+        let reduction = Reduction {
+            factor: (side / recorded).clamp(3.0, 8.0),
+            quality: 45 + draws.below(40) as u8,
+            enlarge: ways[draws.below(ways.len())],
+        };
+        self.film.reduction = Some(reduction);
+    }
+
+    /// Many things like the target move around it.
+    fn clutter(&mut self, draws: &mut Draws) {
+        let side = draws.range(26.0, 44.0) * self.unit;
+        let speed = draws.range(0.8, 2.8) * self.unit;
+        self.resize(draws, side, 1.1, speed);
+        let (half_w, half_h) = self.target.half;
+        let (shape, skin) = (self.target.looks.shapes[0].clone(), self.target.looks.skins[0].clone());
+        let kinds: Vec<usize> = (0..4)
+            .map(|_| {
+                let sister = Looks::one(shape.clone(), skin.sister(draws), half_w / half_h);
+                let sprite: Sprite = sister.sprite(0.0, self.relief);
+                self.add(sprite)
+            })
+            .collect();
+        let mut sisters = Vec::new();
+        let mut sister = |draws: &mut Draws, anchor: Anchor, path: Path| {
+            let size = draws.range(0.8, 1.2);
+            let turn = Wave::wander(draws, 0.0, 0.4, 0.15);
+            let sprite = kinds[draws.below(kinds.len())];
+            sisters.push(Actor { sprite, anchor, path, half: (size * half_w, size * half_h), turn });
+        };
+        // A flock that keeps the target company, each at its own angle, ...
+        let flock = 6 + draws.below(4);
+        for place in 0..flock {
+            let angle = TAU * (place as f64 + draws.range(-0.3, 0.3)) / flock as f64;
+            let away = side * draws.range(1.05, 1.9);
+            let mut wander = |centre: f64| Axis::Wave(Wave::wander(draws, centre, 0.25 * side, 0.2));
+            let path = Path { x: wander(away * angle.cos()), y: wander(away * angle.sin()) };
+            sister(draws, Anchor::Target, path);
+        }
+        // ... and others all over the view.
+        let bounds = Bounds::inside(self.size.0 as f64, self.size.1 as f64, 0.0, 0.0);
+        for _ in 0..8 + draws.below(8) {
+            let speed = draws.range(0.3, 2.5) * self.unit;
+            let path = Path::vary(draws, bounds, speed);
+            sister(draws, Anchor::View, path);
+        }
+        self.sisters = sisters.len();
+        sisters.append(&mut self.behind);
+        self.behind = sisters;
+    }
+
+    /// The target has the colours of what it stands before, in haze.
+    fn fade(&mut self, draws: &mut Draws, frames: usize) {
+        let side = draws.range(30.0, 72.0) * self.unit;
+        let speed = draws.range(0.5, 1.6) * self.unit;
+        self.resize(draws, side, 1.1, speed);
+        let t = 0.5 * frames as f64;
+        let place = self.view(t).world(self.target.path.at(t));
+        let local = mean_around(&self.world, place.0, place.1, 1.5 * side);
+        let skin = &self.target.looks.skins[0];
+        let shade = draws.range(0.8, 1.2) as f32;
+        let palette = Palette::like(draws, local.map(|c| c * shade));
+        self.target.looks.skins[0] = skin.recoloured(palette);
+        self.shadows *= 0.4;
+        self.relief.depth *= 0.5;
+        let grey = draws.range(0.3, 0.6) as f32;
+        let veil = [grey, grey * draws.range(0.97, 1.03) as f32, grey * draws.range(0.97, 1.1) as f32];
+        self.film.haze = Some(Haze { clear: draws.range(0.25, 0.5) as f32, veil });
+    }
+}

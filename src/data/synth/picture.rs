@@ -1,0 +1,139 @@
+//! A picture in linear light that sprites are painted on.
+
+use super::sprite::{Sampler, Sprite};
+
+/// Pixels of four numbers: red, green, blue in linear light, and how much of the pixel shows the target.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Row-major pixels.
+    pub pixels: Vec<[f32; 4]>,
+}
+
+/// Where a sprite stands in a picture.
+#[derive(Clone, Copy, Debug)]
+pub struct Pose {
+    /// Centre of the box, in pixels (pixel centres are at half-integers).
+    pub x: f64,
+    /// See `x`.
+    pub y: f64,
+    /// Half width before turning.
+    pub half_w: f64,
+    /// Half height before turning.
+    pub half_h: f64,
+    /// Clockwise turn in radians.
+    pub turn: f64,
+}
+
+/// Whether what is painted counts as the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The tracked object.
+    Target,
+    /// Anything else; it hides the target where it is painted over it.
+    Other,
+}
+
+impl Pose {
+    /// A point of the sprite's box (`[-1, 1]²`) in the picture.
+    pub fn place(&self, u: f64, v: f64) -> (f64, f64) {
+        let (sin, cos) = self.turn.sin_cos();
+        let (dx, dy) = (u * self.half_w, v * self.half_h);
+        (self.x + dx * cos - dy * sin, self.y + dx * sin + dy * cos)
+    }
+
+    /// The size of the thing: the square root of its upright box's area.
+    pub fn side(&self) -> f64 {
+        2.0 * (self.half_w * self.half_h).sqrt()
+    }
+}
+
+impl Picture {
+    /// A black picture.
+    pub fn new(width: usize, height: usize) -> Self {
+        Self { width, height, pixels: vec![[0.0; 4]; width * height] }
+    }
+
+    /// Paints a sprite.
+    pub fn paint(&mut self, sprite: &Sprite, pose: Pose, role: Role) {
+        let mark = if role == Role::Target { 1.0 } else { 0.0 };
+        self.cover(sprite.sampler(2.0 * pose.half_w.max(pose.half_h)), pose, |pixel, texel| {
+            let under = 1.0 - texel[3];
+            let over = [texel[0], texel[1], texel[2], mark * texel[3]];
+            for (p, o) in pixel.iter_mut().zip(over) {
+                *p = *p * under + o;
+            }
+        });
+    }
+
+    /// Darkens the ground under a sprite: its blurred silhouette takes away `strength` of the light.
+    pub fn shadow(&mut self, sprite: &Sprite, pose: Pose, strength: f32) {
+        self.cover(sprite.sampler(0.2 * pose.side()), pose, |pixel, texel| {
+            let light = 1.0 - strength * texel[3];
+            for p in pixel.iter_mut().take(3) {
+                *p *= light;
+            }
+        });
+    }
+
+    /// Calls `blend` for every pixel that the posed sprite touches.
+    fn cover(&mut self, sampler: Sampler<'_>, pose: Pose, blend: impl Fn(&mut [f32; 4], [f32; 4])) {
+        let reach = f64::from(Sampler::REACH);
+        let corners =
+            [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)].map(|(u, v)| pose.place(u * reach, v * reach));
+        let range = |pick: fn(&(f64, f64)) -> f64, limit: usize| {
+            let low = corners.iter().map(pick).fold(f64::MAX, f64::min).floor().clamp(0.0, limit as f64);
+            let high = corners.iter().map(pick).fold(f64::MIN, f64::max).ceil().clamp(0.0, limit as f64);
+            low as usize..high as usize
+        };
+        let (columns, rows) = (range(|p| p.0, self.width), range(|p| p.1, self.height));
+        let (sin, cos) = pose.turn.sin_cos();
+        let (across, down) = ((cos / pose.half_w) as f32, (-sin / pose.half_h) as f32);
+        for row in rows {
+            let dy = row as f64 + 0.5 - pose.y;
+            let dx = columns.start as f64 + 0.5 - pose.x;
+            let mut u = ((dx * cos + dy * sin) / pose.half_w) as f32;
+            let mut v = ((dy * cos - dx * sin) / pose.half_h) as f32;
+            let start = row * self.width;
+            for pixel in &mut self.pixels[start + columns.start..start + columns.end] {
+                if u.abs() < Sampler::REACH && v.abs() < Sampler::REACH {
+                    let texel = sampler.at(u, v);
+                    if texel[3] > 0.0 {
+                        blend(pixel, texel);
+                    }
+                }
+                u += across;
+                v += down;
+            }
+        }
+    }
+
+    /// The colour at a place (pixel centres at half-integers), bilinear; beyond the edge the picture is mirrored.
+    #[inline]
+    pub fn mirrored(&self, x: f32, y: f32) -> [f32; 4] {
+        let (x, y) = (fold(x - 0.5, (self.width - 1) as f32), fold(y - 0.5, (self.height - 1) as f32));
+        let (ix, iy) = ((x as usize).min(self.width - 2), (y as usize).min(self.height - 2));
+        let (fx, fy) = (x - ix as f32, y - iy as f32);
+        let start = iy * self.width + ix;
+        let (a, b) = (&self.pixels[start], &self.pixels[start + 1]);
+        let (c, d) = (&self.pixels[start + self.width], &self.pixels[start + self.width + 1]);
+        std::array::from_fn(|k| {
+            let top = a[k] + (b[k] - a[k]) * fx;
+            let bottom = c[k] + (d[k] - c[k]) * fx;
+            top + (bottom - top) * fy
+        })
+    }
+}
+
+/// Reflects `x` into `[0, limit]`.
+#[inline]
+fn fold(x: f32, limit: f32) -> f32 {
+    if (0.0..=limit).contains(&x) {
+        return x;
+    }
+    let wave = x.rem_euclid(2.0 * limit);
+    if wave > limit { 2.0 * limit - wave } else { wave }
+}

@@ -1,0 +1,154 @@
+//! Rendering a frame: the shutter opens, light falls in from several moments, the film is developed.
+
+use image::RgbImage;
+
+use super::picture::{Picture, Pose, Role};
+use super::scene::{Scene, View};
+use super::sprite::Sprite;
+use crate::data::random::Draws;
+
+/// More moments than these make no visible difference.
+const MOST_MOMENTS: f64 = 14.0;
+/// Two moments in which nothing moves further than this many pixels are one.
+const PIXELS_PER_MOMENT: f64 = 1.8;
+
+/// A rendered frame and what was measured while rendering.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The picture as recorded.
+    pub picture: RgbImage,
+    /// For each pixel, how much of it shows the target (0..1).
+    pub target: Vec<f32>,
+    /// The part of the target inside the picture that something stands before.
+    pub occluded: f64,
+    /// The part of the target outside the picture.
+    pub outside: f64,
+    /// The look of the target.
+    pub look: Sprite,
+}
+
+impl Scene {
+    /// Renders frame `index`, which is taken at time `index`. `draws` belongs to the frame.
+    pub fn render(&self, index: usize, draws: &mut Draws) -> Frame {
+        let t = index as f64;
+        let look = self.target.looks.sprite(t, self.relief);
+        let moments = self.moments(t);
+        let (mut shown, mut visible, mut whole) = (0.0, 0.0, 0.0);
+        let mut light: Option<Picture> = None;
+        for moment in 0..moments {
+            let when = t + self.film.exposure * ((moment as f64 + 0.5) / moments as f64 - 0.5);
+            let mut now = self.backdrop(self.view(when));
+            self.paint_behind(&mut now, when);
+            let pose = self.target_pose(when);
+            self.paint_shadow(&mut now, &look, pose);
+            now.paint(&look, pose, Role::Target);
+            shown += coverage(&now);
+            whole += 4.0 * pose.half_w * pose.half_h * look.fill();
+            for actor in &self.before {
+                now.paint(&self.sprites[actor.sprite], self.pose(actor, when), Role::Other);
+            }
+            visible += coverage(&now);
+            self.shine(&mut now, when);
+            match &mut light {
+                None => light = Some(now),
+                Some(sum) => add(sum, &now),
+            }
+        }
+        let mut light = light.unwrap_or_else(|| Picture::new(self.size.0, self.size.1));
+        let share = 1.0 / moments as f32;
+        if moments > 1 {
+            light.pixels.iter_mut().flatten().for_each(|value| *value *= share);
+        }
+        Frame {
+            picture: self.film.develop(&light, draws),
+            target: light.pixels.iter().map(|pixel| pixel[3]).collect(),
+            occluded: if shown > 0.0 { (1.0 - visible / shown).clamp(0.0, 1.0) } else { 0.0 },
+            outside: if whole > 0.0 { (1.0 - shown / whole).clamp(0.0, 1.0) } else { 0.0 },
+            look,
+        }
+    }
+
+    /// The length of the smear that the open shutter leaves at the target and in the corners of the background.
+    pub fn smear(&self, t: f64) -> (f64, f64) {
+        let half = 0.5 * self.film.exposure;
+        let (before, after) = (self.target_pose(t - half), self.target_pose(t + half));
+        let target = (after.x - before.x).hypot(after.y - before.y);
+        let (open, shut) = (self.view(t - half), self.view(t + half));
+        let (width, height) = (self.size.0 as f64, self.size.1 as f64);
+        let zoom = self.camera.zoom.at(t).exp();
+        let background = [(0.0, 0.0), (width, 0.0), (0.0, height), (width, height), (0.5 * width, 0.5 * height)]
+            .map(|corner| {
+                let (a, b) = (open.world(corner), shut.world(corner));
+                (a.0 - b.0).hypot(a.1 - b.1) * zoom
+            })
+            .into_iter()
+            .fold(0.0, f64::max);
+        (target, background)
+    }
+
+    fn moments(&self, t: f64) -> usize {
+        let (target, background) = self.smear(t);
+        (target.max(background) / PIXELS_PER_MOMENT).clamp(1.0, MOST_MOMENTS).round() as usize
+    }
+
+    fn backdrop(&self, view: View) -> Picture {
+        let (width, height) = self.size;
+        let (x0, y0) = view.world((0.5, 0.5));
+        let (x1, y1) = view.world((1.5, 0.5));
+        let (x2, y2) = view.world((0.5, 1.5));
+        let (across, down) = ((x1 - x0, y1 - y0), (x2 - x0, y2 - y0));
+        let mut pixels = Vec::with_capacity(width * height);
+        for row in 0..height {
+            let row = row as f64;
+            let (mut x, mut y) = ((x0 + row * down.0) as f32, (y0 + row * down.1) as f32);
+            for _ in 0..width {
+                pixels.push(self.world.mirrored(x, y));
+                x += across.0 as f32;
+                y += across.1 as f32;
+            }
+        }
+        Picture { width, height, pixels }
+    }
+
+    fn paint_behind(&self, now: &mut Picture, when: f64) {
+        for actor in &self.behind {
+            let (sprite, pose) = (&self.sprites[actor.sprite], self.pose(actor, when));
+            self.paint_shadow(now, sprite, pose);
+            now.paint(sprite, pose, Role::Other);
+        }
+    }
+
+    fn paint_shadow(&self, now: &mut Picture, sprite: &Sprite, pose: Pose) {
+        if self.shadows > 0.0 {
+            let (x, y) = (f64::from(self.relief.towards.0), f64::from(self.relief.towards.1));
+            let reach = 0.2 * pose.side();
+            now.shadow(sprite, Pose { x: pose.x - reach * x, y: pose.y - reach * y, ..pose }, self.shadows);
+        }
+    }
+
+    fn shine(&self, now: &mut Picture, when: f64) {
+        let light = self.light.at(when, self.flicker.at(when));
+        if light.is_plain() {
+            return;
+        }
+        let width = now.width;
+        for (index, pixel) in now.pixels.iter_mut().enumerate() {
+            let (gain, veil) = light.gain((index % width) as f64 + 0.5, (index / width) as f64 + 0.5);
+            for c in 0..3 {
+                pixel[c] = pixel[c] * gain[c] + veil;
+            }
+        }
+    }
+}
+
+fn coverage(picture: &Picture) -> f64 {
+    f64::from(picture.pixels.iter().map(|pixel| pixel[3]).sum::<f32>())
+}
+
+fn add(sum: &mut Picture, now: &Picture) {
+    for (s, n) in sum.pixels.iter_mut().zip(&now.pixels) {
+        for c in 0..4 {
+            s[c] += n[c];
+        }
+    }
+}

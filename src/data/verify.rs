@@ -1,0 +1,216 @@
+//! The check at the start of a run that the frames are there and whole, so that no run fails hours later.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::data::dataset::{Dataset, Sequence};
+use crate::data::problems::Problems;
+use crate::failure::Result;
+use crate::vision::decode::{Container, DecodeError, check_complete};
+
+/// Up to this many frames, every one is opened; of more, an even sample of this many.
+pub const FULL_CHECK: usize = 50_000;
+
+/// The largest coordinate of a box that is no mistake, in pixels.
+const FAR: f64 = 1e5;
+
+/// What [`verify`] looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Frames of all data sets.
+    pub frames: usize,
+    /// Frames whose files were opened.
+    pub opened: usize,
+}
+
+impl Verified {
+    /// Whether only a sample was opened.
+    pub fn is_sample(&self) -> bool {
+        self.opened < self.frames
+    }
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_sample() {
+            true => write!(f, "{} of {} frames checked, evenly chosen", self.opened, self.frames),
+            false => write!(f, "all {} frames checked", self.frames),
+        }
+    }
+}
+
+/// Checks that counts agree, that boxes are sane, and that frame files exist, are not empty, and begin and end as
+/// JPEG or PNG files do; on rayon's threads.
+///
+/// # Errors
+/// 66 with all problems (a long list is capped and counted).
+pub fn verify(datasets: &[Dataset]) -> Result<Verified> {
+    verify_up_to(datasets, FULL_CHECK)
+}
+
+fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
+    let sequences: Vec<&Sequence> = datasets.iter().flat_map(|dataset| &dataset.sequences).collect();
+    let mut problems = Problems::default();
+    sequences.iter().for_each(|sequence| annotation(sequence, &mut problems));
+
+    // Frame `k` of the sample is frame ⌊k·frames/opened⌋ of all: even, and the same in every run.
+    let ends: Vec<usize> = sequences
+        .iter()
+        .scan(0, |end, sequence| {
+            *end += sequence.len();
+            Some(*end)
+        })
+        .collect();
+    let frames = ends.last().copied().unwrap_or(0);
+    let opened = frames.min(limit);
+    let found: Vec<Problems> = (0..opened)
+        .into_par_iter()
+        .filter_map(|k| {
+            let frame = (k as u128 * frames as u128 / opened as u128) as usize;
+            let which = ends.partition_point(|&end| end <= frame);
+            let first = if which == 0 { 0 } else { ends[which - 1] };
+            let path = sequences[which].path(frame - first);
+            let what = file(&path).err()?;
+            let mut problems = Problems::default();
+            problems.file(&path, what);
+            Some(problems)
+        })
+        .collect();
+    found.into_iter().for_each(|found| problems.extend(found));
+    problems.into_result()?;
+    Ok(Verified { frames, opened })
+}
+
+fn annotation(sequence: &Sequence, problems: &mut Problems) {
+    let folder = sequence.frames.folder();
+    if sequence.frames.len() != sequence.len() {
+        let what = format!("{} frames for {} boxes", sequence.frames.len(), sequence.len());
+        problems.file(folder, format_args!("{what}; extract the data set's archive again"));
+    }
+    for frame in (0..sequence.len()).filter(|&frame| sequence.visible()[frame]) {
+        let object = sequence.object(frame);
+        if [object.x, object.y, object.w, object.h].iter().any(|v| v.abs() > FAR) {
+            let what = format!("frame {} has the box {object:?}", frame + 1);
+            problems.file(folder, format_args!("{what}; correct it or write 0,0,0,0"));
+        }
+    }
+}
+
+/// How much of a file's end is looked at before all of it is.
+const TAIL: u64 = 4096;
+
+/// What is wrong with a frame's file, from its first and last bytes alone where they tell.
+fn file(path: &Path) -> std::result::Result<(), String> {
+    const REMEDY: &str = "extract the data set's archive again, or leave the sequence out";
+    let explain = |error: DecodeError| format!("{error}; {REMEDY}");
+    let ends = ends(path).map_err(|error| format!("cannot be read: {error}; {REMEDY}"))?;
+    if ends.whole {
+        return check_complete(&ends.tail).map(|_| ()).map_err(explain);
+    }
+    let complete = match Container::detect(&ends.head).map_err(explain)? {
+        Container::Jpeg => ends.tail.windows(2).any(|pair| pair == [0xFF, 0xD9]),
+        Container::Png => ends.tail.windows(4).any(|name| name == b"IEND"),
+    };
+    if complete {
+        return Ok(());
+    }
+    // An end marker further inside (much appended data) is still an end.
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}; {REMEDY}"))?;
+    check_complete(&bytes).map(|_| ()).map_err(explain)
+}
+
+struct Ends {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    /// Whether `tail` is the whole file.
+    whole: bool,
+}
+
+fn ends(path: &Path) -> std::io::Result<Ends> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut head = Vec::new();
+    (&mut file).take(8).read_to_end(&mut head)?;
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut tail = Vec::new();
+    file.take(TAIL).read_to_end(&mut tail)?;
+    Ok(Ends { head, tail, whole: length <= TAIL })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::dataset::FrameFiles;
+
+    /// A picture of some 20 kB: more than its tail is read only when it must be.
+    fn jpeg() -> Vec<u8> {
+        let mut draws = crate::data::random::Draws::new(&[3]);
+        let mut byte = || draws.bits() as u8;
+        let picture = image::RgbImage::from_fn(160, 160, |_, _| image::Rgb([byte(), byte(), byte()]));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+        bytes.into_inner()
+    }
+
+    fn dataset(folder: &Path, frames: usize, boxes: Vec<[f32; 4]>) -> Dataset {
+        let files = FrameFiles::listed(folder, (1..=frames).map(|i| format!("{i:04}.jpg")).collect());
+        Dataset { name: "T".into(), sequences: vec![Sequence::new("s", files, boxes, None)], notes: Vec::new() }
+    }
+
+    #[test]
+    fn every_kind_of_damage_is_found_in_one_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = jpeg();
+        assert!(good.len() as u64 > 2 * TAIL);
+        let mut zeroed = good.clone();
+        zeroed[good.len() / 2..].fill(0);
+        let appended = [good.as_slice(), &[0; 3 * TAIL as usize]].concat();
+        let files: [&[u8]; 6] = [&good, &good[..good.len() - 2], b"", &zeroed, b"<html>404</html>", &appended];
+        for (i, bytes) in files.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("{:04}.jpg", i + 1)), bytes).unwrap();
+        }
+        let failure = verify(&[dataset(folder.path(), 7, vec![[1.0, 1.0, 9.0, 9.0]; 7])]).unwrap_err();
+        let at = |line: &str| line.strip_prefix(&format!("{}/", folder.path().display())).unwrap()[..18].to_owned();
+        let lines: Vec<String> = failure.message.lines().map(at).collect();
+        let expected = [
+            "0002.jpg: truncate",
+            "0003.jpg: empty: n",
+            "0004.jpg: truncate",
+            "0005.jpg: unsuppor",
+            "0007.jpg: cannot b",
+        ];
+        assert_eq!(lines, expected, "{failure}");
+    }
+
+    #[test]
+    fn boxes_far_away_and_counts_that_differ_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 1..=3 {
+            std::fs::write(folder.path().join(format!("{i:04}.jpg")), jpeg()).unwrap();
+        }
+        let far = vec![[1.0, 1.0, 9.0, 9.0], [1e7, 1.0, 9.0, 9.0]];
+        let failure = verify(&[dataset(folder.path(), 3, far)]).unwrap_err();
+        assert_eq!(failure.message.lines().count(), 2, "{failure}");
+        assert!(failure.message.contains("3 frames for 2 boxes") && failure.message.contains("frame 2 has the box"));
+    }
+
+    #[test]
+    fn a_large_set_is_sampled_evenly() {
+        let folder = tempfile::tempdir().unwrap();
+        // Only every tenth of 100 frames exists: the sample of ten sees just these.
+        for i in (1..=100).step_by(10) {
+            std::fs::write(folder.path().join(format!("{i:04}.jpg")), jpeg()).unwrap();
+        }
+        let set = [dataset(folder.path(), 100, vec![[1.0, 1.0, 9.0, 9.0]; 100])];
+        let verified = verify_up_to(&set, 10).unwrap();
+        assert_eq!((verified.frames, verified.opened, verified.is_sample()), (100, 10, true));
+        assert_eq!(verified.to_string(), "10 of 100 frames checked, evenly chosen");
+        let all = verify_up_to(&set, 100).unwrap_err();
+        assert!(all.message.ends_with("and 70 more problems like these"), "{all}");
+        assert_eq!(verify(&[]).unwrap(), Verified { frames: 0, opened: 0 });
+    }
+}

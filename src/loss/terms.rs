@@ -1,0 +1,218 @@
+//! The terms of a step's loss, and what is read of them.
+
+use super::class::{ClassLoss, ClassTerms};
+use super::focal::focal;
+use super::heatmap::heatmap;
+use super::overlap::generalised_iou;
+use crate::failure::{Failure, Result};
+use crate::model::ClipOutput;
+use crate::model::boxes::{cxcywh_to_xyxy, xywh_to_xyxy};
+use tch::{Kind, Tensor};
+
+/// What the search frames really show.
+#[derive(Debug)]
+pub struct Target {
+    /// `[N, B, 4]` f32: `(x, y, w, h)` as shares of the search crop.
+    pub boxes: Tensor,
+    /// `[N, B]` i64: condition indices, [`UNLABELLED`](crate::data::condition::UNLABELLED) where there is none.
+    pub labels: Tensor,
+}
+
+/// How much each term counts, and which classification loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights {
+    /// Of the GIoU loss (`TRAIN.GIOU_WEIGHT`).
+    pub giou: f64,
+    /// Of the L1 loss (`TRAIN.L1_WEIGHT`).
+    pub l1: f64,
+    /// Of the focal loss.
+    pub location: f64,
+    /// λ, of the classification loss (`TRAIN.CLS_WEIGHT`).
+    pub class: f64,
+    /// Which classification loss.
+    pub class_loss: ClassLoss,
+}
+
+impl Weights {
+    /// The reference's: 2, 5, 1 and λ = 0.1 with cross-entropy.
+    pub fn reference() -> Self {
+        Self { giou: 2.0, l1: 5.0, location: 1.0, class: 0.1, class_loss: ClassLoss::CrossEntropy }
+    }
+}
+
+/// The loss of a step, on the device.
+///
+/// What training differentiates is the **sum** over the N frames of a clip, each a mean over the batch: this is the
+/// reference's gradient scale, on which its learning rates and its clipping rest. What is reported is the **mean** over
+/// frames.
+#[derive(Debug)]
+pub struct LossTerms {
+    /// `box_task + class_task`: what training minimises. Scalar, with graph.
+    pub objective: Tensor,
+    /// The box task's share of it. Scalar, with graph.
+    pub box_task: Tensor,
+    /// The classification task's share of it, times λ. Scalar, with graph (unless there is no condition head).
+    pub class_task: Tensor,
+    /// `[N, 6]`, detached: GIoU, L1, location and class losses (unweighted), mean IoU, share of right conditions among
+    /// the labelled.
+    pub per_frame: Tensor,
+    /// `[11]` f64, detached: the values of a [`Report`] in its fields' order.
+    report: Tensor,
+}
+
+/// What a step's loss says in numbers: means over frames and batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Report {
+    /// `box_task + class_weighted`: all that training minimises.
+    pub total: f64,
+    /// Weighted sum of the three terms below.
+    pub box_task: f64,
+    /// 1 − GIoU, unweighted.
+    pub giou: f64,
+    /// L1 distance of the corners, unweighted.
+    pub l1: f64,
+    /// Focal loss of the score map, unweighted.
+    pub location: f64,
+    /// Classification loss, unweighted.
+    pub class: f64,
+    /// Classification loss times λ.
+    pub class_weighted: f64,
+    /// IoU of predicted and true boxes.
+    pub iou: f64,
+    /// How many labelled frames were told right.
+    pub class_correct: f64,
+    /// How many frames had a label.
+    pub class_labelled: f64,
+    /// The sum over frames that was differentiated.
+    pub objective: f64,
+}
+
+impl Report {
+    /// How many numbers a report has.
+    pub const LEN: usize = 11;
+
+    fn from_values(values: [f64; Self::LEN]) -> Self {
+        let [total, box_task, giou, l1, location, class, class_weighted, iou, class_correct, class_labelled, objective] =
+            values;
+        Self {
+            total,
+            box_task,
+            giou,
+            l1,
+            location,
+            class,
+            class_weighted,
+            iou,
+            class_correct,
+            class_labelled,
+            objective,
+        }
+    }
+
+    /// The share of labelled frames whose condition was told right; none when none was labelled.
+    pub fn class_accuracy(&self) -> Option<f64> {
+        (self.class_labelled > 0.0).then(|| self.class_correct / self.class_labelled)
+    }
+
+    /// Whether the loss is a number.
+    pub fn is_finite(&self) -> bool {
+        self.objective.is_finite()
+    }
+}
+
+impl LossTerms {
+    /// The numbers, in one transfer; this is the only place where the loss waits for the device.
+    ///
+    /// # Errors
+    /// A transfer that libtorch refuses.
+    pub fn report(&self) -> Result<Report> {
+        let values = Vec::<f64>::try_from(&self.report)?;
+        let values = values.try_into().map_err(|_| Failure::stage("a loss report has the wrong length"))?;
+        Ok(Report::from_values(values))
+    }
+
+    /// The report as a tensor `[11]` f64 on the device, to be read later together with other numbers.
+    pub fn report_tensor(&self) -> &Tensor {
+        &self.report
+    }
+
+    /// The report that [`report_tensor`](Self::report_tensor) holds, read elsewhere.
+    pub fn report_of(values: [f64; Report::LEN]) -> Report {
+        Report::from_values(values)
+    }
+
+    /// Whether the objective is finite, as a bool scalar on the device: what a skipped step is decided by.
+    pub fn is_finite(&self) -> Tensor {
+        self.objective.detach().isfinite()
+    }
+}
+
+/// The loss of `output` against `target`.
+///
+/// # Errors
+/// Boxes or labels whose shape does not fit the output.
+pub fn loss(output: &ClipOutput, target: &Target, weights: &Weights) -> Result<LossTerms> {
+    let (boxes, scores) = (output.boxes(), output.score_maps());
+    check(target, &boxes)?;
+    let predicted = cxcywh_to_xyxy(&boxes);
+    let truth = xywh_to_xyxy(&target.boxes).clamp(0.0, 1.0);
+    let over_batch = |x: Tensor| x.mean_dim([1i64].as_slice(), false, None::<Kind>);
+
+    let (giou, iou) = generalised_iou(&predicted, &truth);
+    let giou = over_batch(1 - giou);
+    let iou = over_batch(iou.detach());
+    let l1 = (&predicted - truth).abs().mean_dim([1i64, 2].as_slice(), false, None::<Kind>);
+    let location = focal(&scores, &heatmap(&target.boxes, scores.size()[3]));
+    let boxed = &giou * weights.giou + &l1 * weights.l1 + &location * weights.location;
+
+    let class = match output.logits() {
+        Some(logits) => weights.class_loss.terms(&logits, &target.labels),
+        None => {
+            let none = || Tensor::zeros_like(&l1.detach());
+            ClassTerms { loss: none(), correct: none(), labelled: none() }
+        }
+    };
+    let weighted = &class.loss * weights.class;
+    let sum = |x: &Tensor| x.sum(None::<Kind>);
+    let (box_task, class_task) = (sum(&boxed), sum(&weighted));
+    let objective = &box_task + &class_task;
+
+    let mean = |x: &Tensor| x.detach().mean(Kind::Double);
+    let count = |x: &Tensor| x.detach().sum(Kind::Double);
+    let report = [
+        mean(&boxed) + mean(&weighted),
+        mean(&boxed),
+        mean(&giou),
+        mean(&l1),
+        mean(&location),
+        mean(&class.loss),
+        mean(&weighted),
+        mean(&iou),
+        count(&class.correct),
+        count(&class.labelled),
+        objective.detach().to_kind(Kind::Double),
+    ];
+    let hits = &class.correct / class.labelled.clamp_min(1.0);
+    let per_frame = [&giou, &l1, &location, &class.loss, &iou, &hits].map(|x| x.detach());
+    Ok(LossTerms {
+        objective,
+        box_task,
+        class_task,
+        per_frame: Tensor::stack(&per_frame, 1),
+        report: Tensor::stack(&report, 0),
+    })
+}
+
+fn check(target: &Target, predicted: &Tensor) -> Result<()> {
+    let expected = predicted.size();
+    if target.boxes.size() != expected {
+        let size = target.boxes.size();
+        return Err(Failure::config(format!("target boxes are {size:?}; the prediction has {expected:?}")));
+    }
+    if target.labels.size() != expected[..2] || target.labels.kind() != Kind::Int64 {
+        let (size, kind) = (target.labels.size(), target.labels.kind());
+        let expected = &expected[..2];
+        return Err(Failure::config(format!("labels are {kind:?} {size:?}; the prediction needs Int64 {expected:?}")));
+    }
+    Ok(())
+}

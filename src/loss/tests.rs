@@ -1,0 +1,147 @@
+//! The loss as a whole.
+
+use super::*;
+use crate::data::condition::UNLABELLED;
+use crate::data::random::Draws;
+use crate::model::{ClipInput, Config, ForwardOptions, Hiptrack, StepSeed};
+use tch::{Device, Kind, Tensor};
+
+fn scalar(x: &Tensor) -> f64 {
+    x.double_value(&[])
+}
+
+fn float(values: &[f32]) -> Tensor {
+    Tensor::from_slice(values)
+}
+
+fn setting() -> (Hiptrack, ClipInput, Target) {
+    let config =
+        Config { dim: 32, heads: 2, encoder_stem: 4, encoder_stages: [4, 8, 8], head_channels: 16, ..Config::small() };
+    let noise = |shape: &[i64]| {
+        let mut draws = Draws::new(&[shape[0] as u64]);
+        let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| draws.normal() as f32).collect();
+        Tensor::from_slice(&values).view(shape)
+    };
+    let input = ClipInput {
+        template: noise(&[2, 3, 64, 64]),
+        search: noise(&[3, 2, 3, 128, 128]),
+        template_boxes: float(&[0.25, 0.25, 0.5, 0.5]).repeat([2, 1]),
+    };
+    let target = Target {
+        boxes: float(&[0.25, 0.375, 0.25, 0.25]).repeat([3, 2, 1]),
+        labels: Tensor::from_slice(&[3i64, UNLABELLED, 4, 5, UNLABELLED, UNLABELLED]).view([3, 2]),
+    };
+    (Hiptrack::new(&config, 1, Device::Cpu).unwrap(), input, target)
+}
+
+#[test]
+fn the_objective_is_the_sum_over_frames_and_the_report_their_mean() {
+    let (model, input, target) = setting();
+    let output = model.evaluate(&input, &ForwardOptions::evaluation()).unwrap();
+    let weights = Weights::reference();
+    let terms = loss(&output, &target, &weights).unwrap();
+    let report = terms.report().unwrap();
+    assert!((report.objective - 3.0 * report.total).abs() < 1e-3 * report.objective.abs(), "{report:?}");
+    let boxed = 2.0 * report.giou + 5.0 * report.l1 + report.location;
+    assert!((report.box_task - boxed).abs() < 1e-4 * boxed, "{report:?}");
+    assert!((report.class_weighted - 0.1 * report.class).abs() < 1e-6, "{report:?}");
+    assert!((report.total - report.box_task - report.class_weighted).abs() < 1e-6 * report.total);
+    assert_eq!(report.class_labelled, 3.0);
+    assert!(report.is_finite() && terms.is_finite().int64_value(&[]) == 1);
+    let parts = scalar(&terms.box_task) + scalar(&terms.class_task);
+    assert!((report.objective - parts).abs() < 1e-3 * parts);
+}
+
+#[test]
+fn a_batch_without_labels_has_no_class_loss_and_finite_gradients() {
+    let (model, input, mut target) = setting();
+    target.labels = Tensor::full([3, 2], UNLABELLED, (Kind::Int64, Device::Cpu));
+    for class_loss in
+        [ClassLoss::CrossEntropy, ClassLoss::Focal { alpha: 0.25, gamma: 2.0 }, ClassLoss::Smooth { smoothing: 0.1 }]
+    {
+        let options = ForwardOptions::training(1.0, StepSeed { seed: 1, step: 1 });
+        let output = model.forward(&input, &options).unwrap();
+        let terms = loss(&output, &target, &Weights { class_loss, ..Weights::reference() }).unwrap();
+        terms.objective.backward();
+        let report = terms.report().unwrap();
+        assert_eq!((report.class, report.class_labelled, report.class_accuracy()), (0.0, 0.0, None));
+        let gradient = model.params().get("cls_head.classifier.weight").unwrap().grad();
+        assert_eq!(scalar(&gradient.abs().sum(Kind::Float)), 0.0);
+        assert!(scalar(&model.params().get("key_comp.weight").unwrap().grad().abs().sum(Kind::Float)) > 0.0);
+    }
+}
+
+#[test]
+fn without_condition_head_only_the_boxes_count() {
+    let (with, input, target) = setting();
+    let model = Hiptrack::new(&Config { class_head: None, ..with.config().clone() }, 1, Device::Cpu).unwrap();
+    let output = model.evaluate(&input, &ForwardOptions::evaluation()).unwrap();
+    let report = loss(&output, &target, &Weights::reference()).unwrap().report().unwrap();
+    assert_eq!(report.total, report.box_task);
+    assert_eq!(report.class_accuracy(), None);
+}
+
+#[test]
+fn targets_of_another_shape_are_named() {
+    let (model, input, mut target) = setting();
+    let output = model.evaluate(&input, &ForwardOptions::evaluation()).unwrap();
+    target.labels = target.labels.narrow(0, 0, 2);
+    let failure = loss(&output, &target, &Weights::reference()).unwrap_err();
+    assert_eq!(failure.message, "labels are Int64 [2, 2]; the prediction needs Int64 [3, 2]");
+}
+
+#[test]
+fn overlap_has_its_known_values_and_an_inverted_box_is_no_number() {
+    let boxes = |values: &[f32]| float(values).view([-1, 4]);
+    let a = boxes(&[0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
+    let b = boxes(&[1.0, 1.0, 3.0, 3.0, 0.0, 0.0, 1.0, 1.0, 3.0, 0.0, 4.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+    let (giou, iou) = overlap::generalised_iou(&a, &b);
+    let (giou, iou) = (Vec::<f32>::try_from(giou).unwrap(), Vec::<f32>::try_from(iou).unwrap());
+    for (have, expected) in iou.iter().zip([1.0 / 7.0, 1.0, 0.0]) {
+        assert!((have - expected).abs() < 1e-6);
+    }
+    for (have, expected) in giou.iter().zip([1.0 / 7.0 - 2.0 / 9.0, 1.0, -0.5]) {
+        assert!((have - expected).abs() < 1e-6);
+    }
+    assert!(giou[3].is_nan() && iou[3].is_nan());
+}
+
+#[test]
+fn a_heat_map_peaks_once_at_the_rounded_centre() {
+    // Centres at (2.5, 3.5) tokens: half to even gives (2, 4). The second is outside, the third has no size.
+    let boxes = float(&[0.1875, 0.3125, 0.25, 0.25, 1.5, 1.5, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0]).view([3, 4]);
+    let maps = heatmap::heatmap(&boxes, 8);
+    assert_eq!(maps.size(), [3, 8, 8]);
+    let peaks = maps.eq(1).nonzero();
+    assert_eq!(Vec::<i64>::try_from(peaks.reshape([-1])).unwrap(), [0, 4, 2, 2, 4, 4]);
+    assert_eq!(scalar(&maps.get(1).sum(Kind::Float)), 0.0);
+    assert_eq!(scalar(&maps.get(2).sum(Kind::Float)), 1.0, "radius 0 is the peak alone");
+}
+
+#[test]
+fn focal_loss_counts_peaks_per_frame() {
+    // One frame with two peaks, one with none.
+    let score = float(&[0.5, 0.5, 0.5, 0.5]).view([2, 1, 1, 2]);
+    let target = float(&[1.0, 1.0, 0.0, 0.5]).view([2, 1, 1, 2]);
+    let loss = Vec::<f32>::try_from(focal::focal(&score, &target)).unwrap();
+    let unit = 0.25 * 2f32.ln();
+    assert!((loss[0] - unit).abs() < 1e-6, "two misses over two peaks");
+    assert!((loss[1] - unit * (1.0 + 0.0625)).abs() < 1e-6, "no peak divides by one");
+}
+
+#[test]
+fn class_losses_have_their_known_values() {
+    let logits = float(&[2.0, 0.0, 0.0, 0.0, 0.0, 0.0]).view([1, 2, 3]);
+    let labels = Tensor::from_slice(&[0i64, UNLABELLED]).view([1, 2]);
+    let p = 2f64.exp() / (2f64.exp() + 2.0);
+    let q = (1.0 - p) / 2.0;
+    for (class_loss, expected) in [
+        (ClassLoss::CrossEntropy, -p.ln()),
+        (ClassLoss::Focal { alpha: 0.25, gamma: 2.0 }, -0.25 * (1.0 - p).powi(2) * p.ln()),
+        (ClassLoss::Smooth { smoothing: 0.1 }, -0.9 * p.ln() - 0.1 * q.ln()),
+    ] {
+        let terms = class_loss.terms(&logits, &labels);
+        assert!((scalar(&terms.loss.get(0)) - expected).abs() < 1e-6, "{class_loss:?}");
+        assert_eq!((scalar(&terms.correct.get(0)), scalar(&terms.labelled.get(0))), (1.0, 1.0));
+    }
+}

@@ -1,0 +1,148 @@
+//! What is read off the fused search feature: the object's box, and the scene's condition.
+
+use super::config::{ClassHead, Config};
+use super::init::Init;
+use super::layers::{BatchNorm2d, Conv2d, ConvShape, Linear};
+use super::params::Scope;
+use tch::{Kind, Tensor};
+
+/// One output of the box head: four convolutions with normalisation, and a linear map.
+#[derive(Debug)]
+struct Tower {
+    layers: Vec<(Conv2d, BatchNorm2d)>,
+    last: Conv2d,
+}
+
+impl Tower {
+    fn new(scope: &mut Scope<'_>, config: &Config, name: &str, outputs: i64) -> Self {
+        let conv = |scope: Scope<'_>, shape: ConvShape| {
+            Conv2d::new(scope, shape, Init::xavier(shape.fan_in(), shape.fan_out()), shape.torch_default())
+        };
+        let mut width = config.dim;
+        let mut layers = Vec::new();
+        for layer in 0..4 {
+            let next = config.head_channels >> layer;
+            let mut scope = scope.at(format_args!("conv{}_{name}", layer + 1));
+            let convolution = conv(scope.at("0"), ConvShape::new(width, next, 3));
+            layers.push((convolution, BatchNorm2d::new(scope.at("1"), next)));
+            width = next;
+        }
+        let last = conv(scope.at(format_args!("conv5_{name}")), ConvShape::new(width, outputs, 1));
+        Self { layers, last }
+    }
+
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let mut x = x.shallow_clone();
+        for (conv, bn) in &self.layers {
+            x = bn.forward(&conv.forward(&x), train).relu();
+        }
+        self.last.forward(&x)
+    }
+}
+
+/// The maps of the box head.
+#[derive(Debug)]
+pub(super) struct BoxMaps {
+    /// `[B, 1, G, G]` in `[1e-4, 1 − 1e-4]`.
+    pub score: Tensor,
+    /// `[B, 2, G, G]`: width and height as shares of the crop, in `[1e-4, 1 − 1e-4]`.
+    pub size: Tensor,
+    /// `[B, 2, G, G]`: of the centre from the token's corner, in tokens.
+    pub offset: Tensor,
+}
+
+impl BoxMaps {
+    /// The box `[B, 4]` in normalised `(cx, cy, w, h)` at the place of the highest score.
+    pub fn boxes(&self) -> Tensor {
+        boxes_at_peak(&self.score, &self.size, &self.offset)
+    }
+}
+
+/// The box `[B, 4]` in normalised `(cx, cy, w, h)` at the peak of `score` `[B, 1, G, G]`; gradients flow into size and
+/// offset there.
+fn boxes_at_peak(score: &Tensor, size: &Tensor, offset: &Tensor) -> Tensor {
+    let grid = score.size()[3];
+    let (_, peak) = score.detach().flatten(1, 3).max_dim(1, true);
+    let x = peak.remainder(grid).to_kind(Kind::Float);
+    let y = peak.floor_divide_scalar(grid).to_kind(Kind::Float);
+    let index = peak.unsqueeze(1).expand([-1, 2, 1], false);
+    let at_peak = |map: &Tensor| map.flatten(2, 3).gather(2, &index, false).squeeze_dim(2);
+    let centre = (Tensor::cat(&[x, y], 1) + at_peak(offset)) / grid as f64;
+    Tensor::cat(&[centre, at_peak(size)], 1)
+}
+
+/// The centre head (Zhou et al.: "Objects as Points", 2019): score, offset and size of a box at every token.
+#[derive(Debug)]
+pub(super) struct BoxHead {
+    score: Tower,
+    offset: Tower,
+    size: Tower,
+}
+
+impl BoxHead {
+    pub fn new(mut scope: Scope<'_>, config: &Config) -> Self {
+        Self {
+            score: Tower::new(&mut scope, config, "ctr", 1),
+            offset: Tower::new(&mut scope, config, "offset", 2),
+            size: Tower::new(&mut scope, config, "size", 2),
+        }
+    }
+
+    /// The maps of `features` `[B, C, G, G]`. With `train`, batch normalisation uses and updates the batch's statistics.
+    pub fn forward(&self, features: &Tensor, train: bool) -> BoxMaps {
+        let bounded = |x: Tensor| x.sigmoid().clamp(1e-4, 1.0 - 1e-4);
+        BoxMaps {
+            score: bounded(self.score.forward(features, train)),
+            offset: self.offset.forward(features, train),
+            size: bounded(self.size.forward(features, train)),
+        }
+    }
+}
+
+/// Two linear layers on the pooled feature.
+#[derive(Debug)]
+pub(super) struct ConditionHead {
+    projection: Linear,
+    classifier: Linear,
+    dropout: f64,
+}
+
+impl ConditionHead {
+    pub fn new(mut scope: Scope<'_>, dim: i64, head: &ClassHead) -> Self {
+        let mut linear =
+            |name: &str, from, to| Linear::new(scope.at(name), from, to, Init::xavier(from, to), Init::Constant(0.0));
+        Self {
+            projection: linear("cls_projection", dim, head.hidden),
+            classifier: linear("classifier", head.hidden, head.classes),
+            dropout: head.dropout,
+        }
+    }
+
+    /// The logits `[B, classes]` of `pooled` `[B, C]`; with `stochastic`, dropout is on.
+    pub fn forward(&self, pooled: &Tensor, stochastic: bool) -> Tensor {
+        let hidden = self.projection.forward(pooled).relu().dropout(self.dropout, stochastic);
+        self.classifier.forward(&hidden)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn the_box_is_read_at_the_peak() {
+        let options = (Kind::Float, Device::Cpu);
+        let mut score = Tensor::full([1i64, 1, 4, 4], 0.1, options);
+        let (mut size, mut offset) = (Tensor::zeros([1, 2, 4, 4], options), Tensor::zeros([1, 2, 4, 4], options));
+        let _ = score.get(0).get(0).get(2).get(3).fill_(0.9);
+        for (map, values) in [(&mut size, [0.25, 0.5]), (&mut offset, [0.5, 0.25])] {
+            for (channel, value) in values.into_iter().enumerate() {
+                let _ = map.get(0).get(channel as i64).get(2).get(3).fill_(value);
+            }
+        }
+        score = score.set_requires_grad(false);
+        let boxes = boxes_at_peak(&score, &size, &offset);
+        assert_eq!(Vec::<f32>::try_from(boxes.view([-1])).unwrap(), [3.5 / 4.0, 2.25 / 4.0, 0.25, 0.5]);
+    }
+}

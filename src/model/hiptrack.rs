@@ -1,0 +1,214 @@
+//! The whole model, and its pass over a batch of clips.
+
+use super::clip::{ClipInput, ClipOutput, ForwardOptions, FrameOutput, StepSeed};
+use super::config::Config;
+use super::encoder::PromptEncoder;
+use super::heads::{BoxHead, ConditionHead};
+use super::init::Init;
+use super::layers::{Conv2d, ConvShape, ResBlock};
+use super::mask::{centre_mask, corner_mask, without_removed};
+use super::memory::{self, MemoryEntry};
+use super::params::{Params, Scope};
+use super::vit::{Backbone, BackboneOutput};
+use crate::data::random::Draws;
+use crate::failure::Result;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tch::{Device, Kind, Tensor};
+
+/// Sets the draws of dropout apart from all others of a run.
+const DROPOUT: u64 = 0x6472_6F70_6F75_7400;
+
+/// libtorch has one generator a process: whoever reseeds it holds this until its last draw.
+static GENERATOR: Mutex<()> = Mutex::new(());
+
+fn reseed(step: StepSeed) -> MutexGuard<'static, ()> {
+    let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(Draws::new(&[step.seed, step.step, DROPOUT]).bits() as i64);
+    guard
+}
+
+/// HIPTrack with a condition head.
+#[derive(Debug)]
+pub struct Hiptrack {
+    config: Config,
+    params: Params,
+    backbone: Backbone,
+    box_head: BoxHead,
+    encoder: PromptEncoder,
+    key: Conv2d,
+    query_value: Conv2d,
+    fusion: ResBlock,
+    condition_head: Option<ConditionHead>,
+}
+
+impl Hiptrack {
+    /// A model with weights drawn from `seed`, on `device`. All its parameters are trainable.
+    ///
+    /// # Errors
+    /// A configuration whose sizes do not fit.
+    pub fn new(config: &Config, seed: u64, device: Device) -> Result<Self> {
+        config.check()?;
+        let mut params = Params::new(device);
+        let mut root = Scope::root(&mut params, seed);
+        let dim = config.dim;
+        let key = ConvShape::new(dim, config.key_dim, 3);
+        let query_value = ConvShape::new(dim, dim - config.value_dim(), 3);
+        let backbone = Backbone::new(root.at("backbone"), config);
+        let box_head = BoxHead::new(root.at("box_head"), config);
+        let encoder = PromptEncoder::new(root.at("HIP.encoder"), config);
+        let key = Conv2d::new(root.at("key_proj.key_proj"), key, Init::Orthogonal, Init::Constant(0.0));
+        let query_value = Conv2d::default_init(root.at("key_comp"), query_value);
+        let fusion = ResBlock::new(root.at("searchRegionFusion"), dim, dim);
+        let condition_head = config.class_head.as_ref().map(|head| ConditionHead::new(root.at("cls_head"), dim, head));
+        let config = config.clone();
+        Ok(Self { config, params, backbone, box_head, encoder, key, query_value, fusion, condition_head })
+    }
+
+    /// The model's sizes.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The model's tensors.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Follows the object through the search frames of each clip.
+    ///
+    /// The backbone sees all frames of all clips in one pass. The frames then follow each other: the first reads the
+    /// template's memory, the later ones the memory of the search frames before them, written with the boxes predicted
+    /// there. Gradients flow through the memory. Nothing waits for the device.
+    ///
+    /// # Errors
+    /// Crops or boxes whose shape does not fit the configuration.
+    pub fn forward(&self, input: &ClipInput, options: &ForwardOptions) -> Result<ClipOutput> {
+        input.check(&self.config)?;
+        let _generator = options.dropout.map(reseed);
+        let (frames, batch) = (input.frames(), input.batch());
+        let features = self.backbone(&input.template, &input.search.flatten(0, 1), options);
+        let search = self.search_features(&features);
+        let (keys, values) = (self.key.forward(&search), self.query_value.forward(&search));
+
+        let template_features = self.template_features(&features).narrow(0, 0, batch);
+        let template = self.remember_template(&input.template, &input.template_boxes, &template_features, options);
+        let mut memory = vec![template];
+        let mut outputs: Vec<FrameOutput> = Vec::new();
+        for frame in 0..frames {
+            let of_frame = |all: &Tensor| all.narrow(0, frame * batch, batch);
+            let (search, key, value) = (of_frame(&search), of_frame(&keys), of_frame(&values));
+            let read: Vec<_> = if frame == 0 { memory.iter().collect() } else { memory[1..].iter().collect() };
+            let output = self.predict(&search, &key, &value, &read, options);
+            if frame + 1 < frames {
+                let removed: Vec<_> = features.removed.iter().map(of_frame).collect();
+                let image = input.search.get(frame);
+                memory.push(self.remember(&image, &search, key, &output.boxes, &removed, options));
+            }
+            outputs.push(output);
+        }
+        Ok(ClipOutput { frames: outputs, tokens: features.tokens, removed: features.removed, memory })
+    }
+
+    /// The same pass without gradients, dropout or changes to the running statistics.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn evaluate(&self, input: &ClipInput, options: &ForwardOptions) -> Result<ClipOutput> {
+        let options = ForwardOptions { dropout: None, batch_statistics: false, ..*options };
+        tch::no_grad(|| self.forward(input, &options))
+    }
+
+    /// The backbone's features of `template` `[B, 3, T, T]` and `search` `[N·B, 3, S, S]` (frame-major).
+    pub fn backbone(&self, template: &Tensor, search: &Tensor, options: &ForwardOptions) -> BackboneOutput {
+        if options.frozen_backbone {
+            tch::no_grad(|| self.backbone.forward(template, search, options.keep_rate, false))
+        } else {
+            self.backbone.forward(template, search, options.keep_rate, options.dropout.is_some())
+        }
+    }
+
+    /// The search part of the backbone's features as maps `[B, C, G, G]`.
+    pub fn search_features(&self, features: &BackboneOutput) -> Tensor {
+        let (template, grid) = (self.config.template_grid(), self.config.search_grid());
+        as_map(&features.tokens.narrow(1, template * template, grid * grid), grid)
+    }
+
+    /// The template part of the backbone's features as maps.
+    pub fn template_features(&self, features: &BackboneOutput) -> Tensor {
+        let grid = self.config.template_grid();
+        as_map(&features.tokens.narrow(1, 0, grid * grid), grid)
+    }
+
+    /// The memory of the template, at twice its size.
+    pub fn remember_template(
+        &self,
+        image: &Tensor,
+        boxes: &Tensor,
+        features: &Tensor,
+        options: &ForwardOptions,
+    ) -> MemoryEntry {
+        let double = |x: &Tensor| {
+            let side = 2 * x.size()[3];
+            x.upsample_bilinear2d([side, side], true, None, None)
+        };
+        let (image, features) = (double(image), double(features));
+        let mask = corner_mask(boxes, image.size()[3], options.masks);
+        let value = self.encoder.forward(&image, &mask, &features, options.batch_statistics);
+        MemoryEntry { key: self.key.forward(&features), value, mask }
+    }
+
+    /// The memory of a search frame: its crop `[B, 3, S, S]`, features `[B, C, G, G]`, key, predicted boxes in
+    /// `(cx, cy, w, h)` and eliminated tokens.
+    pub fn remember(
+        &self,
+        image: &Tensor,
+        features: &Tensor,
+        key: Tensor,
+        boxes: &Tensor,
+        removed: &[Tensor],
+        options: &ForwardOptions,
+    ) -> MemoryEntry {
+        let mask = centre_mask(boxes, self.config.search_size, options.masks);
+        let mask = without_removed(mask, removed, self.config.search_grid());
+        let value = self.encoder.forward(image, &mask, features, options.batch_statistics);
+        MemoryEntry { key, value, mask }
+    }
+
+    /// Key `[B, K, G, G]` and value `[B, C/2, G, G]` with which `features` `[B, C, G, G]` ask the memory.
+    pub fn query(&self, features: &Tensor) -> (Tensor, Tensor) {
+        (self.key.forward(features), self.query_value.forward(features))
+    }
+
+    /// Box, maps and logits for `features` `[B, C, G, G]` that ask `memory` with `key` and `value`
+    /// ([`query`](Self::query)).
+    pub fn predict(
+        &self,
+        features: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        memory: &[&MemoryEntry],
+        options: &ForwardOptions,
+    ) -> FrameOutput {
+        let prompt = Tensor::cat(&[&memory::read(memory, key), value], 1);
+        let fused = self.fusion.forward(&(features + &prompt));
+        let maps = self.box_head.forward(&fused, options.batch_statistics);
+        let pooled = fused.mean_dim([2i64, 3].as_slice(), false, None::<Kind>);
+        let logits = self.condition_head.as_ref().map(|head| head.forward(&pooled, options.dropout.is_some()));
+        let boxes = maps.boxes();
+        FrameOutput {
+            boxes,
+            score_map: maps.score,
+            size_map: maps.size,
+            offset_map: maps.offset,
+            pooled,
+            logits,
+            prompt,
+        }
+    }
+}
+
+/// Tokens `[B, G², C]` as a map `[B, C, G, G]`.
+fn as_map(tokens: &Tensor, grid: i64) -> Tensor {
+    let (batch, width) = (tokens.size()[0], tokens.size()[2]);
+    tokens.transpose(1, 2).reshape([batch, width, grid, grid])
+}

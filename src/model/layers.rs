@@ -1,0 +1,168 @@
+//! The layers that the modules share, with PyTorch's tensor names.
+
+use super::init::Init;
+use super::params::Scope;
+use tch::{Kind, Tensor};
+
+/// `y = x Wᵀ + b`, W `[out, in]`.
+#[derive(Debug)]
+pub(super) struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    pub fn new(mut scope: Scope<'_>, width_in: i64, width_out: i64, weight: Init, bias: Init) -> Self {
+        let weight = scope.parameter("weight", &[width_out, width_in], weight);
+        Self { weight, bias: scope.parameter("bias", &[width_out], bias) }
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, Some(&self.bias))
+    }
+}
+
+/// Normalises the last dimension, with PyTorch's names; ε is ViT's 1e-6.
+#[derive(Debug)]
+pub(super) struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl LayerNorm {
+    pub fn new(mut scope: Scope<'_>, width: i64) -> Self {
+        let weight = scope.parameter("weight", &[width], Init::Constant(1.0));
+        Self { weight, bias: scope.parameter("bias", &[width], Init::Constant(0.0)) }
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), 1e-6, true)
+    }
+}
+
+/// A square convolution with bias, padded so that stride 1 keeps the size (patch embedding: no padding).
+#[derive(Debug)]
+pub(super) struct Conv2d {
+    weight: Tensor,
+    bias: Tensor,
+    stride: i64,
+    padding: i64,
+}
+
+/// The shape of a [`Conv2d`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConvShape {
+    pub channels_in: i64,
+    pub channels_out: i64,
+    pub kernel: i64,
+    pub stride: i64,
+}
+
+impl ConvShape {
+    pub fn new(channels_in: i64, channels_out: i64, kernel: i64) -> Self {
+        Self { channels_in, channels_out, kernel, stride: 1 }
+    }
+
+    pub fn stride(self, stride: i64) -> Self {
+        Self { stride, ..self }
+    }
+
+    pub fn fan_in(&self) -> i64 {
+        self.channels_in * self.kernel * self.kernel
+    }
+
+    pub fn fan_out(&self) -> i64 {
+        self.channels_out * self.kernel * self.kernel
+    }
+
+    pub fn torch_default(&self) -> Init {
+        Init::torch_default(self.fan_in())
+    }
+}
+
+impl Conv2d {
+    pub fn new(mut scope: Scope<'_>, shape: ConvShape, weight: Init, bias: Init) -> Self {
+        let ConvShape { channels_in, channels_out, kernel, stride } = shape;
+        let weight = scope.parameter("weight", &[channels_out, channels_in, kernel, kernel], weight);
+        let bias = scope.parameter("bias", &[channels_out], bias);
+        Self { weight, bias, stride, padding: if stride == kernel { 0 } else { kernel / 2 } }
+    }
+
+    /// With PyTorch's default start.
+    pub fn default_init(scope: Scope<'_>, shape: ConvShape) -> Self {
+        Self::new(scope, shape, shape.torch_default(), shape.torch_default())
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.conv2d(&self.weight, Some(&self.bias), [self.stride], [self.padding], [1], 1)
+    }
+}
+
+/// Batch normalisation over the channels of `[B, C, H, W]`: momentum 0.1, ε 1e-5.
+#[derive(Debug)]
+pub(super) struct BatchNorm2d {
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    batches: Tensor,
+}
+
+impl BatchNorm2d {
+    pub fn new(mut scope: Scope<'_>, channels: i64) -> Self {
+        Self {
+            weight: scope.parameter("weight", &[channels], Init::Constant(1.0)),
+            bias: scope.parameter("bias", &[channels], Init::Constant(0.0)),
+            mean: scope.buffer("running_mean", &[channels], 0.0),
+            variance: scope.buffer("running_var", &[channels], 1.0),
+            batches: scope.counter("num_batches_tracked"),
+        }
+    }
+
+    /// With `train`, normalises by the batch and updates the running statistics.
+    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        if train {
+            let _ = tch::no_grad(|| self.batches.shallow_clone().g_add_scalar_(1));
+        }
+        let affine = (Some(&self.weight), Some(&self.bias));
+        x.batch_norm(affine.0, affine.1, Some(&self.mean), Some(&self.variance), train, 0.1, 1e-5, true)
+    }
+}
+
+/// Two 3×3 convolutions on a residual path, activated before; the short cut is a convolution where the width changes.
+#[derive(Debug)]
+pub(super) struct ResBlock {
+    shortcut: Option<Conv2d>,
+    conv1: Conv2d,
+    conv2: Conv2d,
+}
+
+impl ResBlock {
+    pub fn new(mut scope: Scope<'_>, channels_in: i64, channels_out: i64) -> Self {
+        let widen = ConvShape::new(channels_in, channels_out, 3);
+        Self {
+            shortcut: (channels_in != channels_out).then(|| Conv2d::default_init(scope.at("downsample"), widen)),
+            conv1: Conv2d::default_init(scope.at("conv1"), widen),
+            conv2: Conv2d::default_init(scope.at("conv2"), ConvShape::new(channels_out, channels_out, 3)),
+        }
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let residual = self.conv2.forward(&self.conv1.forward(&x.relu()).relu());
+        match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x) + residual,
+            None => x + residual,
+        }
+    }
+}
+
+/// Drops the residual path of whole samples with probability `rate`, and scales up the others (Huang et al., 2016).
+pub(super) fn drop_path(x: Tensor, rate: f64) -> Tensor {
+    if rate == 0.0 {
+        return x;
+    }
+    let keep = 1.0 - rate;
+    let shape = [x.size()[0], 1, 1];
+    let scale = Tensor::empty(shape, (Kind::Float, x.device())).bernoulli_float_(keep) / keep;
+    x * scale
+}

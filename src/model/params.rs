@@ -1,0 +1,191 @@
+//! The model's tensors under their PyTorch state names, in the reference's order.
+
+use super::init::Init;
+use crate::failure::{Failure, Result};
+use std::collections::{HashMap, HashSet};
+use tch::{Device, Kind, Tensor};
+
+/// What a tensor is to an optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Trained by gradients.
+    Parameter,
+    /// Written by the forward pass (running statistics of batch normalisation).
+    Buffer,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    tensor: Tensor,
+    role: Role,
+}
+
+/// The model's tensors. Modules hold shallow clones: they see every in-place change made here, and the other way round.
+#[derive(Debug)]
+pub struct Params {
+    entries: Vec<Entry>,
+    index: HashMap<String, usize>,
+    device: Device,
+}
+
+/// What became of the tensors given to [`Params::load`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Names that were copied.
+    pub matched: Vec<String>,
+    /// Names of the model that were not given.
+    pub missing: Vec<String>,
+    /// Given names that the model lacks.
+    pub unexpected: Vec<String>,
+    /// Names whose given shape differs: (name, shape in the model, given shape).
+    pub reshaped: Vec<(String, Vec<i64>, Vec<i64>)>,
+}
+
+impl LoadReport {
+    /// Whether every tensor of the model was copied and nothing was left over.
+    pub fn is_exact(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.reshaped.is_empty()
+    }
+
+    /// An error that lists all that did not match, except missing names that start with one of `allowed_missing`.
+    pub fn require(&self, allowed_missing: &[&str]) -> Result<()> {
+        let allowed = |name: &String| allowed_missing.iter().any(|prefix| name.starts_with(prefix));
+        let mut lines: Vec<String> =
+            self.missing.iter().filter(|name| !allowed(name)).map(|name| format!("{name}: missing")).collect();
+        lines.extend(self.unexpected.iter().map(|name| format!("{name}: the model has no such tensor")));
+        lines.extend(
+            self.reshaped.iter().map(|(name, have, given)| format!("{name}: shape {given:?}, the model has {have:?}")),
+        );
+        if lines.is_empty() { Ok(()) } else { Err(Failure::input(lines.join("\n"))) }
+    }
+}
+
+impl Params {
+    pub(super) fn new(device: Device) -> Self {
+        Self { entries: Vec::new(), index: HashMap::new(), device }
+    }
+
+    /// Where the tensors are.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// How many tensors there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All tensors in the reference's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor, Role)> {
+        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.tensor, entry.role))
+    }
+
+    /// The parameters among them.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.iter().filter(|(_, _, role)| *role == Role::Parameter).map(|(name, tensor, _)| (name, tensor))
+    }
+
+    /// The tensor of that name.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.index.get(name).map(|&at| &self.entries[at].tensor)
+    }
+
+    /// Makes exactly the parameters trainable for whose name `trains` is true, and drops the gradients of the others.
+    pub fn set_trainable(&self, trains: impl Fn(&str) -> bool) {
+        for (name, tensor) in self.parameters() {
+            let _ = tensor.set_requires_grad(trains(name));
+            if !tensor.requires_grad() {
+                tensor.shallow_clone().zero_grad();
+            }
+        }
+    }
+
+    /// Copies `tensors` over those of the same name and shape (converting the element type), and reports the rest.
+    ///
+    /// # Errors
+    /// A tensor given twice, or a copy that libtorch refuses. What does not match is in the report, not an error.
+    pub fn load<'a>(&self, tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<LoadReport> {
+        let mut report = LoadReport::default();
+        let mut given = HashSet::new();
+        for (name, source) in tensors {
+            if !given.insert(name) {
+                return Err(Failure::input(format!("{name}: given twice")));
+            }
+            match self.get(name) {
+                None => report.unexpected.push(name.to_owned()),
+                Some(tensor) if tensor.size() != source.size() => {
+                    report.reshaped.push((name.to_owned(), tensor.size(), source.size()));
+                }
+                Some(tensor) => {
+                    tch::no_grad(|| tensor.shallow_clone().f_copy_(source))?;
+                    report.matched.push(name.to_owned());
+                }
+            }
+        }
+        report.missing =
+            self.iter().map(|(name, ..)| name).filter(|name| !given.contains(name)).map(Into::into).collect();
+        Ok(report)
+    }
+
+    fn insert(&mut self, name: String, tensor: Tensor, role: Role) -> Tensor {
+        let tensor = tensor.to_device(self.device).set_requires_grad(role == Role::Parameter);
+        let clone = tensor.shallow_clone();
+        let at = self.entries.len();
+        let earlier = self.index.insert(name.clone(), at);
+        debug_assert!(earlier.is_none(), "two tensors are called {name}");
+        self.entries.push(Entry { name, tensor, role });
+        clone
+    }
+}
+
+/// Where a module registers its tensors: a name prefix, and the seed they start from.
+pub(super) struct Scope<'a> {
+    params: &'a mut Params,
+    prefix: String,
+    seed: u64,
+}
+
+impl<'a> Scope<'a> {
+    pub fn root(params: &'a mut Params, seed: u64) -> Self {
+        Self { params, prefix: String::new(), seed }
+    }
+
+    /// The scope of the part called `name`.
+    pub fn at(&mut self, name: impl std::fmt::Display) -> Scope<'_> {
+        Scope { prefix: self.full(&name.to_string()) + ".", params: self.params, seed: self.seed }
+    }
+
+    pub fn parameter(&mut self, name: &str, shape: &[i64], init: Init) -> Tensor {
+        let name = self.full(name);
+        let tensor = init.tensor(self.seed, &name, shape);
+        self.params.insert(name, tensor, Role::Parameter)
+    }
+
+    /// A parameter that starts from a given value.
+    pub fn parameter_from(&mut self, name: &str, value: Tensor) -> Tensor {
+        let name = self.full(name);
+        self.params.insert(name, value, Role::Parameter)
+    }
+
+    pub fn buffer(&mut self, name: &str, shape: &[i64], value: f32) -> Tensor {
+        let name = self.full(name);
+        let tensor = Tensor::full(shape, f64::from(value), (Kind::Float, Device::Cpu));
+        self.params.insert(name, tensor, Role::Buffer)
+    }
+
+    /// An i64 scalar that starts at 0.
+    pub fn counter(&mut self, name: &str) -> Tensor {
+        let name = self.full(name);
+        self.params.insert(name, Tensor::zeros([0i64; 0], (Kind::Int64, Device::Cpu)), Role::Buffer)
+    }
+
+    fn full(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+}

@@ -1,0 +1,205 @@
+//! The one-stream backbone: template and search tokens go through one ViT together.
+
+use super::config::{Config, PRETRAINED_GRID};
+use super::elimination::{cut, kept_count, restore_tokens, take_tokens, template_rows};
+use super::init::Init;
+use super::layers::{Conv2d, ConvShape, LayerNorm, Linear, drop_path};
+use super::params::Scope;
+use tch::{Kind, Tensor};
+
+const WEIGHT: Init = Init::Normal(0.02);
+const ZERO: Init = Init::Constant(0.0);
+
+/// The backbone's features.
+#[derive(Debug)]
+pub struct BackboneOutput {
+    /// `[B, template + search, C]` after the final norm; eliminated search tokens are zero vectors.
+    pub tokens: Tensor,
+    /// Per eliminating block, `[B, n]` i64: the removed search tokens by their place in the full grid.
+    pub removed: Vec<Tensor>,
+}
+
+#[derive(Debug)]
+struct Block {
+    norm1: LayerNorm,
+    qkv: Linear,
+    proj: Linear,
+    norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    heads: i64,
+    drop_path: f64,
+    /// The share of search tokens that this block keeps; 1 for a block that eliminates none.
+    keep: f64,
+}
+
+impl Block {
+    fn new(mut scope: Scope<'_>, config: &Config, layer: usize) -> Self {
+        let Config { dim, depth, heads, .. } = *config;
+        let elimination = &config.elimination;
+        let keep = elimination.layers.iter().position(|&l| l == layer).map_or(1.0, |at| elimination.keep[at]);
+        let rise = if depth > 1 { layer as f64 / (depth - 1) as f64 } else { 0.0 };
+        Self {
+            norm1: LayerNorm::new(scope.at("norm1"), dim),
+            qkv: Linear::new(scope.at("attn.qkv"), dim, 3 * dim, WEIGHT, ZERO),
+            proj: Linear::new(scope.at("attn.proj"), dim, dim, WEIGHT, ZERO),
+            norm2: LayerNorm::new(scope.at("norm2"), dim),
+            fc1: Linear::new(scope.at("mlp.fc1"), dim, config.mlp_dim(), WEIGHT, ZERO),
+            fc2: Linear::new(scope.at("mlp.fc2"), config.mlp_dim(), dim, WEIGHT, ZERO),
+            heads,
+            drop_path: config.drop_path * rise,
+            keep,
+        }
+    }
+}
+
+/// The tokens on their way through the blocks.
+struct Stream {
+    tokens: Tensor,
+    /// How many of them are template tokens; they come first.
+    template: i64,
+    /// `[B, search tokens left]` i64: their places in the full grid. None while all are there in order.
+    places: Option<Tensor>,
+    removed: Vec<Tensor>,
+}
+
+impl Stream {
+    fn search(&self) -> i64 {
+        self.tokens.size()[1] - self.template
+    }
+
+    /// Drops what `cut` says, and remembers the places.
+    fn eliminate(&mut self, query: &Tensor, key: &Tensor, keep: i64) {
+        let cut = cut(query, key, self.template, keep);
+        let search = self.tokens.narrow(1, self.template, self.search());
+        let left = take_tokens(&search, &cut.kept);
+        self.tokens = Tensor::cat(&[self.tokens.narrow(1, 0, self.template), left], 1);
+        let place = |index: Tensor| match &self.places {
+            Some(places) => places.gather(1, &index, false),
+            None => index,
+        };
+        self.removed.push(place(cut.removed));
+        self.places = Some(place(cut.kept));
+    }
+}
+
+impl Block {
+    fn forward(&self, stream: &mut Stream, rows: Option<&[i64]>, keep_rate: Option<f64>, stochastic: bool) {
+        let rate = if stochastic { self.drop_path } else { 0.0 };
+        let (attended, query, key) = self.attend(&self.norm1.forward(&stream.tokens));
+        stream.tokens = &stream.tokens + drop_path(attended, rate);
+        // The global rate overrules the block's own, unless it says that nothing is to be dropped.
+        if self.keep < 1.0 {
+            let search = stream.search();
+            let keep = kept_count(search, keep_rate.unwrap_or(self.keep).min(1.0));
+            if keep < search {
+                let query = match rows {
+                    Some(rows) => Tensor::cat(&rows.iter().map(|&at| query.narrow(2, at, 1)).collect::<Vec<_>>(), 2),
+                    None => query.narrow(2, 0, stream.template),
+                };
+                stream.eliminate(&query, &key, keep);
+            }
+        }
+        let hidden = self.fc1.forward(&self.norm2.forward(&stream.tokens)).gelu("none");
+        stream.tokens = &stream.tokens + drop_path(self.fc2.forward(&hidden), rate);
+    }
+
+    /// Multi-head self-attention of `x` `[B, N, C]`: the result, and queries and keys `[B, heads, N, head_dim]`.
+    fn attend(&self, x: &Tensor) -> (Tensor, Tensor, Tensor) {
+        let (batch, count, width) = x.size3().expect("tokens are three-dimensional");
+        let qkv = self.qkv.forward(x).view([batch, count, 3, self.heads, width / self.heads]).permute([2, 0, 3, 1, 4]);
+        let (query, key, value) = (qkv.get(0), qkv.get(1), qkv.get(2));
+        let mixed =
+            Tensor::scaled_dot_product_attention(&query, &key, &value, None::<&Tensor>, 0.0, false, None, false);
+        let joined = mixed.transpose(1, 2).reshape([batch, count, width]);
+        (self.proj.forward(&joined), query, key)
+    }
+}
+
+/// ViT over template and search crops, with a learned position for every token.
+#[derive(Debug)]
+pub(super) struct Backbone {
+    temporal_x: Tensor,
+    temporal_z: Tensor,
+    positions_z: Tensor,
+    positions_x: Tensor,
+    patches: Conv2d,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    /// The template tokens whose attention ranks the search tokens; none for all.
+    rows: Option<Vec<i64>>,
+}
+
+impl Backbone {
+    pub fn new(mut scope: Scope<'_>, config: &Config) -> Self {
+        let dim = config.dim;
+        // The reference keeps these two of the pretrained ViT in its state, and uses neither.
+        let _ = scope.parameter("cls_token", &[1, 1, dim], WEIGHT);
+        let pretrained = scope.parameter("pos_embed", &[1, PRETRAINED_GRID * PRETRAINED_GRID + 1, dim], WEIGHT);
+        let temporal_x = scope.parameter("temporal_pos_embed_x", &[1, 1, dim], Init::Normal(1.0));
+        let temporal_z = scope.parameter("temporal_pos_embed_z", &[1, 1, dim], Init::Normal(1.0));
+        let mut positions = |name: &str, grid| scope.parameter_from(name, resize_positions(&pretrained, grid));
+        let positions_z = positions("pos_embed_z", config.template_grid());
+        let positions_x = positions("pos_embed_x", config.search_grid());
+        let patches = ConvShape::new(3, dim, config.patch).stride(config.patch);
+        Self {
+            temporal_x,
+            temporal_z,
+            positions_z,
+            positions_x,
+            patches: Conv2d::default_init(scope.at("patch_embed.proj"), patches),
+            blocks: (0..config.depth).map(|i| Block::new(scope.at(format_args!("blocks.{i}")), config, i)).collect(),
+            norm: LayerNorm::new(scope.at("norm"), dim),
+            rows: template_rows(config.elimination.range, config.template_grid()),
+        }
+    }
+
+    /// Features of `template` `[B, 3, T, T]` and `search` `[N·B, 3, S, S]` (frame-major): each search crop is seen
+    /// together with the template of its clip. The templates are embedded once.
+    ///
+    /// `keep_rate` overrules the blocks' own rates. With `stochastic`, drop-path is on.
+    pub fn forward(
+        &self,
+        template: &Tensor,
+        search: &Tensor,
+        keep_rate: Option<f64>,
+        stochastic: bool,
+    ) -> BackboneOutput {
+        let frames = search.size()[0] / template.size()[0];
+        let embed = |image: &Tensor| self.patches.forward(image).flatten(2, 3).transpose(1, 2);
+        let template = (embed(template) + &self.positions_z + &self.temporal_z).repeat([frames, 1, 1]);
+        let search = embed(search) + &self.positions_x + &self.temporal_x;
+        let (template_count, search_count) = (template.size()[1], search.size()[1]);
+        let mut stream = Stream {
+            tokens: Tensor::cat(&[template, search], 1),
+            template: template_count,
+            places: None,
+            removed: Vec::new(),
+        };
+        for block in &self.blocks {
+            block.forward(&mut stream, self.rows.as_deref(), keep_rate, stochastic);
+        }
+        let mut tokens = self.norm.forward(&stream.tokens);
+        if let Some(places) = &stream.places {
+            let search = tokens.narrow(1, template_count, stream.search());
+            let search = restore_tokens(&search, places, search_count);
+            tokens = Tensor::cat(&[tokens.narrow(1, 0, template_count), search], 1);
+        }
+        BackboneOutput { tokens, removed: stream.removed }
+    }
+}
+
+/// The positions of a pretrained ViT `[1, 1 + 14², C]` on a `grid` × `grid`: bicubic, the class token's left out.
+pub(super) fn resize_positions(pretrained: &Tensor, grid: i64) -> Tensor {
+    tch::no_grad(|| {
+        let width = pretrained.size()[2];
+        let patches = pretrained.narrow(1, 1, PRETRAINED_GRID * PRETRAINED_GRID).transpose(1, 2);
+        patches
+            .reshape([1, width, PRETRAINED_GRID, PRETRAINED_GRID])
+            .upsample_bicubic2d([grid, grid], false, None, None)
+            .flatten(2, 3)
+            .transpose(1, 2)
+            .contiguous()
+            .to_kind(Kind::Float)
+    })
+}

@@ -1,0 +1,121 @@
+//! `aggregate`: reads the numbers of a step, sums them up, and tells observers and metrics.
+
+use super::{RunContext, items::*};
+use crate::{
+    failure::{Failure, Result},
+    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    settings::Section,
+    telemetry::names,
+    train::{
+        events::{Event, Observer},
+        itinerary::{Split, Visit},
+        tally::{Progress, Terms},
+    },
+};
+use metrics::{counter, gauge, histogram};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(super) const KIND: Kind<RunContext> = Kind {
+    name: "aggregate",
+    about: "sums up losses and metrics, reports them, and stops a run that stays non-finite",
+    input: Some(STEP_REPORTS),
+    output: Some(CHECKPOINTS),
+    ordered: true,
+    workers: 1,
+    max_workers: 1,
+    capacity: 1,
+    parse: |_: &mut Section<'_>| Box::new(Aggregate),
+};
+
+struct Aggregate;
+
+impl Blueprint<RunContext> for Aggregate {
+    fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(AggregateStage {
+            progress: context.progress.clone(),
+            observer: context.observer.clone(),
+            nonfinite_limit: context.experiment.training.nonfinite_limit as u64,
+        }))
+    }
+}
+
+struct AggregateStage {
+    progress: Arc<Mutex<Progress>>,
+    observer: Arc<dyn Observer>,
+    nonfinite_limit: u64,
+}
+
+impl AggregateStage {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self, report: StepReport) -> Result<()> {
+        let StepReport { visit, clips, outcome, time } = report;
+        let values = Vec::<f64>::try_from(&outcome.terms)?;
+        let terms = Terms::unpack(&values).ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
+        let (means, in_a_row) = {
+            let mut progress = self.progress();
+            (progress.add(&visit, &terms, clips), progress.nonfinite_in_a_row)
+        };
+        publish(&visit, clips, &terms, outcome.lr);
+        if visit.split == Split::Train {
+            histogram!(names::TRAIN_STEP_SECONDS).record(time.forward);
+            histogram!(names::TRAIN_DATA_WAIT_SECONDS).record(time.data);
+        }
+        let event = Event::Batch { visit, clips, terms, lr: outcome.lr, time };
+        self.observer.observe(&event);
+        if let Some(means) = means {
+            if visit.split == Split::Val {
+                gauge!(names::VALIDATION_IOU).set(means.iou);
+                if let Some(accuracy) = means.accuracy() {
+                    gauge!(names::VALIDATION_CLASS_ACCURACY).set(accuracy);
+                }
+            }
+            self.observer.observe(&Event::Pass { visit, means });
+        }
+        if terms.applied == 0.0 && visit.split == Split::Train {
+            counter!(names::TRAIN_NONFINITE_STEPS).increment(1);
+            let step = visit.step + 1;
+            self.observer.observe(&Event::Warning(format!("step {step} is not finite; it changed nothing")));
+            if in_a_row >= self.nonfinite_limit {
+                let remedy = "lower TRAIN.LR or TRAIN.GRAD_CLIP_NORM; the last checkpoint is sound";
+                return Err(Failure::stage(format!("{in_a_row} steps in a row were not finite; {remedy}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn publish(visit: &Visit, clips: usize, terms: &Terms, lr: [f64; 2]) {
+    if visit.split != Split::Train {
+        return;
+    }
+    counter!(names::TRAIN_STEPS).increment(1);
+    counter!(names::TRAIN_CLIPS).increment(clips as u64);
+    gauge!(names::TRAIN_EPOCH).set((visit.epoch + 1) as f64);
+    gauge!(names::TRAIN_IOU).set(terms.iou);
+    if let Some(accuracy) = terms.accuracy() {
+        gauge!(names::TRAIN_CLASS_ACCURACY).set(accuracy);
+    }
+    for (name, value) in terms.losses() {
+        gauge!(names::TRAIN_LOSS, "term" => name.trim_start_matches("Loss/")).set(value);
+    }
+    for (group, lr) in [("heads", lr[0]), ("backbone", lr[1])] {
+        gauge!(names::TRAIN_LEARNING_RATE, "group" => group).set(lr);
+    }
+}
+
+impl Stage for AggregateStage {
+    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+        match unpack(payload)? {
+            StepOutput::Report(report) => self.report(report),
+            StepOutput::Snapshot { mut state, epoch_end } => {
+                state.about.progress = serde_json::to_value(&*self.progress())
+                    .map_err(|error| Failure::output(format!("the checkpoint's header: {error}")))?;
+                out.emit(pack(PendingCheckpoint { state, epoch_end }));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `augment`: grey, mirrored and brighter or darker crops, as planned. Validation clips are planned without any.
+
+use super::{RunContext, items::*};
+use crate::{
+    failure::Result,
+    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    settings::Section,
+    vision::augment::{brightness, flip, flip_box, grey},
+};
+
+pub(super) const KIND: Kind<RunContext> = Kind {
+    name: "augment",
+    about: "grey, flip and brightness, drawn by the plan",
+    input: Some(CROPPED_CLIPS),
+    output: Some(CROPPED_CLIPS),
+    ordered: false,
+    workers: 1,
+    max_workers: 256,
+    capacity: 8,
+    parse: |_: &mut Section<'_>| Box::new(Augment),
+};
+
+struct Augment;
+
+impl Blueprint<RunContext> for Augment {
+    fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(Augment))
+    }
+}
+
+impl Stage for Augment {
+    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+        let mut clip: CroppedClip = unpack(payload)?;
+        let grey_clip = clip.plan.grey;
+        for ((crop, object), planned) in clip.crops.iter_mut().zip(&mut clip.boxes).zip(clip.plan.frames()) {
+            if grey_clip {
+                grey(crop);
+            }
+            if planned.flip {
+                flip(crop);
+                *object = flip_box(object, crop.width());
+            }
+            if planned.brightness != 1.0 {
+                brightness(crop, planned.brightness);
+            }
+        }
+        out.emit(pack(clip));
+        Ok(())
+    }
+}

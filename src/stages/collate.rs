@@ -1,0 +1,93 @@
+//! `collate`: puts the clips of a batch together, in order whatever the order of their arrival.
+
+use super::{RunContext, items::*};
+use crate::{
+    failure::{Failure, Result},
+    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    settings::Section,
+    vision::rect::Rect,
+};
+
+pub(super) const KIND: Kind<RunContext> = Kind {
+    name: "collate",
+    about: "puts clips together into batches",
+    input: Some(CROPPED_CLIPS),
+    output: Some(BATCHES),
+    ordered: true,
+    workers: 1,
+    max_workers: 1,
+    capacity: 2,
+    parse: |_: &mut Section<'_>| Box::new(Collate),
+};
+
+struct Collate;
+
+impl Blueprint<RunContext> for Collate {
+    fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(CollateStage { waiting: Vec::new() }))
+    }
+}
+
+/// The clips of the batch that is not complete. A run that stops leaves them: they are planned again when it resumes.
+struct CollateStage {
+    waiting: Vec<CroppedClip>,
+}
+
+impl Stage for CollateStage {
+    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+        let clip: CroppedClip = unpack(payload)?;
+        let Ticket { visit, slot, of } = clip.ticket;
+        if slot != self.waiting.len() || self.waiting.first().is_some_and(|first| first.ticket.visit != visit) {
+            let have = self.waiting.len();
+            let position = visit.position;
+            return Err(Failure::stage(format!("clip {slot} of batch {position} arrived when {have} were there")));
+        }
+        self.waiting.push(clip);
+        if self.waiting.len() == of {
+            out.emit(pack(collate(&std::mem::take(&mut self.waiting))?));
+        }
+        Ok(())
+    }
+}
+
+/// The batch of `clips`, which are all there are of it, in order.
+///
+/// # Errors
+/// There is no clip, or the clips differ in their number of frames or the size of their crops.
+pub(super) fn collate(clips: &[CroppedClip]) -> Result<CollatedBatch> {
+    let unequal = || Failure::stage("the clips of a batch differ in frames or sizes");
+    let first = clips.first().ok_or_else(|| Failure::stage("a batch without clips"))?;
+    let frames = first.plan.search.len();
+    let mut batch = CollatedBatch {
+        visit: first.ticket.visit,
+        clips: clips.len(),
+        frames,
+        template: Vec::new(),
+        search: Vec::new(),
+        template_boxes: Vec::new(),
+        search_boxes: Vec::new(),
+        labels: Vec::new(),
+    };
+    let like_first = |clip: &CroppedClip| {
+        clip.crops.len() == frames + 1
+            && clip.boxes.len() == frames + 1
+            && clip.plan.labels.len() == frames
+            && clip.crops.iter().zip(&first.crops).all(|(a, b)| a.dimensions() == b.dimensions())
+    };
+    if !clips.iter().all(like_first) {
+        return Err(unequal());
+    }
+    let corners = |object: &Rect| [object.x as f32, object.y as f32, object.w as f32, object.h as f32];
+    for clip in clips {
+        batch.template.extend_from_slice(clip.crops[0].as_raw());
+        batch.template_boxes.extend(corners(&clip.boxes[0]));
+    }
+    for frame in 1..=frames {
+        for clip in clips {
+            batch.search.extend_from_slice(clip.crops[frame].as_raw());
+            batch.search_boxes.extend(corners(&clip.boxes[frame]));
+            batch.labels.push(clip.plan.labels[frame - 1]);
+        }
+    }
+    Ok(batch)
+}

@@ -1,0 +1,45 @@
+//! What a run gives to every stage that it builds.
+
+use crate::{
+    data::{plan::Planner, rejects::Rejects},
+    train::{
+        checkpoint::{About, Folder},
+        events::Observer,
+        experiment::Experiment,
+        itinerary::Itinerary,
+        step::Trainer,
+        tally::Progress,
+    },
+};
+use std::sync::{Arc, Mutex};
+use tch::Device;
+
+/// Everything that stages share in one training run.
+pub struct RunContext {
+    /// Plans training clips.
+    pub train: Arc<Planner>,
+    /// Plans validation clips; absent when the run never validates.
+    pub val: Option<Arc<Planner>>,
+    /// Counts clips that could not be used.
+    pub rejects: Rejects,
+    /// The run as a sequence of batches.
+    pub itinerary: Itinerary,
+    /// The first batch to do.
+    pub position: u64,
+    /// The most training steps of this call.
+    pub max_steps: Option<u64>,
+    /// The experiment.
+    pub experiment: Experiment,
+    /// Where batches go.
+    pub device: Device,
+    /// The trainer, taken by the step stage.
+    pub trainer: Mutex<Option<Trainer>>,
+    /// Running sums and results so far.
+    pub progress: Arc<Mutex<Progress>>,
+    /// Header of the checkpoints to come.
+    pub about: About,
+    /// Where checkpoints go.
+    pub folder: Folder,
+    /// Watches the run.
+    pub observer: Arc<dyn Observer>,
+}

@@ -1,0 +1,60 @@
+//! `crop`: cuts the planned windows out of the frames and scales them to the model's sizes.
+
+use super::{RunContext, items::*};
+use crate::{
+    failure::Result,
+    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    settings::Section,
+    vision::{
+        crop::crop,
+        resample::{ExactBilinear, FastBilinear, Resampler},
+    },
+};
+
+pub(super) const KIND: Kind<RunContext> = Kind {
+    name: "crop",
+    about: "cuts out template and search windows and scales them (`resample: opencv` bit for bit as OpenCV, or `fast`)",
+    input: Some(DECODED_CLIPS),
+    output: Some(CROPPED_CLIPS),
+    ordered: false,
+    workers: 1,
+    max_workers: 256,
+    capacity: 8,
+    parse: |section: &mut Section<'_>| {
+        Box::new(CropOptions { fast: section.choice("resample", "opencv", &["opencv", "fast"]) == "fast" })
+    },
+};
+
+struct CropOptions {
+    fast: bool,
+}
+
+impl Blueprint<RunContext> for CropOptions {
+    fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+        let resampler: Box<dyn Resampler> =
+            if self.fast { Box::new(FastBilinear::default()) } else { Box::new(ExactBilinear::default()) };
+        let data = &context.experiment.data;
+        Ok(Box::new(CropStage { resampler, template: data.template.size as u32, search: data.search.size as u32 }))
+    }
+}
+
+struct CropStage {
+    resampler: Box<dyn Resampler>,
+    template: u32,
+    search: u32,
+}
+
+impl Stage for CropStage {
+    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+        let DecodedClip { ticket, plan, frames } = unpack(payload)?;
+        let mut crops = Vec::with_capacity(frames.len());
+        for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
+            let size = if index == 0 { self.template } else { self.search };
+            let window = crop(frame, &planned.window);
+            crops.push(self.resampler.resample(&window, size, size));
+        }
+        let boxes = plan.frames().map(|planned| planned.crop_box).collect();
+        out.emit(pack(CroppedClip { ticket, plan, crops, boxes }));
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! What travels between the stages, and the names of the ports.
+
+use crate::{
+    data::plan::ClipPlan,
+    flow::Port,
+    train::{
+        checkpoint::State,
+        events::StepTime,
+        itinerary::Visit,
+        step::{Batch, Outcome},
+    },
+    vision::rect::Rect,
+};
+use image::RgbImage;
+use std::sync::Arc;
+
+pub(super) const PLANNED_CLIPS: Port = Port { name: "planned clips" };
+pub(super) const DECODED_CLIPS: Port = Port { name: "decoded clips" };
+pub(super) const CROPPED_CLIPS: Port = Port { name: "cropped clips" };
+pub(super) const BATCHES: Port = Port { name: "batches in memory" };
+pub(super) const DEVICE_BATCHES: Port = Port { name: "batches on the device" };
+pub(super) const STEP_REPORTS: Port = Port { name: "step reports" };
+pub(super) const CHECKPOINTS: Port = Port { name: "checkpoints" };
+
+/// A clip's seat in its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The batch.
+    pub visit: Visit,
+    /// The seat, from 0.
+    pub slot: usize,
+    /// Clips of the batch.
+    pub of: usize,
+}
+
+/// A clip before any pixel is read.
+#[derive(Clone, Debug)]
+pub struct PlannedClip {
+    /// Its seat.
+    pub ticket: Ticket,
+    /// Which frames, windows and augmentations.
+    pub plan: ClipPlan,
+}
+
+/// A clip with its whole frames.
+#[derive(Clone, Debug)]
+pub struct DecodedClip {
+    /// Its seat.
+    pub ticket: Ticket,
+    /// What to cut out of the frames.
+    pub plan: ClipPlan,
+    /// The template's frame, then the search frames'.
+    pub frames: Vec<Arc<RgbImage>>,
+}
+
+/// A clip as crops.
+#[derive(Clone, Debug)]
+pub struct CroppedClip {
+    /// Its seat.
+    pub ticket: Ticket,
+    /// What to change about the crops.
+    pub plan: ClipPlan,
+    /// The template's crop, then the search frames'; square, RGB.
+    pub crops: Vec<RgbImage>,
+    /// The object in each of them, in units of the crop's side.
+    pub boxes: Vec<Rect>,
+}
+
+/// B clips of N search frames as raw pixels, in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollatedBatch {
+    /// The batch's place in the run.
+    pub visit: Visit,
+    /// B.
+    pub clips: usize,
+    /// N.
+    pub frames: usize,
+    /// `[B, T, T, 3]`.
+    pub template: Vec<u8>,
+    /// `[N, B, S, S, 3]`.
+    pub search: Vec<u8>,
+    /// `[B, 4]`: x, y, w, h in units of the crop.
+    pub template_boxes: Vec<f32>,
+    /// `[N, B, 4]`.
+    pub search_boxes: Vec<f32>,
+    /// `[N, B]`.
+    pub labels: Vec<i64>,
+}
+
+/// What the step says of one batch.
+#[derive(Debug)]
+pub struct StepReport {
+    /// Which batch.
+    pub visit: Visit,
+    /// Clips in it.
+    pub clips: usize,
+    /// Its numbers, still on the device.
+    pub outcome: Outcome,
+    /// Where its time went.
+    pub time: StepTime,
+}
+
+/// What leaves the step.
+#[derive(Debug)]
+pub enum StepOutput {
+    /// A batch is done.
+    Report(StepReport),
+    /// All tensors as they are after the batches reported so far.
+    Snapshot {
+        /// The tensors; the aggregate fills in the progress.
+        state: Box<State>,
+        /// Whether an epoch ends here.
+        epoch_end: bool,
+    },
+}
+
+/// A checkpoint that is complete and not yet on disk.
+#[derive(Debug)]
+pub struct PendingCheckpoint {
+    /// What to write.
+    pub state: Box<State>,
+    /// Whether an epoch ends here.
+    pub epoch_end: bool,
+}
+
+/// A batch on the device, as the step takes it.
+pub(super) type DeviceBatch = Batch;

@@ -1,0 +1,101 @@
+//! `step`: trains or evaluates on a batch. It never waits for the device: numbers leave it as tensors.
+
+use super::{RunContext, items::*};
+use crate::{
+    failure::{Failure, Result},
+    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    settings::Section,
+    train::{
+        checkpoint::About,
+        events::StepTime,
+        experiment::Training,
+        itinerary::{Split, Visit},
+        step::Trainer,
+    },
+};
+use std::{sync::PoisonError, time::Instant};
+
+pub(super) const KIND: Kind<RunContext> = Kind {
+    name: "step",
+    about: "forward, loss, backward and update; evaluation for validation batches",
+    input: Some(DEVICE_BATCHES),
+    output: Some(STEP_REPORTS),
+    ordered: true,
+    workers: 1,
+    max_workers: 1,
+    capacity: 4,
+    parse: |_: &mut Section<'_>| Box::new(Step),
+};
+
+struct Step;
+
+impl Blueprint<RunContext> for Step {
+    fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+        let trainer = context.trainer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let trainer = trainer.ok_or_else(|| Failure::config("a pipeline has one step stage"))?;
+        Ok(Box::new(StepStage {
+            trainer,
+            training: context.experiment.training.clone(),
+            about: context.about.clone(),
+            last: None,
+            saved: true,
+            idle_since: Instant::now(),
+        }))
+    }
+}
+
+struct StepStage {
+    trainer: Trainer,
+    training: Training,
+    about: About,
+    last: Option<Visit>,
+    /// Whether what was done so far is in a snapshot.
+    saved: bool,
+    idle_since: Instant,
+}
+
+impl StepStage {
+    fn snapshot(&mut self, visit: &Visit, epoch_end: bool, out: &mut Outbox) {
+        let about = About {
+            position: visit.position + 1,
+            step: visit.step + u64::from(visit.split == Split::Train),
+            epoch: visit.epoch,
+            phase: self.training.phase_at(visit.epoch).0,
+            ..self.about.clone()
+        };
+        let state = Box::new(self.trainer.snapshot(about));
+        self.saved = true;
+        out.emit(pack(StepOutput::Snapshot { state, epoch_end }));
+    }
+}
+
+impl Stage for StepStage {
+    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+        // Batches that were prepared when the run was stopped are planned again when it resumes.
+        if out.stopping() {
+            return Ok(());
+        }
+        let batch: DeviceBatch = unpack(payload)?;
+        let start = Instant::now();
+        let data = (start - self.idle_since).as_secs_f64();
+        let outcome = self.trainer.run(&batch)?;
+        let time = StepTime { data, forward: start.elapsed().as_secs_f64() };
+        let clips = batch.input.batch() as usize;
+        let visit = batch.visit;
+        (self.last, self.saved) = (Some(visit), false);
+        out.emit(pack(StepOutput::Report(StepReport { visit, clips, outcome, time })));
+        if visit.closes_epoch {
+            self.snapshot(&visit, true, out);
+        }
+        self.idle_since = Instant::now();
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Outbox) -> Result<()> {
+        match self.last {
+            Some(visit) if !self.saved => self.snapshot(&visit, false, out),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! The device that trains. The program links only libtorch's CPU part; the CUDA part is loaded when it is asked for, so
+//! one program serves both kinds of machine.
+
+use crate::failure::{Failure, Result};
+use std::sync::OnceLock;
+use tch::{Cuda, Device};
+
+/// Where to train.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first GPU when there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU of this number.
+    Cuda(usize),
+}
+
+impl std::str::FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| "expected auto, cpu or cuda:N".to_string()),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// The device, ready for use.
+    ///
+    /// # Errors
+    /// A GPU is asked for and there is none of that number, or this libtorch has no CUDA part.
+    pub fn open(self) -> Result<Device> {
+        let wanted = match self {
+            Self::Cpu => return Ok(Device::Cpu),
+            Self::Auto => None,
+            Self::Cuda(number) => Some(number),
+        };
+        let missing = load_cuda().err();
+        let count = if missing.is_none() && Cuda::is_available() { Cuda::device_count().max(0) as usize } else { 0 };
+        match wanted {
+            None if count > 0 => Ok(Device::Cuda(0)),
+            None => Ok(Device::Cpu),
+            Some(number) if number < count => Ok(Device::Cuda(number)),
+            Some(number) => {
+                let why = match (missing, count) {
+                    (Some(error), _) => format!("this libtorch has no CUDA part ({error}); install plain torch 2.11.0"),
+                    (None, 0) => "no GPU answers; check nvidia-smi".to_string(),
+                    (None, count) => format!("there are {count} GPUs, numbered from 0"),
+                };
+                Err(Failure::unavailable(format!("--device cuda:{number}: {why}, or use --device cpu")))
+            }
+        }
+    }
+}
+
+/// Loads libtorch's CUDA part for the whole process, once.
+fn load_cuda() -> std::result::Result<(), String> {
+    static LOADED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    LOADED
+        .get_or_init(|| {
+            use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+            // SAFETY: the library's initialisers register kernels with the libtorch that is already loaded, of the
+            // same release, and touch nothing of ours; it stays loaded for as long as the process lives.
+            let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) };
+            library.map(std::mem::forget).map_err(|error| error.to_string())
+        })
+        .clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named_as_in_pytorch() {
+        assert_eq!("auto".parse(), Ok(DeviceChoice::Auto));
+        assert_eq!("cpu".parse(), Ok(DeviceChoice::Cpu));
+        assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
+        assert!("gpu".parse::<DeviceChoice>().is_err());
+    }
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_unavailable() {
+        let failure = DeviceChoice::Cuda(4096).open().unwrap_err();
+        assert_eq!(failure.kind.exit_code(), 69);
+        assert!(failure.message.contains("--device cpu"), "{failure}");
+    }
+}

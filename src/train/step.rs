@@ -1,0 +1,276 @@
+//! One batch: forward, loss, backward and update, or an evaluation. Nothing here waits for the device; the numbers of
+//! a batch stay in one small tensor that someone else reads.
+
+use super::{
+    checkpoint::{About, OPTIMIZER, State},
+    experiment::{Experiment, Training},
+    itinerary::{Split, Visit},
+    optimizer::{AdamW, AdamWOptions},
+    tally::Terms,
+};
+use crate::{
+    failure::{Failure, Result},
+    loss::{ClassLoss, Target, Weights, loss},
+    model::{ClipInput, ForwardOptions, Hiptrack, MaskClamp, StepSeed, keep_rate::keep_rate},
+};
+use tch::{Kind, Tensor};
+
+/// A batch on the device.
+#[derive(Debug)]
+pub struct Batch {
+    /// Its place in the run.
+    pub visit: Visit,
+    /// Crops and template boxes.
+    pub input: ClipInput,
+    /// Boxes and labels of the search frames.
+    pub target: Target,
+}
+
+/// What a batch gave.
+#[derive(Debug)]
+pub struct Outcome {
+    /// `[Terms::COUNT]` f64 on the device: the fields of [`Terms`] in their order.
+    pub terms: Tensor,
+    /// Learning rates of the heads and of the backbone; 0 in validation.
+    pub lr: [f64; 2],
+}
+
+/// Model, optimizer and everything that changes from step to step.
+#[derive(Debug)]
+pub struct Trainer {
+    model: Hiptrack,
+    training: Training,
+    base_keep_rate: Option<f64>,
+    masks: MaskClamp,
+    seed: u64,
+    steps_per_epoch: usize,
+    optimizer: Option<(Stretch, AdamW)>,
+}
+
+/// For how long one optimizer serves: until the phase changes or the class head is frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    phase: usize,
+    class_frozen: bool,
+}
+
+impl Trainer {
+    /// A trainer of `model`; `steps_per_epoch` places a step within its epoch for the schedule.
+    pub fn new(experiment: &Experiment, model: Hiptrack, seed: u64, steps_per_epoch: usize) -> Self {
+        Self {
+            model,
+            training: experiment.training.clone(),
+            base_keep_rate: experiment.model.keep_ratios.first().copied(),
+            masks: if experiment.compat { MaskClamp::Reference } else { MaskClamp::Correct },
+            seed,
+            steps_per_epoch,
+            optimizer: None,
+        }
+    }
+
+    /// Trains or evaluates on `batch`, as its visit says.
+    ///
+    /// # Errors
+    /// The batch does not fit the model.
+    pub fn run(&mut self, batch: &Batch) -> Result<Outcome> {
+        match batch.visit.split {
+            Split::Train => self.train(batch),
+            Split::Val => self.evaluate(batch),
+        }
+    }
+
+    fn options(&self, visit: &Visit, frozen_backbone: bool) -> ForwardOptions {
+        let epoch = u32::try_from(visit.epoch + 1).unwrap_or(u32::MAX);
+        let bounded = |epochs: usize| u32::try_from(epochs).unwrap_or(u32::MAX);
+        let (start, warm) = (bounded(self.training.elimination_start), bounded(self.training.elimination_warm));
+        let rate = self.base_keep_rate.map_or(1.0, |base| keep_rate(epoch, start, warm, base));
+        ForwardOptions {
+            frozen_backbone,
+            masks: self.masks,
+            ..ForwardOptions::training(rate, StepSeed { seed: self.seed, step: visit.step })
+        }
+    }
+
+    fn weights(&self, phase: usize) -> Weights {
+        let training = &self.training;
+        let (box_weight, class) =
+            training.phases.get(phase).map_or((1.0, 0.0), |phase| (phase.box_weight, phase.class_weight));
+        let class_loss = match training.class_loss {
+            "FOCAL" => ClassLoss::Focal { alpha: training.class_focal_alpha, gamma: training.class_focal_gamma },
+            "LABEL_SMOOTH" => ClassLoss::Smooth { smoothing: training.class_smoothing },
+            _ => ClassLoss::CrossEntropy,
+        };
+        Weights {
+            giou: box_weight * training.giou_weight,
+            l1: box_weight * training.l1_weight,
+            location: box_weight * training.focal_weight,
+            class,
+            class_loss,
+        }
+    }
+
+    fn evaluate(&self, batch: &Batch) -> Result<Outcome> {
+        let visit = &batch.visit;
+        let (phase, _) = self.training.phase_at(visit.epoch);
+        tch::no_grad(|| {
+            let output = self.model.evaluate(&batch.input, &self.options(visit, false))?;
+            let terms = loss(&output, &batch.target, &self.weights(phase))?;
+            let report = terms.report_tensor();
+            let rest = Tensor::stack(
+                &[
+                    report.new_zeros([], (Kind::Double, report.device())),
+                    report.new_ones([], (Kind::Double, report.device())),
+                ],
+                0,
+            );
+            Ok(Outcome { terms: pack(report, &rest), lr: [0.0; 2] })
+        })
+    }
+
+    fn train(&mut self, batch: &Batch) -> Result<Outcome> {
+        let visit = batch.visit;
+        let (phase, epoch_in_phase) = self.training.phase_at(visit.epoch);
+        let lr = self.learning_rates(&visit, phase, epoch_in_phase);
+        let weights = self.weights(phase);
+        self.prepare(&visit, phase)?;
+        let frozen =
+            !self.model.params().parameters().any(|(name, tensor)| is_backbone(name) && tensor.requires_grad());
+        let output = self.model.forward(&batch.input, &self.options(&visit, frozen))?;
+        let terms = loss(&output, &batch.target, &weights)?;
+        let Some((_, optimizer)) = &mut self.optimizer else {
+            return Err(Failure::stage("the optimizer is missing"));
+        };
+        optimizer.zero_grad();
+        terms.objective.backward();
+        let update = optimizer.update(lr[0], lr[1]);
+        let finite = terms.is_finite().to_kind(Kind::Double) * update.applied.to_kind(Kind::Double);
+        let rest = Tensor::stack(&[update.norm.to_kind(Kind::Double), finite], 0);
+        Ok(Outcome { terms: pack(terms.report_tensor(), &rest), lr })
+    }
+
+    /// Learning rates of heads and backbone for the step of `visit`.
+    fn learning_rates(&self, visit: &Visit, phase: usize, epoch_in_phase: usize) -> [f64; 2] {
+        let Some(phase) = self.training.phases.get(phase) else { return [0.0; 2] };
+        // The middle of the step, so that a warm-up's first step already moves.
+        let within = (visit.batch as f64 + 0.5) / self.steps_per_epoch.max(1) as f64;
+        let lr = phase.lr * self.training.schedule.factor(epoch_in_phase as f64 + within, phase.epochs);
+        [lr, lr * self.training.backbone_multiplier]
+    }
+
+    /// Makes the right parameters trainable, with a fresh optimizer where a new stretch begins.
+    fn prepare(&mut self, visit: &Visit, phase: usize) -> Result<()> {
+        let class_frozen = self.training.freeze_class_epoch.is_some_and(|epoch| visit.epoch + 1 >= epoch);
+        let stretch = Stretch { phase, class_frozen };
+        if self.optimizer.as_ref().is_some_and(|(present, _)| *present == stretch) {
+            return Ok(());
+        }
+        self.optimizer = Some((stretch, self.fresh_optimizer(stretch)?));
+        Ok(())
+    }
+
+    fn fresh_optimizer(&self, stretch: Stretch) -> Result<AdamW> {
+        let Some(phase) = self.training.phases.get(stretch.phase) else {
+            return Err(Failure::config("TRAIN.PHASES: there is no phase"));
+        };
+        let params = self.model.params();
+        params.set_trainable(|name| phase.trains(name) && !(stretch.class_frozen && name.starts_with("cls_head.")));
+        let trained: Vec<_> = params
+            .parameters()
+            .filter(|(_, tensor)| tensor.requires_grad())
+            .map(|(name, tensor)| (name.to_string(), tensor.shallow_clone()))
+            .collect();
+        if trained.is_empty() {
+            let patterns = phase.trains.join(", ");
+            let message = format!("TRAIN.PHASES.{}.TRAINS: no parameter's name begins with {patterns}", phase.name);
+            return Err(Failure::config(message));
+        }
+        let options = AdamWOptions {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: self.training.weight_decay,
+            clip_norm: self.training.clip_norm,
+        };
+        Ok(AdamW::new(options, trained, params.device()))
+    }
+
+    /// Copies of all tensors that a resumed run needs, on the CPU.
+    pub fn snapshot(&self, about: About) -> State {
+        let copy = |tensor: &Tensor| tensor.detach().to_device(tch::Device::Cpu).copy();
+        let mut tensors: Vec<(String, Tensor)> =
+            self.model.params().iter().map(|(name, tensor, _)| (name.to_string(), copy(tensor))).collect();
+        if let Some((stretch, optimizer)) = &self.optimizer {
+            for slot in &optimizer.slots {
+                tensors.push((format!("{OPTIMIZER}exp_avg.{}", slot.name), copy(&slot.exp_avg)));
+                tensors.push((format!("{OPTIMIZER}exp_avg_sq.{}", slot.name), copy(&slot.exp_avg_sq)));
+            }
+            tensors.push((format!("{OPTIMIZER}updates"), copy(&optimizer.updates)));
+            let stretch = [stretch.phase as i64, i64::from(stretch.class_frozen)];
+            tensors.push((format!("{OPTIMIZER}stretch"), Tensor::from_slice(&stretch)));
+        }
+        State { about, tensors }
+    }
+
+    /// Puts back what [`Trainer::snapshot`] took.
+    ///
+    /// # Errors
+    /// The checkpoint is of another architecture, or its optimizer is incomplete.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        let (optimizer, weights): (Vec<_>, Vec<_>) =
+            state.tensors.iter().partition(|(name, _)| name.starts_with(OPTIMIZER));
+        let report = self.model.params().load(weights.iter().map(|(name, tensor)| (name.as_str(), tensor)))?;
+        report.require(&[]).map_err(|failure| {
+            Failure::input(format!("a checkpoint of another architecture:\n{}", shortened(&failure.message)))
+        })?;
+        let find = |name: &str| {
+            let wanted = format!("{OPTIMIZER}{name}");
+            optimizer.iter().find(|(name, _)| *name == wanted).map(|(_, tensor)| tensor)
+        };
+        let Some(stretch) = find("stretch") else {
+            self.optimizer = None;
+            return Ok(());
+        };
+        let stretch = Vec::<i64>::try_from(stretch)?;
+        let &[phase, class_frozen] = stretch.as_slice() else {
+            return Err(Failure::input("the checkpoint's optimizer state is damaged"));
+        };
+        let stretch = Stretch { phase: usize::try_from(phase).unwrap_or(usize::MAX), class_frozen: class_frozen != 0 };
+        let mut fresh = self.fresh_optimizer(stretch)?;
+        let missing = |name: &str| Failure::input(format!("the checkpoint's optimizer state lacks {name}"));
+        tch::no_grad(|| -> Result<()> {
+            for slot in &mut fresh.slots {
+                for (kind, tensor) in [("exp_avg", &mut slot.exp_avg), ("exp_avg_sq", &mut slot.exp_avg_sq)] {
+                    let name = format!("{kind}.{}", slot.name);
+                    tensor.f_copy_(find(&name).ok_or_else(|| missing(&name))?)?;
+                }
+            }
+            fresh.updates.f_copy_(find("updates").ok_or_else(|| missing("updates"))?)?;
+            Ok(())
+        })?;
+        self.optimizer = Some((stretch, fresh));
+        Ok(())
+    }
+
+    /// Parameters of the model.
+    pub fn parameters(&self) -> usize {
+        self.model.params().parameters().map(|(_, tensor)| tensor.numel()).sum()
+    }
+}
+
+fn is_backbone(name: &str) -> bool {
+    name.starts_with("backbone.")
+}
+
+/// The first lines of a long list.
+fn shortened(text: &str) -> String {
+    const LINES: usize = 12;
+    let more = text.lines().count().saturating_sub(LINES);
+    let head: Vec<&str> = text.lines().take(LINES).collect();
+    if more == 0 { head.join("\n") } else { format!("{}\n… and {more} more", head.join("\n")) }
+}
+
+/// The report's terms, gradient norm and applied flag as one tensor in the order of [`Terms`].
+fn pack(report: &Tensor, rest: &Tensor) -> Tensor {
+    let terms = report.narrow(0, 0, Terms::COUNT as i64 - 2);
+    Tensor::cat(&[&terms, rest], 0)
+}
