@@ -47,8 +47,6 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     network::check_pretrained(&experiment)?;
     let device = args.device.open()?;
     let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
-    write(&args.save_dir.join("experiment.yaml"), &experiment.resolved)?;
-    write(&args.save_dir.join("pipeline.yaml"), &reading.resolved())?;
     let address = telemetry::serve(args.metrics)?;
     metrics::gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     println!("experiment: {}", node.origin.source);
@@ -56,7 +54,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
         println!("warning: {warning}");
     }
     println!("metrics: http://{address}/metrics");
-    launch(args, experiment, &graph, device, folder)
+    launch(args, experiment, Pipeline { graph: &graph, resolved: reading.resolved() }, device, folder)
 }
 
 /// The name of an experiment that may be given by its path.
@@ -70,10 +68,16 @@ fn write(path: &Path, text: &str) -> Result<()> {
     })
 }
 
+/// A pipeline, and its file with all defaults filled in.
+struct Pipeline<'a> {
+    graph: &'a Graph<RunContext>,
+    resolved: String,
+}
+
 fn launch(
     args: &TrainArgs,
     experiment: Experiment,
-    graph: &Graph<RunContext>,
+    pipeline: Pipeline<'_>,
     device: Device,
     folder: Folder,
 ) -> Result<i32> {
@@ -118,6 +122,8 @@ fn launch(
         itinerary.train_batches,
         experiment.training.batch_size,
     );
+    write(&args.save_dir.join("experiment.yaml"), &experiment.resolved)?;
+    write(&args.save_dir.join("pipeline.yaml"), &pipeline.resolved)?;
     let log = RunLog::open(&args.save_dir.join("run.jsonl"), position)?;
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
     let observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone())];
@@ -138,7 +144,7 @@ fn launch(
         folder: folder.clone(),
         observer: Arc::new(observers),
     };
-    let outcome = Run::build(graph, &context, stop)?.join();
+    let outcome = Run::build(pipeline.graph, &context, stop)?.join();
     watcher.finish();
     let progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
     summary::print(&summary::Facts {

@@ -1,0 +1,96 @@
+//! What the tests through the program share: a tiny data set, a tiny experiment, and runs of the program.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+use tempfile::TempDir;
+
+/// The program, with nothing of the caller's settings.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trackflow"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("RUST_BACKTRACE");
+    command
+}
+
+/// A small synthetic data set, made once for all tests of a file.
+pub fn data() -> &'static Path {
+    static DATA: OnceLock<TempDir> = OnceLock::new();
+    DATA.get_or_init(|| {
+        let home = tempfile::tempdir().unwrap();
+        let size = ["--sequences", "10", "--val_sequences", "3", "--frames", "20", "--width", "128", "--height", "96"];
+        let output = program().args(["data", "synth", "--out"]).arg(home.path()).args(size).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        home
+    })
+    .path()
+}
+
+/// The tiny experiment: 3 epochs of 4 steps.
+pub fn experiment() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tiny.yaml")
+}
+
+/// `trackflow train` of the tiny experiment into `save_dir`.
+pub fn train(save_dir: &Path) -> Command {
+    let mut command = program();
+    command.args(["train", "--script", "hiptrack", "--config"]).arg(experiment());
+    command.arg("--save_dir").arg(save_dir).args(["--mode", "single", "--device", "cpu", "--metrics", "127.0.0.1:0"]);
+    command.arg("--data_dir").arg(data());
+    command
+}
+
+/// Everything that a run printed.
+pub fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs to the end and expects exit code 0.
+pub fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    text(&output)
+}
+
+/// Runs to the end and expects this exit code; the value is what was printed on standard error.
+pub fn fail(command: &mut Command, code: i32) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("error: "), "{errors}");
+    assert!(!errors.contains("panicked") && !errors.contains("backtrace"), "{errors}");
+    errors
+}
+
+/// What a run computed, batch by batch: everything in `run.jsonl` but times. Numbers are compared as they are printed,
+/// which tells every bit.
+pub fn losses(save_dir: &Path) -> Vec<String> {
+    let log = std::fs::read_to_string(save_dir.join("run.jsonl")).unwrap();
+    log.lines()
+        .map(|line| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).unwrap())
+        .filter(|event| event["event"] == "batch" || event["event"] == "pass")
+        .map(|mut event| {
+            event.retain(|key, _| !key.ends_with("_seconds"));
+            serde_json::Value::Object(event).to_string()
+        })
+        .collect()
+}
+
+/// The files below `folder`, by name, sorted.
+pub fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
+            match entry.path().is_dir() {
+                true => open.push(entry.path()),
+                false => found.push(entry.path().strip_prefix(folder).unwrap().display().to_string()),
+            }
+        }
+    }
+    found.sort();
+    found
+}
