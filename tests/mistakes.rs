@@ -161,7 +161,7 @@ fn a_checkpoint_of_another_architecture_or_other_settings_is_refused_and_kept() 
     let out = home.path().join("out");
     succeed(train(&out).args(["--max_steps", "1"]));
     let before = files(&out);
-    let errors = fail(train(&out).args(["--set", "MODEL.HIP.KEY_DIM=16"]), 66);
+    let errors = fail(train(&out).args(["--set", "MODEL.HIP.KEY_DIM=16", "--set", "TRAIN.LR=0.01"]), 66);
     assert!(errors.contains("another architecture") && errors.contains("key_proj.key_proj.weight"), "{errors}");
     let errors = fail(train(&out).args(["--set", "TRAIN.BATCH_SIZE=2"]), 78);
     assert!(errors.contains("TRAIN.BATCH_SIZE was 3, is 2") && errors.contains("--resume never"), "{errors}");

@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 /// `trackflow train`.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct TrainArgs {
     /// Family of experiments: configs/<SCRIPT>/
     #[arg(long, default_value = "hiptrack")]
