@@ -25,6 +25,7 @@ pub use clip::{ClipInput, ClipOutput, ForwardOptions, FrameOutput, StepSeed};
 pub use config::{ClassHead, Config, Elimination, TemplateRange};
 pub use hiptrack::Hiptrack;
 pub use mask::MaskClamp;
+pub use memory::MemoryEntry;
 pub use params::{LoadReport, Params, Role};
 pub use vit::BackboneOutput;
 

@@ -1,0 +1,278 @@
+//! The whole model at full size against `seed<N>.safetensors`. Takes a minute or two and several gigabytes a seed.
+
+use crate::golden::{Comparison, Golden, Tolerance, absolute, floats, folder, relative, seeds};
+use crate::recipe;
+use std::collections::BTreeSet;
+use tch::{Device, Kind, Tensor};
+use trackflow::loss::{LossTerms, Target, Weights, loss};
+use trackflow::model::{ClipInput, ClipOutput, Config, ForwardOptions, Hiptrack, MaskClamp, MemoryEntry};
+
+/// What the forward pass may be off by.
+const FORWARD: Tolerance = absolute(2e-5);
+/// What a loss may be off by.
+const LOSS: Tolerance = relative(1e-5);
+/// What the norm of a gradient may be off by. The absolute part is for those near rounding noise.
+const GRADIENT: Tolerance = Tolerance { absolute: 2e-5, relative: 1e-3 };
+/// Below this, a gradient that is zero in theory is noise.
+const NOISE: f64 = 1e-4;
+
+struct Case {
+    golden: Golden,
+    names: serde_json::Value,
+    model: Hiptrack,
+    input: ClipInput,
+    target: Target,
+}
+
+impl Case {
+    fn new(seed: u64) -> Self {
+        let golden = Golden::open(&format!("seed{seed}")).unwrap();
+        let text = std::fs::read_to_string(folder().unwrap().join(format!("seed{seed}.json"))).unwrap();
+        let model = Hiptrack::new(&Config::reference(), 0, Device::Cpu).unwrap();
+        let frames: Vec<_> =
+            (0..5).map(|frame| recipe::input(&format!("input.search.{frame}"), seed, &[2, 3, 384, 384])).collect();
+        let input = ClipInput {
+            template: recipe::input("input.template", seed, &[2, 3, 192, 192]),
+            search: Tensor::stack(&frames, 0),
+            template_boxes: golden.get("in.template_boxes_xywh").shallow_clone(),
+        };
+        let target = Target {
+            boxes: golden.get("in.search_boxes_xywh").shallow_clone(),
+            labels: golden.get("in.cls_labels").shallow_clone(),
+        };
+        let case = Self { names: serde_json::from_str(&text).unwrap(), golden, model, input, target };
+        case.load_recipe(seed);
+        case
+    }
+
+    fn load_recipe(&self, seed: u64) {
+        let params = self.model.params();
+        let weights: Vec<(String, Tensor)> = params
+            .iter()
+            .map(|(name, tensor, _)| (name.to_owned(), recipe::weight(name, seed, &tensor.size())))
+            .collect();
+        let report = params.load(weights.iter().map(|(name, tensor)| (name.as_str(), tensor))).unwrap();
+        assert!(report.is_exact(), "{report:?}");
+    }
+
+    fn names(&self, key: &str) -> Vec<String> {
+        let names = self.names[key].as_array().unwrap();
+        names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
+    fn pass(&self, options: &ForwardOptions) -> (ClipOutput, LossTerms) {
+        let output = self.model.forward(&self.input, options).unwrap();
+        let terms = loss(&output, &self.target, &Weights::reference()).unwrap();
+        (output, terms)
+    }
+}
+
+/// Population mean and standard deviation of each batch row.
+fn mean_std(x: &Tensor) -> Tensor {
+    let rows = x.detach().flatten(1, -1).to_kind(Kind::Double);
+    let dim = [1i64];
+    let mean = rows.mean_dim(dim.as_slice(), false, None::<Kind>);
+    let deviation = rows.std_dim(dim.as_slice(), false, false);
+    Tensor::stack(&[mean, deviation], 1)
+}
+
+fn head(x: &Tensor, count: i64) -> Tensor {
+    x.detach().reshape([-1]).narrow(0, 0, count)
+}
+
+/// Everything that the goldens hold of a forward pass, under `tag`.
+fn compare_forward(case: &Case, tag: &str, output: &ClipOutput, compare: &mut Comparison) {
+    let golden = &case.golden;
+    for (at, frame) in output.frames.iter().enumerate() {
+        let parts: [(&str, &Tensor); 4] = [
+            ("pred_boxes", &frame.boxes),
+            ("score_map", &frame.score_map),
+            ("size_map", &frame.size_map),
+            ("offset_map", &frame.offset_map),
+        ];
+        for (part, have) in parts.into_iter().chain([("cls_logits", frame.logits.as_ref().unwrap())]) {
+            let key = format!("{tag}.f{at}.{part}");
+            compare.tensor(&key, have, golden.get(&key), FORWARD);
+        }
+        let key = format!("{tag}.f{at}.prompt");
+        compare.tensor(&key, &mean_std(&frame.prompt), golden.get(&format!("{key}.mean_std")), FORWARD);
+        compare.tensor(&key, &head(&frame.prompt, 16), golden.get(&format!("{key}.head16")), FORWARD);
+        for (layer, removed) in output.removed.iter().enumerate() {
+            let key = format!("{tag}.f{at}.removed{layer}.sorted");
+            let (have, _) = removed.narrow(0, 2 * at as i64, 2).sort(1, false);
+            compare.tensor(&key, &have, golden.get(&key), absolute(0.0));
+        }
+    }
+    for (at, MemoryEntry { value, mask, .. }) in output.memory.iter().enumerate() {
+        let key = format!("{tag}.enc{at}.mean_std");
+        compare.tensor(&key, &mean_std(value), golden.get(&key), FORWARD);
+        let sums = mask.sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Int64);
+        let key = format!("{tag}.mask_sums");
+        compare.tensor(&key, &sums, &golden.get(&key).get(at as i64), absolute(0.0));
+    }
+}
+
+/// The losses by frame (giou, l1, focal, class, track, track + 0.1 class, IoU, accuracy) and their sums.
+fn compare_losses(case: &Case, tag: &str, terms: &LossTerms, compare: &mut Comparison) {
+    let part = |at: i64| terms.per_frame.select(1, at);
+    let track: Tensor = part(0) * 2.0 + part(1) * 5.0 + part(2);
+    let total = &track + part(3) * 0.1;
+    let frames = Tensor::stack(&[part(0), part(1), part(2), part(3), track, total, part(4), part(5)], 1);
+    let key = format!("{tag}.losses_per_frame");
+    compare.tensor(&key, &frames, case.golden.get(&key), Tolerance { absolute: 1e-7, ..LOSS });
+    let report = terms.report().unwrap();
+    let sums = [
+        5.0 * report.box_task,
+        5.0 * report.class,
+        report.objective,
+        report.iou,
+        floats(&part(5).mean(Kind::Double))[0],
+    ];
+    let key = format!("{tag}.losses_sum");
+    compare.values(&key, &sums, &case.golden.floats(&key), Tolerance { absolute: 1e-7, ..LOSS });
+}
+
+fn compare_backbone(case: &Case, tag: &str, output: &ClipOutput, compare: &mut Comparison) {
+    let (golden, tokens) = (&case.golden, output.tokens.narrow(0, 0, 2));
+    let key = |part: &str| format!("backbone.{tag}.{part}");
+    if golden.has(&key("out")) {
+        compare.tensor(&key("out"), &tokens, golden.get(&key("out")), FORWARD);
+    } else {
+        let all = mean_std(&tokens.reshape([1, -1]));
+        compare.tensor(&key("out"), &all, golden.get(&key("out.mean_std")), FORWARD);
+        compare.tensor(&key("out"), &head(&tokens, 16), golden.get(&key("out.head16")), FORWARD);
+        let flat = tokens.reshape([-1]);
+        let tail = flat.narrow(0, flat.size()[0] - 16, 16);
+        compare.tensor(&key("out"), &tail, golden.get(&key("out.tail16")), FORWARD);
+    }
+    for (layer, removed) in output.removed.iter().enumerate() {
+        let (have, _) = removed.narrow(0, 0, 2).sort(1, false);
+        let key = key(&format!("removed{layer}.sorted"));
+        compare.tensor(&key, &have, golden.get(&key), absolute(0.0));
+    }
+}
+
+/// The norm of a gradient; -1 where there is none, as in the goldens.
+fn norm(gradient: &Tensor) -> f64 {
+    if gradient.defined() { gradient.to_kind(Kind::Double).norm().double_value(&[]) } else { -1.0 }
+}
+
+fn compare_norms(what: &str, names: &[String], have: &[f64], expected: &[f64], compare: &mut Comparison) {
+    for ((name, &have), &expected) in names.iter().zip(have).zip(expected) {
+        let what = format!("{what} {name}");
+        // Zero in theory: the softmax over the memory cancels a shift of all keys, batch normalisation one of its input.
+        if (0.0..NOISE).contains(&expected) && name.ends_with(".bias") {
+            compare.values(&what, &[have], &[expected], absolute(1e-3));
+        } else {
+            compare.values(&what, &[have], &[expected], GRADIENT);
+        }
+    }
+    assert_eq!((names.len(), names.len()), (have.len(), expected.len()), "{what}");
+}
+
+/// The gradients of the box task, of the unweighted class task and of their weighted sum, under `tag`.
+fn compare_gradients(case: &Case, tag: &str, terms: &LossTerms, compare: &mut Comparison) {
+    let names = case.names("grad.param_names");
+    let inputs: Vec<&Tensor> = names.iter().map(|name| case.model.params().get(name).unwrap()).collect();
+    let track = Tensor::run_backward(&[&terms.box_task], &inputs, true, false);
+    let class = Tensor::run_backward(&[&(&terms.class_task / 0.1)], &inputs, false, false);
+    let total: Vec<Tensor> = track
+        .iter()
+        .zip(&class)
+        .map(|(track, class)| match (track.defined(), class.defined()) {
+            (true, true) => track + class * 0.1,
+            (true, false) => track.shallow_clone(),
+            (false, true) => class * 0.1,
+            (false, false) => Tensor::new(),
+        })
+        .collect();
+    for (part, gradients) in [("track", &track), ("cls", &class), ("total", &total)] {
+        let have: Vec<f64> = gradients.iter().map(norm).collect();
+        let key = format!("{tag}.{part}");
+        compare_norms(&key, &names, &have, &case.golden.floats(&format!("{key}.l2")), compare);
+        let prefix = format!("{tag}.{part}.head16/");
+        for name in case.golden.under(&prefix) {
+            let at = names.iter().position(|candidate| candidate == name).unwrap();
+            let expected = case.golden.floats(&format!("{prefix}{name}"));
+            let scale = expected.iter().fold(0f64, |largest, value| largest.max(value.abs()));
+            let tolerance = absolute(5e-3 * scale + 1e-9);
+            let have = if gradients[at].defined() { floats(&head(&gradients[at], 16)) } else { vec![0.0; 16] };
+            compare.values(&format!("{prefix}{name}"), &have, &expected, tolerance);
+        }
+    }
+    let (mut dot, mut squares) = (0.0, [0.0, 0.0]);
+    for ((_, track), class) in
+        names.iter().zip(&track).zip(&class).filter(|((name, _), _)| name.starts_with("backbone."))
+    {
+        if track.defined() && class.defined() {
+            let [track, class] = [track, class].map(|x| x.to_kind(Kind::Double).reshape([-1]));
+            dot += track.dot(&class).double_value(&[]);
+            squares[0] += track.dot(&track).double_value(&[]);
+            squares[1] += class.dot(&class).double_value(&[]);
+        }
+    }
+    let [track, class] = squares.map(f64::sqrt);
+    let key = format!("{tag}.backbone.track_cls");
+    let expected = case.golden.floats(&key);
+    compare.values(&key, &[dot / (track * class)], &expected[..1], absolute(1e-4));
+    compare.values(&key, &[track, class, dot], &expected[1..], relative(2e-3));
+}
+
+/// The reference's evaluation switches at a keep rate, with gradients.
+fn options(keep_rate: f64) -> ForwardOptions {
+    ForwardOptions { keep_rate: Some(keep_rate), masks: MaskClamp::Reference, ..ForwardOptions::evaluation() }
+}
+
+/// Forward, losses and gradients of the whole model at both keep rates.
+fn joint(case: &Case) {
+    for (keep_rate, tag, backbone, gradients) in [(1.0, "k10", "ce10", "grad10"), (0.7, "k07", "ce07", "grad07")] {
+        let mut compare = Comparison::default();
+        let (output, terms) = case.pass(&options(keep_rate));
+        compare_backbone(case, backbone, &output, &mut compare);
+        compare_forward(case, tag, &output, &mut compare);
+        compare_losses(case, tag, &terms, &mut compare);
+        drop(output);
+        compare_gradients(case, gradients, &terms, &mut compare);
+        compare.finish(tag);
+    }
+}
+
+/// Training with batch statistics and a frozen backbone.
+fn batch_statistics(case: &Case) {
+    let params = case.model.params();
+    params.set_trainable(|name| !name.starts_with("backbone."));
+    let options = ForwardOptions { batch_statistics: true, frozen_backbone: true, ..options(1.0) };
+    let mut compare = Comparison::default();
+    let (output, terms) = case.pass(&options);
+    compare_forward(case, "trainbn", &output, &mut compare);
+    compare_losses(case, "trainbn", &terms, &mut compare);
+    let names = case.names("trainbn.param_names");
+    let trainable: BTreeSet<_> =
+        params.parameters().filter(|(_, tensor)| tensor.requires_grad()).map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(names.iter().cloned().collect::<BTreeSet<_>>(), trainable);
+    let inputs: Vec<&Tensor> = names.iter().map(|name| params.get(name).unwrap()).collect();
+    let gradients = Tensor::run_backward(&[&terms.objective], &inputs, false, false);
+    let have: Vec<f64> = gradients.iter().map(norm).collect();
+    compare_norms("trainbn.grad", &names, &have, &case.golden.floats("trainbn.grad.total.l2"), &mut compare);
+
+    let names = case.names("trainbn.buffer_names");
+    let have: Vec<f64> = names.iter().map(|name| norm(params.get(name).unwrap())).collect();
+    compare.values("buffers", &have, &case.golden.floats("trainbn.buffers_after.l2"), LOSS);
+    for name in case.golden.under("trainbn.buf/") {
+        let expected = case.golden.get(&format!("trainbn.buf/{name}"));
+        compare.tensor(name, params.get(name).unwrap(), expected, absolute(1e-6));
+    }
+    for (name, tensor, _) in params.iter().filter(|(name, ..)| name.ends_with(".num_batches_tracked")) {
+        compare.values(name, &floats(tensor), &[5.0], absolute(0.0));
+    }
+    compare.finish("trainbn");
+}
+
+#[test]
+fn the_whole_model() {
+    for seed in seeds() {
+        let case = Case::new(seed);
+        joint(&case);
+        batch_statistics(&case);
+    }
+}
