@@ -78,12 +78,12 @@ impl Palette {
     /// The colours of a painted thing: any hue, from muted to vivid, mostly bright enough to have a colour at all.
     pub fn paint(draws: &mut Draws) -> Self {
         let (hue, value) = (draws.uniform(), draws.range(0.25, 0.95));
-        let saturation = draws.range(0.15, 0.9);
-        let spread = draws.range(0.25, 0.6);
+        let saturation = draws.range(0.1, 0.7);
+        let spread = draws.range(0.25, 0.55);
         let mut palette = Self::around(draws, hue, saturation, value, spread);
         // A second paint on two of the colours: things are rarely of one hue.
         if draws.chance(0.6) {
-            let other = hsv(hue + draws.range(0.2, 0.8), draws.range(0.1, 0.8), draws.range(0.2, 0.95));
+            let other = hsv(hue + draws.range(0.2, 0.8), draws.range(0.1, 0.7), draws.range(0.2, 0.95));
             palette.0[2] = other;
             palette.0[3] = scaled(other, draws.range(0.6, 1.3) as f32).map(|c| c.min(1.0));
         }
@@ -92,12 +92,21 @@ impl Palette {
 
     /// A paint whose mean is visibly different from `background`.
     pub fn against(draws: &mut Draws, background: Rgb) -> Self {
-        let mut best = Self::paint(draws);
+        Self::apart(draws, background, Self::paint)
+    }
+
+    /// A surface whose mean is visibly different from `other`.
+    pub fn surface_against(draws: &mut Draws, other: Rgb) -> Self {
+        Self::apart(draws, other, Self::surface)
+    }
+
+    fn apart(draws: &mut Draws, background: Rgb, draw: fn(&mut Draws) -> Self) -> Self {
+        let mut best = draw(draws);
         for _ in 0..12 {
             if distance(best.mean(), background) > 0.3 {
                 break;
             }
-            let other = Self::paint(draws);
+            let other = draw(draws);
             if distance(other.mean(), background) > distance(best.mean(), background) {
                 best = other;
             }

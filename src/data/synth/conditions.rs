@@ -4,15 +4,16 @@ use std::f64::consts::TAU;
 
 use image::imageops::FilterType;
 
-use super::colour::Palette;
+use super::colour::{Palette, luminance};
 use super::film::{Haze, Reduction};
 use super::light::Light;
 use super::looks::{Change, Looks};
 use super::motion::{Axis, Bounds, Path, Wave};
 use super::scene::{Actor, Anchor, Scene};
 use super::shape::Shape;
-use super::sprite::Sprite;
+use super::sprite::{SIDE, Sprite};
 use super::texture::Texture;
+use super::truth::{contrast, threshold};
 use super::world::mean_around;
 use crate::data::condition::Condition;
 use crate::data::random::Draws;
@@ -49,7 +50,7 @@ impl Scene {
         self.target.path = Path::vary(draws, bounds, speed);
         self.target.turn = Wave::sine(0.0, draws.range(0.0, 0.12), 0.2, 0.0);
         self.camera.pan.y = Axis::still(self.camera.pan.y.at(0.0));
-        let palette = Palette::against(draws, self.target.looks.skins[0].palette().mean());
+        let palette = Palette::surface_against(draws, self.target.looks.skins[0].palette().mean());
         match draws.below(4) {
             0 => self.fence(draws, palette, half_w, level),
             1 => self.hedge(draws, palette, half_h, level),
@@ -59,7 +60,7 @@ impl Scene {
     }
 
     fn fence(&mut self, draws: &mut Draws, palette: Palette, half_w: f64, level: f64) {
-        let post_half = half_w * draws.range(0.42, 0.6);
+        let post_half = half_w * draws.range(0.5, 0.65);
         let pitch = 2.0 * half_w * draws.range(0.95, 1.15);
         let tall = draws.range(0.5, 1.2) * self.size.1 as f64;
         let skin = Texture::new(draws, palette, [0.8, 2.0]);
@@ -80,8 +81,8 @@ impl Scene {
     fn hedge(&mut self, draws: &mut Draws, palette: Palette, half_h: f64, level: f64) {
         let half_width = 1.3 * self.size.0 as f64;
         let tall = 0.5 * self.size.1 as f64;
-        // The upper edge stands where it hides between two and three fifths of the target.
-        let edge = level + half_h * draws.range(-0.3, 0.1);
+        // The upper edge stands where it hides about half of the target.
+        let edge = level + half_h * self.look(0.0).level(draws.range(0.42, 0.62));
         let skin = if draws.chance(0.7) {
             Texture::leaves(draws, palette, [4.0, 7.0])
         } else {
@@ -89,8 +90,9 @@ impl Scene {
         };
         let mut looks = Looks::one(Shape::hedge(draws), skin, half_width / tall);
         looks.stretch = (half_width as f32 / tall as f32, 1.0);
+        looks.detail = 4 * SIDE;
         let hedge = self.add(looks.sprite(0.0, self.relief));
-        let centre = edge + tall + self.camera.pan.y.at(0.0) - 0.5 * self.size.1 as f64;
+        let centre = edge + 0.97 * tall + self.camera.pan.y.at(0.0) - 0.5 * self.size.1 as f64;
         let path = Path::still(self.camera.pan.x.at(0.0), centre);
         let turn = Wave::still(0.0);
         self.before.push(Actor { sprite: hedge, anchor: Anchor::World, path, half: (half_width, tall), turn });
@@ -171,35 +173,36 @@ impl Scene {
         Path { x: Axis::Sum(Box::new(x), offset(draws)), y: Axis::Sum(Box::new(y), offset(draws)) }
     }
 
-    /// The camera zooms in and out, or the target comes near and goes away, quickly enough to smear radially.
+    /// The camera zooms in and out, or it and the target draw near and apart, quickly enough to smear radially.
     fn vary_scale(&mut self, draws: &mut Draws) {
         let range: f64 = draws.range(0.45, 0.62);
         let side = draws.range(34.0, 52.0) * self.unit;
         let speed = draws.range(0.6, 1.8) * self.unit;
         self.resize(draws, side, 1.25, speed);
-        let rate = TAU / draws.range(13.0, 20.0);
+        let rate = TAU / draws.range(10.0, 15.0);
         let swing = Wave::triangle(0.0, range, rate, draws.range(0.0, TAU));
-        let zoomed = draws.chance(0.6);
-        if zoomed {
+        if draws.chance(0.6) {
             self.camera.zoom = swing;
             // The lens keeps the target near the middle, where zooming does not carry it away.
             let (width, height) = (self.size.0 as f64, self.size.1 as f64);
             let bounds = Bounds::inside(width, height, 0.36 * width, 0.36 * height);
             self.target.path = Path::vary(draws, bounds, speed);
         } else {
-            self.target.growth = swing;
-            let reach = self.reach() * range.exp();
+            // Nearer to the camera the target grows more than what is behind it.
+            self.camera.zoom = swing.clone().times(0.4);
+            self.target.growth = swing.times(0.6);
+            let reach = 1.3 * self.reach() * range.exp();
             let bounds = Bounds::inside(self.size.0 as f64, self.size.1 as f64, reach, reach);
             self.target.path = Path::vary(draws, bounds, speed);
         }
-        self.film.exposure = draws.range(0.5, 0.85);
+        self.film.exposure = draws.range(0.6, 0.9);
     }
 
     /// The target rushes about, or the camera shakes, while the shutter is open.
     fn blur(&mut self, draws: &mut Draws) {
         let side = draws.range(26.0, 54.0) * self.unit;
         self.film.exposure = draws.range(0.75, 1.0);
-        let smear = side * draws.range(0.35, 0.75);
+        let smear = side * draws.range(0.3, 0.6);
         let speed = smear / self.film.exposure;
         if draws.chance(0.6) {
             self.resize(draws, side, 1.0, 1.0);
@@ -226,7 +229,7 @@ impl Scene {
         let speed = draws.range(0.8, 3.0) * self.unit;
         self.resize(draws, side, 1.1, speed);
         let looks = &mut self.target.looks;
-        for _ in 0..3 {
+        for _ in 0..5 {
             let last = looks.skins[looks.skins.len() - 1].palette().mean();
             let palette = Palette::against(draws, last);
             looks.skins.push(Texture::new(draws, palette, [1.2, 3.2]));
@@ -234,7 +237,7 @@ impl Scene {
         looks.pace = 1.0 / draws.range(4.0, 7.0);
         looks.change = match draws.below(3) {
             0 => {
-                looks.shapes.extend((0..3).map(|_| Shape::object(draws)));
+                looks.shapes.extend((0..5).map(|_| Shape::object(draws)));
                 Change::Morph(draws.range(0.3, 0.9) as f32)
             }
             1 => {
@@ -254,16 +257,19 @@ impl Scene {
         self.camera.zoom = Wave::still(0.0);
         self.camera.roll = Wave::still(0.0);
         let (width, height) = (self.size.0 as f64, self.size.1 as f64);
-        let along_x = draws.chance(0.4);
-        let (half, length) = if along_x { (self.target.half.1, height) } else { (self.target.half.0, width) };
-        // The centre stays within a third of the half size of the edge.
-        let rate = draws.range(0.15, 0.4);
-        let across = Wave::wander(draws, 0.0, 0.33 * half, rate);
-        let across = if draws.chance(0.5) { across.shifted(length) } else { across };
-        if along_x {
-            self.target.path.y = Axis::Wave(across);
+        let (half_w, half_h) = self.target.half;
+        let look = self.look(0.0);
+        let upright = draws.chance(0.4);
+        // The line that halves the target stays near the edge.
+        let mut across = |middle: f64, half: f64, length: f64| {
+            let edge = if draws.chance(0.5) { length } else { 0.0 };
+            let rate = draws.range(0.15, 0.4);
+            Axis::Wave(Wave::wander(draws, edge - middle * half, 0.26 * half, rate))
+        };
+        if upright {
+            self.target.path.y = across(look.level(0.5), half_h, height);
         } else {
-            self.target.path.x = Axis::Wave(across);
+            self.target.path.x = across(look.meridian(0.5), half_w, width);
         }
     }
 
@@ -333,13 +339,22 @@ impl Scene {
         let place = self.view(t).world(self.target.path.at(t));
         let local = mean_around(&self.world, place.0, place.1, 1.5 * side);
         let skin = &self.target.looks.skins[0];
-        let shade = draws.range(0.8, 1.2) as f32;
+        // Where it is dark already, nothing darker can be told from it.
+        let darker = draws.chance(0.5) && luminance(local) > 0.1;
+        let shade = if darker { draws.range(0.48, 0.7) } else { draws.range(1.4, 1.9) } as f32;
         let palette = Palette::like(draws, local.map(|c| c * shade));
         self.target.looks.skins[0] = skin.recoloured(palette);
         self.shadows *= 0.4;
         self.relief.depth *= 0.5;
-        let grey = draws.range(0.3, 0.6) as f32;
+        let grey = draws.range(0.25, 0.55) as f32;
         let veil = [grey, grey * draws.range(0.97, 1.03) as f32, grey * draws.range(0.97, 1.1) as f32];
-        self.film.haze = Some(Haze { clear: draws.range(0.25, 0.5) as f32, veil });
+        let mut clear = draws.range(0.35, 0.62);
+        // Thick enough that the contrast is low on the whole way.
+        for at in [0, frames / 2, frames.saturating_sub(1)] {
+            self.film.haze = Some(Haze { clear: clear as f32, veil });
+            let frame = self.render(at, &mut draws.clone());
+            clear *= (0.85 * threshold::CONTRAST / contrast(self, at, &frame)).min(1.0);
+        }
+        self.film.haze = Some(Haze { clear: clear as f32, veil });
     }
 }

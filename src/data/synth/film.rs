@@ -8,8 +8,8 @@ use super::colour::{Rgb, encode};
 use super::picture::Picture;
 use crate::data::random::Draws;
 
-/// Steps of the table of the transfer function, and the square root keeps it fine in the dark.
-const CURVE: usize = 2048;
+/// Steps of the table of the transfer function: in the dark, where it is steepest, a step is a fifth of a display level.
+const CURVE: usize = 16_384;
 /// Normal numbers in the noise table.
 const GRAINS: usize = 4096;
 
@@ -64,10 +64,10 @@ impl Film {
             gain: gain as f32,
             vignette: vignette as f32,
             noise: noise as f32,
-            haze: None,
+            haze: haze(draws),
             reduction: None,
             quality,
-            curve: (0..=CURVE).map(|step| encode((step as f32 / CURVE as f32).powi(2))).collect(),
+            curve: (0..=CURVE).map(|step| 255.0 * encode(step as f32 / CURVE as f32) + 0.5).collect(),
             grains: (0..GRAINS).map(|_| table.normal() as f32).collect(),
         }
     }
@@ -75,23 +75,25 @@ impl Film {
     /// Develops the light of a frame. `draws` belongs to the frame.
     pub fn develop(&self, light: &Picture, draws: &mut Draws) -> RgbImage {
         let (width, height) = (light.width, light.height);
+        let Haze { clear, veil } = self.haze.unwrap_or(Haze { clear: 1.0, veil: [0.0; 3] });
+        let veil = veil.map(|v| (1.0 - clear) * v);
+        let noise = 255.0 * self.noise;
         let corner = 0.25 * (width * width + height * height) as f32;
         let mut bytes = Vec::with_capacity(3 * width * height);
         for (row, line) in light.pixels.chunks_exact(width).enumerate() {
             let dy = row as f32 + 0.5 - 0.5 * height as f32;
-            let mut grain = draws.bits() as usize;
+            let mut grain = draws.below(GRAINS);
             for (column, pixel) in line.iter().enumerate() {
                 let dx = column as f32 + 0.5 - 0.5 * width as f32;
                 let gain = self.gain * (1.0 - self.vignette * (dx * dx + dy * dy) / corner);
+                let mut developed = [0; 3];
                 for c in 0..3 {
-                    let mut value = pixel[c];
-                    if let Some(haze) = self.haze {
-                        value = haze.clear * value + (1.0 - haze.clear) * haze.veil[c];
-                    }
-                    let display = self.display(value * gain) + self.noise * self.grains[grain % GRAINS];
-                    bytes.push((display * 255.0 + 0.5).clamp(0.0, 255.0) as u8);
-                    grain = grain.wrapping_add(1);
+                    let level = self.display((clear * pixel[c] + veil[c]) * gain);
+                    // The conversion saturates: a level below 0 is 0, one above 255 is 255.
+                    developed[c] = (level + noise * self.grains[(grain + c) % GRAINS]) as u8;
                 }
+                bytes.extend_from_slice(&developed);
+                grain += 3;
             }
         }
         let full = RgbImage::from_raw(width as u32, height as u32, bytes).unwrap_or_default();
@@ -101,11 +103,17 @@ impl Film {
         }
     }
 
+    /// The display level of a light, plus one half for rounding.
     fn display(&self, light: f32) -> f32 {
-        let place = light.clamp(0.0, 1.0).sqrt() * CURVE as f32;
-        let low = (place as usize).min(CURVE - 1);
-        self.curve[low] + (self.curve[low + 1] - self.curve[low]) * (place - low as f32)
+        self.curve[((light * CURVE as f32) as usize).min(CURVE)]
     }
+}
+
+/// Every third day is a little hazy.
+fn haze(draws: &mut Draws) -> Option<Haze> {
+    let grey = draws.range(0.3, 0.6) as f32;
+    let clear = draws.range(0.75, 0.95) as f32;
+    draws.chance(0.33).then_some(Haze { clear, veil: [grey, grey, 1.04 * grey] })
 }
 
 impl Reduction {

@@ -44,7 +44,7 @@ impl Layout {
         let layout = Self { out: out.to_path_buf() };
         let wanted = options.manifest(false);
         match fs::read_dir(out) {
-            Ok(mut entries) => match layout.manifest()? {
+            Ok(entries) => match layout.manifest()? {
                 Some(found) if found.same(&wanted) => {}
                 Some(_) => {
                     return Err(Failure::output(format!(
@@ -52,7 +52,7 @@ impl Layout {
                         out.display()
                     )));
                 }
-                None if entries.next().is_some() => {
+                None if entries.into_iter().any(|entry| !is_first_draft(&entry)) => {
                     return Err(Failure::output(format!(
                         "{}: not empty and not made by this generator; choose another folder",
                         out.display()
@@ -94,20 +94,20 @@ impl Layout {
 
     /// Writes a sequence: first its labels, then its pictures and boxes.
     pub fn write(&self, split: Split, sequence: &Sequence) -> Result<()> {
-        let labels = |folder: &Path| write(&folder.join(format!("{}.jsonl", sequence.name)), &sequence.labels());
+        let labels = |folder: &Path| write(&folder.join(format!("{}.jsonl", sequence.name)), sequence.labels());
         place(&self.conditions(), &sequence.name, labels)?;
         place(&self.split(split), &sequence.name, |folder| {
             for (index, bytes) in sequence.pictures.iter().enumerate() {
                 write(&folder.join(format!("{:08}.jpg", index + 1)), bytes)?;
             }
-            write(&folder.join("groundtruth.txt"), &sequence.boxes())?;
+            write(&folder.join("groundtruth.txt"), sequence.boxes())?;
             let (width, height) = (sequence.size.0 as f64, sequence.size.1 as f64);
             let absent = |truth: &Truth| u8::from(truth.cover() == 0);
             let cut = |truth: &Truth| u8::from(truth.whole.clipped(width, height) != truth.whole);
-            write(&folder.join("absence.label"), &sequence.column(absent))?;
-            write(&folder.join("cover.label"), &sequence.column(Truth::cover))?;
-            write(&folder.join("cut_by_image.label"), &sequence.column(cut))?;
-            write(&folder.join("meta_info.ini"), &sequence.meta())
+            write(&folder.join("absence.label"), sequence.column(absent))?;
+            write(&folder.join("cover.label"), sequence.column(Truth::cover))?;
+            write(&folder.join("cut_by_image.label"), sequence.column(cut))?;
+            write(&folder.join("meta_info.ini"), sequence.meta())
         })
     }
 
@@ -153,14 +153,22 @@ impl Sequence {
     }
 
     fn meta(&self) -> String {
-        format!(
-            "[METAINFO]\nurl: none\nbegin: 00:00:00\nend: 00:00:{:02}\nanno_fps: 10Hz\nobject_class: {}\nmotion_class: \
-             moving\nmajor_class: synthetic object\nroot_class: entity\nmotion_adverb: none\nresolution: ({}, {})\n",
-            self.truths.len().div_ceil(10) % 60,
-            self.object,
-            self.size.0,
-            self.size.1
-        )
+        let seconds = self.truths.len().div_ceil(10);
+        let end = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let lines = [
+            "[METAINFO]".to_owned(),
+            "url: none".to_owned(),
+            "begin: 00:00:00".to_owned(),
+            format!("end: {end}"),
+            "anno_fps: 10Hz".to_owned(),
+            format!("object_class: {}", self.object),
+            "motion_class: moving".to_owned(),
+            "major_class: synthetic object".to_owned(),
+            "root_class: entity".to_owned(),
+            "motion_adverb: none".to_owned(),
+            format!("resolution: ({}, {})", self.size.0, self.size.1),
+        ];
+        lines.join("\n") + "\n"
     }
 
     /// One JSON object per frame, in the first schema of the condition labels.
@@ -227,6 +235,11 @@ fn replace(path: &Path, text: &str) -> Result<()> {
     fs::rename(&partial, path).map_err(|error| failed(path, &error))
 }
 
+/// Whether an entry is what an interrupted first run leaves before there is a manifest.
+fn is_first_draft(entry: &std::io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().is_ok_and(|entry| entry.file_name() == "synth.partial")
+}
+
 fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     fs::write(path, bytes).map_err(|error| failed(path, &error))
 }
@@ -237,4 +250,35 @@ fn make(path: &Path) -> Result<()> {
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
     Failure::output(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_that_fails_half_way_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = place(folder.path(), "S", |partial| {
+            write(&partial.join("00000001.jpg"), b"picture")?;
+            // A folder is where the second picture should go.
+            make(&partial.join("00000002.jpg"))?;
+            write(&partial.join("00000002.jpg"), b"picture")
+        })
+        .unwrap_err();
+        assert_eq!(failure.kind, crate::failure::FailureKind::Output);
+        assert!(failure.message.contains("00000002.jpg"), "{failure}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        make(&folder.path().join(".S.partial")).unwrap();
+        write(&folder.path().join(".S.partial/00000009.jpg"), b"old").unwrap();
+        place(folder.path(), "S", |partial| write(&partial.join("00000001.jpg"), b"new")).unwrap();
+        let names: Vec<_> = fs::read_dir(folder.path().join("S")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["00000001.jpg"]);
+        assert!(!folder.path().join(".S.partial").exists());
+    }
 }

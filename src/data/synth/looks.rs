@@ -3,7 +3,7 @@
 use super::colour::{Rgb, mix};
 use super::noise::{smooth, step};
 use super::shape::Shape;
-use super::sprite::{Relief, Sprite};
+use super::sprite::{Relief, SIDE, Sprite};
 use super::texture::Texture;
 
 /// How a thing goes from one look to the next.
@@ -30,6 +30,8 @@ pub struct Looks {
     pub change: Change,
     /// Looks per frame.
     pub pace: f64,
+    /// Texels on a side of the baked sprite.
+    pub detail: usize,
     /// How wide and high the thing is in units of texture: both 1 for a square one.
     pub stretch: (f32, f32),
 }
@@ -38,7 +40,14 @@ impl Looks {
     /// The look of a thing that never changes.
     pub fn one(shape: Shape, skin: Texture, aspect: f64) -> Self {
         let wide = aspect.sqrt() as f32;
-        Self { shapes: vec![shape], skins: vec![skin], change: Change::None, pace: 0.0, stretch: (wide, 1.0 / wide) }
+        Self {
+            shapes: vec![shape],
+            skins: vec![skin],
+            change: Change::None,
+            pace: 0.0,
+            detail: SIDE,
+            stretch: (wide, 1.0 / wide),
+        }
     }
 
     /// The baked look at time `t` (in frames).
@@ -50,7 +59,7 @@ impl Looks {
         let (sx, sy) = self.stretch;
         let plain = |x: f32, y: f32| shape(0).distance(x, y);
         match self.change {
-            Change::None => Sprite::bake(plain, |u, v| skin(0).at(u * sx, v * sy), relief),
+            Change::None => Sprite::bake(self.detail, plain, |u, v| skin(0).at(u * sx, v * sy), relief),
             Change::Morph(share) => {
                 let blend = smooth((part - 0.5) / share + 0.5);
                 let distance = |x: f32, y: f32| {
@@ -60,7 +69,7 @@ impl Looks {
                 let colour = |u: f32, v: f32| -> Rgb {
                     mix(skin(turn).at(u * sx, v * sy), skin(turn + 1).at(u * sx, v * sy), blend)
                 };
-                Sprite::bake(distance, colour, relief)
+                Sprite::bake(self.detail, distance, colour, relief)
             }
             Change::Sweep(cos, sin) => {
                 let border = 2.6 * part - 1.3;
@@ -68,7 +77,7 @@ impl Looks {
                     let new = 1.0 - step(-0.06, 0.06, u * cos + v * sin - border);
                     mix(skin(turn).at(u * sx, v * sy), skin(turn + 1).at(u * sx, v * sy), new)
                 };
-                Sprite::bake(plain, colour, relief)
+                Sprite::bake(self.detail, plain, colour, relief)
             }
             Change::Turn => {
                 let colour = |u: f32, v: f32| -> Rgb {
@@ -78,7 +87,7 @@ impl Looks {
                     let across = 2.0 * place.fract() - 1.0;
                     skin(place.floor() as usize).at(across * sx, v * sy)
                 };
-                Sprite::bake(plain, colour, relief)
+                Sprite::bake(self.detail, plain, colour, relief)
             }
         }
     }

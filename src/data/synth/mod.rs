@@ -23,6 +23,8 @@ mod render;
 mod scene;
 mod shape;
 mod sprite;
+#[cfg(test)]
+mod tests;
 mod texture;
 mod truth;
 mod world;
@@ -33,13 +35,11 @@ use rayon::prelude::*;
 
 pub use options::{Split, SynthOptions};
 
-use crate::data::condition::Condition;
 use crate::failure::{Failure, Result};
 use layout::{Layout, Sequence};
 use plan::{Key, Purpose};
-use render::Frame;
 use scene::Scene;
-use truth::Truth;
+use truth::Glance;
 
 /// What [`generate`] made or found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,24 +86,20 @@ pub fn generate(out: &Path, options: &SynthOptions) -> Result<SynthSummary> {
     })
 }
 
+/// Draws a scene, renders its frames one by one and measures them; only the compressed pictures are kept.
 fn render(options: &SynthOptions, split: Split, index: usize) -> Result<Sequence> {
     let condition = options.condition_of(index);
-    let (scene, frames) = shoot(options, split, index, condition);
-    let truths = Truth::measure(&scene, &frames);
     let name = split.sequence(index);
-    let pictures = frames
-        .iter()
-        .map(|frame| film::compress(&frame.picture, scene.film.quality))
-        .collect::<image::ImageResult<Vec<_>>>()
-        .map_err(|error| Failure::output(format!("{name}: {error}")))?;
-    let object = scene.target.looks.shapes[0].name();
-    Ok(Sequence { name, object, size: scene.size, pictures, truths, condition })
-}
-
-/// Draws a scene and renders its frames.
-fn shoot(options: &SynthOptions, split: Split, index: usize, condition: Condition) -> (Scene, Vec<Frame>) {
     let key = Key::new(options, split, index);
     let scene = Scene::draw(options, key, condition);
-    let frames = (0..options.frames).map(|frame| scene.render(frame, &mut key.stream(Purpose::Noise, frame))).collect();
-    (scene, frames)
+    let mut glances = Vec::with_capacity(options.frames);
+    let mut pictures = Vec::with_capacity(options.frames);
+    for at in 0..options.frames {
+        let frame = scene.render(at, &mut key.stream(Purpose::Noise, at));
+        glances.push(Glance::at(&scene, at, &frame));
+        let bytes = film::compress(&frame.picture, scene.film.quality);
+        pictures.push(bytes.map_err(|error| Failure::output(format!("{name}: frame {}: {error}", at + 1)))?);
+    }
+    let object = scene.target.looks.shapes[0].name();
+    Ok(Sequence { name, object, size: scene.size, pictures, truths: Glance::settle(&glances), condition })
 }

@@ -37,9 +37,11 @@ impl Wave {
         Self { base, terms }
     }
 
-    /// The same swing about another base.
-    pub fn shifted(self, by: f64) -> Self {
-        Self { base: self.base + by, ..self }
+    /// The same swing, `factor` times as large, base included.
+    pub fn times(mut self, factor: f64) -> Self {
+        self.base *= factor;
+        self.terms.iter_mut().for_each(|term| term[0] *= factor);
+        self
     }
 
     /// The number at time `t`.

@@ -13,11 +13,16 @@ pub fn lattice(x: i32, y: i32, seed: u32) -> f32 {
     (hash(x, y, seed) >> 8) as f32 / 16_777_216.0
 }
 
+/// The largest integer not above `x` (a library call for every pixel is too slow on the baseline instruction set).
+fn floor(x: f32) -> i32 {
+    let cut = x as i32;
+    cut - i32::from(x < cut as f32)
+}
+
 /// Value noise in `[0, 1)` with one feature per unit (smoothstep interpolation between lattice points).
 pub fn value(x: f32, y: f32, seed: u32) -> f32 {
-    let (x0, y0) = (x.floor(), y.floor());
-    let (fx, fy) = (smooth(x - x0), smooth(y - y0));
-    let (ix, iy) = (x0 as i32, y0 as i32);
+    let (ix, iy) = (floor(x), floor(y));
+    let (fx, fy) = (smooth(x - ix as f32), smooth(y - iy as f32));
     let top = lerp(lattice(ix, iy, seed), lattice(ix + 1, iy, seed), fx);
     let bottom = lerp(lattice(ix, iy + 1, seed), lattice(ix + 1, iy + 1, seed), fx);
     lerp(top, bottom, fy)
@@ -50,7 +55,7 @@ pub struct Cell {
 
 /// Cellular noise at a point.
 pub fn cell(x: f32, y: f32, seed: u32) -> Cell {
-    let (ix, iy) = (x.floor() as i32, y.floor() as i32);
+    let (ix, iy) = (floor(x), floor(y));
     let mut found = Cell { near: f32::MAX, second: f32::MAX, id: 0.0 };
     for cy in iy - 1..=iy + 1 {
         for cx in ix - 1..=ix + 1 {

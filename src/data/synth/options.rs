@@ -90,8 +90,8 @@ impl SynthOptions {
             wrong.push(format!("{} frames a sequence: at least 1", self.frames));
         }
         for (name, side) in [("width", self.width), ("height", self.height)] {
-            if !(96..=4096).contains(&side) {
-                wrong.push(format!("{name} {side}: between 96 and 4096 pixels"));
+            if !(96..=2048).contains(&side) {
+                wrong.push(format!("{name} {side}: between 96 and 2048 pixels"));
             }
         }
         let (low, high) = self.quality;

@@ -1,5 +1,7 @@
 //! A picture in linear light that sprites are painted on.
 
+use std::ops::Range;
+
 use super::sprite::{Sampler, Sprite};
 
 /// Pixels of four numbers: red, green, blue in linear light, and how much of the pixel shows the target.
@@ -79,8 +81,18 @@ impl Picture {
         });
     }
 
-    /// Calls `blend` for every pixel that the posed sprite touches.
-    fn cover(&mut self, sampler: Sampler<'_>, pose: Pose, blend: impl Fn(&mut [f32; 4], [f32; 4])) {
+    /// How many pixels' worth of the target can be seen where a posed sprite is.
+    pub fn coverage(&self, pose: Pose) -> f64 {
+        let (columns, rows) = self.region(pose);
+        let row_sum = |row: usize| -> f32 {
+            let start = row * self.width;
+            self.pixels[start + columns.start..start + columns.end].iter().map(|pixel| pixel[3]).sum()
+        };
+        rows.map(|row| f64::from(row_sum(row))).sum()
+    }
+
+    /// The columns and rows that a posed sprite can touch.
+    fn region(&self, pose: Pose) -> (Range<usize>, Range<usize>) {
         let reach = f64::from(Sampler::REACH);
         let corners =
             [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)].map(|(u, v)| pose.place(u * reach, v * reach));
@@ -89,7 +101,12 @@ impl Picture {
             let high = corners.iter().map(pick).fold(f64::MIN, f64::max).ceil().clamp(0.0, limit as f64);
             low as usize..high as usize
         };
-        let (columns, rows) = (range(|p| p.0, self.width), range(|p| p.1, self.height));
+        (range(|p| p.0, self.width), range(|p| p.1, self.height))
+    }
+
+    /// Calls `blend` for every pixel that the posed sprite touches.
+    fn cover(&mut self, sampler: Sampler<'_>, pose: Pose, blend: impl Fn(&mut [f32; 4], [f32; 4])) {
+        let (columns, rows) = self.region(pose);
         let (sin, cos) = pose.turn.sin_cos();
         let (across, down) = ((cos / pose.half_w) as f32, (-sin / pose.half_h) as f32);
         for row in rows {
@@ -111,19 +128,29 @@ impl Picture {
         }
     }
 
+    /// Whether all that bilinear interpolation at a place needs is safely inside.
+    pub fn contains(&self, (x, y): (f64, f64)) -> bool {
+        (1.0..self.width as f64 - 1.0).contains(&x) && (1.0..self.height as f64 - 1.0).contains(&y)
+    }
+
     /// The colour at a place (pixel centres at half-integers), bilinear; beyond the edge the picture is mirrored.
     #[inline]
     pub fn mirrored(&self, x: f32, y: f32) -> [f32; 4] {
-        let (x, y) = (fold(x - 0.5, (self.width - 1) as f32), fold(y - 0.5, (self.height - 1) as f32));
+        self.at(fold(x - 0.5, (self.width - 1) as f32) + 0.5, fold(y - 0.5, (self.height - 1) as f32) + 0.5)
+    }
+
+    /// The colour at a place that the picture [contains](Self::contains).
+    #[inline]
+    pub fn at(&self, x: f32, y: f32) -> [f32; 4] {
+        let (x, y) = (x - 0.5, y - 0.5);
         let (ix, iy) = ((x as usize).min(self.width - 2), (y as usize).min(self.height - 2));
         let (fx, fy) = (x - ix as f32, y - iy as f32);
         let start = iy * self.width + ix;
-        let (a, b) = (&self.pixels[start], &self.pixels[start + 1]);
-        let (c, d) = (&self.pixels[start + self.width], &self.pixels[start + self.width + 1]);
+        let (top, bottom) = (&self.pixels[start..start + 2], &self.pixels[start + self.width..start + self.width + 2]);
         std::array::from_fn(|k| {
-            let top = a[k] + (b[k] - a[k]) * fx;
-            let bottom = c[k] + (d[k] - c[k]) * fx;
-            top + (bottom - top) * fy
+            let upper = top[0][k] + (top[1][k] - top[0][k]) * fx;
+            let lower = bottom[0][k] + (bottom[1][k] - bottom[0][k]) * fx;
+            upper + (lower - upper) * fy
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::colour::{Palette, distance};
 use super::film::Film;
 use super::light::Light;
-use super::looks::Looks;
+use super::looks::{Change, Looks};
 use super::motion::{Axis, Bounds, Path, Wave};
 use super::options::{Split, SynthOptions};
 use super::scene::{Actor, Anchor, Camera, Scene, Target};
@@ -15,7 +15,7 @@ use crate::data::condition::Condition;
 use crate::data::random::Draws;
 
 /// The background is this many times as wide and high as the view.
-const WORLD: f64 = 2.2;
+const WORLD: f64 = 1.7;
 
 /// What draws are for; a purpose has its own stream, so that a change in one part of a scene leaves the others alone.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +75,8 @@ impl Scene {
         let even = matches!(condition, Condition::LowContrast | Condition::BackgroundClutter);
         let world = world(&mut draws, world_width, world_height, unit, relief, even);
 
+        let shadowed = world.shadowed;
+
         let mut draws = key.draws(Purpose::Motion);
         let camera = camera(&mut draws, (world_width as f64, world_height as f64), unit);
         let mut draws = key.draws(Purpose::Look);
@@ -83,7 +85,7 @@ impl Scene {
         let side = 24.0 * unit * (80.0f64 / 24.0).powf(draws.uniform());
         let half = (0.5 * side * aspect.sqrt(), 0.5 * side / aspect.sqrt());
         let middle = camera.pan.at(0.5 * options.frames as f64);
-        let background = mean_around(&world, middle.0, middle.1, 0.4 * height);
+        let background = mean_around(&world.picture, middle.0, middle.1, 0.4 * height);
         let palette = Palette::against(&mut draws, background);
         let skin = Texture::new(&mut draws, palette, [1.2, 3.2]);
         let looks = Looks::one(shape, skin, aspect);
@@ -94,6 +96,7 @@ impl Scene {
         let speed = draws.range(0.8, 3.6) * unit;
         let target = Target {
             looks,
+            still: None,
             path: Path::vary(&mut draws, bounds, speed),
             half,
             turn: Wave::sine(
@@ -111,7 +114,7 @@ impl Scene {
             condition,
             size: (options.width, options.height),
             unit,
-            world,
+            world: world.picture,
             relief,
             camera,
             target,
@@ -119,13 +122,16 @@ impl Scene {
             behind: Vec::new(),
             before: Vec::new(),
             sisters: 0,
-            shadows: if draws.chance(0.6) { draws.range(0.2, 0.5) as f32 } else { 0.0 },
+            shadows: if shadowed && draws.chance(0.7) { draws.range(0.2, 0.5) as f32 } else { 0.0 },
             light: Light::Even,
             flicker: Wave::still(1.0),
             film: Film::new(&mut draws, quality),
         };
         scene.company(&mut key.draws(Purpose::Company));
         scene.stage(&mut key.draws(Purpose::Condition), options.frames);
+        if scene.target.looks.change == Change::None {
+            scene.target.still = Some(scene.look(0.0));
+        }
         scene
     }
 
@@ -190,7 +196,7 @@ impl Scene {
 /// A camera that follows with a slow pan and a hand's unrest.
 fn camera(draws: &mut Draws, world: (f64, f64), unit: f64) -> Camera {
     let mut axis = |side: f64| {
-        let reach = side * draws.range(0.02, 0.16);
+        let reach = side * draws.range(0.02, 0.15);
         let rate = draws.range(0.5, 2.2) * unit / reach;
         Axis::Wave(Wave::wander(draws, 0.5 * side, reach, rate.min(0.3)))
     };

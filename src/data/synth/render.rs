@@ -1,5 +1,7 @@
 //! Rendering a frame: the shutter opens, light falls in from several moments, the film is developed.
 
+use std::sync::Arc;
+
 use image::RgbImage;
 
 use super::picture::{Picture, Pose, Role};
@@ -8,9 +10,9 @@ use super::sprite::Sprite;
 use crate::data::random::Draws;
 
 /// More moments than these make no visible difference.
-const MOST_MOMENTS: f64 = 14.0;
+const MOST_MOMENTS: f64 = 9.0;
 /// Two moments in which nothing moves further than this many pixels are one.
-const PIXELS_PER_MOMENT: f64 = 1.8;
+const PIXELS_PER_MOMENT: f64 = 2.5;
 
 /// A rendered frame and what was measured while rendering.
 #[derive(Clone, Debug)]
@@ -24,14 +26,14 @@ pub struct Frame {
     /// The part of the target outside the picture.
     pub outside: f64,
     /// The look of the target.
-    pub look: Sprite,
+    pub look: Arc<Sprite>,
 }
 
 impl Scene {
     /// Renders frame `index`, which is taken at time `index`. `draws` belongs to the frame.
     pub fn render(&self, index: usize, draws: &mut Draws) -> Frame {
         let t = index as f64;
-        let look = self.target.looks.sprite(t, self.relief);
+        let look = self.look(t);
         let moments = self.moments(t);
         let (mut shown, mut visible, mut whole) = (0.0, 0.0, 0.0);
         let mut light: Option<Picture> = None;
@@ -42,12 +44,12 @@ impl Scene {
             let pose = self.target_pose(when);
             self.paint_shadow(&mut now, &look, pose);
             now.paint(&look, pose, Role::Target);
-            shown += coverage(&now);
+            shown += now.coverage(pose);
             whole += 4.0 * pose.half_w * pose.half_h * look.fill();
             for actor in &self.before {
                 now.paint(&self.sprites[actor.sprite], self.pose(actor, when), Role::Other);
             }
-            visible += coverage(&now);
+            visible += now.coverage(pose);
             self.shine(&mut now, when);
             match &mut light {
                 None => light = Some(now),
@@ -96,15 +98,20 @@ impl Scene {
         let (x0, y0) = view.world((0.5, 0.5));
         let (x1, y1) = view.world((1.5, 0.5));
         let (x2, y2) = view.world((0.5, 1.5));
-        let (across, down) = ((x1 - x0, y1 - y0), (x2 - x0, y2 - y0));
+        let (across, down) = (((x1 - x0) as f32, (y1 - y0) as f32), (x2 - x0, y2 - y0));
+        let ends = |row: f64| {
+            let start = (x0 + row * down.0, y0 + row * down.1);
+            (start, (start.0 + (x1 - x0) * width as f64, start.1 + (y1 - y0) * width as f64))
+        };
         let mut pixels = Vec::with_capacity(width * height);
         for row in 0..height {
-            let row = row as f64;
-            let (mut x, mut y) = ((x0 + row * down.0) as f32, (y0 + row * down.1) as f32);
+            let (start, end) = ends(row as f64);
+            let (mut x, mut y) = (start.0 as f32, start.1 as f32);
+            let inside = self.world.contains(start) && self.world.contains(end);
             for _ in 0..width {
-                pixels.push(self.world.mirrored(x, y));
-                x += across.0 as f32;
-                y += across.1 as f32;
+                pixels.push(if inside { self.world.at(x, y) } else { self.world.mirrored(x, y) });
+                x += across.0;
+                y += across.1;
             }
         }
         Picture { width, height, pixels }
@@ -139,10 +146,6 @@ impl Scene {
             }
         }
     }
-}
-
-fn coverage(picture: &Picture) -> f64 {
-    f64::from(picture.pixels.iter().map(|pixel| pixel[3]).sum::<f32>())
 }
 
 fn add(sum: &mut Picture, now: &Picture) {

@@ -1,5 +1,7 @@
 //! A scene: what there is, and where it is at any time.
 
+use std::sync::Arc;
+
 use super::film::Film;
 use super::light::Light;
 use super::looks::Looks;
@@ -52,6 +54,8 @@ pub struct Actor {
 pub struct Target {
     /// What it looks like.
     pub looks: Looks,
+    /// Its only look, if it never changes.
+    pub still: Option<Arc<Sprite>>,
     /// Its way, in view coordinates.
     pub path: Path,
     /// Half width and half height in view pixels when `growth` is 0.
@@ -131,6 +135,11 @@ impl View {
 }
 
 impl Scene {
+    /// What the target looks like at time `t`.
+    pub fn look(&self, t: f64) -> Arc<Sprite> {
+        self.target.still.clone().unwrap_or_else(|| Arc::new(self.target.looks.sprite(t, self.relief)))
+    }
+
     /// The camera at time `t`.
     pub fn view(&self, t: f64) -> View {
         View {

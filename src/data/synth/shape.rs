@@ -143,7 +143,7 @@ impl Shape {
             Self::Board => rounded(x, y, 1.0, 1.0, 0.04),
             Self::Hedge(phases) => {
                 let wave = |k: usize| ((5.0 + 6.0 * k as f32) * x + phases[k]).sin() / (2.0 + k as f32);
-                let edge = -0.88 + 0.08 * (wave(0) + wave(1) + wave(2));
+                let edge = -0.95 + 0.03 * (wave(0) + wave(1) + wave(2));
                 (edge - y).max(x.abs() - 1.0).max(y - 1.0)
             }
             Self::Foliage(leaves) => leaves.iter().fold(f32::MAX, |nearest, &[cx, cy, length, cos, sin]| {

@@ -2,8 +2,8 @@
 
 use super::colour::{Rgb, encode};
 
-/// Texels on a side of the finest level.
-const SIDE: usize = 128;
+/// Texels on a side of the finest level, for a thing of usual size.
+pub const SIDE: usize = 128;
 /// Texels on a side of the coarsest level.
 const COARSEST: usize = 8;
 /// The grid reaches a little beyond the box, so that edges fade out inside it.
@@ -35,6 +35,12 @@ pub struct Sprite {
     fill: f32,
 }
 
+/// A small copy of a look, to compare it with others.
+#[derive(Clone, Debug)]
+pub struct Thumbnail {
+    texels: Vec<[f32; 4]>,
+}
+
 /// A sprite level ready to be sampled.
 #[derive(Clone, Copy, Debug)]
 pub struct Sampler<'a> {
@@ -43,18 +49,23 @@ pub struct Sampler<'a> {
 
 impl Sprite {
     /// Bakes a silhouette (`distance`, see [`super::shape::Shape`]) with a surface. `colour` is asked in box
-    /// coordinates: -1 and 1 are the box's edges.
-    pub fn bake(distance: impl Fn(f32, f32) -> f32, colour: impl Fn(f32, f32) -> Rgb, relief: Relief) -> Self {
+    /// coordinates: -1 and 1 are the box's edges. The finest level has `side` texels on a side, a power of two.
+    pub fn bake(
+        side: usize,
+        distance: impl Fn(f32, f32) -> f32,
+        colour: impl Fn(f32, f32) -> Rgb,
+        relief: Relief,
+    ) -> Self {
         let raw = outline(&distance);
         let (x, y) = (extent(raw.iter().map(|p| p.0)), extent(raw.iter().map(|p| p.1)));
         let outline = raw.iter().map(|p| ((p.0 - x.0) / x.1, (p.1 - y.0) / y.1)).collect();
-        let texel = 2.0 * REACH / SIDE as f32;
+        let texel = 2.0 * REACH / side as f32;
         let softness = texel * 0.5 * (x.1 + y.1);
-        let place = |index: usize| ((index as f32 + 0.5) * 2.0 / SIDE as f32 - 1.0) * REACH;
-        let mut texels = Vec::with_capacity(SIDE * SIDE);
-        for row in 0..SIDE {
+        let place = |index: usize| ((index as f32 + 0.5) * 2.0 / side as f32 - 1.0) * REACH;
+        let mut texels = Vec::with_capacity(side * side);
+        for row in 0..side {
             let v = place(row);
-            for column in 0..SIDE {
+            for column in 0..side {
                 let u = place(column);
                 let depth = -distance(x.0 + u * x.1, y.0 + v * y.1);
                 let cover = (0.5 + depth / softness).clamp(0.0, 1.0);
@@ -66,7 +77,7 @@ impl Sprite {
             }
         }
         let fill = texels.iter().map(|t| t[3]).sum::<f32>() * texel * texel / 4.0;
-        let mut levels = vec![Level { side: SIDE, texels }];
+        let mut levels = vec![Level { side, texels }];
         while let Some(last) = levels.last().filter(|last| last.side > COARSEST) {
             let next = last.halved();
             levels.push(next);
@@ -77,6 +88,29 @@ impl Sprite {
     /// The part of the box that the thing covers.
     pub fn fill(&self) -> f64 {
         f64::from(self.fill)
+    }
+
+    /// The height, in box coordinates, below which the part `share` of the thing lies.
+    pub fn level(&self, share: f64) -> f64 {
+        self.quantile(share, |row, step, side| row * side + step)
+    }
+
+    /// The place between left and right to the right of which the part `share` of the thing lies.
+    pub fn meridian(&self, share: f64) -> f64 {
+        self.quantile(share, |column, step, side| step * side + column)
+    }
+
+    fn quantile(&self, share: f64, texel: impl Fn(usize, usize, usize) -> usize) -> f64 {
+        let Level { side, texels } = &self.levels[0];
+        let line = |index: usize| (0..*side).map(|step| texels[texel(index, step, *side)][3]).sum::<f32>();
+        let lines: Vec<f32> = (0..*side).map(line).collect();
+        let wanted = share as f32 * lines.iter().sum::<f32>();
+        let mut beyond = 0.0;
+        let edge = (0..*side).rev().find(|&index| {
+            beyond += lines[index];
+            beyond >= wanted
+        });
+        f64::from((edge.unwrap_or(0) as f32 * 2.0 / *side as f32 - 1.0) * REACH)
     }
 
     /// Points of the outline in box coordinates.
@@ -90,11 +124,18 @@ impl Sprite {
         Sampler { level: self.levels.iter().rev().find(enough).unwrap_or(&self.levels[0]) }
     }
 
+    /// A small copy.
+    pub fn thumbnail(&self) -> Thumbnail {
+        let enough = self.levels.iter().rev().find(|level| level.side >= 2 * COARSEST);
+        Thumbnail { texels: enough.map(|level| level.texels.clone()).unwrap_or_default() }
+    }
+}
+
+impl Thumbnail {
     /// The mean difference of two looks in display values (0..1), over the points that both cover.
     pub fn difference(&self, other: &Self) -> f64 {
-        let coarse = |sprite: &Self| sprite.levels[sprite.levels.len() - 2].texels.clone();
         let (mut sum, mut count) = (0.0, 0);
-        for (a, b) in coarse(self).iter().zip(coarse(other)) {
+        for (a, b) in self.texels.iter().zip(&other.texels) {
             if a[3] > 0.7 && b[3] > 0.7 {
                 sum += (0..3).map(|c| (encode(a[c] / a[3]) - encode(b[c] / b[3])).abs()).sum::<f32>() / 3.0;
                 count += 1;

@@ -117,7 +117,7 @@ impl Texture {
     fn pattern(&self, u: f32, v: f32) -> Rgb {
         let palette = &self.palette;
         match self.family {
-            Family::Terrain => palette.ramp(1.6 * (fractal(u * 0.7, v * 0.7, self.seed, 4) - 0.5) + 0.5),
+            Family::Terrain => palette.ramp(1.6 * (fractal(u * 0.7, v * 0.7, self.seed, 3) - 0.5) + 0.5),
             Family::Bricks => {
                 let row = v.floor();
                 let along = 0.5 * u + 0.5 * (row as i32 & 1) as f32;

@@ -6,6 +6,7 @@
 use super::colour::luminance;
 use super::render::Frame;
 use super::scene::Scene;
+use super::sprite::Thumbnail;
 use crate::data::condition::Condition;
 use crate::vision::rect::Rect;
 
@@ -28,12 +29,12 @@ pub mod threshold {
     pub const CHANGE: f64 = 0.07;
     /// Part of the target outside the picture.
     pub const OUTSIDE: f64 = 0.25;
-    /// At most this many recorded pixels across the target.
-    pub const RECORDED: f64 = 18.0;
+    /// Picture pixels per recorded pixel along a side.
+    pub const ENLARGED: f64 = 2.5;
     /// Things like the target in the search crop.
     pub const SISTERS: usize = 3;
     /// At most this mean difference of the target's pixels from the mean around it, in display values.
-    pub const CONTRAST: f64 = 0.075;
+    pub const CONTRAST: f64 = 0.08;
 }
 
 /// What was measured in one frame.
@@ -55,45 +56,59 @@ pub struct Truth {
     pub smear: f64,
     /// See [`threshold::CHANGE`].
     pub change: f64,
-    /// See [`threshold::RECORDED`].
-    pub recorded: f64,
+    /// See [`threshold::ENLARGED`].
+    pub enlarged: f64,
     /// See [`threshold::SISTERS`].
     pub sisters: usize,
     /// See [`threshold::CONTRAST`].
     pub contrast: f64,
 }
 
-impl Truth {
-    /// Measures every frame of a rendered sequence.
-    pub fn measure(scene: &Scene, frames: &[Frame]) -> Vec<Self> {
-        let boxes: Vec<Rect> =
-            frames.iter().enumerate().map(|(index, frame)| outline_box(scene, frame, index as f64)).collect();
-        let sides: Vec<f64> = boxes.iter().map(|b| b.area().sqrt()).collect();
+/// What one frame tells before its neighbours are known.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    truth: Truth,
+    look: Thumbnail,
+}
+
+impl Glance {
+    /// Measures frame `index` of a scene.
+    pub fn at(scene: &Scene, index: usize, frame: &Frame) -> Self {
+        let t = index as f64;
         let (width, height) = (scene.size.0 as f64, scene.size.1 as f64);
-        (0..frames.len())
-            .map(|index| {
-                let nearby = index.saturating_sub(NEARBY)..(index + NEARBY + 1).min(frames.len());
-                let (low, high) = extremes(sides[nearby.clone()].iter().copied());
-                let look = &frames[index].look;
-                let whole = boxes[index];
-                let t = index as f64;
-                Self {
-                    whole,
-                    shown: whole.clipped(width, height),
-                    occluded: frames[index].occluded,
-                    outside: frames[index].outside,
-                    light: light_ratio(scene, &whole, t),
-                    growth: high / low.max(1e-9),
-                    smear: smear(scene, t) / sides[index].max(1e-9),
-                    change: frames[nearby].iter().map(|other| look.difference(&other.look)).fold(0.0, f64::max),
-                    recorded: sides[index] / scene.film.reduction.map_or(1.0, |reduction| reduction.factor),
-                    sisters: sisters(scene, &whole, t),
-                    contrast: contrast(&frames[index], &whole),
-                }
+        let whole = outline_box(scene, frame, t);
+        let truth = Truth {
+            whole,
+            shown: whole.clipped(width, height),
+            occluded: frame.occluded,
+            outside: frame.outside,
+            light: light_ratio(scene, &whole, t),
+            growth: 1.0,
+            smear: scene.smear(t).0 / whole.area().sqrt().max(1e-9),
+            change: 0.0,
+            enlarged: scene.film.reduction.map_or(1.0, |reduction| reduction.factor),
+            sisters: sisters(scene, &whole, t),
+            contrast: contrast(scene, index, frame),
+        };
+        Self { truth, look: frame.look.thumbnail() }
+    }
+
+    /// Completes the frames of a sequence by what changes between neighbours.
+    pub fn settle(glances: &[Self]) -> Vec<Truth> {
+        let around = |index: usize| &glances[index.saturating_sub(NEARBY)..(index + NEARBY + 1).min(glances.len())];
+        glances
+            .iter()
+            .enumerate()
+            .map(|(index, glance)| {
+                let (low, high) = extremes(around(index).iter().map(|other| other.truth.whole.area().sqrt()));
+                let changes = around(index).iter().map(|other| glance.look.difference(&other.look));
+                Truth { growth: high / low.max(1e-9), change: changes.fold(0.0, f64::max), ..glance.truth }
             })
             .collect()
     }
+}
 
+impl Truth {
     /// Whether the frame shows `condition`; every frame is "normal" enough.
     pub fn shows(&self, condition: Condition) -> bool {
         match condition {
@@ -103,7 +118,7 @@ impl Truth {
             Condition::MotionBlur => self.smear >= threshold::SMEAR,
             Condition::AppearanceVariation => self.change >= threshold::CHANGE,
             Condition::PartialVisibility => self.outside >= threshold::OUTSIDE,
-            Condition::LowResolution => self.recorded <= threshold::RECORDED,
+            Condition::LowResolution => self.enlarged >= threshold::ENLARGED,
             Condition::BackgroundClutter => self.sisters >= threshold::SISTERS,
             Condition::LowContrast => self.contrast <= threshold::CONTRAST,
             Condition::Normal => true,
@@ -129,12 +144,6 @@ fn outline_box(scene: &Scene, frame: &Frame, t: f64) -> Rect {
     let (x0, x1) = extremes(places().map(|p| p.0));
     let (y0, y1) = extremes(places().map(|p| p.1));
     Rect::new(x0, y0, x1 - x0, y1 - y0)
-}
-
-fn smear(scene: &Scene, t: f64) -> f64 {
-    let half = 0.5 * scene.film.exposure;
-    let (before, after) = (scene.target_pose(t - half), scene.target_pose(t + half));
-    (after.x - before.x).hypot(after.y - before.y)
 }
 
 /// The brightest over the darkest light in the search crop, for a grey surface.
@@ -166,7 +175,8 @@ fn sisters(scene: &Scene, target: &Rect, t: f64) -> usize {
 }
 
 /// The mean difference of the target's pixels from the mean of what is around it; 1 when nothing of it is visible.
-fn contrast(frame: &Frame, target: &Rect) -> f64 {
+pub fn contrast(scene: &Scene, index: usize, frame: &Frame) -> f64 {
+    let target = outline_box(scene, frame, index as f64);
     let (width, height) = (frame.picture.width() as usize, frame.picture.height() as usize);
     let wide = Rect::new(target.x - 0.4 * target.w, target.y - 0.4 * target.h, 1.8 * target.w, 1.8 * target.h)
         .clipped(width as f64, height as f64);
@@ -180,9 +190,7 @@ fn contrast(frame: &Frame, target: &Rect) -> f64 {
                 inside.push(pixel);
             } else if share < 0.05 {
                 around.1 += 1.0;
-                for c in 0..3 {
-                    around.0[c] += pixel[c];
-                }
+                around.0.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
             }
         }
     }

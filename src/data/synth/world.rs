@@ -4,7 +4,7 @@ use super::colour::{Palette, Rgb, hsv, mix, scaled};
 use super::noise::{fractal, step, value};
 use super::picture::{Picture, Pose, Role};
 use super::shape::Shape;
-use super::sprite::{Relief, Sprite};
+use super::sprite::{Relief, SIDE, Sprite};
 use super::texture::Texture;
 use crate::data::random::Draws;
 
@@ -29,9 +29,18 @@ const KINDS: [Kind; 6] = [Kind::Ground, Kind::Wall, Kind::Landscape, Kind::Thick
 /// Kinds without a horizon: what is near a place looks like what is a little further off.
 const EVEN: [Kind; 4] = [Kind::Ground, Kind::Wall, Kind::Thicket, Kind::Ground];
 
+/// A painted background.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// What it looks like.
+    pub picture: Picture,
+    /// Whether things cast shadows on it.
+    pub shadowed: bool,
+}
+
 /// Paints a background. `unit` is the scale of the picture (1 for 240 lines); `even` asks for a place of one kind of
 /// surface throughout.
-pub fn world(draws: &mut Draws, width: usize, height: usize, unit: f64, relief: Relief, even: bool) -> Picture {
+pub fn world(draws: &mut Draws, width: usize, height: usize, unit: f64, relief: Relief, even: bool) -> World {
     let kind = if even { EVEN[draws.below(EVEN.len())] } else { KINDS[draws.below(KINDS.len())] };
     let mut picture = Picture::new(width, height);
     match kind {
@@ -46,7 +55,8 @@ pub fn world(draws: &mut Draws, width: usize, height: usize, unit: f64, relief: 
         let from = if kind == Kind::Landscape { 0.55 } else { 0.0 };
         props(draws, &mut picture, unit, relief, from);
     }
-    picture
+    // In the open, things before the sky have nothing near behind them that their shadow could fall on.
+    World { picture, shadowed: kind != Kind::Landscape }
 }
 
 /// The mean colour of a part of a picture around a place, in steps of a few pixels.
@@ -109,7 +119,7 @@ fn wall(draws: &mut Draws, picture: &mut Picture, unit: f64, relief: Relief) {
         .map(|_| {
             let palette = Palette::paint(draws);
             let skin = Texture::new(draws, palette, [1.5, 4.0]);
-            Sprite::bake(|x, y| Shape::RoundedBox(0.03).distance(x, y), |u, v| skin.at(u, v), relief)
+            Sprite::bake(SIDE / 2, |x, y| Shape::RoundedBox(0.03).distance(x, y), |u, v| skin.at(u, v), relief)
         })
         .collect();
     for _ in 0..3 + draws.below(5) {
@@ -193,12 +203,12 @@ fn studio(draws: &mut Draws, picture: &mut Picture, unit: f64) {
         .collect();
     fill(picture, |x, y| {
         let along = 0.5 + 0.45 * ((x / width - 0.5) * cos + (y / height - 0.5) * sin) * 2.0;
-        let cloth = 0.85 + 0.3 * fractal(x * fibre, y * fibre * 0.3, seed, 3);
+        let cloth = 0.75 + 0.5 * fractal(x * fibre, y * fibre * 0.3, seed, 3);
         let mut colour = scaled(palette.ramp(along), cloth);
         for &(cx, cy, radius, glow) in &disks {
-            let distance = (x - cx).hypot(y - cy);
-            if distance < radius {
-                let share = 1.0 - step(0.8 * radius, radius, distance);
+            let distance = ((x - cx) * (x - cx) + (y - cy) * (y - cy)) / (radius * radius);
+            if distance < 1.0 {
+                let share = 1.0 - step(0.65, 1.0, distance);
                 for c in 0..3 {
                     colour[c] += share * glow[c];
                 }
@@ -246,7 +256,7 @@ fn props(draws: &mut Draws, picture: &mut Picture, unit: f64, relief: Relief, fr
         .map(|_| {
             let (shape, palette) = (Shape::prop(draws), Palette::surface(draws));
             let skin = Texture::new(draws, palette, [1.5, 4.0]);
-            Sprite::bake(|x, y| shape.distance(x, y), |u, v| skin.at(u, v), relief)
+            Sprite::bake(SIDE / 2, |x, y| shape.distance(x, y), |u, v| skin.at(u, v), relief)
         })
         .collect();
     let mut places: Vec<f64> = (0..8 + draws.below(18)).map(|_| draws.range(from, 1.0)).collect();
