@@ -34,3 +34,6 @@ pub static KINDS: [Kind<RunContext>; 10] = [
     aggregate::KIND,
     checkpoint::KIND,
 ];
+
+#[cfg(test)]
+mod tests;

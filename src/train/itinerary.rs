@@ -69,7 +69,7 @@ pub struct Itinerary {
 impl Itinerary {
     /// Whether a validation follows `epoch` (from 0).
     pub fn validates_after(&self, epoch: usize) -> bool {
-        self.val_batches > 0 && ((epoch + 1) % self.val_interval.max(1) == 0 || epoch + 1 == self.epochs)
+        self.val_batches > 0 && ((epoch + 1).is_multiple_of(self.val_interval.max(1)) || epoch + 1 == self.epochs)
     }
 
     /// Whether any validation takes place.
@@ -99,7 +99,7 @@ impl Itinerary {
     fn start_of(&self, epoch: usize) -> u64 {
         let interval = self.val_interval.max(1);
         let mut validations = epoch.min(self.epochs) / interval;
-        if epoch >= self.epochs && self.epochs % interval != 0 {
+        if epoch >= self.epochs && !self.epochs.is_multiple_of(interval) {
             validations += 1;
         }
         self.warm_up() + (epoch * self.train_batches + validations * self.val_batches) as u64

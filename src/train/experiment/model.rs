@@ -54,7 +54,7 @@ impl Model {
         let embed_dim = backbone.checked("EMBED_DIM", 768, at_least_one);
         let depth = backbone.checked("DEPTH", 12, at_least_one);
         let heads = backbone.checked("NUM_HEADS", 12, at_least_one);
-        if heads > 0 && embed_dim % heads != 0 {
+        if heads > 0 && !embed_dim.is_multiple_of(heads) {
             backbone.problem("NUM_HEADS", format!("{heads} heads do not divide a width of {embed_dim} (EMBED_DIM)"));
         }
         if kind != "vit_ce" && (embed_dim, depth, heads) != (768, 12, 12) {
@@ -94,7 +94,7 @@ impl Model {
         let mut head = section.section("HEAD");
         head.choice("TYPE", "CENTER", &["CENTER"]);
         let head_channels = head.checked("NUM_CHANNELS", 256, |channels| {
-            (*channels == 0 || channels % 8 != 0).then(|| "must be a multiple of 8".to_string())
+            (*channels == 0 || *channels % 8 != 0).then(|| "must be a multiple of 8".to_string())
         });
         head.close();
         let mut class = section.section("CLS_HEAD");

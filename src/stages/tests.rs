@@ -1,0 +1,72 @@
+use super::{collate::collate, *};
+use crate::{
+    data::plan::{ClipPlan, FramePlan},
+    train::itinerary::{Split, Visit},
+    vision::{rect::Rect, window::Window},
+};
+use image::{Rgb, RgbImage};
+
+const VISIT: Visit =
+    Visit { position: 3, split: Split::Train, epoch: 0, batch: 3, of: 9, step: 3, before: false, closes_epoch: false };
+
+/// A clip of two search frames whose crops are filled with `value`, `value + 1` and `value + 2`.
+fn clip(slot: usize, value: u8) -> CroppedClip {
+    let object = Rect::new(0.25, 0.25, 0.5, 0.5);
+    let window = Window { x: 0, y: 0, side: 4, centre: (2.0, 2.0) };
+    let frame = |index: usize| FramePlan {
+        path: "x.jpg".into(),
+        frame: index,
+        object,
+        window,
+        crop_box: object,
+        flip: false,
+        brightness: 1.0,
+    };
+    let plan = ClipPlan {
+        epoch: 0,
+        index: slot as u64,
+        attempt: 0,
+        dataset: "set".into(),
+        sequence: "sequence".into(),
+        template: frame(0),
+        search: vec![frame(1), frame(2)],
+        labels: vec![i64::from(value), -100],
+        grey: false,
+        redraws: Vec::new(),
+    };
+    let crop = |size: u32, add: u8| RgbImage::from_pixel(size, size, Rgb([value + add; 3]));
+    let boxes = (0..3).map(|frame| Rect::new(f64::from(value), f64::from(frame), 0.5, 0.5)).collect();
+    CroppedClip {
+        ticket: Ticket { visit: VISIT, slot, of: 2 },
+        plan,
+        crops: vec![crop(1, 0), crop(2, 1), crop(2, 2)],
+        boxes,
+    }
+}
+
+#[test]
+fn a_batch_is_frame_major_and_in_order_of_its_clips() {
+    let batch = collate(&[clip(0, 10), clip(1, 20)]).unwrap();
+    assert_eq!((batch.clips, batch.frames, batch.visit), (2, 2, VISIT));
+    assert_eq!(batch.template, [[10; 3], [20; 3]].concat());
+    assert_eq!(batch.search, [[11; 12], [21; 12], [12; 12], [22; 12]].concat());
+    assert_eq!(batch.template_boxes, [10.0, 0.0, 0.5, 0.5, 20.0, 0.0, 0.5, 0.5]);
+    assert_eq!(batch.search_boxes[8..], [10.0, 2.0, 0.5, 0.5, 20.0, 2.0, 0.5, 0.5]);
+    assert_eq!(batch.labels, [10, 20, -100, -100]);
+}
+
+#[test]
+fn clips_that_differ_are_not_put_together() {
+    let mut other = clip(1, 20);
+    other.crops[1] = RgbImage::new(3, 3);
+    assert!(collate(&[clip(0, 10), other]).is_err());
+    assert!(collate(&[]).is_err());
+}
+
+#[test]
+fn kinds_have_names_of_their_own_and_say_what_they_do() {
+    for (index, kind) in KINDS.iter().enumerate() {
+        assert!(KINDS[..index].iter().all(|other| other.name != kind.name), "{} twice", kind.name);
+        assert!(!kind.about.is_empty(), "{}", kind.name);
+    }
+}

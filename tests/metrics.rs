@@ -1,0 +1,66 @@
+//! `/metrics` of a run, as Prometheus would scrape it.
+
+mod support;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::Stdio,
+};
+use support::train;
+use trackflow::telemetry::names;
+
+fn scrape(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_run_can_be_scraped_while_it_trains() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = train(home.path());
+    command.args(["--set", "TRAIN.PHASES.joint.EPOCHS=2000", "--set", "TRAIN.VAL_EPOCH_INTERVAL=1"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut address = String::new();
+    for line in lines.by_ref() {
+        let line = line.unwrap();
+        if let Some(found) = line.strip_prefix("metrics: http://") {
+            address = found.trim_end_matches("/metrics").to_string();
+        }
+        if line.contains("validation after epoch 3") {
+            break;
+        }
+    }
+    // The meters of the channels are published once a second.
+    let all = [names::CHANNEL_ITEMS, names::STAGE_BUSY, names::CHANNEL_RECEIVE_WAIT];
+    let mut answer = String::new();
+    for _ in 0..200 {
+        answer = scrape(&address);
+        if all.iter().all(|name| answer.contains(name)) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let id = i32::try_from(child.id()).unwrap();
+    // SAFETY: the child is ours and has not been waited for, so its number is its own.
+    assert_eq!(unsafe { libc::kill(id, libc::SIGTERM) }, 0);
+    let drained = lines.count();
+    assert_eq!(child.wait().unwrap().code(), Some(143), "after {drained} more lines");
+    for part in [
+        "trackflow_channel_capacity{from=\"sample\",to=\"decode\"} 16",
+        "trackflow_channel_send_blocked_seconds_total{from=\"upload\",to=\"step\"}",
+        "trackflow_stage_workers{stage=\"decode\",kind=\"decode\"} 2",
+        "trackflow_train_loss{term=\"total\"}",
+        "trackflow_train_step_seconds_bucket{le=\"0.5\"}",
+        "trackflow_train_data_wait_seconds_count",
+        "trackflow_train_learning_rate{group=\"backbone\"}",
+        "trackflow_validation_iou",
+        "trackflow_checkpoint_saves_total",
+    ] {
+        assert!(answer.contains(part), "{part} is missing in {answer}");
+    }
+}
