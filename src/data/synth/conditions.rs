@@ -22,7 +22,7 @@ impl Scene {
     /// Changes the scene so that it shows its condition in most of `frames` frames.
     pub(super) fn stage(&mut self, draws: &mut Draws, frames: usize) {
         match self.condition {
-            Condition::Occlusion => self.occlude(draws),
+            Condition::Occlusion => self.occlude(draws, frames),
             Condition::IlluminationChange => self.change_light(draws),
             Condition::ScaleVariation => self.vary_scale(draws),
             Condition::MotionBlur => self.blur(draws),
@@ -36,7 +36,7 @@ impl Scene {
     }
 
     /// A fence, a hedge, branches or a companion in front of the target.
-    fn occlude(&mut self, draws: &mut Draws) {
+    fn occlude(&mut self, draws: &mut Draws, frames: usize) {
         let side = draws.range(34.0, 72.0) * self.unit;
         self.resize(draws, side, 1.1, 0.0);
         let (width, height) = (self.size.0 as f64, self.size.1 as f64);
@@ -56,6 +56,17 @@ impl Scene {
             1 => self.hedge(draws, palette, half_h, level),
             2 => self.branches(draws, palette, level),
             _ => self.companion(draws, palette),
+        }
+        // What stands in front is made larger while it hides too little in more than a few frames.
+        for _ in 0..8 {
+            let times: Vec<usize> = (0..frames).step_by((frames / 24).max(1)).collect();
+            let little = times.iter().filter(|&&at| self.hidden(at as f64) < 1.15 * threshold::OCCLUDED).count();
+            if 20 * little <= times.len() {
+                break;
+            }
+            for actor in &mut self.before {
+                actor.half = (1.07 * actor.half.0, 1.07 * actor.half.1);
+            }
         }
     }
 
