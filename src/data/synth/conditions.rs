@@ -11,7 +11,7 @@ use super::looks::{Change, Looks};
 use super::motion::{Axis, Bounds, Path, Wave};
 use super::scene::{Actor, Anchor, Scene};
 use super::shape::Shape;
-use super::sprite::{SIDE, Sprite};
+use super::sprite::Sprite;
 use super::texture::Texture;
 use super::truth::{contrast, threshold};
 use super::world::mean_around;
@@ -22,7 +22,7 @@ impl Scene {
     /// Changes the scene so that it shows its condition in most of `frames` frames.
     pub(super) fn stage(&mut self, draws: &mut Draws, frames: usize) {
         match self.condition {
-            Condition::Occlusion => self.occlude(draws),
+            Condition::Occlusion => self.occlude(draws, frames),
             Condition::IlluminationChange => self.change_light(draws),
             Condition::ScaleVariation => self.vary_scale(draws),
             Condition::MotionBlur => self.blur(draws),
@@ -33,105 +33,6 @@ impl Scene {
             Condition::LowContrast => self.fade(draws, frames),
             Condition::Normal => {}
         }
-    }
-
-    /// A fence, a hedge, branches or a companion in front of the target.
-    fn occlude(&mut self, draws: &mut Draws) {
-        let side = draws.range(34.0, 72.0) * self.unit;
-        self.resize(draws, side, 1.1, 0.0);
-        let (width, height) = (self.size.0 as f64, self.size.1 as f64);
-        let (half_w, half_h) = self.target.half;
-        let margin = 1.1 * self.reach();
-        // The target goes along what hides it: mostly sideways, hardly up and down.
-        let level = draws.range(0.4, 0.6) * height;
-        let mut bounds = Bounds::inside(width, height, margin, margin);
-        (bounds.y0, bounds.y1) = (level - 0.06 * side, level + 0.06 * side);
-        let speed = draws.range(0.8, 3.0) * self.unit;
-        self.target.path = Path::vary(draws, bounds, speed);
-        self.target.turn = Wave::sine(0.0, draws.range(0.0, 0.12), 0.2, 0.0);
-        self.camera.pan.y = Axis::still(self.camera.pan.y.at(0.0));
-        let palette = Palette::surface_against(draws, self.target.looks.skins[0].palette().mean());
-        match draws.below(4) {
-            0 => self.fence(draws, palette, half_w, level),
-            1 => self.hedge(draws, palette, half_h, level),
-            2 => self.branches(draws, palette, level),
-            _ => self.companion(draws, palette),
-        }
-    }
-
-    fn fence(&mut self, draws: &mut Draws, palette: Palette, half_w: f64, level: f64) {
-        let post_half = half_w * draws.range(0.5, 0.65);
-        let pitch = 2.0 * half_w * draws.range(0.95, 1.15);
-        let tall = draws.range(0.5, 1.2) * self.size.1 as f64;
-        let skin = Texture::new(draws, palette, [0.8, 2.0]);
-        let aspect = post_half / tall;
-        let post = self.add(Looks::one(Shape::Board, skin, aspect.max(0.1)).sprite(0.0, self.relief));
-        let middle = self.camera.pan.x.at(0.0);
-        let lean = draws.range(-0.12, 0.12);
-        let places = (1.4 * self.size.0 as f64 / pitch).ceil() as i32;
-        for place in -places..=places {
-            let x = middle + f64::from(place) * pitch + draws.range(-0.04, 0.04) * pitch;
-            let y = self.camera.pan.y.at(0.0) + level - 0.5 * self.size.1 as f64;
-            let path = Path::still(x, y);
-            let turn = Wave::still(lean + draws.range(-0.02, 0.02));
-            self.before.push(Actor { sprite: post, anchor: Anchor::World, path, half: (post_half, tall), turn });
-        }
-    }
-
-    fn hedge(&mut self, draws: &mut Draws, palette: Palette, half_h: f64, level: f64) {
-        let half_width = 1.3 * self.size.0 as f64;
-        let tall = 0.5 * self.size.1 as f64;
-        // The upper edge stands where it hides about half of the target.
-        let edge = level + half_h * self.look(0.0).level(draws.range(0.42, 0.62));
-        let skin = if draws.chance(0.7) {
-            Texture::leaves(draws, palette, [4.0, 7.0])
-        } else {
-            Texture::masonry(draws, palette, [3.0, 5.0])
-        };
-        let mut looks = Looks::one(Shape::hedge(draws), skin, half_width / tall);
-        looks.stretch = (half_width as f32 / tall as f32, 1.0);
-        looks.detail = 4 * SIDE;
-        let hedge = self.add(looks.sprite(0.0, self.relief));
-        let centre = edge + 0.97 * tall + self.camera.pan.y.at(0.0) - 0.5 * self.size.1 as f64;
-        let path = Path::still(self.camera.pan.x.at(0.0), centre);
-        let turn = Wave::still(0.0);
-        self.before.push(Actor { sprite: hedge, anchor: Anchor::World, path, half: (half_width, tall), turn });
-    }
-
-    fn branches(&mut self, draws: &mut Draws, palette: Palette, level: f64) {
-        let half = self.side() * draws.range(0.9, 1.3);
-        let kinds: Vec<usize> = (0..2)
-            .map(|_| {
-                let skin = Texture::leaves(draws, palette, [3.0, 5.0]);
-                let sprite = Looks::one(Shape::foliage(draws), skin, 1.0).sprite(0.0, self.relief);
-                self.add(sprite)
-            })
-            .collect();
-        let pitch = 1.5 * half;
-        let places = (1.4 * self.size.0 as f64 / pitch).ceil() as i32;
-        for place in -places..=places {
-            let x = self.camera.pan.x.at(0.0) + (f64::from(place) + draws.range(-0.15, 0.15)) * pitch;
-            let y = self.camera.pan.y.at(0.0) + level - 0.5 * self.size.1 as f64 + draws.range(-0.15, 0.15) * half;
-            let sway = Wave::sine(draws.range(0.0, TAU), 0.06, 0.25, draws.range(0.0, TAU));
-            let sprite = kinds[draws.below(kinds.len())];
-            let path = Path::still(x, y);
-            self.before.push(Actor { sprite, anchor: Anchor::World, path, half: (half, half), turn: sway });
-        }
-    }
-
-    fn companion(&mut self, draws: &mut Draws, palette: Palette) {
-        let shape = [Shape::Superellipse(3.0), Shape::RoundedBox(0.3), Shape::object(draws)][draws.below(3)].clone();
-        let skin = Texture::new(draws, palette, [1.2, 3.0]);
-        let sprite = self.add(Looks::one(shape, skin, 1.0).sprite(0.0, self.relief));
-        let (half_w, half_h) = self.target.half;
-        let sign = if draws.chance(0.5) { 1.0 } else { -1.0 };
-        // It stays at one side of the target, now a little nearer, now a little further.
-        let x = Wave::wander(draws, sign * 0.75 * half_w, 0.35 * half_w, 0.3);
-        let y = Wave::wander(draws, 0.0, 0.3 * half_h, 0.3);
-        let path = Path { x: Axis::Wave(x), y: Axis::Wave(y) };
-        let half = (half_w * draws.range(0.9, 1.2), half_h * draws.range(1.0, 1.4));
-        let turn = Wave::wander(draws, 0.0, 0.2, 0.2);
-        self.before.push(Actor { sprite, anchor: Anchor::Target, path, half, turn });
     }
 
     /// Shade, bands of shade, a spotlight or glare that moves over the target, in unsteady light.

@@ -105,7 +105,7 @@ impl Film {
 
     /// The display level of a light, plus one half for rounding.
     fn display(&self, light: f32) -> f32 {
-        self.curve[((light * CURVE as f32) as usize).min(CURVE)]
+        self.curve[((light * CURVE as f32) as u16 as usize).min(CURVE)]
     }
 }
 

@@ -16,6 +16,7 @@ mod light;
 mod looks;
 mod motion;
 mod noise;
+mod occlude;
 mod options;
 mod picture;
 mod plan;

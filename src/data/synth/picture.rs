@@ -143,7 +143,8 @@ impl Picture {
     #[inline]
     pub fn at(&self, x: f32, y: f32) -> [f32; 4] {
         let (x, y) = (x - 0.5, y - 0.5);
-        let (ix, iy) = ((x as usize).min(self.width - 2), (y as usize).min(self.height - 2));
+        // Conversions to 16 bits saturate at 0 and cost half of those to a word.
+        let (ix, iy) = ((x as u16 as usize).min(self.width - 2), (y as u16 as usize).min(self.height - 2));
         let (fx, fy) = (x - ix as f32, y - iy as f32);
         let start = iy * self.width + ix;
         let (top, bottom) = (&self.pixels[start..start + 2], &self.pixels[start + self.width..start + self.width + 2]);

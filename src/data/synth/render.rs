@@ -70,6 +70,18 @@ impl Scene {
         }
     }
 
+    /// The part of the target inside the picture that something stands before at time `t`.
+    pub fn hidden(&self, t: f64) -> f64 {
+        let (look, pose) = (self.look(t), self.target_pose(t));
+        let mut picture = Picture::new(self.size.0, self.size.1);
+        picture.paint(&look, pose, Role::Target);
+        let shown = picture.coverage(pose);
+        for actor in &self.before {
+            picture.paint(&self.sprites[actor.sprite], self.pose(actor, t), Role::Other);
+        }
+        if shown > 0.0 { 1.0 - picture.coverage(pose) / shown } else { 0.0 }
+    }
+
     /// The length of the smear that the open shutter leaves at the target and in the corners of the background.
     pub fn smear(&self, t: f64) -> (f64, f64) {
         let half = 0.5 * self.film.exposure;

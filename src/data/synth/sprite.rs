@@ -160,7 +160,7 @@ impl Sampler<'_> {
             return [0.0; 4];
         }
         let (x, y) = (x.clamp(0.0, limit), y.clamp(0.0, limit));
-        let (ix, iy) = ((x as usize).min(side - 2), (y as usize).min(side - 2));
+        let (ix, iy) = ((x as u16 as usize).min(side - 2), (y as u16 as usize).min(side - 2));
         let (fx, fy) = (x - ix as f32, y - iy as f32);
         let start = iy * side + ix;
         let texels = &self.level.texels;

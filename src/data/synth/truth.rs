@@ -130,10 +130,12 @@ impl Truth {
         if self.shows(condition) { condition } else { Condition::Normal }
     }
 
-    /// The part of the target that can be seen, in eighths, as GOT-10k's `cover.label` counts.
+    /// The part of the target that can be seen, in eighths, as GOT-10k's `cover.label` counts; 0 only when there is
+    /// practically nothing.
     pub fn cover(&self) -> u8 {
         let visible = (1.0 - self.occluded) * (1.0 - self.outside);
-        (8.0 * visible).round().clamp(0.0, 8.0) as u8
+        let least = if visible > 0.02 { 1.0 } else { 0.0 };
+        (8.0 * visible).round().clamp(least, 8.0) as u8
     }
 }
 
