@@ -91,7 +91,20 @@ impl Report {
     /// How many numbers a report has.
     pub const LEN: usize = 11;
 
-    fn from_values(values: [f64; Self::LEN]) -> Self {
+    /// The share of labelled frames whose condition was told right; none when none was labelled.
+    pub fn class_accuracy(&self) -> Option<f64> {
+        (self.class_labelled > 0.0).then(|| self.class_correct / self.class_labelled)
+    }
+
+    /// Whether the loss is a number.
+    pub fn is_finite(&self) -> bool {
+        self.objective.is_finite()
+    }
+}
+
+impl From<[f64; Self::LEN]> for Report {
+    /// The report whose fields have these values, in their order.
+    fn from(values: [f64; Self::LEN]) -> Self {
         let [total, box_task, giou, l1, location, class, class_weighted, iou, class_correct, class_labelled, objective] =
             values;
         Self {
@@ -108,16 +121,6 @@ impl Report {
             objective,
         }
     }
-
-    /// The share of labelled frames whose condition was told right; none when none was labelled.
-    pub fn class_accuracy(&self) -> Option<f64> {
-        (self.class_labelled > 0.0).then(|| self.class_correct / self.class_labelled)
-    }
-
-    /// Whether the loss is a number.
-    pub fn is_finite(&self) -> bool {
-        self.objective.is_finite()
-    }
 }
 
 impl LossTerms {
@@ -127,18 +130,15 @@ impl LossTerms {
     /// A transfer that libtorch refuses.
     pub fn report(&self) -> Result<Report> {
         let values = Vec::<f64>::try_from(&self.report)?;
-        let values = values.try_into().map_err(|_| Failure::stage("a loss report has the wrong length"))?;
-        Ok(Report::from_values(values))
+        let values: [f64; Report::LEN] =
+            values.try_into().map_err(|_| Failure::stage("a loss report has the wrong length"))?;
+        Ok(values.into())
     }
 
-    /// The report as a tensor `[11]` f64 on the device, to be read later together with other numbers.
+    /// The report as a tensor `[11]` f64 on the device, to be read later together with other numbers
+    /// (`Report::from`).
     pub fn report_tensor(&self) -> &Tensor {
         &self.report
-    }
-
-    /// The report that [`report_tensor`](Self::report_tensor) holds, read elsewhere.
-    pub fn report_of(values: [f64; Report::LEN]) -> Report {
-        Report::from_values(values)
     }
 
     /// Whether the objective is finite, as a bool scalar on the device: what a skipped step is decided by.

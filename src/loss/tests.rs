@@ -145,3 +145,24 @@ fn class_losses_have_their_known_values() {
         assert_eq!((scalar(&terms.correct.get(0)), scalar(&terms.labelled.get(0))), (1.0, 1.0));
     }
 }
+
+#[test]
+fn descending_the_gradient_lowers_the_loss_of_a_batch() {
+    let (model, input, target) = setting();
+    let mut totals = Vec::new();
+    for step in 0..25 {
+        let options = ForwardOptions::training(1.0, StepSeed { seed: 1, step });
+        let terms = loss(&model.forward(&input, &options).unwrap(), &target, &Weights::reference()).unwrap();
+        totals.push(terms.report().unwrap().total);
+        terms.objective.backward();
+        let trained: Vec<&Tensor> =
+            model.params().parameters().map(|(_, tensor)| tensor).filter(|tensor| tensor.grad().defined()).collect();
+        tch::no_grad(|| {
+            for tensor in trained {
+                let _ = tensor.shallow_clone().g_sub_(&(tensor.grad().sign() * 1e-3));
+                tensor.shallow_clone().zero_grad();
+            }
+        });
+    }
+    assert!(totals[24] < 0.5 * totals[0], "{totals:?}");
+}

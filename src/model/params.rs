@@ -96,7 +96,7 @@ impl Params {
         self.index.get(name).map(|&at| &self.entries[at].tensor)
     }
 
-    /// Makes exactly the parameters trainable for whose name `trains` is true, and drops the gradients of the others.
+    /// Makes exactly the parameters trainable for whose name `trains` is true, and zeroes the gradients of the others.
     pub fn set_trainable(&self, trains: impl Fn(&str) -> bool) {
         for (name, tensor) in self.parameters() {
             let _ = tensor.set_requires_grad(trains(name));

@@ -19,6 +19,36 @@ pub struct BackboneOutput {
     pub removed: Vec<Tensor>,
 }
 
+/// The tokens on their way through the blocks.
+struct Stream {
+    tokens: Tensor,
+    /// How many of them are template tokens; they come first.
+    template: i64,
+    /// `[B, search tokens left]` i64: their places in the full grid. None while all are there in order.
+    places: Option<Tensor>,
+    removed: Vec<Tensor>,
+}
+
+impl Stream {
+    fn search(&self) -> i64 {
+        self.tokens.size()[1] - self.template
+    }
+
+    /// Drops what `cut` says, and remembers the places.
+    fn eliminate(&mut self, query: &Tensor, key: &Tensor, keep: i64) {
+        let cut = cut(query, key, self.template, keep);
+        let search = self.tokens.narrow(1, self.template, self.search());
+        let left = take_tokens(&search, &cut.kept);
+        self.tokens = Tensor::cat(&[self.tokens.narrow(1, 0, self.template), left], 1);
+        let place = |index: Tensor| match &self.places {
+            Some(places) => places.gather(1, &index, false),
+            None => index,
+        };
+        self.removed.push(place(cut.removed));
+        self.places = Some(place(cut.kept));
+    }
+}
+
 #[derive(Debug)]
 struct Block {
     norm1: LayerNorm,
@@ -51,47 +81,15 @@ impl Block {
             keep,
         }
     }
-}
 
-/// The tokens on their way through the blocks.
-struct Stream {
-    tokens: Tensor,
-    /// How many of them are template tokens; they come first.
-    template: i64,
-    /// `[B, search tokens left]` i64: their places in the full grid. None while all are there in order.
-    places: Option<Tensor>,
-    removed: Vec<Tensor>,
-}
-
-impl Stream {
-    fn search(&self) -> i64 {
-        self.tokens.size()[1] - self.template
-    }
-
-    /// Drops what `cut` says, and remembers the places.
-    fn eliminate(&mut self, query: &Tensor, key: &Tensor, keep: i64) {
-        let cut = cut(query, key, self.template, keep);
-        let search = self.tokens.narrow(1, self.template, self.search());
-        let left = take_tokens(&search, &cut.kept);
-        self.tokens = Tensor::cat(&[self.tokens.narrow(1, 0, self.template), left], 1);
-        let place = |index: Tensor| match &self.places {
-            Some(places) => places.gather(1, &index, false),
-            None => index,
-        };
-        self.removed.push(place(cut.removed));
-        self.places = Some(place(cut.kept));
-    }
-}
-
-impl Block {
     fn forward(&self, stream: &mut Stream, rows: Option<&[i64]>, keep_rate: Option<f64>, stochastic: bool) {
         let rate = if stochastic { self.drop_path } else { 0.0 };
         let (attended, query, key) = self.attend(&self.norm1.forward(&stream.tokens));
         stream.tokens = &stream.tokens + drop_path(attended, rate);
-        // The global rate overrules the block's own, unless it says that nothing is to be dropped.
+        // The rate of the pass overrules that of the block, but only in a block that eliminates at all.
         if self.keep < 1.0 {
             let search = stream.search();
-            let keep = kept_count(search, keep_rate.unwrap_or(self.keep).min(1.0));
+            let keep = kept_count(search, keep_rate.unwrap_or(self.keep));
             if keep < search {
                 let query = match rows {
                     Some(rows) => Tensor::cat(&rows.iter().map(|&at| query.narrow(2, at, 1)).collect::<Vec<_>>(), 2),
@@ -106,7 +104,8 @@ impl Block {
 
     /// Multi-head self-attention of `x` `[B, N, C]`: the result, and queries and keys `[B, heads, N, head_dim]`.
     fn attend(&self, x: &Tensor) -> (Tensor, Tensor, Tensor) {
-        let (batch, count, width) = x.size3().expect("tokens are three-dimensional");
+        let size = x.size();
+        let (batch, count, width) = (size[0], size[1], size[2]);
         let qkv = self.qkv.forward(x).view([batch, count, 3, self.heads, width / self.heads]).permute([2, 0, 3, 1, 4]);
         let (query, key, value) = (qkv.get(0), qkv.get(1), qkv.get(2));
         let mixed =
@@ -152,6 +151,17 @@ impl Backbone {
             norm: LayerNorm::new(scope.at("norm"), dim),
             rows: template_rows(config.elimination.range, config.template_grid()),
         }
+    }
+
+    /// Sets the positions of template and search tokens from `backbone.pos_embed`, resized bicubically.
+    pub fn adopt_positions(&self, pretrained: &Tensor, config: &Config) {
+        tch::no_grad(|| {
+            for (positions, grid) in
+                [(&self.positions_z, config.template_grid()), (&self.positions_x, config.search_grid())]
+            {
+                positions.shallow_clone().copy_(&resize_positions(pretrained, grid));
+            }
+        });
     }
 
     /// Features of `template` `[B, 3, T, T]` and `search` `[N·B, 3, S, S]` (frame-major): each search crop is seen

@@ -81,7 +81,7 @@ pub const fn relative(relative: f64) -> Tolerance {
     Tolerance { absolute: 0.0, relative }
 }
 
-/// Collects every difference, so that one run tells all of them; dropped with differences, it fails the test.
+/// Collects every difference, so that one run tells all of them.
 #[derive(Default)]
 pub struct Comparison {
     wrong: Vec<String>,
