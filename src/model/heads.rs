@@ -6,6 +6,11 @@ use super::layers::{BatchNorm2d, Conv2d, ConvShape, Linear};
 use super::params::Scope;
 use tch::{Kind, Tensor};
 
+/// The score that the map starts from, so that the many cells without an object do not drown the one with it (Lin et
+/// al.: "Focal loss", 2017; the value is that of "Objects as Points"). The reference starts from 0.5 and loads trained
+/// weights.
+const SCORE_PRIOR: f64 = 0.1;
+
 /// One output of the box head: four convolutions with normalisation, and a linear map.
 #[derive(Debug)]
 struct Tower {
@@ -14,7 +19,7 @@ struct Tower {
 }
 
 impl Tower {
-    fn new(scope: &mut Scope<'_>, config: &Config, name: &str, outputs: i64) -> Self {
+    fn new(scope: &mut Scope<'_>, config: &Config, name: &str, outputs: i64, bias: Option<f32>) -> Self {
         let conv = |scope: Scope<'_>, shape: ConvShape| {
             Conv2d::new(scope, shape, Init::xavier(shape.fan_in(), shape.fan_out()), shape.torch_default())
         };
@@ -27,7 +32,10 @@ impl Tower {
             layers.push((convolution, BatchNorm2d::new(scope.at("1"), next)));
             width = next;
         }
-        let last = conv(scope.at(format_args!("conv5_{name}")), ConvShape::new(width, outputs, 1));
+        let shape = ConvShape::new(width, outputs, 1);
+        let bias = bias.map_or(shape.torch_default(), Init::Constant);
+        let weight = Init::xavier(shape.fan_in(), shape.fan_out());
+        let last = Conv2d::new(scope.at(format_args!("conv5_{name}")), shape, weight, bias);
         Self { layers, last }
     }
 
@@ -81,10 +89,11 @@ pub(super) struct BoxHead {
 
 impl BoxHead {
     pub fn new(mut scope: Scope<'_>, config: &Config) -> Self {
+        let prior = (SCORE_PRIOR / (1.0 - SCORE_PRIOR)).ln() as f32;
         Self {
-            score: Tower::new(&mut scope, config, "ctr", 1),
-            offset: Tower::new(&mut scope, config, "offset", 2),
-            size: Tower::new(&mut scope, config, "size", 2),
+            score: Tower::new(&mut scope, config, "ctr", 1, Some(prior)),
+            offset: Tower::new(&mut scope, config, "offset", 2, None),
+            size: Tower::new(&mut scope, config, "size", 2, None),
         }
     }
 

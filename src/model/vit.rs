@@ -7,8 +7,15 @@ use super::layers::{Conv2d, ConvShape, LayerNorm, Linear, drop_path};
 use super::params::Scope;
 use tch::{Kind, Tensor};
 
-const WEIGHT: Init = Init::Normal(0.02);
+/// timm's 0.02 for embeddings.
+const EMBEDDING: Init = Init::Normal(0.02);
 const ZERO: Init = Init::Constant(0.0);
+
+/// timm's 0.02 for the linear layers of ViT-B, and for other widths what keeps their outputs as large as there: with
+/// 0.02 the blocks of a narrow ViT would start as next to nothing.
+fn linear(dim: i64) -> Init {
+    Init::Normal(0.02 * (768.0 / dim as f64).sqrt())
+}
 
 /// The backbone's features.
 #[derive(Debug)]
@@ -71,11 +78,11 @@ impl Block {
         let rise = if depth > 1 { layer as f64 / (depth - 1) as f64 } else { 0.0 };
         Self {
             norm1: LayerNorm::new(scope.at("norm1"), dim),
-            qkv: Linear::new(scope.at("attn.qkv"), dim, 3 * dim, WEIGHT, ZERO),
-            proj: Linear::new(scope.at("attn.proj"), dim, dim, WEIGHT, ZERO),
+            qkv: Linear::new(scope.at("attn.qkv"), dim, 3 * dim, linear(dim), ZERO),
+            proj: Linear::new(scope.at("attn.proj"), dim, dim, linear(dim), ZERO),
             norm2: LayerNorm::new(scope.at("norm2"), dim),
-            fc1: Linear::new(scope.at("mlp.fc1"), dim, config.mlp_dim(), WEIGHT, ZERO),
-            fc2: Linear::new(scope.at("mlp.fc2"), config.mlp_dim(), dim, WEIGHT, ZERO),
+            fc1: Linear::new(scope.at("mlp.fc1"), dim, config.mlp_dim(), linear(dim), ZERO),
+            fc2: Linear::new(scope.at("mlp.fc2"), config.mlp_dim(), dim, linear(dim), ZERO),
             heads,
             drop_path: config.drop_path * rise,
             keep,
@@ -133,10 +140,12 @@ impl Backbone {
     pub fn new(mut scope: Scope<'_>, config: &Config) -> Self {
         let dim = config.dim;
         // The reference keeps these two of the pretrained ViT in its state, and uses neither.
-        let _ = scope.parameter("cls_token", &[1, 1, dim], WEIGHT);
-        let pretrained = scope.parameter("pos_embed", &[1, PRETRAINED_GRID * PRETRAINED_GRID + 1, dim], WEIGHT);
-        let temporal_x = scope.parameter("temporal_pos_embed_x", &[1, 1, dim], Init::Normal(1.0));
-        let temporal_z = scope.parameter("temporal_pos_embed_z", &[1, 1, dim], Init::Normal(1.0));
+        let _ = scope.parameter("cls_token", &[1, 1, dim], EMBEDDING);
+        let pretrained = scope.parameter("pos_embed", &[1, PRETRAINED_GRID * PRETRAINED_GRID + 1, dim], EMBEDDING);
+        // The reference draws these two from N(0, 1) and then loads trained ones. From scratch, a vector that large in
+        // every token drowns what the tokens show.
+        let temporal_x = scope.parameter("temporal_pos_embed_x", &[1, 1, dim], EMBEDDING);
+        let temporal_z = scope.parameter("temporal_pos_embed_z", &[1, 1, dim], EMBEDDING);
         let mut positions = |name: &str, grid| scope.parameter_from(name, resize_positions(&pretrained, grid));
         let positions_z = positions("pos_embed_z", config.template_grid());
         let positions_x = positions("pos_embed_x", config.search_grid());
