@@ -27,8 +27,9 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Opens the log at `path`. A new run starts a new log; a run that goes on at `position` keeps the lines before it
-    /// and drops those of batches that will be done again.
+    /// Opens the log at `path`. A new run starts a new log and keeps the one that is there as `run.1.jsonl` (or the next
+    /// free number); a run that goes on at `position` keeps the lines before it and drops those of batches that will be
+    /// done again.
     ///
     /// # Errors
     /// The file cannot be read or written.
@@ -36,7 +37,8 @@ impl RunLog {
         let failed = |error: std::io::Error| Failure::output(format!("{}: {error}", path.display()));
         let kept = match File::open(path) {
             Ok(file) if position > 0 => lines_before(file, position).map_err(failed)?,
-            _ => String::new(),
+            Ok(_) => set_aside(path).map(|()| String::new()).map_err(failed)?,
+            Err(_) => String::new(),
         };
         let temporary = path.with_extension("jsonl.tmp");
         std::fs::write(&temporary, kept).map_err(failed)?;
@@ -56,6 +58,11 @@ impl RunLog {
             eprintln!("warning: {}: {error}; events are lost from here on", self.path.display());
         }
     }
+}
+
+fn set_aside(path: &Path) -> std::io::Result<()> {
+    let free = (1..).map(|n| path.with_extension(format!("{n}.jsonl"))).find(|aside| !aside.exists());
+    free.map_or(Ok(()), |aside| std::fs::rename(path, aside))
 }
 
 fn lines_before(file: File, position: u64) -> std::io::Result<String> {
@@ -160,5 +167,15 @@ mod tests {
             std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.iter().map(|line| line["position"].as_u64()).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
         assert_eq!(lines[0]["Loss/total"].as_f64(), Some(1.0 / 3.0));
+    }
+
+    #[test]
+    fn a_new_run_keeps_the_log_of_the_one_before() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("run.jsonl");
+        RunLog::open(&path, 0).unwrap().observe(&batch(0));
+        RunLog::open(&path, 0).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        assert_eq!(std::fs::read_to_string(home.path().join("run.1.jsonl")).unwrap().lines().count(), 1);
     }
 }

@@ -11,7 +11,11 @@ use tch::Device;
 /// The sizes of the model.
 pub fn config(experiment: &Experiment) -> Config {
     let model = &experiment.model;
-    let range = if model.template_range == "ALL" { TemplateRange::All } else { TemplateRange::CentrePoint };
+    let range = match model.template_range {
+        "CTR_POINT" => TemplateRange::CentrePoint,
+        "CTR_REC" => TemplateRange::CentreRect,
+        _ => TemplateRange::All,
+    };
     let width = |index: usize| model.encoder_widths.get(index).map_or(0, |width| *width as i64);
     Config {
         template_size: experiment.data.template.size as i64,

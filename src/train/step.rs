@@ -79,15 +79,25 @@ impl Trainer {
         }
     }
 
-    fn options(&self, visit: &Visit, frozen_backbone: bool) -> ForwardOptions {
+    fn options(&self, visit: &Visit) -> ForwardOptions {
         let epoch = u32::try_from(visit.epoch + 1).unwrap_or(u32::MAX);
         let bounded = |epochs: usize| u32::try_from(epochs).unwrap_or(u32::MAX);
         let (start, warm) = (bounded(self.training.elimination_start), bounded(self.training.elimination_warm));
         let rate = self.base_keep_rate.map_or(1.0, |base| keep_rate(epoch, start, warm, base));
+        let seed = StepSeed { seed: self.seed, step: visit.step };
+        ForwardOptions { masks: self.masks, ..ForwardOptions::training(rate, seed) }
+    }
+
+    /// Frozen means as in evaluation: a frozen backbone has no drop-path, and where nothing but the class head trains,
+    /// batch normalisation keeps its statistics.
+    fn training_options(&self, visit: &Visit) -> ForwardOptions {
+        let trains = |part: fn(&str) -> bool| {
+            self.model.params().parameters().any(|(name, tensor)| part(name) && tensor.requires_grad())
+        };
         ForwardOptions {
-            frozen_backbone,
-            masks: self.masks,
-            ..ForwardOptions::training(rate, StepSeed { seed: self.seed, step: visit.step })
+            frozen_backbone: !trains(is_backbone),
+            batch_statistics: trains(|name| !is_backbone(name) && !is_class_head(name)),
+            ..self.options(visit)
         }
     }
 
@@ -113,16 +123,10 @@ impl Trainer {
         let visit = &batch.visit;
         let (phase, _) = self.training.phase_at(visit.epoch);
         tch::no_grad(|| {
-            let output = self.model.evaluate(&batch.input, &self.options(visit, false))?;
+            let output = self.model.evaluate(&batch.input, &self.options(visit))?;
             let terms = loss(&output, &batch.target, &self.weights(phase))?;
             let report = terms.report_tensor();
-            let rest = Tensor::stack(
-                &[
-                    report.new_zeros([], (Kind::Double, report.device())),
-                    report.new_ones([], (Kind::Double, report.device())),
-                ],
-                0,
-            );
+            let rest = Tensor::from_slice(&[0.0, 1.0]).to_device(report.device());
             Ok(Outcome { terms: pack(report, &rest), lr: [0.0; 2] })
         })
     }
@@ -133,9 +137,7 @@ impl Trainer {
         let lr = self.learning_rates(&visit, phase, epoch_in_phase);
         let weights = self.weights(phase);
         self.prepare(&visit, phase)?;
-        let frozen =
-            !self.model.params().parameters().any(|(name, tensor)| is_backbone(name) && tensor.requires_grad());
-        let output = self.model.forward(&batch.input, &self.options(&visit, frozen))?;
+        let output = self.model.forward(&batch.input, &self.training_options(&visit))?;
         let terms = loss(&output, &batch.target, &weights)?;
         let Some((_, optimizer)) = &mut self.optimizer else {
             return Err(Failure::stage("the optimizer is missing"));
@@ -173,7 +175,7 @@ impl Trainer {
             return Err(Failure::config("TRAIN.PHASES: there is no phase"));
         };
         let params = self.model.params();
-        params.set_trainable(|name| phase.trains(name) && !(stretch.class_frozen && name.starts_with("cls_head.")));
+        params.set_trainable(|name| phase.trains(name) && !(stretch.class_frozen && is_class_head(name)));
         let trained: Vec<_> = params
             .parameters()
             .filter(|(_, tensor)| tensor.requires_grad())
@@ -259,6 +261,10 @@ impl Trainer {
 
 fn is_backbone(name: &str) -> bool {
     name.starts_with("backbone.")
+}
+
+fn is_class_head(name: &str) -> bool {
+    name.starts_with("cls_head.")
 }
 
 /// The first lines of a long list.

@@ -23,7 +23,7 @@ pub struct Model {
     pub elimination_blocks: Vec<usize>,
     /// Share of search tokens kept at each of them.
     pub keep_ratios: Vec<f64>,
-    /// Which template tokens vote on the elimination: `ALL` or `CTR_POINT`.
+    /// Which template tokens vote on the elimination: `ALL`, `CTR_POINT` or `CTR_REC`.
     pub template_range: &'static str,
     /// Widths of the historical prompt encoder: stem, layer 1, 2 and 3.
     pub encoder_widths: Vec<usize>,
@@ -69,7 +69,7 @@ impl Model {
         only(&mut backbone, "CLS_TOKEN_USE_MODE", "ignore".to_string());
         let elimination_blocks = backbone.value("CE_LOC", Vec::<usize>::new());
         let keep_ratios = backbone.value("CE_KEEP_RATIO", Vec::<f64>::new());
-        let template_range = backbone.choice("CE_TEMPLATE_RANGE", "ALL", &["ALL", "CTR_POINT"]);
+        let template_range = backbone.choice("CE_TEMPLATE_RANGE", "ALL", &["ALL", "CTR_POINT", "CTR_REC"]);
         if elimination_blocks.len() != keep_ratios.len() {
             let message = format!("has {} ratios for {} blocks of CE_LOC", keep_ratios.len(), elimination_blocks.len());
             backbone.problem("CE_KEEP_RATIO", message);
