@@ -41,7 +41,7 @@ fn main() -> Result<(), Failure> {
     let path = std::env::args().skip(1).find(|argument| argument.ends_with(".yaml"));
     let path = path.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/configs/hiptrack/demo.yaml").to_string());
     let experiment = Experiment::read(Path::new(&path), &[])?;
-    tch::set_num_threads(i32::try_from(experiment.training.threads).unwrap_or(1));
+    tch::set_num_threads(experiment.training.threads_per_shard());
     let (model, _) = network::build(&experiment, 1, Device::Cpu)?;
     let mut trainer = Trainer::new(&experiment, model, 1, 100);
     let run = Itinerary { epochs: 1, train_batches: 100, val_batches: 1, val_interval: 1, val_before: true };

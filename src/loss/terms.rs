@@ -91,6 +91,9 @@ impl Report {
     /// How many numbers a report has.
     pub const LEN: usize = 11;
 
+    /// Which of them are counts; the others are means over frames and batch (the last a sum over frames).
+    pub const COUNTS: [usize; 2] = [8, 9];
+
     /// The share of labelled frames whose condition was told right; none when none was labelled.
     pub fn class_accuracy(&self) -> Option<f64> {
         (self.class_labelled > 0.0).then(|| self.class_correct / self.class_labelled)

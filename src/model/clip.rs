@@ -1,6 +1,7 @@
 //! What goes into a forward pass over a batch of clips, and what comes out.
 
 use super::config::Config;
+use super::layers::Statistics;
 use super::mask::MaskClamp;
 use super::memory::MemoryEntry;
 use crate::failure::{Failure, Result};
@@ -67,8 +68,8 @@ pub struct ForwardOptions {
     pub keep_rate: Option<f64>,
     /// Switches drop-path (unless the backbone is frozen) and dropout on, drawn from this.
     pub dropout: Option<StepSeed>,
-    /// Batch normalisation uses the batch's statistics and updates the running ones.
-    pub batch_statistics: bool,
+    /// By what batch normalisation normalises.
+    pub statistics: Statistics,
     /// The backbone runs without gradients and as in evaluation.
     pub frozen_backbone: bool,
     /// How masks treat boxes over the border.
@@ -81,7 +82,7 @@ impl ForwardOptions {
         Self {
             keep_rate: Some(keep_rate),
             dropout: Some(seed),
-            batch_statistics: true,
+            statistics: Statistics::BatchAndUpdate,
             frozen_backbone: false,
             masks: MaskClamp::Correct,
         }
@@ -92,7 +93,7 @@ impl ForwardOptions {
         Self {
             keep_rate: None,
             dropout: None,
-            batch_statistics: false,
+            statistics: Statistics::Running,
             frozen_backbone: false,
             masks: MaskClamp::Correct,
         }

@@ -3,7 +3,7 @@
 use super::cbam::Cbam;
 use super::config::Config;
 use super::init::Init;
-use super::layers::{BatchNorm2d, Conv2d, ConvShape, ResBlock};
+use super::layers::{BatchNorm2d, Conv2d, ConvShape, ResBlock, Statistics};
 use super::params::Scope;
 use tch::Tensor;
 
@@ -37,11 +37,11 @@ impl BasicBlock {
         }
     }
 
-    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let hidden = self.bn1.forward(&self.conv1.forward(x), train).relu();
-        let residual = self.bn2.forward(&self.conv2.forward(&hidden), train);
+    fn forward(&self, x: &Tensor, statistics: Statistics) -> Tensor {
+        let hidden = self.bn1.forward(&self.conv1.forward(x), statistics).relu();
+        let residual = self.bn2.forward(&self.conv2.forward(&hidden), statistics);
         match &self.shortcut {
-            Some((conv, bn)) => (residual + bn.forward(&conv.forward(x), train)).relu(),
+            Some((conv, bn)) => (residual + bn.forward(&conv.forward(x), statistics)).relu(),
             None => (residual + x).relu(),
         }
     }
@@ -86,12 +86,12 @@ impl PromptEncoder {
     }
 
     /// The value `[B, C/2, G, G]` of `image` `[B, 3, S, S]`, `mask` `[B, 1, S, S]` and `features` `[B, C, G, G]`.
-    /// With `train`, batch normalisation uses and updates the batch's statistics.
-    pub fn forward(&self, image: &Tensor, mask: &Tensor, features: &Tensor, train: bool) -> Tensor {
+    ///
+    pub fn forward(&self, image: &Tensor, mask: &Tensor, features: &Tensor, statistics: Statistics) -> Tensor {
         let x = self.conv1.forward(&Tensor::cat(&[image, mask], 1));
-        let mut x = self.bn1.forward(&x, train).relu().max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
+        let mut x = self.bn1.forward(&x, statistics).relu().max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
         for block in self.stages.iter().flatten() {
-            x = block.forward(&x, train);
+            x = block.forward(&x, statistics);
         }
         let x = self.block1.forward(&Tensor::cat(&[&x, features], 1));
         let attended = self.attention.forward(&x);

@@ -2,7 +2,7 @@
 
 use super::config::{ClassHead, Config};
 use super::init::Init;
-use super::layers::{BatchNorm2d, Conv2d, ConvShape, Linear};
+use super::layers::{BatchNorm2d, Conv2d, ConvShape, Linear, Statistics};
 use super::params::Scope;
 use tch::{Kind, Tensor};
 
@@ -39,10 +39,10 @@ impl Tower {
         Self { layers, last }
     }
 
-    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+    fn forward(&self, x: &Tensor, statistics: Statistics) -> Tensor {
         let mut x = x.shallow_clone();
         for (conv, bn) in &self.layers {
-            x = bn.forward(&conv.forward(&x), train).relu();
+            x = bn.forward(&conv.forward(&x), statistics).relu();
         }
         self.last.forward(&x)
     }
@@ -97,13 +97,13 @@ impl BoxHead {
         }
     }
 
-    /// The maps of `features` `[B, C, G, G]`. With `train`, batch normalisation uses and updates the batch's statistics.
-    pub fn forward(&self, features: &Tensor, train: bool) -> BoxMaps {
+    /// The maps of `features` `[B, C, G, G]`.
+    pub fn forward(&self, features: &Tensor, statistics: Statistics) -> BoxMaps {
         let bounded = |x: Tensor| x.sigmoid().clamp(1e-4, 1.0 - 1e-4);
         BoxMaps {
-            score: bounded(self.score.forward(features, train)),
-            offset: self.offset.forward(features, train),
-            size: bounded(self.size.forward(features, train)),
+            score: bounded(self.score.forward(features, statistics)),
+            offset: self.offset.forward(features, statistics),
+            size: bounded(self.size.forward(features, statistics)),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::config::Config;
 use super::encoder::PromptEncoder;
 use super::heads::{BoxHead, ConditionHead};
 use super::init::Init;
-use super::layers::{Conv2d, ConvShape, ResBlock};
+use super::layers::{Conv2d, ConvShape, ResBlock, Statistics};
 use super::mask::{centre_mask, corner_mask, without_removed};
 use super::memory::{self, MemoryEntry};
 use super::params::{Params, Scope};
@@ -122,7 +122,7 @@ impl Hiptrack {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn evaluate(&self, input: &ClipInput, options: &ForwardOptions) -> Result<ClipOutput> {
-        let options = ForwardOptions { dropout: None, batch_statistics: false, ..*options };
+        let options = ForwardOptions { dropout: None, statistics: Statistics::Running, ..*options };
         tch::no_grad(|| self.forward(input, &options))
     }
 
@@ -161,7 +161,7 @@ impl Hiptrack {
         };
         let (image, features) = (double(image), double(features));
         let mask = corner_mask(boxes, image.size()[3], options.masks);
-        let value = self.encoder.forward(&image, &mask, &features, options.batch_statistics);
+        let value = self.encoder.forward(&image, &mask, &features, options.statistics);
         MemoryEntry { key: self.key.forward(&features), value, mask }
     }
 
@@ -178,7 +178,7 @@ impl Hiptrack {
     ) -> MemoryEntry {
         let mask = centre_mask(boxes, self.config.search_size, options.masks);
         let mask = without_removed(mask, removed, self.config.search_grid());
-        let value = self.encoder.forward(image, &mask, features, options.batch_statistics);
+        let value = self.encoder.forward(image, &mask, features, options.statistics);
         MemoryEntry { key, value, mask }
     }
 
@@ -199,7 +199,7 @@ impl Hiptrack {
     ) -> FrameOutput {
         let prompt = Tensor::cat(&[&memory::read(memory, key), value], 1);
         let fused = self.fusion.forward(&(features + &prompt));
-        let maps = self.box_head.forward(&fused, options.batch_statistics);
+        let maps = self.box_head.forward(&fused, options.statistics);
         let pooled = fused.mean_dim([2i64, 3].as_slice(), false, None::<Kind>);
         let logits = self.condition_head.as_ref().map(|head| head.forward(&pooled, options.dropout.is_some()));
         let boxes = maps.boxes();

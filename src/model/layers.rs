@@ -98,6 +98,17 @@ impl Conv2d {
     }
 }
 
+/// By what batch normalisation normalises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// The running statistics, as in evaluation.
+    Running,
+    /// The batch's own, and the running ones stay as they are.
+    Batch,
+    /// The batch's own, which also move the running ones.
+    BatchAndUpdate,
+}
+
 /// Batch normalisation over the channels of `[B, C, H, W]`: momentum 0.1, ε 1e-5.
 #[derive(Debug)]
 pub(super) struct BatchNorm2d {
@@ -119,13 +130,16 @@ impl BatchNorm2d {
         }
     }
 
-    /// With `train`, normalises by the batch and updates the running statistics.
-    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        if train {
+    pub fn forward(&self, x: &Tensor, statistics: Statistics) -> Tensor {
+        let by_batch = statistics != Statistics::Running;
+        let running = match statistics {
+            Statistics::Batch => (None, None),
+            _ => (Some(&self.mean), Some(&self.variance)),
+        };
+        if statistics == Statistics::BatchAndUpdate {
             let _ = tch::no_grad(|| self.batches.shallow_clone().g_add_scalar_(1));
         }
-        let affine = (Some(&self.weight), Some(&self.bias));
-        x.batch_norm(affine.0, affine.1, Some(&self.mean), Some(&self.variance), train, 0.1, 1e-5, true)
+        x.batch_norm(Some(&self.weight), Some(&self.bias), running.0, running.1, by_batch, 0.1, 1e-5, true)
     }
 }
 

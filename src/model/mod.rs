@@ -24,6 +24,7 @@ mod vit;
 pub use clip::{ClipInput, ClipOutput, ForwardOptions, FrameOutput, StepSeed};
 pub use config::{ClassHead, Config, Elimination, TemplateRange};
 pub use hiptrack::Hiptrack;
+pub use layers::Statistics;
 pub use mask::MaskClamp;
 pub use memory::MemoryEntry;
 pub use params::{LoadReport, Params, Role};

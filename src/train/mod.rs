@@ -7,5 +7,6 @@ pub mod experiment;
 pub mod itinerary;
 pub mod network;
 pub mod optimizer;
+mod shards;
 pub mod step;
 pub mod tally;

@@ -23,7 +23,7 @@ pub struct AdamWOptions {
 pub struct Slot {
     /// The PyTorch state name.
     pub name: String,
-    /// The parameter; its gradient is read from here.
+    /// The parameter.
     pub parameter: Tensor,
     /// First moment, as the parameter in shape.
     pub exp_avg: Tensor,
@@ -68,27 +68,16 @@ impl AdamW {
         Self { options, slots, updates: Tensor::zeros([], (Kind::Double, device)) }
     }
 
-    /// Clears all gradients.
-    pub fn zero_grad(&mut self) {
-        for slot in &mut self.slots {
-            slot.parameter.zero_grad();
-        }
+    /// One update with `gradients`, one for each slot and undefined where there is none. With a non-finite gradient
+    /// nothing changes, moments and count included.
+    pub fn update(&mut self, gradients: &[Tensor], lr: f64, backbone_lr: f64) -> Update {
+        no_grad(|| self.apply(gradients, lr, backbone_lr))
     }
 
-    /// One update with the gradients at hand. With a non-finite gradient nothing changes, moments and count included.
-    pub fn update(&mut self, lr: f64, backbone_lr: f64) -> Update {
-        no_grad(|| self.apply(lr, backbone_lr))
-    }
-
-    fn apply(&mut self, lr: f64, backbone_lr: f64) -> Update {
+    fn apply(&mut self, gradients: &[Tensor], lr: f64, backbone_lr: f64) -> Update {
         let AdamWOptions { beta1, beta2, eps, weight_decay, clip_norm } = self.options;
-        let gradients: Vec<(usize, Tensor)> = self
-            .slots
-            .iter()
-            .enumerate()
-            .map(|(index, slot)| (index, slot.parameter.grad()))
-            .filter(|(_, gradient)| gradient.defined())
-            .collect();
+        let gradients: Vec<(usize, &Tensor)> =
+            gradients.iter().enumerate().filter(|(_, gradient)| gradient.defined()).collect();
         let norm = if gradients.is_empty() {
             Tensor::zeros([], (Kind::Float, self.updates.device()))
         } else {
@@ -152,10 +141,8 @@ mod tests {
     #[test]
     fn updates_follow_the_paper() {
         let mut optimizer = one(&[1.5], 0.0);
-        for gradient in [0.3, -2.0, 0.01] {
-            optimizer.zero_grad();
-            (&optimizer.slots[0].parameter * gradient).sum(Kind::Float).backward();
-            optimizer.update(0.1, 0.0);
+        for gradient in [0.3f32, -2.0, 0.01] {
+            optimizer.update(&[Tensor::from_slice(&[gradient])], 0.1, 0.0);
         }
         assert!((f64::from(values(&optimizer)[0]) - by_hand(1.5, &[0.3, -2.0, 0.01], 0.1)).abs() < 1e-6);
     }
@@ -163,8 +150,7 @@ mod tests {
     #[test]
     fn gradients_are_clipped_by_their_common_norm() {
         let mut optimizer = one(&[0.0, 0.0], 1.0);
-        (&optimizer.slots[0].parameter * Tensor::from_slice(&[3f32, 4.0])).sum(Kind::Float).backward();
-        let update = optimizer.update(0.1, 0.1);
+        let update = optimizer.update(&[Tensor::from_slice(&[3f32, 4.0])], 0.1, 0.1);
         assert_eq!(update.norm.double_value(&[]), 5.0);
         let first: Vec<f32> = Vec::try_from(&optimizer.slots[0].exp_avg).unwrap();
         assert!((first[0] - 0.06).abs() < 1e-6 && (first[1] - 0.08).abs() < 1e-6, "{first:?}");
@@ -174,9 +160,7 @@ mod tests {
     fn a_non_finite_gradient_changes_nothing() {
         let mut optimizer = one(&[1.0, 2.0], 0.1);
         for bad in [f32::NAN, f32::INFINITY] {
-            optimizer.zero_grad();
-            (&optimizer.slots[0].parameter * Tensor::from_slice(&[1.0, bad])).sum(Kind::Float).backward();
-            let update = optimizer.update(0.1, 0.1);
+            let update = optimizer.update(&[Tensor::from_slice(&[1.0, bad])], 0.1, 0.1);
             assert_eq!(update.applied.double_value(&[]), 0.0);
         }
         assert_eq!(values(&optimizer), [1.0, 2.0]);

@@ -6,12 +6,13 @@ use super::{
     experiment::{Experiment, Training},
     itinerary::{Split, Visit},
     optimizer::{AdamW, AdamWOptions},
+    shards::{Lent, Part, merge, side_by_side, split},
     tally::Terms,
 };
 use crate::{
     failure::{Failure, Result},
     loss::{ClassLoss, Target, Weights, loss},
-    model::{ClipInput, ForwardOptions, Hiptrack, MaskClamp, StepSeed, keep_rate::keep_rate},
+    model::{ClipInput, ForwardOptions, Hiptrack, MaskClamp, Statistics, StepSeed, keep_rate::keep_rate},
 };
 use tch::{Kind, Tensor};
 
@@ -42,6 +43,8 @@ pub struct Trainer {
     training: Training,
     base_keep_rate: Option<f64>,
     masks: MaskClamp,
+    /// Whether anything is dropped at random; if not, shards need not take turns at libtorch's one generator.
+    stochastic: bool,
     seed: u64,
     steps_per_epoch: usize,
     optimizer: Option<(Stretch, AdamW)>,
@@ -62,6 +65,7 @@ impl Trainer {
             training: experiment.training.clone(),
             base_keep_rate: experiment.model.keep_ratios.first().copied(),
             masks: if experiment.compat { MaskClamp::Reference } else { MaskClamp::Correct },
+            stochastic: experiment.training.drop_path > 0.0 || experiment.model.class_dropout > 0.0,
             seed,
             steps_per_epoch,
             optimizer: None,
@@ -85,7 +89,8 @@ impl Trainer {
         let (start, warm) = (bounded(self.training.elimination_start), bounded(self.training.elimination_warm));
         let rate = self.base_keep_rate.map_or(1.0, |base| keep_rate(epoch, start, warm, base));
         let seed = StepSeed { seed: self.seed, step: visit.step };
-        ForwardOptions { masks: self.masks, ..ForwardOptions::training(rate, seed) }
+        let dropout = self.stochastic.then_some(seed);
+        ForwardOptions { masks: self.masks, dropout, ..ForwardOptions::training(rate, seed) }
     }
 
     /// Frozen means as in evaluation: a frozen backbone has no drop-path, and where nothing but the class head trains,
@@ -96,7 +101,10 @@ impl Trainer {
         };
         ForwardOptions {
             frozen_backbone: !trains(is_backbone),
-            batch_statistics: trains(|name| !is_backbone(name) && !is_class_head(name)),
+            statistics: match trains(|name| !is_backbone(name) && !is_class_head(name)) {
+                true => Statistics::BatchAndUpdate,
+                false => Statistics::Running,
+            },
             ..self.options(visit)
         }
     }
@@ -120,15 +128,19 @@ impl Trainer {
     }
 
     fn evaluate(&self, batch: &Batch) -> Result<Outcome> {
-        let visit = &batch.visit;
-        let (phase, _) = self.training.phase_at(visit.epoch);
-        tch::no_grad(|| {
-            let output = self.model.evaluate(&batch.input, &self.options(visit))?;
-            let terms = loss(&output, &batch.target, &self.weights(phase))?;
-            let report = terms.report_tensor();
-            let rest = Tensor::from_slice(&[0.0, 1.0]).to_device(report.device());
-            Ok(Outcome { terms: pack(report, &rest), lr: [0.0; 2] })
-        })
+        let (phase, _) = self.training.phase_at(batch.visit.epoch);
+        let (options, weights) = (self.options(&batch.visit), self.weights(phase));
+        let model = Lent::new(&self.model);
+        let parts = side_by_side(split(batch, self.training.shards), move |shard| {
+            tch::no_grad(|| {
+                let output = model.model().evaluate(&shard.input, &options)?;
+                let report = loss(&output, &shard.target, &weights)?.report_tensor().shallow_clone();
+                Ok(Part { report, gradients: Vec::new() })
+            })
+        })?;
+        let report = merge(parts).report;
+        let rest = Tensor::from_slice(&[0.0, 1.0]).to_device(report.device());
+        Ok(Outcome { terms: pack(&report, &rest), lr: [0.0; 2] })
     }
 
     fn train(&mut self, batch: &Batch) -> Result<Outcome> {
@@ -137,17 +149,26 @@ impl Trainer {
         let lr = self.learning_rates(&visit, phase, epoch_in_phase);
         let weights = self.weights(phase);
         self.prepare(&visit, phase)?;
-        let output = self.model.forward(&batch.input, &self.training_options(&visit))?;
-        let terms = loss(&output, &batch.target, &weights)?;
+        let options = self.training_options(&visit);
         let Some((_, optimizer)) = &mut self.optimizer else {
             return Err(Failure::stage("the optimizer is missing"));
         };
-        optimizer.zero_grad();
-        terms.objective.backward();
-        let update = optimizer.update(lr[0], lr[1]);
-        let finite = terms.is_finite().to_kind(Kind::Double) * update.applied.to_kind(Kind::Double);
+        let model = Lent::new(&self.model);
+        let parts = side_by_side(split(batch, self.training.shards), move |shard| {
+            let model = model.model();
+            let output = model.forward(&shard.input, &shard_options(&options, shard.index))?;
+            let terms = loss(&output, &shard.target, &weights)?;
+            let trained: Vec<&Tensor> =
+                model.params().parameters().map(|(_, tensor)| tensor).filter(|tensor| tensor.requires_grad()).collect();
+            let objective = &terms.objective * shard.share;
+            let gradients = Tensor::f_run_backward(&[objective], &trained, false, false)?;
+            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients })
+        })?;
+        let Part { report, gradients } = merge(parts);
+        let update = optimizer.update(&gradients, lr[0], lr[1]);
+        let finite = report.get(0).isfinite().to_kind(Kind::Double) * update.applied.to_kind(Kind::Double);
         let rest = Tensor::stack(&[update.norm.to_kind(Kind::Double), finite], 0);
-        Ok(Outcome { terms: pack(terms.report_tensor(), &rest), lr })
+        Ok(Outcome { terms: pack(&report, &rest), lr })
     }
 
     /// Learning rates of heads and backbone for the step of `visit`.
@@ -257,6 +278,16 @@ impl Trainer {
     pub fn parameters(&self) -> usize {
         self.model.params().parameters().map(|(_, tensor)| tensor.numel()).sum()
     }
+}
+
+/// The options of one shard: its own draws, and only the first moves the running statistics.
+fn shard_options(options: &ForwardOptions, index: usize) -> ForwardOptions {
+    let own = |step: StepSeed| StepSeed { seed: step.seed.wrapping_add((index as u64) << 48), ..step };
+    let statistics = match options.statistics {
+        Statistics::BatchAndUpdate if index > 0 => Statistics::Batch,
+        same => same,
+    };
+    ForwardOptions { dropout: options.dropout.map(own), statistics, ..*options }
 }
 
 fn is_backbone(name: &str) -> bool {

@@ -5,7 +5,7 @@ use crate::recipe;
 use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
 use trackflow::loss::{LossTerms, Target, Weights, loss};
-use trackflow::model::{ClipInput, ClipOutput, Config, ForwardOptions, Hiptrack, MaskClamp, MemoryEntry};
+use trackflow::model::{ClipInput, ClipOutput, Config, ForwardOptions, Hiptrack, MaskClamp, MemoryEntry, Statistics};
 
 /// What the forward pass may be off by.
 const FORWARD: Tolerance = absolute(2e-5);
@@ -246,7 +246,7 @@ fn joint(case: &Case) {
 fn batch_statistics(case: &Case) {
     let params = case.model.params();
     params.set_trainable(|name| !name.starts_with("backbone."));
-    let options = ForwardOptions { batch_statistics: true, frozen_backbone: true, ..options(1.0) };
+    let options = ForwardOptions { statistics: Statistics::BatchAndUpdate, frozen_backbone: true, ..options(1.0) };
     let mut compare = Comparison::default();
     let (output, terms) = case.pass(&options);
     compare_forward(case, "trainbn", &output, &mut compare);

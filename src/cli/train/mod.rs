@@ -96,8 +96,7 @@ fn launch(
     planners.notes.iter().for_each(|note| println!("{note}"));
     let itinerary = itinerary(&experiment, &planners);
 
-    let threads = i32::try_from(experiment.training.threads).unwrap_or(1);
-    tch::set_num_threads(threads);
+    tch::set_num_threads(experiment.training.threads_per_shard());
     let (model, loaded) = network::build(&experiment, args.seed, device)?;
     loaded.iter().for_each(|line| println!("{line}"));
     let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches);

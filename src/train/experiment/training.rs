@@ -54,7 +54,9 @@ pub struct Training {
     pub keep_checkpoints: usize,
     /// Non-finite steps in a row that end the run.
     pub nonfinite_limit: usize,
-    /// Threads of libtorch on the CPU; results depend on it in their last bits, so resuming keeps it.
+    /// Parts of a batch that are computed side by side, each with its own batch statistics.
+    pub shards: usize,
+    /// Threads of libtorch on the CPU, shared out to the shards; results depend on it in their last bits, so resuming keeps it.
     pub threads: usize,
 }
 
@@ -137,10 +139,18 @@ impl Training {
             val_before: section.value("VAL_BEFORE", false),
             keep_checkpoints: section.value("KEEP_CHECKPOINTS", 3),
             nonfinite_limit: section.checked("NONFINITE_LIMIT", 20, at_least_one),
+            shards: section.checked("SHARDS", 1, at_least_one),
             threads: section.checked("THREADS", default_threads(), at_least_one),
         };
         section.close();
         training
+    }
+}
+
+impl Training {
+    /// Threads for each operation of libtorch when all shards are at work.
+    pub fn threads_per_shard(&self) -> i32 {
+        i32::try_from((self.threads / self.shards.max(1)).max(1)).unwrap_or(1)
     }
 }
 

@@ -1,0 +1,215 @@
+//! A batch cut into shards that are computed side by side, one thread each, and put together in a fixed order.
+//!
+//! A small model on a CPU keeps one core busy and gains nothing from a second one inside its many small operations; two
+//! halves of a batch on two cores take half the time. As with several devices without synchronised normalisation, each
+//! shard normalises by its own statistics, and the first one's move the running ones.
+
+use super::step::Batch;
+use crate::{
+    failure::{Failure, Result},
+    loss::{Report, Target},
+    model::{ClipInput, Hiptrack},
+};
+use tch::{Kind, Tensor};
+
+/// Some clips of a batch.
+#[derive(Debug)]
+pub(super) struct Shard {
+    /// Its number, from 0.
+    pub index: usize,
+    /// Its share of the batch's clips.
+    pub share: f64,
+    /// Crops and template boxes.
+    pub input: ClipInput,
+    /// Boxes and labels.
+    pub target: Target,
+}
+
+/// What a shard gave.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The loss report, `[Report::LEN]` f64.
+    pub report: Tensor,
+    /// Gradients of `share · objective`, one for each trained parameter; undefined where there is none.
+    pub gradients: Vec<Tensor>,
+}
+
+/// The model, lent to the thread of a shard.
+#[derive(Clone, Copy)]
+pub(super) struct Lent<'a>(&'a Hiptrack);
+
+// SAFETY: a shard only reads the parameters, whose reference counts are atomic in libtorch. Buffers are written by the
+// first shard alone and read by none while statistics are taken from batches.
+unsafe impl Send for Lent<'_> {}
+
+impl<'a> Lent<'a> {
+    pub fn new(model: &'a Hiptrack) -> Self {
+        Self(model)
+    }
+
+    pub fn model(self) -> &'a Hiptrack {
+        self.0
+    }
+}
+
+/// `batch` in at most `count` shards of nearly equal size.
+pub(super) fn split(batch: &Batch, count: usize) -> Vec<Shard> {
+    let clips = batch.input.batch();
+    let count = (count as i64).clamp(1, clips);
+    let bound = |index: i64| clips * index / count;
+    (0..count)
+        .map(|index| {
+            let (from, length) = (bound(index), bound(index + 1) - bound(index));
+            let part = |tensor: &Tensor, dim| tensor.narrow(dim, from, length);
+            Shard {
+                index: index as usize,
+                share: length as f64 / clips as f64,
+                input: ClipInput {
+                    template: part(&batch.input.template, 0),
+                    search: part(&batch.input.search, 1),
+                    template_boxes: part(&batch.input.template_boxes, 0),
+                },
+                target: Target { boxes: part(&batch.target.boxes, 1), labels: part(&batch.target.labels, 1) },
+            }
+        })
+        .collect()
+}
+
+/// Runs `work` on every shard, the first on this thread. The parts come back in order.
+///
+/// # Errors
+/// The first shard's that fails.
+///
+/// # Panics
+/// When `work` panics, with its message.
+pub(super) fn side_by_side(
+    shards: Vec<Shard>,
+    work: impl Fn(&Shard) -> Result<Part> + Copy + Send,
+) -> Result<Vec<(f64, Part)>> {
+    let mut shards = shards.into_iter();
+    let first = shards.next().ok_or_else(|| Failure::stage("a batch without clips"))?;
+    std::thread::scope(|scope| {
+        let others: Vec<_> =
+            shards.map(|shard| scope.spawn(move || work(&shard).map(|part| (shard.share, part)))).collect();
+        let mut parts = vec![work(&first).map(|part| (first.share, part))];
+        for other in others {
+            parts.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        parts.into_iter().collect()
+    })
+}
+
+/// One part for the whole batch: gradients are summed, means weighted, counts summed, all in the shards' order.
+pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
+    let mut parts = parts.into_iter();
+    let Some((share, first)) = parts.next() else { return Part { report: Tensor::new(), gradients: Vec::new() } };
+    if share == 1.0 {
+        return first;
+    }
+    let weights = |share: f64, like: &Tensor| {
+        let mut weights = [share; Report::LEN];
+        for count in Report::COUNTS {
+            weights[count] = 1.0;
+        }
+        Tensor::from_slice(&weights).to_kind(Kind::Double).to_device(like.device())
+    };
+    let mut report = &first.report * weights(share, &first.report);
+    let mut gradients = first.gradients;
+    for (share, part) in parts {
+        report += &part.report * weights(share, &part.report);
+        for (sum, gradient) in gradients.iter_mut().zip(part.gradients) {
+            match (sum.defined(), gradient.defined()) {
+                (true, true) => drop(sum.g_add_(&gradient)),
+                (false, _) => *sum = gradient,
+                (true, false) => {}
+            }
+        }
+    }
+    Part { report, gradients }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        loss::{Weights, loss},
+        model::{Config, ForwardOptions},
+        train::itinerary::{Split, Visit},
+    };
+    use tch::Device;
+
+    fn batch(config: &Config, clips: i64) -> Batch {
+        let pixels = |shape: &[i64], step: f64| {
+            let count: i64 = shape.iter().product();
+            (Tensor::arange(count, (Kind::Float, Device::Cpu)) * step).sin().view(shape)
+        };
+        let (t, s) = (config.template_size, config.search_size);
+        let visit = Visit {
+            position: 0,
+            split: Split::Train,
+            epoch: 0,
+            batch: 0,
+            of: 1,
+            step: 0,
+            before: false,
+            closes_epoch: true,
+        };
+        Batch {
+            visit,
+            input: ClipInput {
+                template: pixels(&[clips, 3, t, t], 0.37),
+                search: pixels(&[2, clips, 3, s, s], 0.11),
+                template_boxes: Tensor::full([clips, 4], 0.3, (Kind::Float, Device::Cpu)),
+            },
+            target: Target {
+                boxes: Tensor::full([2, clips, 4], 0.4, (Kind::Float, Device::Cpu)),
+                labels: Tensor::arange(2 * clips, (Kind::Int64, Device::Cpu)).view([2, clips]).remainder(10),
+            },
+        }
+    }
+
+    fn parts(model: &Hiptrack, batch: &Batch, count: usize) -> Part {
+        let lent = Lent::new(model);
+        let work = move |shard: &Shard| {
+            let model = lent.model();
+            let terms = loss(
+                &model.forward(&shard.input, &ForwardOptions::evaluation())?,
+                &shard.target,
+                &Weights::reference(),
+            )?;
+            let inputs: Vec<&Tensor> = model.params().parameters().map(|(_, tensor)| tensor).collect();
+            let gradients = Tensor::f_run_backward(&[&terms.objective * shard.share], &inputs, false, false)?;
+            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients })
+        };
+        merge(side_by_side(split(batch, count), work).unwrap())
+    }
+
+    #[test]
+    fn shards_together_give_the_losses_and_gradients_of_the_whole_batch() {
+        let model = Hiptrack::new(&Config { dim: 32, depth: 2, ..small() }, 1, Device::Cpu).unwrap();
+        let batch = batch(model.config(), 5);
+        let (whole, cut) = (parts(&model, &batch, 1), parts(&model, &batch, 2));
+        assert!((&whole.report - &cut.report).abs().max().double_value(&[]) < 1e-4);
+        assert_eq!(whole.report.double_value(&[9]), 10.0, "labelled frames are counted, not averaged");
+        let norm = |gradient: &Tensor| gradient.norm().double_value(&[]);
+        for (a, b) in whole.gradients.iter().zip(&cut.gradients).filter(|(a, _)| a.defined()) {
+            assert!(norm(&(a - b)) <= 1e-3 * norm(a) + 1e-5, "{} {}", norm(a), norm(&(a - b)));
+        }
+        let again = parts(&model, &batch, 2);
+        let same = |(a, b): (&Tensor, &Tensor)| a.defined() == b.defined() && (!a.defined() || a == b);
+        assert!(cut.gradients.iter().zip(&again.gradients).all(same), "the same bits every time");
+    }
+
+    fn small() -> Config {
+        let elimination = crate::model::Elimination { layers: vec![], keep: vec![], ..Config::small().elimination };
+        Config { elimination, ..Config::small() }
+    }
+
+    #[test]
+    fn a_batch_is_never_cut_into_more_shards_than_clips() {
+        let config = small();
+        assert_eq!(split(&batch(&config, 2), 8).len(), 2);
+        let shares: Vec<f64> = split(&batch(&config, 5), 2).iter().map(|shard| shard.share).collect();
+        assert_eq!(shares, [0.4, 0.6]);
+    }
+}
