@@ -115,6 +115,7 @@ fn planner(experiment: &Experiment, sets: Vec<Dataset>, of: &Sets, seed: u64, mo
         template: crop(&data.template),
         search: crop(&data.search),
         search_frames: data.search_frames,
+        min_frames: data.min_frames,
         max_gap: data.max_jump.min(data.max_sample_interval),
         sampler: SamplerMode::Causal,
         clips_per_epoch: of.clips_per_epoch,

@@ -5,11 +5,6 @@ use crate::data::random::Draws;
 /// How often a chain is drawn again, with smaller gaps, before the closest visible frames are taken.
 const CHAIN_DRAWS: usize = 24;
 
-/// A sequence needs this many frames to be sampled from (as in the reference).
-pub fn least_frames(search_frames: usize) -> usize {
-    20.max(search_frames + 1)
-}
-
 /// A sequence needs this many visible frames to be sampled from (as in the reference: more than twice a clip's).
 pub fn least_visible(search_frames: usize) -> usize {
     2 * (search_frames + 1) + 1

@@ -1,6 +1,7 @@
 //! The sequences of a data set that can give clips.
 
-use super::causal::{least_frames, least_visible};
+use super::PlanOptions;
+use super::causal::least_visible;
 use crate::data::dataset::Dataset;
 use crate::data::random::Draws;
 
@@ -13,13 +14,13 @@ pub(super) struct Eligible {
 }
 
 impl Eligible {
-    pub fn among(dataset: &Dataset, search_frames: usize) -> Self {
+    pub fn among(dataset: &Dataset, options: &PlanOptions) -> Self {
         let mut found = Self { sequences: Vec::new(), too_short: 0, too_few_visible: 0 };
         for (i, sequence) in dataset.sequences.iter().enumerate() {
             let visible = sequence.visible().iter().filter(|&&seen| seen).count();
-            if sequence.len() < least_frames(search_frames) {
+            if sequence.len() < options.least_frames() {
                 found.too_short += 1;
-            } else if visible < least_visible(search_frames) {
+            } else if visible < least_visible(options.search_frames) {
                 found.too_few_visible += 1;
             } else {
                 found.sequences.push(i as u32);
@@ -38,14 +39,15 @@ impl Eligible {
     }
 
     /// Why the data set gives no clips at all.
-    pub fn explain(&self, dataset: &Dataset, search_frames: usize) -> String {
+    pub fn explain(&self, dataset: &Dataset, options: &PlanOptions) -> String {
+        let search_frames = options.search_frames;
         format!(
             "{}: none of {} sequences gives clips: {} have fewer than {} frames, {} fewer than {} that show the \
              object; use a longer one, or fewer search frames than {search_frames}",
             dataset.name,
             dataset.sequences.len(),
             self.too_short,
-            least_frames(search_frames),
+            options.least_frames(),
             self.too_few_visible,
             least_visible(search_frames),
         )

@@ -8,7 +8,7 @@ mod clip;
 mod eligible;
 mod options;
 
-pub use causal::{least_frames, least_visible};
+pub use causal::least_visible;
 pub use clip::{ClipPlan, FramePlan, Redraw};
 pub use options::{CropOptions, PlanMode, PlanOptions, SamplerMode};
 
@@ -75,9 +75,9 @@ impl Planner {
         let mut eligible = Vec::new();
         let mut empty = Vec::new();
         for (dataset, ratio) in datasets.iter().zip(ratios) {
-            let found = Eligible::among(dataset, options.search_frames);
+            let found = Eligible::among(dataset, &options);
             if found.is_empty() && *ratio > 0.0 {
-                empty.push(found.explain(dataset, options.search_frames));
+                empty.push(found.explain(dataset, &options));
             }
             eligible.push(found);
         }

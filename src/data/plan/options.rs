@@ -53,6 +53,8 @@ pub struct PlanOptions {
     pub search: CropOptions,
     /// Search frames per clip.
     pub search_frames: usize,
+    /// Sequences with fewer frames give no clips (20 in the reference).
+    pub min_frames: usize,
     /// Largest distance between neighbouring frames of a clip, in frames.
     pub max_gap: usize,
     /// How frames are chosen.
@@ -79,6 +81,7 @@ impl Default for PlanOptions {
             template: CropOptions { size: 192, factor: 2.0, centre_jitter: 0.0, scale_jitter: 0.0 },
             search: CropOptions { size: 384, factor: 5.0, centre_jitter: 4.5, scale_jitter: 0.5 },
             search_frames: 5,
+            min_frames: 20,
             max_gap: 70,
             sampler: SamplerMode::Causal,
             clips_per_epoch: 60_000,
@@ -93,6 +96,11 @@ impl Default for PlanOptions {
 }
 
 impl PlanOptions {
+    /// A sequence needs this many frames to be sampled from.
+    pub fn least_frames(&self) -> usize {
+        self.min_frames.max(self.search_frames + 1)
+    }
+
     /// Refuses what cannot be planned, all at once.
     pub(super) fn check(&self) -> Result<()> {
         let mut wrong = Vec::new();

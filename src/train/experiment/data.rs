@@ -11,6 +11,8 @@ pub struct Data {
     pub max_sample_interval: usize,
     /// Largest gap in frames between neighbouring frames of a causal clip.
     pub max_jump: usize,
+    /// Sequences with fewer frames give no clips.
+    pub min_frames: usize,
     /// How the frames of a clip are chosen; `causal` is the one there is.
     pub sampler_mode: &'static str,
     /// Mean of each RGB channel, on the 0..1 scale.
@@ -84,6 +86,7 @@ impl Data {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let max_sample_interval = section.checked("MAX_SAMPLE_INTERVAL", 200, at_least_one);
         let max_jump = section.checked("MAX_JUMP", 70, at_least_one);
+        let min_frames = section.checked("MIN_FRAMES", 20, at_least_one);
         let sampler_mode = section.choice("SAMPLER_MODE", "causal", &["causal"]);
         let mean = channels(&mut section, "MEAN", [0.485, 0.456, 0.406], not_negative);
         let std = channels(&mut section, "STD", [0.229, 0.224, 0.225], positive);
@@ -105,6 +108,7 @@ impl Data {
         Self {
             max_sample_interval,
             max_jump,
+            min_frames,
             sampler_mode,
             mean,
             std,
