@@ -2,7 +2,7 @@
 
 use crate::train::{
     events::{Event, Observer},
-    itinerary::{Itinerary, Split},
+    itinerary::{Itinerary, Split, Visit},
     tally::{Sums, Terms},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -30,6 +30,7 @@ struct Window {
     began: Option<Instant>,
     pass_clips: usize,
     pass_began: Option<Instant>,
+    last: Option<Visit>,
 }
 
 impl Progress {
@@ -54,8 +55,35 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away, before the summary.
+    /// The line of the batches since the last line, when there are any.
+    fn step_line(&self, window: &mut Window) {
+        let Some(visit) = window.last.take() else { return };
+        let now = Instant::now();
+        let n = window.batches as f64;
+        let rate = |clips: f64, since: Option<Instant>| {
+            clips / since.map_or(0.0, |since| (now - since).as_secs_f64()).max(1e-9)
+        };
+        let text = format!(
+            "[{}: {}, {} / {}] FPS: {:.1} ({:.1}) , DataTime: {:.3} , ForwardTime: {:.3} , TotalTime: {:.3} , {}",
+            visit.split.name(),
+            if visit.before { 0 } else { visit.epoch + 1 },
+            visit.batch + 1,
+            visit.of,
+            rate(window.pass_clips as f64, window.pass_began),
+            rate(window.sums.clips, window.began),
+            window.data / n,
+            window.forward / n,
+            (window.data + window.forward) / n,
+            window.sums.means().map_or("Loss/total: not finite".to_string(), |means| terms_text(&means)),
+        );
+        let (pass_clips, pass_began) = (window.pass_clips, window.pass_began);
+        *window = Window { pass_clips, pass_began, ..Window::default() };
+        self.line(&text);
+    }
+
+    /// Prints what no line has told yet and takes the bar away, before the summary.
     pub fn finish(&self) {
+        self.step_line(&mut self.window.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -86,8 +114,8 @@ impl Observer for Progress {
                 }
                 let own = std::time::Duration::from_secs_f64(time.data + time.forward);
                 let began = now.checked_sub(own).unwrap_or(now);
-                let window_began = *window.began.get_or_insert(began);
-                let pass_began = *window.pass_began.get_or_insert(began);
+                window.began.get_or_insert(began);
+                window.pass_began.get_or_insert(began);
                 window.sums.add(terms, *clips);
                 window.batches += 1;
                 window.pass_clips += clips;
@@ -96,29 +124,10 @@ impl Observer for Progress {
                 if let Some(bar) = &self.bar {
                     bar.set_position(visit.position + 1);
                 }
-                let last = visit.batch + 1 == visit.of;
-                if (visit.batch + 1) % self.every != 0 && !last {
-                    return;
+                window.last = Some(*visit);
+                if (visit.batch + 1).is_multiple_of(self.every) || visit.batch + 1 == visit.of {
+                    self.step_line(&mut window);
                 }
-                let n = window.batches as f64;
-                let rate = |clips: f64, since: Instant| clips / (now - since).as_secs_f64().max(1e-9);
-                let text = format!(
-                    "[{}: {}, {} / {}] FPS: {:.1} ({:.1}) , DataTime: {:.3} , ForwardTime: {:.3} , TotalTime: {:.3} , {}",
-                    visit.split.name(),
-                    if visit.before { 0 } else { visit.epoch + 1 },
-                    visit.batch + 1,
-                    visit.of,
-                    rate(window.pass_clips as f64, pass_began),
-                    rate(window.sums.clips, window_began),
-                    window.data / n,
-                    window.forward / n,
-                    (window.data + window.forward) / n,
-                    window.sums.means().map_or("Loss/total: not finite".to_string(), |means| terms_text(&means)),
-                );
-                let (pass_clips, pass_began) = (window.pass_clips, window.pass_began);
-                *window = Window { pass_clips, pass_began, ..Window::default() };
-                drop(window);
-                self.line(&text);
             }
             Event::Pass { visit, means } => {
                 let epoch = if visit.before { 0 } else { visit.epoch + 1 };
