@@ -37,11 +37,11 @@ impl Fit {
     pub fn print(&self) {
         let Loaded { report, scratch, missing, ignored, .. } = &self.loaded;
         let verdict = if self.fits() { "can be loaded" } else { "cannot be loaded" };
-        println!("the model of {} {verdict} from this file:", self.config);
-        println!("  {} tensors match", report.matched.len());
+        say!("the model of {} {verdict} from this file:", self.config);
+        say!("  {} tensors match", report.matched.len());
         let list = |what: &str, names: &[String]| {
             if !names.is_empty() {
-                println!("  {} {what}: {}", names.len(), names.join(", "));
+                say!("  {} {what}: {}", names.len(), names.join(", "));
             }
         };
         list("would start from scratch, as this source need not have them", scratch);
@@ -49,7 +49,7 @@ impl Fit {
         list("are left out, as they are of no use here", ignored);
         list("are unexpected", &report.unexpected);
         for (name, have, given) in &report.reshaped {
-            println!("  {name}: shape {given:?}, the model has {have:?}");
+            say!("  {name}: shape {given:?}, the model has {have:?}");
         }
     }
 

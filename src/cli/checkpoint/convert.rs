@@ -1,13 +1,16 @@
 //! `checkpoint convert` and `checkpoint strip`.
 
-use super::{InOut, size};
+use super::size;
 use crate::{
     failure::Result,
     train::checkpoint::{self, OPTIMIZER},
     weights::{self, Contents, Format, WeightsFile},
 };
 use clap::Args;
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use tch::Tensor;
 
 /// `trackflow checkpoint convert` and `strip`.
@@ -21,34 +24,28 @@ pub(super) struct ConvertArgs {
     output: PathBuf,
 }
 
-impl ConvertArgs {
-    fn paths(&self) -> InOut<'_> {
-        (&self.input, &self.output)
-    }
-}
-
 /// Writes the same weights in another form. A checkpoint of trackflow keeps its training state in either form.
 pub(super) fn convert(args: &ConvertArgs) -> Result<()> {
-    let (input, output) = args.paths();
+    let ConvertArgs { input, output } = args;
     let format = Format::of(output)?;
     let file = WeightsFile::open(input)?;
     if checkpoint::header(&file)?.is_some() {
         let state = checkpoint::read(input)?;
         let bytes = checkpoint::write(output, &state)?;
-        println!("{}: {} tensors and the training state, {}", output.display(), state.tensors.len(), size(bytes));
+        say!("{}: {} tensors and the training state, {}", output.display(), state.tensors.len(), size(bytes));
         return Ok(());
     }
     let tensors = file.load_all()?;
     let texts = file.texts().clone();
     let bytes = write(output, format, &tensors, texts)?;
-    println!("{}: {} tensors, {}", output.display(), tensors.len(), size(bytes));
+    say!("{}: {} tensors, {}", output.display(), tensors.len(), size(bytes));
     left_out(&file);
     Ok(())
 }
 
 /// Writes the weights that tracking needs.
 pub(super) fn strip(args: &ConvertArgs) -> Result<()> {
-    let (input, output) = args.paths();
+    let ConvertArgs { input, output } = args;
     let format = Format::of(output)?;
     let file = WeightsFile::open(input)?;
     let wanted = |name: &str| !name.starts_with(OPTIMIZER) && !name.starts_with("cls_head.");
@@ -60,19 +57,14 @@ pub(super) fn strip(args: &ConvertArgs) -> Result<()> {
             entries.map(|entry| Ok((entry.name.clone(), file.load(entry)?))).collect::<Result<Vec<_>>>()?
         }
     };
-    let bytes = write(output, format, &tensors, Default::default())?;
+    let bytes = write(output, format, &tensors, BTreeMap::new())?;
     let dropped = count - tensors.len();
-    println!("{}: {} tensors, {} ({dropped} left out)", output.display(), tensors.len(), size(bytes));
+    say!("{}: {} tensors, {} ({dropped} left out)", output.display(), tensors.len(), size(bytes));
     left_out(&file);
     Ok(())
 }
 
-fn write(
-    path: &std::path::Path,
-    format: Format,
-    tensors: &[(String, Tensor)],
-    texts: std::collections::BTreeMap<String, String>,
-) -> Result<u64> {
+fn write(path: &Path, format: Format, tensors: &[(String, Tensor)], texts: BTreeMap<String, String>) -> Result<u64> {
     let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     weights::write(path, format, &Contents { tensors, texts, ..Contents::default() })
 }
@@ -82,6 +74,6 @@ fn left_out(file: &WeightsFile) {
     let keys: Vec<&str> =
         file.notes().iter().map(|note| note.key.as_str()).filter(|key| !file.texts().contains_key(*key)).collect();
     if !keys.is_empty() {
-        println!("not kept, as it is no weight: {}", keys.join(", "));
+        say!("not kept, as it is no weight: {}", keys.join(", "));
     }
 }

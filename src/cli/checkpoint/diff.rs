@@ -94,7 +94,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<i32> {
         }
     }
     match args.json {
-        true => println!("{}", found.json()),
+        true => say!("{}", found.json()),
         false => found.print(args),
     }
     Ok((!found.none()).into())
@@ -121,10 +121,10 @@ impl Differences {
             if lines.is_empty() {
                 return;
             }
-            println!("{title}: {}", lines.len());
-            lines.iter().take(most).for_each(|line| println!("  {line}"));
+            say!("{title}: {}", lines.len());
+            lines.iter().take(most).for_each(|line| say!("  {line}"));
             if lines.len() > most {
-                println!("  … and {} more (--all)", lines.len() - most);
+                say!("  … and {} more (--all)", lines.len() - most);
             }
         };
         list(&format!("only in {}", args.a.display()), self.only_a.clone());
@@ -136,11 +136,11 @@ impl Differences {
             format!("{name:<56} largest {:.3e}, mean {:.3e}", distance.largest, distance.mean)
         };
         list("other numbers", apart.into_iter().map(line).collect());
-        println!("module                  tensors   differ   largest      mean");
+        say!("module                  tensors   differ   largest      mean");
         for (name, tensors, apart, distance) in self.modules() {
-            println!("{name:<22} {tensors:>8} {apart:>8}   {:.3e}   {:.3e}", distance.largest, distance.mean);
+            say!("{name:<22} {tensors:>8} {apart:>8}   {:.3e}   {:.3e}", distance.largest, distance.mean);
         }
-        println!("{}", if self.none() { "the same" } else { "different" });
+        say!("{}", if self.none() { "the same" } else { "different" });
     }
 
     fn json(&self) -> Value {

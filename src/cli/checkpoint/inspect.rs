@@ -85,7 +85,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<i32> {
     let source = Source::of(&names).ok();
     let facts = Facts { sha256: sha256(&args.file)?, source, about, fit, modules, file: &file };
     match args.json {
-        true => println!("{}", facts.json()),
+        true => say!("{}", facts.json()),
         false => facts.print(),
     }
     Ok(facts.fit.is_some_and(|fit| !fit.fits()).into())
@@ -107,38 +107,38 @@ fn sha256(path: &Path) -> Result<String> {
 impl Facts<'_> {
     fn print(&self) {
         let file = self.file;
-        println!("{}", file.path().display());
-        println!("form      {}, {}", file.container(), size(file.size()));
-        println!("sha256    {}", self.sha256);
+        say!("{}", file.path().display());
+        say!("form      {}, {}", file.container(), size(file.size()));
+        say!("sha256    {}", self.sha256);
         let under = match file.wrapper() {
             [] => String::new(),
             keys => format!(", under {}", keys.join(".")),
         };
         let source = self.source.map_or("of an unknown model".into(), |source| format!("of {source}"));
-        println!("weights   {source}{under}");
+        say!("weights   {source}{under}");
         if let Some(about) = &self.about {
             let About { experiment, epoch, step, position, seed, program, format, .. } = about;
-            println!("training  {experiment}: epoch {}, step {step}, batch {position}, seed {seed}", epoch + 1);
+            say!("training  {experiment}: epoch {}, step {step}, batch {position}, seed {seed}", epoch + 1);
             let checksum = if *format > 1 { "its checksum matches" } else { "without a checksum" };
-            println!("          written by trackflow {program}, format {format}, {checksum}");
+            say!("          written by trackflow {program}, format {format}, {checksum}");
         } else {
             for note in file.notes() {
-                println!("also      {}: {}", note.key, note.what);
+                say!("also      {}: {}", note.key, note.what);
             }
         }
         for module in &self.modules {
-            println!();
+            say!();
             let (count, elements) = (module.entries.len(), grouped(module.elements()));
-            println!("{}: {count} tensors, {elements} numbers, {}", module.name, module.dtypes());
+            say!("{}: {count} tensors, {elements} numbers, {}", module.name, module.dtypes());
             for entry in &module.entries {
-                println!("  {:<56} {:<20} {}", entry.name, shape(&entry.shape), dtype_name(entry.kind));
+                say!("  {:<56} {:<20} {}", entry.name, shape(&entry.shape), dtype_name(entry.kind));
             }
         }
         let total: u64 = self.modules.iter().map(Module::elements).sum();
-        println!();
-        println!("{} tensors, {} numbers", file.entries().len(), grouped(total));
+        say!();
+        say!("{} tensors, {} numbers", file.entries().len(), grouped(total));
         if let Some(fit) = &self.fit {
-            println!();
+            say!();
             fit.print();
         }
     }

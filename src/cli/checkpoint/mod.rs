@@ -1,5 +1,14 @@
 //! `trackflow checkpoint`: what files of weights hold, and from one form to another.
 
+/// `println!`, but whoever closed the pipe has read enough.
+macro_rules! say {
+    () => { say!("") };
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod compare;
 mod convert;
 mod diff;
@@ -7,7 +16,6 @@ mod inspect;
 
 use crate::failure::Result;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
 
 /// `trackflow checkpoint …`.
 #[derive(Debug, Args)]
@@ -59,6 +67,3 @@ fn size(bytes: u64) -> String {
         _ => format!("{:.2} GB", bytes as f64 / 1e9),
     }
 }
-
-/// The file given as `IN`, `A` or `FILE`, and where it goes.
-type InOut<'a> = (&'a PathBuf, &'a PathBuf);
