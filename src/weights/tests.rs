@@ -168,6 +168,24 @@ fn hostile_and_foreign_files_are_named() {
     }
 }
 
+#[test]
+fn a_zip_that_lies_about_its_sizes_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let path = saved(home.path(), "x.pth");
+    let honest = std::fs::read(&path).unwrap();
+    let record = honest.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    // Both sizes in the directory; the uncompressed one alone; the place of the data.
+    for fields in [&[20, 24][..], &[24], &[42]] {
+        let mut bytes = honest.clone();
+        fields
+            .iter()
+            .for_each(|at| bytes[record + at..record + at + 4].copy_from_slice(&0x7FFF_FFFF_u32.to_le_bytes()));
+        std::fs::write(&path, &bytes).unwrap();
+        let failure = WeightsFile::open(&path).unwrap_err();
+        assert!(failure.message.contains("cut off or damaged"), "{fields:?}: {failure}");
+    }
+}
+
 fn survives(name: &str, bytes: &[u8]) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join(name);
