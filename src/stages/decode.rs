@@ -3,14 +3,14 @@
 //! A clip whose frame cannot be read is planned again in place with the next attempt and counted; the failure budget of
 //! the run decides when that is too often.
 
-use super::{RunContext, cache::FrameCache, items::*};
+use super::{Facts, RunContext, cache::FrameCache, forms::DECODED, items::*};
 use crate::{
     data::{
         plan::{ClipPlan, Planner},
         rejects::Rejects,
     },
     failure::Result,
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     telemetry::names,
     train::{
@@ -34,22 +34,24 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 256,
     capacity: 4,
-    parse: |_: &mut Section<'_>| Box::new(Decode { cache: None }),
+    parse: |_: &mut Section<'_>| Box::new(Decode { megabytes: 0, cache: None }),
 };
 
 pub(super) const CACHED_KIND: Kind<RunContext> = Kind {
     name: "decode-cached",
     about: "like decode, and keeps decoded frames in memory up to `megabytes`",
     parse: |section: &mut Section<'_>| {
-        let megabytes = section.checked("megabytes", 1024usize, |megabytes| {
+        let megabytes = section.says("memory for decoded frames").checked("megabytes", 1024usize, |megabytes| {
             (*megabytes == 0).then(|| "must be at least 1; the kind decode keeps nothing".to_string())
         });
-        Box::new(Decode { cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))) })
+        Box::new(Decode { megabytes, cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))) })
     },
     ..KIND
 };
 
 struct Decode {
+    /// The most that the cache holds.
+    megabytes: usize,
     cache: Option<Arc<Mutex<FrameCache>>>,
 }
 
@@ -63,6 +65,18 @@ impl Blueprint<RunContext> for Decode {
             rejects: context.rejects.clone(),
             observer: context.observer.clone(),
         }))
+    }
+
+    fn emits(&self) -> Handling {
+        DECODED
+    }
+
+    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+        Some(facts.decoded())
+    }
+
+    fn keeps_bytes(&self, _facts: &Facts, _input: Option<&Form>) -> u64 {
+        (self.megabytes as u64) << 20
     }
 }
 
