@@ -192,7 +192,7 @@ fn top_attaches_to_a_running_job() {
     // The meters are published once a second.
     let printed = succeed(program().args(["top", &address, "--once", "--interval", "3"]));
     signal(&child, libc::SIGTERM);
-    drop(lines);
+    lines.for_each(drop);
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(printed.contains("`slow` is the bottleneck") && printed.contains("→ slow [####"), "{printed}");
     let errors = fail(program().args(["top", &address]), 69);

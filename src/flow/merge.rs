@@ -150,6 +150,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn each_period_has_exactly_the_shares(shares in prop::collection::vec(1u64..9, 1..6), periods in 1usize..4) {
             let total = shares.iter().sum::<u64>() as usize;

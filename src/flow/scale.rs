@@ -11,8 +11,8 @@ use super::report::StageReport;
 
 /// A stage busier than this wants another worker.
 const WANTS: f64 = 0.8;
-/// A stage that would stay below this with a worker less can spare one.
-const SPARES: f64 = 0.6;
+/// A stage that would stay below this with a worker less can spare one: the flow could become faster by the rest.
+const SPARES: f64 = 0.95;
 /// A change must make the flow faster by this factor.
 const GAIN: f64 = 1.02;
 /// Periods for which a stage is left alone after a change that did not help.
