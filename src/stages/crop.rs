@@ -78,7 +78,7 @@ impl Stage for CropStage {
         let mut crops = Vec::with_capacity(frames.len());
         for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
             let size = if index == 0 { self.template } else { self.search };
-            let window = crop(frame, &planned.window);
+            let window = crop(frame, &planned.window)?;
             crops.push(self.resampler.resample(&window, size, size));
         }
         let boxes = plan.frames().map(|planned| planned.crop_box).collect();
