@@ -20,8 +20,10 @@ pub fn loads(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> Vec<Load
         .map(|stage| Load {
             id: stage.id.clone(),
             kind: stage.kind.to_string(),
-            workers: stage.workers,
+            // Where workers come and go, as many as there were on average.
+            workers: (stage.alive.as_secs_f64() / outcome.wall.as_secs_f64().max(1e-9)).round().max(1.0) as usize,
             most: limits.get(&stage.id).copied().unwrap_or(stage.workers),
+            alive: stage.alive,
             busy: stage.busy,
             waited: sum(outcome.channels.iter().filter(|c| c.to == stage.id).map(|c| c.receive_wait).collect()),
             blocked: sum(outcome.channels.iter().filter(|c| c.from == stage.id).map(|c| c.send_blocked).collect()),
@@ -52,7 +54,7 @@ pub fn json(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> serde_jso
             })
         })
         .collect();
-    let sentence = sentence(&loads, outcome.wall, PRAISE);
+    let sentence = sentence(&loads, PRAISE);
     serde_json::json!({"wall_seconds": outcome.wall.as_secs_f64(), "bottleneck": sentence, "stages": stages})
 }
 
@@ -61,8 +63,7 @@ pub fn table(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> String {
     let loads = loads(outcome, limits);
     let mut text = "where the time went   workers     busy   waiting   blocked     items\n".to_string();
     for (load, stage) in loads.iter().zip(&outcome.stages) {
-        let all = outcome.wall.as_secs_f64().max(1e-9) * load.workers.max(1) as f64;
-        let percent = |time: Duration| format!("{:.1} %", 100.0 * time.as_secs_f64() / all);
+        let percent = |time: Duration| format!("{:.1} %", 100.0 * load.share(time));
         let has = |end: bool, time: Duration| if end { percent(time) } else { "-".to_string() };
         let emits = outcome.channels.iter().any(|channel| channel.from == stage.id);
         text += &format!(
@@ -76,7 +77,7 @@ pub fn table(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> String {
         );
     }
     text.push('\n');
-    if let Some(sentence) = sentence(&loads, outcome.wall, PRAISE) {
+    if let Some(sentence) = sentence(&loads, PRAISE) {
         text += &format!("{sentence}\n");
     }
     for stage in outcome.stages.iter().filter(|stage| stage.restarts > 0) {

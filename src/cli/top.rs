@@ -82,13 +82,13 @@ fn screen(before: &Sample, now: &Sample) -> String {
             busy: time(since("trackflow_stage_busy_seconds_total", &stage)),
             waited: time(since("trackflow_channel_receive_wait_seconds_total", &[("to", &id)])),
             blocked: time(since("trackflow_channel_send_blocked_seconds_total", &[("from", &id)])),
+            alive: wall * workers.max(1) as u32,
             most: most(&kind, workers),
             id,
             kind,
             workers,
         };
-        let all = seconds * load.workers.max(1) as f64;
-        let percent = |time: Duration| format!("{:.0} %", (100.0 * time.as_secs_f64() / all).min(100.0));
+        let percent = |time: Duration| format!("{:.0} %", 100.0 * load.share(time));
         let channels: Vec<String> =
             now.channels(&load.id).map(|(to, depth, capacity)| fill(to, depth, capacity)).collect();
         text += &format!(
@@ -103,7 +103,7 @@ fn screen(before: &Sample, now: &Sample) -> String {
         );
         loads.push(load);
     }
-    if let Some(sentence) = sentence(&loads, wall, PRAISE) {
+    if let Some(sentence) = sentence(&loads, PRAISE) {
         text += &format!("\n{sentence}\n");
     }
     text + &training(before, now, seconds)

@@ -13,6 +13,8 @@ pub struct Load {
     pub workers: usize,
     /// The most workers that it could have.
     pub most: usize,
+    /// How long its workers were there, summed over them.
+    pub alive: Duration,
     /// Time inside its own code, summed over workers.
     pub busy: Duration,
     /// Time that its workers waited for input.
@@ -23,9 +25,14 @@ pub struct Load {
 
 impl Load {
     /// The share of its workers' time that it was busy, from 0 to 1.
-    pub fn utilisation(&self, wall: Duration) -> f64 {
-        let all = wall.as_secs_f64() * self.workers.max(1) as f64;
-        if all > 0.0 { (self.busy.as_secs_f64() / all).min(1.0) } else { 0.0 }
+    pub fn utilisation(&self) -> f64 {
+        self.share(self.busy)
+    }
+
+    /// `time` as a share of its workers' time, from 0 to 1.
+    pub fn share(&self, time: Duration) -> f64 {
+        let all = self.alive.as_secs_f64();
+        if all > 0.0 { (time.as_secs_f64() / all).min(1.0) } else { 0.0 }
     }
 }
 
@@ -33,16 +40,16 @@ impl Load {
 const BUSY: f64 = 0.7;
 
 /// The stage with the highest utilisation.
-pub fn busiest(loads: &[Load], wall: Duration) -> Option<&Load> {
-    loads.iter().max_by(|a, b| a.utilisation(wall).total_cmp(&b.utilisation(wall)))
+pub fn busiest(loads: &[Load]) -> Option<&Load> {
+    loads.iter().max_by(|a, b| a.utilisation().total_cmp(&b.utilisation()))
 }
 
-/// One sentence about `loads` over `wall`. `praise` is said when the bottleneck is of the kind in it: the one that is
+/// One sentence about `loads`. `praise` is said when the bottleneck is of the kind in it: the one that is
 /// meant to be.
-pub fn sentence(loads: &[Load], wall: Duration, praise: (&str, &str)) -> Option<String> {
-    let worst = busiest(loads, wall)?;
-    let (id, percent) = (&worst.id, 100.0 * worst.utilisation(wall));
-    Some(if worst.utilisation(wall) < BUSY {
+pub fn sentence(loads: &[Load], praise: (&str, &str)) -> Option<String> {
+    let worst = busiest(loads)?;
+    let (id, percent) = (&worst.id, 100.0 * worst.utilisation());
+    Some(if worst.utilisation() < BUSY {
         format!(
             "no stage is a bottleneck: `{id}` is the busiest ({percent:.0} % busy); if that is too slow, the cores are \
              shared with others or channels are too short for items of uneven cost: try a larger capacity"
@@ -65,12 +72,21 @@ mod tests {
     use super::*;
 
     fn load(id: &str, workers: usize, most: usize, busy: u64) -> Load {
-        let busy = Duration::from_secs(busy);
-        Load { id: id.into(), kind: id.into(), workers, most, busy, waited: Duration::ZERO, blocked: Duration::ZERO }
+        let (busy, alive) = (Duration::from_secs(busy), Duration::from_secs(100 * workers as u64));
+        Load {
+            id: id.into(),
+            kind: id.into(),
+            workers,
+            most,
+            alive,
+            busy,
+            waited: Duration::ZERO,
+            blocked: Duration::ZERO,
+        }
     }
 
     fn say(loads: &[Load]) -> String {
-        sentence(loads, Duration::from_secs(100), ("step", "the device is fed")).unwrap()
+        sentence(loads, ("step", "the device is fed")).unwrap()
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(crate) struct StageStats {
     taken: AtomicU64,
     emitted: AtomicU64,
     busy: AtomicU64,
+    /// The lives of the workers that have ended.
+    alive: AtomicU64,
     workers: AtomicUsize,
     /// Workers that are inside the stage's own code.
     inside: AtomicUsize,
@@ -48,6 +50,10 @@ impl StageStats {
 
     pub(crate) fn busy(&self) -> Duration {
         Duration::from_nanos(self.busy.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn alive(&self) -> Duration {
+        Duration::from_nanos(self.alive.load(Ordering::Relaxed))
     }
 
     /// Workers that are running.
@@ -116,7 +122,8 @@ impl StageStats {
         self.workers.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&self, lived: Duration) {
+        self.alive.fetch_add(nanos(lived), Ordering::Relaxed);
         self.workers.fetch_sub(1, Ordering::Release);
     }
 }
@@ -168,6 +175,8 @@ pub struct StageReport {
     pub emitted: u64,
     /// Time spent inside the stage's own code, summed over workers, without the time blocked on sends.
     pub busy: Duration,
+    /// How long workers lived, summed over those that have ended; when the run is over, all of them.
+    pub alive: Duration,
     /// How often a worker failed with an error or a panic.
     pub failures: u64,
     /// How often a worker that had failed was replaced.
@@ -212,6 +221,7 @@ impl Board {
                 taken: meter.stats.taken(),
                 emitted: meter.stats.emitted(),
                 busy: meter.stats.busy(),
+                alive: meter.stats.alive(),
                 failures: meter.stats.failures(),
                 restarts: meter.stats.restarts(),
                 left_out: meter.stats.left_out(),

@@ -227,6 +227,7 @@ mod tests {
                     taken: self.items as u64,
                     emitted: self.items as u64,
                     busy: self.busy[index],
+                    alive: Duration::ZERO,
                     failures: 0,
                     restarts: 0,
                     left_out: 0,

@@ -51,6 +51,7 @@ impl Worker {
     pub(crate) fn run(self) -> Exit {
         let Self { id, kind, index, mut work, mut outbox, stop, cancel, stats, care, tell } = self;
         stats.enter();
+        let born = Instant::now();
         let outbox = &mut outbox;
         let mut drive = Drive {
             id: &id,
@@ -81,7 +82,7 @@ impl Worker {
         if ran.is_err() || dropped.is_err() {
             stats.count_failure();
         }
-        stats.leave();
+        stats.leave(born.elapsed());
         ran.unwrap_or(Exit::Done)
     }
 }
