@@ -4,14 +4,14 @@
 //! A clip whose frame cannot be read is planned again in place with the next attempt and counted; the failure budget of
 //! the run decides when that is too often.
 
-use super::{RunContext, cache::FrameCache, items::*};
+use super::{Facts, RunContext, cache::FrameCache, forms::DECODED, items::*};
 use crate::{
     data::{
         plan::{ClipPlan, Planner},
         rejects::Rejects,
     },
     failure::{Failure, Result},
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     telemetry::names,
     train::{
@@ -38,25 +38,30 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 256,
     capacity: 4,
-    parse: |section: &mut Section<'_>| Box::new(Decode { decoder: decoder(section), cache: None }),
+    parse: |section: &mut Section<'_>| Box::new(Decode { decoder: decoder(section), megabytes: 0, cache: None }),
 };
 
 pub(super) const CACHED_KIND: Kind<RunContext> = Kind {
     name: "decode-cached",
     about: "like decode, but reads whole frames and keeps them in memory up to `megabytes`",
     parse: |section: &mut Section<'_>| {
-        let megabytes = section.checked("megabytes", 1024usize, |megabytes| {
+        let megabytes = section.says("memory for decoded frames").checked("megabytes", 1024usize, |megabytes| {
             (*megabytes == 0).then(|| "must be at least 1; the kind decode keeps nothing".to_string())
         });
         let decoder = decoder(section);
-        Box::new(Decode { decoder, cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))) })
+        Box::new(Decode { decoder, megabytes, cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))) })
     },
     ..KIND
 };
 
 /// Reads the option `decoder`.
 fn decoder(section: &mut Section<'_>) -> DecoderKind {
-    let kind = match section.choice("decoder", "auto", &["auto", "turbojpeg", "image"]) {
+    let name = section.says("which library decodes; auto is the fastest that is built in").choice(
+        "decoder",
+        "auto",
+        &["auto", "turbojpeg", "image"],
+    );
+    let kind = match name {
         "turbojpeg" => DecoderKind::Turbojpeg,
         "image" => DecoderKind::Image,
         _ => DecoderKind::best(),
@@ -74,6 +79,8 @@ fn decoder(section: &mut Section<'_>) -> DecoderKind {
 }
 
 struct Decode {
+    /// The most that the cache holds.
+    megabytes: usize,
     decoder: DecoderKind,
     cache: Option<Arc<Mutex<FrameCache>>>,
 }
@@ -92,6 +99,18 @@ impl Blueprint<RunContext> for Decode {
             rejects: context.rejects.clone(),
             observer: context.observer.clone(),
         }))
+    }
+
+    fn emits(&self) -> Handling {
+        DECODED
+    }
+
+    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+        Some(facts.decoded())
+    }
+
+    fn keeps_bytes(&self, _facts: &Facts, _input: Option<&Form>) -> u64 {
+        (self.megabytes as u64) << 20
     }
 }
 
