@@ -49,6 +49,7 @@ lint: libtorch ## formatting and clippy, warnings are errors
 
 bench: libtorch ## measure channels and the step
 	$(CARGO) bench --locked
+	$(CARGO) run --release --locked -- bench step --config demo
 
 clean: ## remove build products, not libtorch
 	$(CARGO) clean

@@ -1,5 +1,6 @@
 //! The verbs of the program, one file each. `main.rs` only parses and dispatches.
 
+pub mod bench;
 pub mod data;
 pub mod find;
 pub mod train;
@@ -21,6 +22,8 @@ enum Verb {
     Train(Box<train::TrainArgs>),
     /// Make and inspect data sets
     Data(data::DataArgs),
+    /// Measure what parts of a run cost
+    Bench(bench::BenchArgs),
 }
 
 impl Cli {
@@ -32,6 +35,7 @@ impl Cli {
         match self.verb {
             Verb::Train(args) => train::train(&args),
             Verb::Data(args) => data::data(&args).map(|()| 0),
+            Verb::Bench(args) => bench::bench(&args).map(|()| 0),
         }
     }
 }
