@@ -13,6 +13,7 @@ pub mod vision;
 
 pub mod data;
 
+pub mod native;
 pub mod weights;
 
 pub mod model;

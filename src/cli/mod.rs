@@ -1,5 +1,6 @@
 //! The verbs of the program, one file each. `main.rs` only parses and dispatches.
 
+pub mod bench;
 pub mod checkpoint;
 pub mod data;
 pub mod find;
@@ -47,6 +48,8 @@ enum Verb {
     Data(data::DataArgs),
     /// Inspect, convert, compare and strip files of weights
     Checkpoint(checkpoint::CheckpointArgs),
+    /// Measure what parts of a run cost
+    Bench(bench::BenchArgs),
 }
 
 impl Cli {
@@ -66,6 +69,7 @@ impl Cli {
             Verb::Top(args) => top::top(&args).map(|()| 0),
             Verb::Data(args) => data::data(&args).map(|()| 0),
             Verb::Checkpoint(args) => checkpoint::checkpoint(&args),
+            Verb::Bench(args) => bench::bench(&args).map(|()| 0),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod boxes;
 mod cbam;
 pub mod clip;
 pub mod config;
+mod drop_path;
 mod elimination;
 mod encoder;
 mod heads;

@@ -4,7 +4,7 @@
 //! halves of a batch on two cores take half the time. As with several devices without synchronised normalisation, each
 //! shard normalises by its own statistics, and the first one's move the running ones.
 
-use super::step::Batch;
+use super::step::{Batch, Spent};
 use crate::{
     failure::{Failure, Result},
     loss::{Report, Target},
@@ -32,6 +32,8 @@ pub(super) struct Part {
     pub report: Tensor,
     /// Gradients of `share · objective`, one for each trained parameter; undefined where there is none.
     pub gradients: Vec<Tensor>,
+    /// Where its time went.
+    pub spent: Spent,
 }
 
 /// The model, lent to the thread of a shard.
@@ -102,7 +104,9 @@ pub(super) fn side_by_side(
 /// One part for the whole batch: gradients are summed, means weighted, counts summed, all in the shards' order.
 pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
     let mut parts = parts.into_iter();
-    let Some((share, first)) = parts.next() else { return Part { report: Tensor::new(), gradients: Vec::new() } };
+    let Some((share, first)) = parts.next() else {
+        return Part { report: Tensor::new(), gradients: Vec::new(), spent: Spent::default() };
+    };
     if share == 1.0 {
         return first;
     }
@@ -114,7 +118,7 @@ pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
         Tensor::from_slice(&weights).to_kind(Kind::Double).to_device(like.device())
     };
     let mut report = &first.report * weights(share, &first.report);
-    let mut gradients = first.gradients;
+    let (mut gradients, spent) = (first.gradients, first.spent);
     for (share, part) in parts {
         report += &part.report * weights(share, &part.report);
         for (sum, gradient) in gradients.iter_mut().zip(part.gradients) {
@@ -125,7 +129,7 @@ pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
             }
         }
     }
-    Part { report, gradients }
+    Part { report, gradients, spent }
 }
 
 #[cfg(test)]
@@ -179,7 +183,7 @@ mod tests {
             )?;
             let inputs: Vec<&Tensor> = model.params().parameters().map(|(_, tensor)| tensor).collect();
             let gradients = Tensor::f_run_backward(&[&terms.objective * shard.share], &inputs, false, false)?;
-            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients })
+            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, spent: Spent::default() })
         };
         merge(side_by_side(split(batch, count), work).unwrap())
     }
