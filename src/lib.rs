@@ -19,6 +19,8 @@ pub mod loss;
 
 pub mod train;
 
+pub mod track;
+
 pub mod stages;
 
 pub mod monitor;

@@ -1,7 +1,10 @@
 //! The verbs of the program, one file each. `main.rs` only parses and dispatches.
 
+pub mod bench;
 pub mod data;
+pub mod evaluate;
 pub mod find;
+pub mod track;
 pub mod train;
 
 use crate::failure::Result;
@@ -19,6 +22,12 @@ pub struct Cli {
 enum Verb {
     /// Train a tracker
     Train(Box<train::TrainArgs>),
+    /// Follow objects through videos with a trained tracker
+    Track(Box<track::TrackArgs>),
+    /// Score result files as benchmarks do
+    Evaluate(evaluate::EvaluateArgs),
+    /// Measure on this machine
+    Bench(bench::BenchArgs),
     /// Make and inspect data sets
     Data(data::DataArgs),
 }
@@ -31,6 +40,9 @@ impl Cli {
     pub fn run(self) -> Result<i32> {
         match self.verb {
             Verb::Train(args) => train::train(&args),
+            Verb::Track(args) => track::track(&args).map(|()| 0),
+            Verb::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),
+            Verb::Bench(args) => bench::bench(&args).map(|()| 0),
             Verb::Data(args) => data::data(&args).map(|()| 0),
         }
     }

@@ -1,0 +1,65 @@
+//! One video from its files to a record; frames are decoded ahead on a thread of their own.
+
+use super::{
+    results::Record,
+    tracker::{Options, Tracker},
+    videos::Video,
+};
+use crate::{
+    failure::{Failure, Result},
+    model::online::Online,
+    vision::decode::{Decoder, StrictDecoder},
+};
+use crossbeam_channel::bounded;
+use image::RgbImage;
+use std::{path::Path, time::Instant};
+
+/// Decoded frames that wait for the tracker.
+const AHEAD: usize = 2;
+
+/// Tracks the object of `video` from its first box on; `done` hears of every frame.
+///
+/// # Errors
+/// A frame that cannot be read, or whatever the tracker reports.
+pub fn run(online: &Online, options: &Options, video: &Video, mut done: impl FnMut()) -> Result<Record> {
+    std::thread::scope(|scope| {
+        let (send, receive) = bounded(AHEAD);
+        let frames = &video.frames;
+        scope.spawn(move || {
+            let mut decoder = StrictDecoder;
+            for frame in 0..frames.len() {
+                // The tracker has ended when nobody receives.
+                if send.send(read(&mut decoder, &frames.path(frame))).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut record = Record::default();
+        let mut tracker: Option<Tracker<'_>> = None;
+        for frame in receive {
+            let frame: RgbImage = frame?;
+            let start = Instant::now();
+            match &mut tracker {
+                None => {
+                    tracker = Some(Tracker::start(online, options, &frame, video.start())?);
+                    record.boxes.push(video.start());
+                    record.conditions.push(None);
+                }
+                Some(tracker) => {
+                    let found = tracker.follow(&frame)?;
+                    record.boxes.push(found.object);
+                    record.conditions.push(found.condition);
+                }
+            }
+            record.seconds.push(start.elapsed().as_secs_f64());
+            done();
+        }
+        Ok(record)
+    })
+}
+
+fn read(decoder: &mut StrictDecoder, path: &Path) -> Result<RgbImage> {
+    let failed = |what: &dyn std::fmt::Display| Failure::input(format!("{}: {what}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
+    decoder.decode(&bytes).map_err(|error| failed(&error))
+}
