@@ -43,7 +43,7 @@ impl ClipInput {
             ("template boxes", &self.template_boxes, vec![batch, 4]),
         ];
         for (what, tensor, shape) in expected {
-            if tensor.size() != shape || tensor.kind() != Kind::Float {
+            if tensor.size() != shape {
                 let (size, kind) = (tensor.size(), tensor.kind());
                 return Err(Failure::config(format!("{what} are {kind:?} {size:?}; the model needs Float {shape:?}")));
             }

@@ -37,7 +37,8 @@ const FUNCTIONS: [FunctionTest; 13] = [
     ("adamw", &["adamw.*"], optimizer::five_steps),
 ];
 
-const MODEL: [ModelTest; 6] = [
+const MODEL: [ModelTest; 7] = [
+    ("experiment", &[], network::experiment),
     ("keeping_all", &["in.*", "backbone.ce10.*", "k10.*", "grad10.*", "step.*"], network::keeping_all),
     ("eliminating", &["backbone.ce07.*", "k07.*", "grad07.*"], network::eliminating),
     ("eliminating_by_all", &["backbone.ce07_nomask.*"], network::eliminating_by_all),

@@ -348,3 +348,32 @@ fn compare_buffers(golden: &Golden, seed: u64, params: &trackflow::model::Params
         }
     }
 }
+pub fn experiment(golden: &Golden, seed: u64) {
+    let run = |double: bool, one_by_one: bool| -> Vec<f64> {
+        let case = Case::new(golden, seed, &Config::reference());
+        let params = case.model.params();
+        params.set_trainable(|name| !name.starts_with("backbone."));
+        let kind = if double { Kind::Double } else { Kind::Float };
+        if double {
+            for (_, tensor, _) in params.iter() {
+                if tensor.kind() == Kind::Float { tensor.shallow_clone().set_data(&tensor.detach().to_kind(kind)); }
+            }
+        }
+        let input = ClipInput { template: case.input.template.to_kind(kind), search: case.input.search.to_kind(kind), template_boxes: case.input.template_boxes.to_kind(kind) };
+        let _ = one_by_one;
+        let options = ForwardOptions { statistics: Statistics::BatchAndUpdate, frozen_backbone: true, ..options(1.0) };
+        let output = case.model.forward(&input, &options).unwrap();
+        let target = Target { boxes: case.target.boxes.to_kind(kind), labels: case.target.labels.shallow_clone() };
+        let terms = loss(&output, &target, &Weights::reference()).unwrap();
+        let names = golden.names("trainbn.param_names");
+        let inputs: Vec<&Tensor> = names.iter().map(|name| params.get(name).unwrap()).collect();
+        println!("objective {}", terms.objective.double_value(&[]));
+        Tensor::run_backward(&[&terms.objective], &inputs, false, false).iter().map(norm).collect()
+    };
+    let (f64s, f32s) = (run(true, false), run(false, false));
+    let names = golden.names("trainbn.param_names");
+    let want = golden.floats("trainbn.grad.total.l2");
+    let mut rows: Vec<_> = names.iter().enumerate().filter(|(at, _)| want[*at] > 1e-3).map(|(at, name)| ((f32s[at]/f64s[at]-1.0), (want[at]/f64s[at]-1.0), name, f64s[at])).collect();
+    rows.sort_by(|a, b| (b.0.abs().max(b.1.abs())).total_cmp(&a.0.abs().max(a.1.abs())));
+    for (ours, theirs, name, value) in rows.iter().take(14) { println!("{name}: f64 {value:e} ours {ours:+.2e} golden {theirs:+.2e}"); }
+}
