@@ -22,6 +22,8 @@ pub mod loss;
 
 pub mod train;
 
+pub mod track;
+
 pub mod stages;
 
 pub mod monitor;

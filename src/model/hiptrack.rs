@@ -125,10 +125,21 @@ impl Hiptrack {
 
     /// The backbone's features of `template` `[B, 3, T, T]` and `search` `[N·B, 3, S, S]` (frame-major).
     pub fn backbone(&self, template: &Tensor, search: &Tensor, options: &ForwardOptions) -> BackboneOutput {
-        if options.frozen_backbone {
-            tch::no_grad(|| self.backbone.forward(template, search, options.keep_rate, false))
-        } else {
-            self.backbone.forward(template, search, options.keep_rate, options.dropout.is_some())
+        self.backbone_observed(template, search, options, |_| ())
+    }
+
+    /// As [`backbone`](Self::backbone); `observe` is shown the tokens `[N·B, tokens left, C]` after each block.
+    pub fn backbone_observed(
+        &self,
+        template: &Tensor,
+        search: &Tensor,
+        options: &ForwardOptions,
+        observe: impl FnMut(&Tensor),
+    ) -> BackboneOutput {
+        let ForwardOptions { keep_rate, dropout, frozen_backbone, .. } = *options;
+        match frozen_backbone {
+            true => tch::no_grad(|| self.backbone.forward(template, search, keep_rate, false, observe)),
+            false => self.backbone.forward(template, search, keep_rate, dropout.is_some(), observe),
         }
     }
 

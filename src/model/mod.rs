@@ -19,6 +19,7 @@ pub mod keep_rate;
 mod layers;
 pub mod mask;
 pub mod memory;
+pub mod online;
 pub mod params;
 mod vit;
 

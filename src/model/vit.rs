@@ -172,13 +172,15 @@ impl Backbone {
     /// Features of `template` `[B, 3, T, T]` and `search` `[N·B, 3, S, S]` (frame-major): each search crop is seen
     /// together with the template of its clip. The templates are embedded once.
     ///
-    /// `keep_rate` overrules the blocks' own rates. With `stochastic`, drop-path is on.
+    /// `keep_rate` overrules the blocks' own rates. With `stochastic`, drop-path is on. `observe` is shown the tokens
+    /// that each block leaves.
     pub fn forward(
         &self,
         template: &Tensor,
         search: &Tensor,
         keep_rate: Option<f64>,
         stochastic: bool,
+        mut observe: impl FnMut(&Tensor),
     ) -> BackboneOutput {
         let frames = search.size()[0] / template.size()[0];
         let embed = |image: &Tensor| self.patches.forward(image).flatten(2, 3).transpose(1, 2);
@@ -193,6 +195,7 @@ impl Backbone {
         };
         for block in &self.blocks {
             block.forward(&mut stream, self.rows.as_deref(), keep_rate, stochastic);
+            observe(&stream.tokens);
         }
         let mut tokens = self.norm.forward(&stream.tokens);
         if let Some(places) = &stream.places {

@@ -1,11 +1,12 @@
-//! `trackflow bench …`: measurements, one file each.
+//! `trackflow bench …`: measurements on this machine, one file each.
 
 mod step;
+mod track;
 
 use crate::failure::Result;
 use clap::{Args, Subcommand};
 
-/// `trackflow bench`.
+/// `trackflow bench …`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     #[command(subcommand)]
@@ -16,14 +17,17 @@ pub struct BenchArgs {
 enum BenchVerb {
     /// Time and peak memory of a training step, by phase
     Step(step::StepArgs),
+    /// Frames/s of the online tracker: template prompt, short memory, full memory
+    Track(track::TrackBenchArgs),
 }
 
 /// Does what `trackflow bench …` says.
 ///
 /// # Errors
-/// Whatever the verb reports.
+/// Whatever the bench reports.
 pub fn bench(args: &BenchArgs) -> Result<()> {
     match &args.verb {
         BenchVerb::Step(args) => step::step(args),
+        BenchVerb::Track(args) => track::track(args),
     }
 }
