@@ -1,6 +1,7 @@
 //! The verbs of the program, one file each. `main.rs` only parses and dispatches.
 
 pub mod data;
+pub mod doctor;
 pub mod find;
 pub mod train;
 
@@ -19,6 +20,8 @@ pub struct Cli {
 enum Verb {
     /// Train a tracker
     Train(Box<train::TrainArgs>),
+    /// Check that this machine can train, and where the data is
+    Doctor(doctor::DoctorArgs),
     /// Make and inspect data sets
     Data(data::DataArgs),
 }
@@ -31,6 +34,7 @@ impl Cli {
     pub fn run(self) -> Result<i32> {
         match self.verb {
             Verb::Train(args) => train::train(&args),
+            Verb::Doctor(args) => doctor::doctor(&args).map(|()| 0),
             Verb::Data(args) => data::data(&args).map(|()| 0),
         }
     }

@@ -2,11 +2,16 @@
 
 use super::{RunContext, items::*};
 use crate::{
+    data::plan::ClipPlan,
     failure::Result,
     flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
-    vision::augment::{brightness, flip, flip_box, grey},
+    vision::{
+        augment::{brightness, flip, flip_box, grey},
+        rect::Rect,
+    },
 };
+use image::RgbImage;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "augment",
@@ -22,6 +27,22 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 
 struct Augment;
 
+/// Does to the crops of a clip, and to the boxes in them, what its plan says.
+pub fn augment(plan: &ClipPlan, crops: &mut [RgbImage], boxes: &mut [Rect]) {
+    for ((crop, object), planned) in crops.iter_mut().zip(boxes).zip(plan.frames()) {
+        if plan.grey {
+            grey(crop);
+        }
+        if planned.flip {
+            flip(crop);
+            *object = flip_box(object, crop.width());
+        }
+        if planned.brightness != 1.0 {
+            brightness(crop, planned.brightness);
+        }
+    }
+}
+
 impl Blueprint<RunContext> for Augment {
     fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Augment))
@@ -31,19 +52,7 @@ impl Blueprint<RunContext> for Augment {
 impl Stage for Augment {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         let mut clip: CroppedClip = unpack(payload)?;
-        let grey_clip = clip.plan.grey;
-        for ((crop, object), planned) in clip.crops.iter_mut().zip(&mut clip.boxes).zip(clip.plan.frames()) {
-            if grey_clip {
-                grey(crop);
-            }
-            if planned.flip {
-                flip(crop);
-                *object = flip_box(object, crop.width());
-            }
-            if planned.brightness != 1.0 {
-                brightness(crop, planned.brightness);
-            }
-        }
+        augment(&clip.plan, &mut clip.crops, &mut clip.boxes);
         out.emit(pack(clip));
         Ok(())
     }

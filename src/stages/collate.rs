@@ -1,12 +1,19 @@
 //! `collate`: puts the clips of a batch together, in order whatever the order of their arrival.
+//!
+//! Clips that had to be planned again are counted here: the order makes the failure budget the same for any number of
+//! workers.
 
 use super::{RunContext, items::*};
 use crate::{
+    data::{plan::ClipPlan, rejects::Rejects},
     failure::{Failure, Result},
     flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
+    telemetry::names,
+    train::events::{Event, Observer},
     vision::rect::Rect,
 };
+use std::sync::Arc;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "collate",
@@ -23,14 +30,42 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 struct Collate;
 
 impl Blueprint<RunContext> for Collate {
-    fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
-        Ok(Box::new(CollateStage { waiting: Vec::new() }))
+    fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(CollateStage {
+            waiting: Vec::new(),
+            rejects: context.rejects.clone(),
+            quarantine_after: context.quarantine.after(),
+            observer: context.observer.clone(),
+        }))
     }
 }
 
 /// The clips of the batch that is not complete. A run that stops leaves them: they are planned again when it resumes.
 struct CollateStage {
     waiting: Vec<CroppedClip>,
+    rejects: Rejects,
+    quarantine_after: u64,
+    observer: Arc<dyn Observer>,
+}
+
+impl CollateStage {
+    /// Counts a clip and what was given up before it.
+    fn count(&self, plan: &ClipPlan) -> Result<()> {
+        for redraw in &plan.redraws {
+            let (reason, dataset) = (redraw.reason, redraw.dataset.to_string());
+            metrics::counter!(names::REJECTED_CLIPS, "reason" => reason, "dataset" => dataset).increment(1);
+            let detail = &redraw.detail;
+            self.observer.observe(&Event::Warning(format!("clip planned again ({reason}): {detail}")));
+            let failures = self.rejects.reject(redraw)?;
+            if let Some(file) = redraw.file.as_ref().filter(|_| failures == self.quarantine_after) {
+                metrics::gauge!(names::QUARANTINED_FILES).increment(1.0);
+                let text = format!("{} failed {failures} times and is not read again", file.display());
+                self.observer.observe(&Event::Warning(text));
+            }
+        }
+        self.rejects.accept();
+        Ok(())
+    }
 }
 
 impl Stage for CollateStage {
@@ -42,6 +77,7 @@ impl Stage for CollateStage {
             let position = visit.position;
             return Err(Failure::stage(format!("clip {slot} of batch {position} arrived when {have} were there")));
         }
+        self.count(&clip.plan)?;
         self.waiting.push(clip);
         if self.waiting.len() == of {
             out.emit(pack(collate(&std::mem::take(&mut self.waiting))?));

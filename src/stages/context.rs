@@ -1,7 +1,7 @@
 //! What a run gives to every stage that it builds.
 
 use crate::{
-    data::{plan::Planner, rejects::Rejects},
+    data::{attempts::Quarantine, plan::Planner, rejects::Rejects},
     train::{
         checkpoint::{About, Folder},
         events::Observer,
@@ -22,6 +22,8 @@ pub struct RunContext {
     pub val: Option<Arc<Planner>>,
     /// Counts clips that could not be used.
     pub rejects: Rejects,
+    /// Files that are not read again.
+    pub quarantine: Quarantine,
     /// The run as a sequence of batches.
     pub itinerary: Itinerary,
     /// The first batch to do.

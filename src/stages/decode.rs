@@ -1,22 +1,18 @@
 //! `decode`: reads the frames of a clip. `decode-cached` keeps decoded frames in memory, for sets that fit.
 //!
-//! A clip whose frame cannot be read is planned again in place with the next attempt and counted; the failure budget of
-//! the run decides when that is too often.
+//! A clip whose frame cannot be read is planned again in place with the next attempt. What was given up travels in the
+//! plan, and is counted where clips arrive in order.
 
 use super::{RunContext, cache::FrameCache, items::*};
 use crate::{
     data::{
+        attempts::{self, FrameFault, Quarantine},
         plan::{ClipPlan, Planner},
-        rejects::Rejects,
     },
     failure::Result,
     flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
-    telemetry::names,
-    train::{
-        events::{Event, Observer},
-        itinerary::Split,
-    },
+    train::itinerary::Split,
     vision::decode::{Decoder, StrictDecoder},
 };
 use image::RgbImage;
@@ -60,8 +56,7 @@ impl Blueprint<RunContext> for Decode {
             cache: self.cache.clone(),
             train: context.train.clone(),
             val: context.val.clone(),
-            rejects: context.rejects.clone(),
-            observer: context.observer.clone(),
+            quarantine: context.quarantine.clone(),
         }))
     }
 }
@@ -71,54 +66,45 @@ struct DecodeStage {
     cache: Option<Arc<Mutex<FrameCache>>>,
     train: Arc<Planner>,
     val: Option<Arc<Planner>>,
-    rejects: Rejects,
-    observer: Arc<dyn Observer>,
-}
-
-/// Why a frame cannot be had: a short name for counters, and the words.
-struct Unreadable {
-    reason: &'static str,
-    detail: String,
+    quarantine: Quarantine,
 }
 
 impl DecodeStage {
-    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<RgbImage>>, Unreadable> {
-        plan.frames()
-            .map(|planned| {
-                let frame = self.frame(&planned.path)?;
-                match planned.window.overlaps(frame.width(), frame.height()) {
-                    true => Ok(frame),
-                    false => Err(Unreadable {
-                        reason: "outside",
-                        detail: format!("{}: the object's box lies outside the frame", planned.path.display()),
-                    }),
-                }
-            })
-            .collect()
+    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<RgbImage>>, FrameFault> {
+        let mut frames: Vec<Arc<RgbImage>> = Vec::with_capacity(plan.search.len() + 1);
+        let mut before: Option<&Path> = None;
+        for planned in plan.frames() {
+            // The clip of a picture shows it in every frame.
+            let frame = match frames.last() {
+                Some(last) if before == Some(planned.path.as_path()) => last.clone(),
+                _ => self.frame(&planned.path)?,
+            };
+            before = Some(&planned.path);
+            if !planned.window.overlaps(frame.width(), frame.height()) {
+                let (file, detail) = (planned.path.clone(), "the object's box lies outside the frame".into());
+                return Err(FrameFault { file, reason: "outside", detail, is_of_file: false });
+            }
+            frames.push(frame);
+        }
+        Ok(frames)
     }
 
-    fn frame(&mut self, path: &Path) -> std::result::Result<Arc<RgbImage>, Unreadable> {
+    fn frame(&mut self, path: &Path) -> std::result::Result<Arc<RgbImage>, FrameFault> {
+        if let Some(fault) = self.quarantine.fault(path) {
+            return Err(fault);
+        }
         let kept = self.cache.as_ref().and_then(|cache| lock(cache).get(path));
         if let Some(frame) = kept {
             return Ok(frame);
         }
-        let bytes = std::fs::read(path)
-            .map_err(|error| Unreadable { reason: "unreadable", detail: format!("{}: {error}", path.display()) })?;
-        let frame = self.decoder.decode(&bytes).map_err(|error| Unreadable {
-            reason: error.reason.name(),
-            detail: format!("{}: {}", path.display(), error.detail),
-        })?;
+        let broken = |reason, detail| FrameFault { file: path.to_path_buf(), reason, detail, is_of_file: true };
+        let bytes = std::fs::read(path).map_err(|error| broken("unreadable", error.to_string()))?;
+        let frame = self.decoder.decode(&bytes).map_err(|error| broken(error.reason.name(), error.detail))?;
         let frame = Arc::new(frame);
         if let Some(cache) = &self.cache {
             lock(cache).put(path, frame.clone());
         }
         Ok(frame)
-    }
-
-    fn reject(&self, dataset: &Arc<str>, reason: &'static str, detail: String) -> Result<()> {
-        metrics::counter!(names::REJECTED_CLIPS, "reason" => reason, "dataset" => dataset.to_string()).increment(1);
-        self.observer.observe(&Event::Warning(format!("clip planned again ({reason}): {detail}")));
-        self.rejects.reject(dataset, reason, detail)
     }
 }
 
@@ -128,29 +114,14 @@ fn lock(cache: &Mutex<FrameCache>) -> std::sync::MutexGuard<'_, FrameCache> {
 
 impl Stage for DecodeStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
-        let PlannedClip { ticket, mut plan } = unpack(payload)?;
-        loop {
-            for redraw in &plan.redraws {
-                self.reject(&redraw.dataset, redraw.reason, format!("sequence {}", redraw.sequence))?;
-            }
-            match self.frames(&plan) {
-                Ok(frames) => {
-                    self.rejects.accept();
-                    out.emit(pack(DecodedClip { ticket, plan, frames }));
-                    return Ok(());
-                }
-                Err(unreadable) => {
-                    self.reject(&plan.dataset, unreadable.reason, unreadable.detail)?;
-                    let planner = match ticket.visit.split {
-                        Split::Val => self.val.as_ref().unwrap_or(&self.train),
-                        Split::Train => &self.train,
-                    };
-                    plan = planner.plan(plan.epoch, plan.index, plan.attempt + 1)?;
-                }
-            }
-            if out.cancelled() {
-                return Ok(());
-            }
-        }
+        let PlannedClip { ticket, plan } = unpack(payload)?;
+        let planner = match (ticket.visit.split, &self.val) {
+            (Split::Val, Some(val)) => val.clone(),
+            _ => self.train.clone(),
+        };
+        let quarantine = self.quarantine.clone();
+        let (plan, frames) = attempts::make(&planner, plan, &quarantine, |plan| self.frames(plan))?;
+        out.emit(pack(DecodedClip { ticket, plan, frames }));
+        Ok(())
     }
 }

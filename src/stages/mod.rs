@@ -14,7 +14,9 @@ mod sample;
 mod step;
 mod upload;
 
+pub use augment::augment;
 pub use context::RunContext;
+pub use crop::crop_clip;
 pub use items::{
     CollatedBatch, CroppedClip, DecodedClip, PendingCheckpoint, PlannedClip, StepOutput, StepReport, Ticket,
 };

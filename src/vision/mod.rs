@@ -1,6 +1,7 @@
 //! Decoders, crop geometry, resampling and augmentation: pure functions on pixels.
 
 pub mod augment;
+pub mod canvas;
 pub mod crop;
 pub mod decode;
 pub mod rect;
