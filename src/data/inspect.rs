@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::data::dataset::{Found, Scan, Sequence};
 use crate::data::verify;
-use crate::vision::decode::{Decoder, StrictDecoder};
+use crate::vision::decode::DecoderKind;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +144,7 @@ fn look(path: &Path, deep: bool) -> Look {
         let kind = if error.kind() == std::io::ErrorKind::NotFound { "missing" } else { "unreadable" };
         fault(kind, error.to_string())
     })?;
-    let decoded = StrictDecoder.decode(&bytes).map_err(|error| fault(error.reason.name(), error.to_string()))?;
-    Ok(decoded.dimensions())
+    let mut decoder = DecoderKind::best().decoder().map_err(|error| fault("unreadable", error.to_string()))?;
+    let decoded = decoder.decode(&bytes, None).map_err(|error| fault(error.reason.name(), error.to_string()))?;
+    Ok(decoded.frame)
 }

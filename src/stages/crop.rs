@@ -7,6 +7,7 @@ use crate::{
     flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     vision::{
+        area::Part,
         crop::crop,
         rect::Rect,
         resample::{ExactBilinear, FastBilinear, Resampler},
@@ -49,25 +50,28 @@ struct CropStage {
 }
 
 /// The planned windows of `frames` at the sizes of template and search crops, and the object's boxes in them.
+///
+/// # Errors
+/// A frame lacks pixels that its window shows.
 pub fn crop_clip(
     resampler: &mut dyn Resampler,
     plan: &ClipPlan,
-    frames: &[Arc<RgbImage>],
+    frames: &[Arc<Part>],
     template: u32,
     search: u32,
-) -> (Vec<RgbImage>, Vec<Rect>) {
+) -> Result<(Vec<RgbImage>, Vec<Rect>)> {
     let mut crops = Vec::with_capacity(frames.len());
     for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
         let size = if index == 0 { template } else { search };
-        crops.push(resampler.resample(&crop(frame, &planned.window), size, size));
+        crops.push(resampler.resample(&crop(frame, &planned.window)?, size, size));
     }
-    (crops, plan.frames().map(|planned| planned.crop_box).collect())
+    Ok((crops, plan.frames().map(|planned| planned.crop_box).collect()))
 }
 
 impl Stage for CropStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         let DecodedClip { ticket, plan, frames } = unpack(payload)?;
-        let (crops, boxes) = crop_clip(self.resampler.as_mut(), &plan, &frames, self.template, self.search);
+        let (crops, boxes) = crop_clip(self.resampler.as_mut(), &plan, &frames, self.template, self.search)?;
         out.emit(pack(CroppedClip { ticket, plan, crops, boxes }));
         Ok(())
     }

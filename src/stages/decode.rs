@@ -1,4 +1,5 @@
-//! `decode`: reads the frames of a clip. `decode-cached` keeps decoded frames in memory, for sets that fit.
+//! `decode`: reads what a clip shows of its frames. `decode-cached` reads whole frames and keeps them in memory, for
+//! sets that fit.
 //!
 //! A clip whose frame cannot be read is planned again in place with the next attempt. What was given up travels in the
 //! plan, and is counted where clips arrive in order.
@@ -9,13 +10,16 @@ use crate::{
         attempts::{self, FrameFault, Quarantine},
         plan::{ClipPlan, Planner},
     },
-    failure::Result,
+    failure::{Failure, Result},
     flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
-    train::itinerary::Split,
-    vision::decode::{Decoder, StrictDecoder},
+    train::{events::Event, itinerary::Split},
+    vision::{
+        area::Part,
+        decode::{Decoder, DecoderKind, check_complete},
+        window::Window,
+    },
 };
-use image::RgbImage;
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -23,36 +27,61 @@ use std::{
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "decode",
-    about: "reads and decodes the whole frames of a clip (JPEG, PNG)",
+    about: "reads and decodes the windows of a clip's frames (JPEG, PNG) with the `decoder` turbojpeg, image or auto",
     input: Some(PLANNED_CLIPS),
     output: Some(DECODED_CLIPS),
     ordered: false,
     workers: 1,
     max_workers: 256,
     capacity: 4,
-    parse: |_: &mut Section<'_>| Box::new(Decode { cache: None }),
+    parse: |section: &mut Section<'_>| Box::new(Decode { decoder: decoder(section), cache: None }),
 };
 
 pub(super) const CACHED_KIND: Kind<RunContext> = Kind {
     name: "decode-cached",
-    about: "like decode, and keeps decoded frames in memory up to `megabytes`",
+    about: "like decode, but reads whole frames and keeps them in memory up to `megabytes`",
     parse: |section: &mut Section<'_>| {
         let megabytes = section.checked("megabytes", 1024usize, |megabytes| {
             (*megabytes == 0).then(|| "must be at least 1; the kind decode keeps nothing".to_string())
         });
-        Box::new(Decode { cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))) })
+        let decoder = decoder(section);
+        Box::new(Decode { decoder, cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))) })
     },
     ..KIND
 };
 
+/// Reads the option `decoder`.
+fn decoder(section: &mut Section<'_>) -> DecoderKind {
+    let kind = match section.choice("decoder", "auto", &["auto", "turbojpeg", "image"]) {
+        "turbojpeg" => DecoderKind::Turbojpeg,
+        "image" => DecoderKind::Image,
+        _ => DecoderKind::best(),
+    };
+    if !kind.is_built() {
+        section.problem(
+            "decoder",
+            format!(
+                "{} is not built into this program; install cmake and nasm and run `make build` again, or choose image",
+                kind.name()
+            ),
+        );
+    }
+    kind
+}
+
 struct Decode {
+    decoder: DecoderKind,
     cache: Option<Arc<Mutex<FrameCache>>>,
 }
 
 impl Blueprint<RunContext> for Decode {
-    fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+    fn worker(&self, context: &RunContext, index: usize) -> Result<Box<dyn Stage>> {
+        if index == 0 {
+            let kind = self.decoder;
+            context.observer.observe(&Event::Note(format!("decoder: {} ({})", kind.name(), kind.about())));
+        }
         Ok(Box::new(DecodeStage {
-            decoder: StrictDecoder,
+            decoder: self.decoder.decoder().map_err(|error| Failure::stage(error.to_string()))?,
             cache: self.cache.clone(),
             train: context.train.clone(),
             val: context.val.clone(),
@@ -62,7 +91,7 @@ impl Blueprint<RunContext> for Decode {
 }
 
 struct DecodeStage {
-    decoder: StrictDecoder,
+    decoder: Box<dyn Decoder>,
     cache: Option<Arc<Mutex<FrameCache>>>,
     train: Arc<Planner>,
     val: Option<Arc<Planner>>,
@@ -70,17 +99,16 @@ struct DecodeStage {
 }
 
 impl DecodeStage {
-    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<RgbImage>>, FrameFault> {
-        let mut frames: Vec<Arc<RgbImage>> = Vec::with_capacity(plan.search.len() + 1);
-        let mut before: Option<&Path> = None;
+    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
+        // The clip of a picture shows it in every frame: then it is decoded whole, once.
+        let one = plan.search.iter().all(|planned| planned.path == plan.template.path);
+        let mut frames: Vec<Arc<Part>> = Vec::with_capacity(plan.search.len() + 1);
         for planned in plan.frames() {
-            // The clip of a picture shows it in every frame.
             let frame = match frames.last() {
-                Some(last) if before == Some(planned.path.as_path()) => last.clone(),
-                _ => self.frame(&planned.path)?,
+                Some(last) if one => last.clone(),
+                _ => self.frame(&planned.path, (!one).then_some(&planned.window))?,
             };
-            before = Some(&planned.path);
-            if !planned.window.overlaps(frame.width(), frame.height()) {
+            if !planned.window.overlaps(frame.frame.0, frame.frame.1) {
                 let (file, detail) = (planned.path.clone(), "the object's box lies outside the frame".into());
                 return Err(FrameFault { file, reason: "outside", detail, is_of_file: false });
             }
@@ -89,7 +117,8 @@ impl DecodeStage {
         Ok(frames)
     }
 
-    fn frame(&mut self, path: &Path) -> std::result::Result<Arc<RgbImage>, FrameFault> {
+    /// At least what `window` shows of the frame; all of it without a window and where frames are kept.
+    fn frame(&mut self, path: &Path, window: Option<&Window>) -> std::result::Result<Arc<Part>, FrameFault> {
         if let Some(fault) = self.quarantine.fault(path) {
             return Err(fault);
         }
@@ -97,9 +126,14 @@ impl DecodeStage {
         if let Some(frame) = kept {
             return Ok(frame);
         }
-        let broken = |reason, detail| FrameFault { file: path.to_path_buf(), reason, detail, is_of_file: true };
-        let bytes = std::fs::read(path).map_err(|error| broken("unreadable", error.to_string()))?;
-        let frame = self.decoder.decode(&bytes).map_err(|error| broken(error.reason.name(), error.detail))?;
+        let broken = |reason, detail, is_of_file| FrameFault { file: path.to_path_buf(), reason, detail, is_of_file };
+        let bytes = std::fs::read(path).map_err(|error| broken("unreadable", error.to_string(), true))?;
+        let window = window.filter(|_| self.cache.is_none());
+        let frame = self.decoder.decode(&bytes, window).map_err(|error| {
+            // Damage inside the picture data shows in some windows and not in others.
+            let is_of_file = window.is_none() || check_complete(&bytes).is_err();
+            broken(error.reason.name(), error.detail, is_of_file)
+        })?;
         let frame = Arc::new(frame);
         if let Some(cache) = &self.cache {
             lock(cache).put(path, frame.clone());

@@ -7,14 +7,15 @@ use crate::{
         attempts::{self, FrameFault, Quarantine},
         condition::Condition,
         dataset::{self, Dataset, Roots},
-        plan::{ClipPlan, PlanMode, Planner},
+        plan::{ClipPlan, FramePlan, PlanMode, Planner},
     },
     failure::{Failure, Result},
     stages::{augment, crop_clip},
     train::experiment::{Experiment, Sets},
     vision::{
+        area::Part,
         canvas::{Canvas, Colour, FAINT, Font, GREEN, INK, YELLOW},
-        decode::{Decoder, StrictDecoder},
+        decode::{Decoder, DecoderKind},
         rect::Rect,
         resample::{ExactBilinear, FastBilinear, Resampler},
     },
@@ -69,14 +70,15 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     }
     let experiment = Experiment::from_node(&node)?;
     let planner = planner(args, &experiment)?;
+    let mut decoder = DecoderKind::best().decoder().map_err(|error| Failure::stage(error.to_string()))?;
     let mut resampler = ExactBilinear::default();
     let quarantine = Quarantine::new(u64::MAX);
     let mut clips = Vec::new();
     let (template, search) = (experiment.data.template.size as u32, experiment.data.search.size as u32);
     for index in 0..args.clips.min(planner.clips_per_epoch() as u64) {
         let plan = planner.plan(args.epoch - 1, index, 0)?;
-        let (plan, frames) = attempts::make(&planner, plan, &quarantine, read)?;
-        let (mut crops, mut boxes) = crop_clip(&mut resampler, &plan, &frames, template, search);
+        let (plan, frames) = attempts::make(&planner, plan, &quarantine, |plan| read(decoder.as_mut(), plan))?;
+        let (mut crops, mut boxes) = crop_clip(&mut resampler, &plan, &frames, template, search)?;
         augment(&plan, &mut crops, &mut boxes);
         for redraw in &plan.redraws {
             println!("planned again ({}): {}", redraw.reason, redraw.detail);
@@ -118,12 +120,14 @@ fn planner(args: &ShowArgs, experiment: &Experiment) -> Result<Planner> {
     Ok(planner)
 }
 
-fn read(plan: &ClipPlan) -> std::result::Result<Vec<Arc<RgbImage>>, FrameFault> {
-    let frame = |planned: &crate::data::plan::FramePlan| {
+fn read(decoder: &mut dyn Decoder, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
+    let frame = |planned: &FramePlan| {
         let broken = |reason, detail, is_of_file| FrameFault { file: planned.path.clone(), reason, detail, is_of_file };
         let bytes = std::fs::read(&planned.path).map_err(|error| broken("unreadable", error.to_string(), true))?;
-        let frame = StrictDecoder.decode(&bytes).map_err(|error| broken(error.reason.name(), error.detail, true))?;
-        match planned.window.overlaps(frame.width(), frame.height()) {
+        let frame = decoder
+            .decode(&bytes, Some(&planned.window))
+            .map_err(|error| broken(error.reason.name(), error.detail, false))?;
+        match planned.window.overlaps(frame.frame.0, frame.frame.1) {
             true => Ok(Arc::new(frame)),
             false => Err(broken("outside", "the object's box lies outside the frame".into(), false)),
         }
