@@ -7,6 +7,7 @@ use crate::{
     loss::Target,
     model::ClipInput,
     settings::Section,
+    train::device::send,
 };
 use tch::{Device, Kind as Type, Tensor};
 
@@ -52,7 +53,7 @@ struct UploadStage {
 impl UploadStage {
     /// `[…, H, W, 3]` bytes as `[…, 3, H, W]` normalised f32 on the device.
     fn pixels(&self, bytes: &[u8], shape: &[i64]) -> Result<Tensor> {
-        let bytes = Tensor::f_from_data_size(bytes, shape, Type::Uint8)?.f_to_device(self.device)?;
+        let bytes = send(&Tensor::f_from_data_size(bytes, shape, Type::Uint8)?, self.device)?;
         let last = shape.len() as i64 - 1;
         let planes = bytes.f_movedim_int(last, last - 2)?.f_to_kind(Type::Float)?;
         Ok((planes * &self.scale + &self.shift).f_contiguous()?)
@@ -65,7 +66,7 @@ impl Stage for UploadStage {
         let (clips, frames) = (batch.clips as i64, batch.frames as i64);
         let (t, s) = (self.template, self.search);
         let floats = |values: &[f32], shape: &[i64]| -> Result<Tensor> {
-            Ok(Tensor::from_slice(values).f_view(shape)?.f_to_device(self.device)?)
+            send(&Tensor::from_slice(values).f_view(shape)?, self.device)
         };
         let input = ClipInput {
             template: self.pixels(&batch.template, &[clips, t, t, 3])?,
@@ -74,7 +75,7 @@ impl Stage for UploadStage {
         };
         let target = Target {
             boxes: floats(&batch.search_boxes, &[frames, clips, 4])?,
-            labels: Tensor::from_slice(&batch.labels).f_view([frames, clips])?.f_to_device(self.device)?,
+            labels: send(&Tensor::from_slice(&batch.labels).f_view([frames, clips])?, self.device)?,
         };
         out.emit(pack(DeviceBatch { visit: batch.visit, input, target }));
         Ok(())

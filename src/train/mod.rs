@@ -7,6 +7,7 @@ pub mod experiment;
 pub mod itinerary;
 pub mod network;
 pub mod optimizer;
+pub mod precision;
 mod shards;
 pub mod step;
 pub mod tally;

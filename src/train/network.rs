@@ -3,7 +3,7 @@
 use super::{checkpoint, experiment::Experiment};
 use crate::{
     failure::{Failure, Result},
-    model::{ClassHead, Config, Elimination, Hiptrack, TemplateRange},
+    model::{BoxHeadKind, ClassHead, Config, Elimination, Hiptrack, TemplateRange},
 };
 use std::path::Path;
 use tch::Device;
@@ -30,6 +30,7 @@ pub fn config(experiment: &Experiment) -> Config {
         encoder_stem: width(0),
         encoder_stages: [width(1), width(2), width(3)],
         key_dim: model.key_dim as i64,
+        box_head: if model.head == "CORNER" { BoxHeadKind::Corner } else { BoxHeadKind::Centre },
         head_channels: model.head_channels as i64,
         class_head: Some(ClassHead {
             hidden: model.class_hidden as i64,
