@@ -12,11 +12,11 @@ else
 LIBTORCH_READY := $(LIBTORCH_DIR)/.torch-$(TORCH_VERSION)
 endif
 
-.PHONY: help libtorch build demo test lint bench clean
+.PHONY: help libtorch build demo test lint bench gpu-pack clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 libtorch: $(LIBTORCH_READY) ## fetch libtorch into .libtorch (the CPU's three wheels; all of torch where nvidia-smi answers)
 ifeq ($(LIBTORCH_READY),)
@@ -49,6 +49,13 @@ lint: libtorch ## formatting and clippy, warnings are errors
 
 bench: libtorch ## measure channels and the step
 	$(CARGO) bench --locked
+
+gpu-pack: build ## collect in target/gpu what scripts/gpu-check needs on a machine without a compiler
+	mkdir -p target/gpu
+	cp target/release/trackflow target/gpu/trackflow
+	cp "$$($(CARGO) test --release --locked --no-run --test device --message-format=json \
+		| sed -n 's/.*"executable":"\([^"]*\/device-[^"]*\)".*/\1/p')" target/gpu/parity
+	strip target/gpu/trackflow target/gpu/parity
 
 clean: ## remove build products, not libtorch
 	$(CARGO) clean
