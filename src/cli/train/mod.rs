@@ -122,6 +122,7 @@ fn launch(
     let itinerary = itinerary(&experiment, &planners);
 
     tch::set_num_threads(experiment.training.threads_per_shard());
+    experiment.training.precision.apply_tf32()?;
     let (model, loaded) = network::build(&experiment, args.seed, device)?;
     loaded.iter().for_each(|line| println!("{line}"));
     let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches);
