@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::model::params::Params;
+use crate::native;
 use tch::{Kind, Tensor};
 
 /// The tensors below a name prefix.
@@ -64,7 +65,7 @@ impl Linear {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
+        native::linear(x, &self.weight, &self.bias).unwrap_or_else(|| x.linear(&self.weight, Some(&self.bias)))
     }
 }
 
