@@ -6,10 +6,7 @@ use crate::{
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     train::experiment::Data,
-    vision::{
-        crop::crop,
-        resample::{ExactBilinear, FastBilinear, Resampler},
-    },
+    vision::resample::{ExactBilinear, FastBilinear, Resampler},
 };
 
 pub(super) const KIND: Kind<RunContext> = Kind {
@@ -78,8 +75,7 @@ impl Stage for CropStage {
         let mut crops = Vec::with_capacity(frames.len());
         for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
             let size = if index == 0 { self.template } else { self.search };
-            let window = crop(frame, &planned.window)?;
-            crops.push(self.resampler.resample(&window, size, size));
+            crops.push(self.resampler.crop(frame, &planned.window, size)?);
         }
         let boxes = plan.frames().map(|planned| planned.crop_box).collect();
         out.emit(pack(CroppedClip { ticket, plan, crops, boxes }));
