@@ -11,7 +11,6 @@ use trackflow::{
     },
     failure::Failure,
     vision::{
-        crop::crop,
         decode::{DecoderKind, check_complete},
         resample::{ExactBilinear, Resampler},
         window::Window,
@@ -80,8 +79,7 @@ fn main() -> Result<(), Failure> {
         table[3].push(time(&frames, |frame| check_complete(&frame.bytes).map(drop).map_err(failed))?);
         table[4].push(time(&frames, |frame| {
             let part = best.decode(&frame.bytes, Some(&frame.window)).map_err(failed)?;
-            resampler.resample(&crop(&part, &frame.window)?, frame.size, frame.size);
-            Ok(())
+            resampler.crop(&part, &frame.window, frame.size).map(drop)
         })?);
     }
     let best = DecoderKind::best().name();

@@ -9,7 +9,6 @@ use crate::{
     train::experiment::Data,
     vision::{
         area::Part,
-        crop::crop,
         rect::Rect,
         resample::{ExactBilinear, FastBilinear, Resampler},
     },
@@ -91,7 +90,7 @@ pub fn crop_clip(
     let mut crops = Vec::with_capacity(frames.len());
     for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
         let size = if index == 0 { template } else { search };
-        crops.push(resampler.resample(&crop(frame, &planned.window)?, size, size));
+        crops.push(resampler.crop(frame, &planned.window, size)?);
     }
     Ok((crops, plan.frames().map(|planned| planned.crop_box).collect()))
 }

@@ -12,7 +12,6 @@ use crate::{
     train::{experiment::Experiment, normalise::Normaliser},
     vision::{
         area::Part,
-        crop::crop,
         rect::Rect,
         resample::{ExactBilinear, Resampler},
         window::Window,
@@ -188,6 +187,6 @@ fn pixels(
     window: &Window,
     size: u32,
 ) -> Result<Tensor> {
-    let crop = resampler.resample(&crop(frame, window)?, size, size);
+    let crop = resampler.crop(frame, window, size)?;
     normaliser.planes(crop.as_raw(), &[1, i64::from(size), i64::from(size), 3])
 }

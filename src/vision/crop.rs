@@ -26,6 +26,11 @@ pub fn shown(window: &Window, (width, height): (u32, u32)) -> Option<Area> {
     Some(Area { x, y, width, height })
 }
 
+/// A crop needs pixels that were not decoded.
+pub(super) fn missing(area: &Area, have: &Area) -> Failure {
+    Failure::stage(format!("a crop needs {area:?} of a frame; what was decoded is {have:?}"))
+}
+
 /// The pixels of `window`, side × side, black outside the frame.
 ///
 /// # Errors
@@ -36,7 +41,7 @@ pub fn crop(part: &Part, window: &Window) -> Result<RgbImage> {
     if let Some(area) = shown(window, part.frame) {
         let have = part.area();
         if !have.contains(&area) {
-            return Err(Failure::stage(format!("a crop needs {area:?} of a frame; what was decoded is {have:?}")));
+            return Err(missing(&area, &have));
         }
         let (stride, length) = (have.width as usize * 3, area.width as usize * 3);
         let left = (i64::from(area.x) - window.x) as usize * 3;

@@ -7,7 +7,6 @@ use tch::{Device, Tensor};
 use trackflow::track::{clip_box, hann, hann_window};
 use trackflow::train::normalise::Normaliser;
 use trackflow::vision::area::Part;
-use trackflow::vision::crop::crop;
 use trackflow::vision::rect::Rect;
 use trackflow::vision::resample::{ExactBilinear, Resampler};
 use trackflow::vision::{augment, window::Window};
@@ -30,7 +29,7 @@ pub fn crops(golden: &Golden) {
         let (which, size) = (meta[0] as usize, meta[1] as u32);
         let factor = if size == 192 { 2.0 } else { 5.0 };
         let window = Window::around(&boxes[which], factor).unwrap();
-        let cut = resampler.resample(&crop(&frame, &window).unwrap(), size, size);
+        let cut = resampler.crop(&frame, &window, size).unwrap();
         let sum: u64 = cut.as_raw().iter().map(|&byte| u64::from(byte)).sum();
         let have = [window.scale(size), f64::from(window.side), window.x as f64, window.y as f64, meta[6], sum as f64];
         compare.values(&format!("row {row}"), &have, &meta[2..], absolute(0.0));

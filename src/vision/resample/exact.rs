@@ -5,7 +5,11 @@
 
 use image::RgbImage;
 
-use super::Resampler;
+use super::{Resampler, lines::Lines, vector};
+use crate::{
+    failure::Result,
+    vision::{area::Part, window::Window},
+};
 
 /// Fixed-point one of an interpolation weight.
 const ONE: f32 = 2048.0;
@@ -15,6 +19,8 @@ const ONE: f32 = 2048.0;
 pub struct ExactBilinear {
     upper: Row,
     lower: Row,
+    /// Without the machine's vector instructions: what they are compared with.
+    plain: bool,
 }
 
 /// One source row after horizontal scaling.
@@ -28,10 +34,10 @@ struct Row {
 
 /// Where an output pixel lies between two source pixels, and their weights.
 #[derive(Clone, Copy, Debug)]
-struct Tap {
-    first: usize,
-    second: usize,
-    weights: [i16; 2],
+pub(super) struct Tap {
+    pub first: usize,
+    pub second: usize,
+    pub weights: [i16; 2],
 }
 
 /// The taps along one axis. `zero_at_border` is how OpenCV treats columns: beyond the outermost pixel centres the
@@ -57,13 +63,16 @@ fn taps(source: usize, output: usize, zero_at_border: bool) -> Vec<Tap> {
 }
 
 impl Row {
-    fn fill(&mut self, source: &[u8], of: usize, columns: &[Tap]) {
+    /// Scales row `of`, whose pixels are `source`; `None` is a black one.
+    fn fill(&mut self, source: Option<&[u8]>, of: usize, columns: &[Tap], plain: bool) {
         if self.of == Some(of) {
             return;
         }
         self.of = Some(of);
         self.sums.resize(columns.len() * 3, 0);
-        for (sums, tap) in self.sums.chunks_exact_mut(3).zip(columns) {
+        let Some(source) = source else { return self.sums.fill(0) };
+        let done = if plain { 0 } else { vector::horizontal(source, columns, &mut self.sums) };
+        for (sums, tap) in self.sums.chunks_exact_mut(3).zip(columns).skip(done) {
             let (a, b) = (&source[tap.first * 3..tap.first * 3 + 3], &source[tap.second * 3..tap.second * 3 + 3]);
             let [wa, wb] = tap.weights.map(i32::from);
             for channel in 0..3 {
@@ -74,34 +83,41 @@ impl Row {
     }
 }
 
-impl Resampler for ExactBilinear {
-    fn resample(&mut self, source: &RgbImage, width: u32, height: u32) -> RgbImage {
-        let (n, m) = (source.width() as usize, source.height() as usize);
+impl ExactBilinear {
+    fn scale(&mut self, mut source: Lines<'_>, width: u32, height: u32) -> RgbImage {
+        let (n, m) = source.size();
         if n == 0 || m == 0 || width == 0 || height == 0 {
             return RgbImage::new(width, height);
-        }
-        if source.dimensions() == (width, height) {
-            return source.clone();
         }
         let columns = taps(n, width as usize, true);
         let rows = taps(m, height as usize, false);
         (self.upper.of, self.lower.of) = (None, None);
-        let pixels = source.as_raw();
-        let line = |y: usize| &pixels[y * n * 3..(y + 1) * n * 3];
         let mut output = vec![0u8; width as usize * height as usize * 3];
         for (out, tap) in output.chunks_exact_mut(width as usize * 3).zip(&rows) {
             if self.lower.of == Some(tap.first) {
                 std::mem::swap(&mut self.upper, &mut self.lower);
             }
-            self.upper.fill(line(tap.first), tap.first, &columns);
-            self.lower.fill(line(tap.second), tap.second, &columns);
+            self.upper.fill(source.line(tap.first), tap.first, &columns, self.plain);
+            self.lower.fill(source.line(tap.second), tap.second, &columns, self.plain);
+            let (upper, lower) = (&self.upper.sums, &self.lower.sums);
+            let done = if self.plain { 0 } else { vector::vertical(upper, lower, tap.weights, out) };
             let [wa, wb] = tap.weights.map(i32::from);
-            for ((out, &a), &b) in out.iter_mut().zip(&self.upper.sums).zip(&self.lower.sums) {
+            for ((out, &a), &b) in out[done..].iter_mut().zip(&upper[done..]).zip(&lower[done..]) {
                 let sum = ((i32::from(a) * wa) >> 16) + ((i32::from(b) * wb) >> 16);
                 *out = ((sum + 2) >> 2) as u8;
             }
         }
         RgbImage::from_raw(width, height, output).unwrap_or_default()
+    }
+}
+
+impl Resampler for ExactBilinear {
+    fn resample(&mut self, source: &RgbImage, width: u32, height: u32) -> RgbImage {
+        self.scale(Lines::of_picture(source), width, height)
+    }
+
+    fn crop(&mut self, part: &Part, window: &Window, size: u32) -> Result<RgbImage> {
+        Ok(self.scale(Lines::of_window(part, window)?, size, size))
     }
 }
 
@@ -156,7 +172,23 @@ mod tests {
             let source = noise(n, m, seed);
             let mut resampler = ExactBilinear::default();
             resampler.resample(&noise(9, 9, seed), 31, 5); // buffers of another call must not leak in
-            prop_assert_eq!(resampler.resample(&source, width, height), plain(&source, width, height));
+            let expected = plain(&source, width, height);
+            prop_assert_eq!(&resampler.resample(&source, width, height), &expected);
+            resampler.plain = true;
+            prop_assert_eq!(&resampler.resample(&source, width, height), &expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_equals_its_crop_resampled(
+            x in -40i64..60, y in -40i64..60, side in 1u32..90, size in 1u32..70, seed in any::<u64>(),
+        ) {
+            let part = Part::whole(noise(53, 41, seed));
+            let window = Window { x, y, side, centre: (0.0, 0.0) };
+            let crop = crate::vision::crop::crop(&part, &window).unwrap();
+            let mut resampler = ExactBilinear::default();
+            prop_assert_eq!(resampler.crop(&part, &window, size).unwrap(), plain(&crop, size, size));
         }
     }
 

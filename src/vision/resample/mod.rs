@@ -2,14 +2,29 @@
 
 mod exact;
 mod fast;
+mod lines;
+mod vector;
 
 pub use exact::ExactBilinear;
 pub use fast::FastBilinear;
 
 use image::RgbImage;
 
+use crate::{
+    failure::Result,
+    vision::{area::Part, crop, window::Window},
+};
+
 /// Scales pictures; one resampler per thread, as it keeps buffers between calls.
 pub trait Resampler: Send {
     /// `source` at `width` × `height` pixels; a source without pixels gives black.
     fn resample(&mut self, source: &RgbImage, width: u32, height: u32) -> RgbImage;
+
+    /// What `window` shows of a frame, black outside of it, at `size` × `size` pixels.
+    ///
+    /// # Errors
+    /// `part` lacks pixels of the frame that the window shows.
+    fn crop(&mut self, part: &Part, window: &Window, size: u32) -> Result<RgbImage> {
+        Ok(self.resample(&crop::crop(part, window)?, size, size))
+    }
 }
