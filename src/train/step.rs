@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
-    loss::{ClassLoss, Target, Weights, loss},
+    loss::{ClassLoss, Target, Weights, confusion, loss},
     model::{ClipInput, ForwardOptions, Hiptrack, MaskClamp, Statistics, StepSeed, keep_rate::keep_rate},
 };
 use tch::{Kind, Tensor};
@@ -32,6 +32,8 @@ pub struct Batch {
 pub struct Outcome {
     /// `[Terms::COUNT]` f64 on the device: the fields of [`Terms`] in their order.
     pub terms: Tensor,
+    /// In validation, `[K, K]` f64 on the device: labelled frames by true (row) and told condition.
+    pub confusion: Option<Tensor>,
     /// Learning rates of the heads and of the backbone; 0 in validation.
     pub lr: [f64; 2],
 }
@@ -135,12 +137,13 @@ impl Trainer {
             tch::no_grad(|| {
                 let output = model.model().evaluate(&shard.input, &options)?;
                 let report = loss(&output, &shard.target, &weights)?.report_tensor().shallow_clone();
-                Ok(Part { report, gradients: Vec::new() })
+                let confusion = output.logits().map(|logits| confusion(&logits, &shard.target.labels));
+                Ok(Part { report, gradients: Vec::new(), confusion })
             })
         })?;
-        let report = merge(parts).report;
+        let Part { report, confusion, .. } = merge(parts);
         let rest = Tensor::from_slice(&[0.0, 1.0]).to_device(report.device());
-        Ok(Outcome { terms: pack(&report, &rest), lr: [0.0; 2] })
+        Ok(Outcome { terms: pack(&report, &rest), confusion, lr: [0.0; 2] })
     }
 
     fn train(&mut self, batch: &Batch) -> Result<Outcome> {
@@ -162,13 +165,13 @@ impl Trainer {
                 model.params().parameters().map(|(_, tensor)| tensor).filter(|tensor| tensor.requires_grad()).collect();
             let objective = &terms.objective * shard.share;
             let gradients = Tensor::f_run_backward(&[objective], &trained, false, false)?;
-            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients })
+            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, confusion: None })
         })?;
-        let Part { report, gradients } = merge(parts);
+        let Part { report, gradients, .. } = merge(parts);
         let update = optimizer.update(&gradients, lr[0], lr[1]);
         let finite = report.get(0).isfinite().to_kind(Kind::Double) * update.applied.to_kind(Kind::Double);
         let rest = Tensor::stack(&[update.norm.to_kind(Kind::Double), finite], 0);
-        Ok(Outcome { terms: pack(&report, &rest), lr })
+        Ok(Outcome { terms: pack(&report, &rest), confusion: None, lr })
     }
 
     /// Learning rates of heads and backbone for the step of `visit`.
