@@ -12,7 +12,13 @@ else
 LIBTORCH_READY := $(LIBTORCH_DIR)/.torch-$(TORCH_VERSION)
 endif
 
-.PHONY: help libtorch build demo test lint bench clean
+# libjpeg-turbo is built from source with cmake, and nasm on x86; without them frames are decoded whole, in Rust.
+JPEG_TOOLS := cmake $(if $(filter x86_64 i%86,$(shell uname -m)),nasm)
+MISSING_TOOLS = $(foreach tool,$(JPEG_TOOLS),$(if $(shell command -v $(tool)),,$(tool)))
+# Looked at when a recipe runs, after `tools`.
+FEATURES = $(if $(strip $(MISSING_TOOLS)),--no-default-features)
+
+.PHONY: help tools libtorch build demo test lint bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,21 +40,34 @@ $(LIBTORCH_DIR)/.torch-$(TORCH_VERSION):
 	fi
 	touch $@
 
-build: libtorch ## build the program (target/release/trackflow)
-	$(CARGO) build --release --locked
+tools: ## install cmake and nasm where that is possible (root, apt-get); they make decoding several times faster
+	@missing="$(strip $(MISSING_TOOLS))"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing $$missing, to build libjpeg-turbo"; \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 || true; \
+	fi; \
+	for tool in $$missing; do command -v $$tool >/dev/null || left="$$left $$tool"; done; \
+	if [ -n "$$left" ]; then \
+		echo "without$$left, frames are decoded whole and several times slower; to change that:"; \
+		echo "    sudo apt-get install$$left && make build"; \
+	fi
+
+build: libtorch tools ## build the program (target/release/trackflow)
+	$(CARGO) build --release --locked $(FEATURES)
 
 demo: build ## train the small tracker on synthetic scenes, from nothing to a table of results
 	./target/release/trackflow train --script hiptrack --config demo --save_dir $(SAVE_DIR) --mode single
 
-test: libtorch ## build and run all tests
-	$(CARGO) test --release --locked
+test: libtorch tools ## build and run all tests
+	$(CARGO) test --release --locked $(FEATURES)
 
-lint: libtorch ## formatting and clippy, warnings are errors
+lint: libtorch tools ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --check
-	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked $(FEATURES) --all-targets -- -D warnings
 
-bench: libtorch ## measure channels and the step
-	$(CARGO) bench --locked
+bench: libtorch tools ## measure channels and the step
+	$(CARGO) bench --locked $(FEATURES)
 
 clean: ## remove build products, not libtorch
 	$(CARGO) clean

@@ -5,7 +5,7 @@
 //! `cargo bench --bench channel`
 
 use crossbeam_channel::bounded;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 use trackflow::{
     failure::Failure,
     flow::{
@@ -23,10 +23,10 @@ fn kind(name: &str) -> Result<&'static Kind<Sim>, Failure> {
 
 /// Nanoseconds an item through the engine.
 fn ours(capacity: usize) -> Result<f64, Failure> {
-    let source = Node::new("count", kind("count")?, Count { items: ITEMS }).capacity(capacity);
+    let source = Node::new("count", kind("count")?, Count { items: ITEMS, ..Count::default() }).capacity(capacity);
     let sink = Node::new("discard", kind("discard")?, Discard { stalled: false });
     let graph = Graph::chain("bench", vec![source, sink])?;
-    let outcome = run(&graph, &Sim::default(), StopToken::new());
+    let outcome = run(&graph, &Arc::default(), StopToken::new());
     outcome.result?;
     Ok(outcome.wall.as_nanos() as f64 / ITEMS as f64)
 }
@@ -48,7 +48,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() -> Result<(), Failure> {
-    println!("capacity   engine ns/item   bare crossbeam ns/item   ratio");
+    println!("capacity   engine ns/item   items/s   bare crossbeam ns/item   more ns   ratio");
     for capacity in [1, 16, 1024] {
         let (mut engine, mut channel) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
@@ -56,7 +56,12 @@ fn main() -> Result<(), Failure> {
             channel.push(bare(capacity));
         }
         let (engine, channel) = (median(engine), median(channel));
-        println!("{capacity:>8}   {engine:>14.0}   {channel:>22.0}   {:>5.2}", engine / channel);
+        println!(
+            "{capacity:>8}   {engine:>14.0}   {:>7.0}   {channel:>22.0}   {:>7.0}   {:>5.2}",
+            1e9 / engine,
+            engine - channel,
+            engine / channel
+        );
     }
     Ok(())
 }

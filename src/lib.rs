@@ -13,6 +13,8 @@ pub mod vision;
 
 pub mod data;
 
+pub mod weights;
+
 pub mod model;
 
 pub mod loss;

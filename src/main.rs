@@ -7,7 +7,8 @@ fn main() {
     std::process::exit(match Cli::try_parse() {
         Ok(cli) => cli.run().unwrap_or_else(|failure| {
             for line in failure.message.lines() {
-                eprintln!("error: {line}");
+                // Indented lines belong to the one before them.
+                if line.starts_with(' ') { eprintln!("{line}") } else { eprintln!("error: {line}") }
             }
             failure.kind.exit_code()
         }),

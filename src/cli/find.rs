@@ -2,15 +2,20 @@
 
 use crate::{
     failure::{Failure, Result},
-    settings::{Node, did_you_mean},
+    settings::{Node, Problem, Reading, did_you_mean, render},
 };
 use std::path::{Path, PathBuf};
 
 /// Files that every installation has, by the path under which a clone has them.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("configs/hiptrack/demo.yaml", include_str!("../../configs/hiptrack/demo.yaml")),
     ("configs/hiptrack/hiptrack_cls.yaml", include_str!("../../configs/hiptrack/hiptrack_cls.yaml")),
     ("pipelines/train.yaml", include_str!("../../pipelines/train.yaml")),
+    ("pipelines/train-two-decoders.yaml", include_str!("../../pipelines/train-two-decoders.yaml")),
+    ("pipelines/train-erase.yaml", include_str!("../../pipelines/train-erase.yaml")),
+    ("pipelines/bench-data.yaml", include_str!("../../pipelines/bench-data.yaml")),
+    ("pipelines/replay.yaml", include_str!("../../pipelines/replay.yaml")),
+    ("pipelines/simulate.yaml", include_str!("../../pipelines/simulate.yaml")),
 ];
 
 /// The experiment `config` of `script`: `configs/<script>/<config>.yaml`, or `config` itself when it ends in `.yaml`.
@@ -27,6 +32,28 @@ pub fn experiment(script: &str, config: &str) -> Result<Node> {
 /// There is no such file, or it is not YAML.
 pub fn pipeline(name: &str) -> Result<Node> {
     find(PathBuf::from("pipelines"), name, "--pipeline")
+}
+
+/// All problems of `reading` as one failure, each with the line that it is about.
+///
+/// # Errors
+/// When there is at least one problem.
+pub fn finish(reading: &Reading) -> Result<()> {
+    let shown: Vec<String> = reading.problems().iter().map(show).collect();
+    if shown.is_empty() { Ok(()) } else { Err(Failure::config(shown.join("\n"))) }
+}
+
+/// `problem` with the line that it is about.
+pub fn show(problem: &Problem) -> String {
+    render(problem, text(&problem.origin.source).as_deref())
+}
+
+/// The text of the file that messages call `source`.
+fn text(source: &str) -> Option<String> {
+    match source.strip_prefix("(built in) ") {
+        Some(path) => BUILT_IN.iter().find(|(built_in, _)| *built_in == path).map(|(_, text)| text.to_string()),
+        None => std::fs::read_to_string(source).ok(),
+    }
 }
 
 fn find(folder: PathBuf, name: &str, flag: &str) -> Result<Node> {

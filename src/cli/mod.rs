@@ -1,8 +1,18 @@
 //! The verbs of the program, one file each. `main.rs` only parses and dispatches.
 
+pub mod checkpoint;
 pub mod data;
 pub mod find;
+pub mod graph;
+pub mod load;
+pub mod schema;
+pub mod simulate;
+pub mod stages;
+pub mod table;
+pub mod top;
 pub mod train;
+pub mod tune;
+pub mod validate;
 
 use crate::failure::Result;
 use clap::{Parser, Subcommand};
@@ -19,8 +29,24 @@ pub struct Cli {
 enum Verb {
     /// Train a tracker
     Train(Box<train::TrainArgs>),
+    /// Check an experiment and a pipeline, and print the plan
+    Validate(validate::ValidateArgs),
+    /// Draw a pipeline
+    Graph(graph::GraphArgs),
+    /// List the kinds of stage and their options
+    Stages(stages::StagesArgs),
+    /// Print the JSON Schema of experiment or pipeline files
+    Schema(schema::SchemaArgs),
+    /// Run a pipeline of simulated stages
+    Simulate(simulate::SimulateArgs),
+    /// Find the workers with which a pipeline is fastest
+    Tune(Box<tune::TuneArgs>),
+    /// Watch a running job
+    Top(top::TopArgs),
     /// Make and inspect data sets
     Data(data::DataArgs),
+    /// Inspect, convert, compare and strip files of weights
+    Checkpoint(checkpoint::CheckpointArgs),
 }
 
 impl Cli {
@@ -31,7 +57,15 @@ impl Cli {
     pub fn run(self) -> Result<i32> {
         match self.verb {
             Verb::Train(args) => train::train(&args),
+            Verb::Validate(args) => validate::validate(&args).map(|()| 0),
+            Verb::Graph(args) => graph::graph(&args).map(|()| 0),
+            Verb::Stages(args) => stages::stages(&args).map(|()| 0),
+            Verb::Schema(args) => schema::schema(&args).map(|()| 0),
+            Verb::Simulate(args) => simulate::simulate(&args),
+            Verb::Tune(args) => tune::tune(&args).map(|()| 0),
+            Verb::Top(args) => top::top(&args).map(|()| 0),
             Verb::Data(args) => data::data(&args).map(|()| 0),
+            Verb::Checkpoint(args) => checkpoint::checkpoint(&args),
         }
     }
 }

@@ -1,31 +1,65 @@
-//! A checked pipeline, ready to run: a chain of stages from one source to one sink.
+//! A checked pipeline, ready to run: stages from their sources to their sinks, with branches and merges.
 
-use super::kind::{Blueprint, Kind, Role};
+use std::sync::Arc;
+
+use super::handling::Handling;
+use super::kind::{Blueprint, Kind, Port, World};
+use super::links::{self, Linked};
+use super::segments::{Segment, segments};
 use crate::failure::{Failure, Result};
+use crate::settings::Origin;
 
 /// One stage of a graph.
-pub struct Node<C: 'static> {
+pub struct Node<C: World> {
     /// Its name, unique in the graph.
     pub id: String,
     /// Its kind.
     pub kind: &'static Kind<C>,
-    /// Its threads.
+    /// Its threads; where they are scaled while the run goes on, those that it starts with.
     pub workers: usize,
-    /// The capacity of its output channel; without a meaning for a sink.
+    /// Whether threads are added and taken away while the run goes on.
+    pub auto: bool,
+    /// The capacity of each of its output channels; without a meaning for a sink.
     pub capacity: usize,
+    /// How often its workers may fail before the run does.
+    pub max_failures: u64,
     /// Its options.
-    pub blueprint: Box<dyn Blueprint<C>>,
+    pub blueprint: Arc<dyn Blueprint<C>>,
+    /// The same as the pipeline file says them, defaults filled in.
+    pub options: String,
+    /// Where the pipeline file declares it.
+    pub origin: Option<Origin>,
 }
 
-impl<C> Node<C> {
-    /// A stage with the workers and the capacity that its kind prefers.
+impl<C: World> Clone for Node<C> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            kind: self.kind,
+            workers: self.workers,
+            auto: self.auto,
+            capacity: self.capacity,
+            max_failures: self.max_failures,
+            blueprint: Arc::clone(&self.blueprint),
+            options: self.options.clone(),
+            origin: self.origin.clone(),
+        }
+    }
+}
+
+impl<C: World> Node<C> {
+    /// A stage with the workers and the capacity that its kind prefers, whose first failure ends the run.
     pub fn new(id: impl Into<String>, kind: &'static Kind<C>, blueprint: impl Blueprint<C> + 'static) -> Self {
         Self {
             id: id.into(),
             kind,
             workers: kind.workers.clamp(1, kind.worker_limit()),
+            auto: false,
             capacity: kind.capacity.max(1),
-            blueprint: Box::new(blueprint),
+            max_failures: 0,
+            blueprint: Arc::new(blueprint),
+            options: String::new(),
+            origin: None,
         }
     }
 
@@ -40,60 +74,94 @@ impl<C> Node<C> {
         self.capacity = capacity;
         self
     }
+
+    /// The same with workers that may fail `max_failures` times.
+    pub fn max_failures(mut self, max_failures: u64) -> Self {
+        self.max_failures = max_failures;
+        self
+    }
+
+    /// The most threads that it can have in the course of a run on `cores` cores.
+    pub fn most_workers(&self, cores: usize) -> usize {
+        match self.auto {
+            true => self.kind.worker_limit().min(cores.max(1)).max(self.workers),
+            false => self.workers,
+        }
+    }
 }
 
 /// A pipeline that can run.
-pub struct Graph<C: 'static> {
+pub struct Graph<C: World> {
     name: String,
     nodes: Vec<Node<C>>,
+    inputs: Vec<Vec<usize>>,
 }
 
-/// One line of the thread and memory plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
-    /// The stage.
-    pub id: String,
-    /// Its kind.
-    pub kind: &'static str,
-    /// Threads.
-    pub workers: usize,
-    /// Whether its input arrives in order.
-    pub ordered: bool,
-    /// Its output channel: capacity and the name of the items; `None` for a sink.
-    pub output: Option<(usize, &'static str)>,
-    /// The most items of its own numbering that can be on their way to the next ordered stage, when there is one.
-    pub window: Option<usize>,
+impl<C: World> Clone for Graph<C> {
+    fn clone(&self) -> Self {
+        Self { name: self.name.clone(), nodes: self.nodes.clone(), inputs: self.inputs.clone() }
+    }
 }
 
-impl<C> Graph<C> {
+impl<C: World> Graph<C> {
     /// A chain in the order of `nodes`.
     ///
     /// # Errors
     /// `Config`, with every reason why these stages do not form a chain that can run.
     pub fn chain(name: impl Into<String>, nodes: Vec<Node<C>>) -> Result<Self> {
-        let mut problems = Vec::new();
+        let inputs = (0..nodes.len()).map(|index| index.checked_sub(1).into_iter().collect()).collect();
+        Self::new(name, nodes, inputs)
+    }
+
+    /// The stages `nodes`, each with the places (in `nodes`) of the stages that it takes its input from.
+    ///
+    /// # Errors
+    /// `Config`, with every reason why these stages do not form a graph that can run.
+    pub fn new(name: impl Into<String>, nodes: Vec<Node<C>>, inputs: Vec<Vec<usize>>) -> Result<Self> {
+        let mut problems: Vec<String> = Vec::new();
         if nodes.len() < 2 {
             problems.push("a pipeline needs a source and a sink".to_string());
         }
         for (index, node) in nodes.iter().enumerate() {
-            let place = match index {
-                0 => Role::Source,
-                _ if index + 1 == nodes.len() => Role::Sink,
-                _ => Role::Stage,
-            };
-            problems.extend(node.complaints(place));
             if nodes[..index].iter().any(|other| other.id == node.id) {
                 problems.push(format!("two stages are named `{}`", node.id));
             }
+            if node.workers == 0 || node.workers > node.kind.worker_limit() {
+                problems.push(format!("stage `{}`: workers: {}", node.id, worker_complaint(node.kind, node.workers)));
+            }
+            if node.capacity == 0 {
+                problems.push(format!("stage `{}`: capacity: must be at least 1", node.id));
+            }
         }
-        problems.extend(nodes.windows(2).filter_map(|pair| {
-            let complaint = misfit((&pair[0].id, pair[0].kind), (&pair[1].id, pair[1].kind))?;
-            Some(format!("stage `{}`: {complaint}", pair[1].id))
-        }));
+        if inputs.len() != nodes.len() || inputs.iter().flatten().any(|&input| input >= nodes.len()) {
+            problems.push("an input leads nowhere".to_string());
+        } else {
+            let linked: Vec<Linked<'_, C>> =
+                nodes.iter().zip(&inputs).map(|(node, inputs)| Linked::of(node, inputs)).collect();
+            let complaints = links::complaints(&linked, &[]);
+            problems
+                .extend(complaints.iter().map(|found| format!("stage `{}`: {}", nodes[found.stage].id, found.message)));
+        }
         match problems.is_empty() {
-            true => Ok(Self { name: name.into(), nodes }),
+            true => Ok(Self::sorted(name.into(), nodes, &inputs)),
             false => Err(Failure::config(problems.join("\n"))),
         }
+    }
+
+    /// Puts the stages in an order in which each comes after its inputs, and otherwise keeps theirs.
+    pub(crate) fn sorted(name: String, nodes: Vec<Node<C>>, inputs: &[Vec<usize>]) -> Self {
+        let mut place: Vec<Option<usize>> = vec![None; nodes.len()];
+        let mut order = Vec::with_capacity(nodes.len());
+        while order.len() < nodes.len() {
+            let ready = |index: &usize| place[*index].is_none() && inputs[*index].iter().all(|&i| place[i].is_some());
+            // The checks have found no circle, so one is always ready.
+            let Some(next) = (0..nodes.len()).find(ready) else { break };
+            place[next] = Some(order.len());
+            order.push(next);
+        }
+        let inputs = order.iter().map(|&old| inputs[old].iter().filter_map(|&input| place[input]).collect()).collect();
+        let mut nodes: Vec<Option<Node<C>>> = nodes.into_iter().map(Some).collect();
+        Self { name, nodes: order.into_iter().filter_map(|old| nodes[old].take()).collect(), inputs }
     }
 
     /// The pipeline's name.
@@ -101,93 +169,60 @@ impl<C> Graph<C> {
         &self.name
     }
 
-    /// The stages from source to sink.
+    /// The stages, each after those that it takes its input from.
     pub fn nodes(&self) -> &[Node<C>] {
         &self.nodes
     }
 
-    /// Threads, capacities and windows, for people to read.
-    pub fn plan(&self) -> Vec<Planned> {
-        let windows = self.windows();
-        self.nodes
-            .iter()
-            .zip(windows)
-            .map(|(node, window)| Planned {
-                id: node.id.clone(),
-                kind: node.kind.name,
-                workers: node.workers,
-                ordered: node.kind.ordered,
-                output: node.kind.output.map(|port| (node.capacity, port.name)),
-                window,
-            })
-            .collect()
+    /// The places of the stages that stage `index` takes its input from.
+    pub fn inputs(&self, index: usize) -> &[usize] {
+        &self.inputs[index]
     }
 
-    /// For the head of each segment that has a tail: capacities, and workers between the two. See [`super::order`].
-    pub(crate) fn windows(&self) -> Vec<Option<usize>> {
-        (0..self.nodes.len())
-            .map(|head| {
-                if !self.is_head(head) {
-                    return None;
-                }
-                let tail = self.next_ordered(head)?;
-                let capacities: usize = self.nodes[head..tail].iter().map(|node| node.capacity).sum();
-                let workers: usize = self.nodes[head + 1..tail].iter().map(|node| node.workers).sum();
-                Some(capacities + workers)
-            })
-            .collect()
+    /// The places of the stages that take the output of stage `index`.
+    pub fn consumers(&self, index: usize) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|&other| self.inputs[other].contains(&index)).collect()
+    }
+
+    /// What stage `index` emits: its own port, or that of its input when it passes items of any type on.
+    pub fn output(&self, index: usize) -> Option<Port> {
+        match self.nodes[index].kind.output {
+            Some(Port::ANY) => self.inputs[index].first().and_then(|&input| self.output(input)).or(Some(Port::ANY)),
+            port => port,
+        }
+    }
+
+    /// What can be done with what stage `index` emits.
+    pub fn handling(&self, index: usize) -> Handling {
+        match self.nodes[index].kind.output {
+            Some(Port::ANY) => self.inputs[index].first().map_or(Handling::NONE, |&input| self.handling(input)),
+            _ => self.nodes[index].blueprint.emits(),
+        }
+    }
+
+    /// The segments that numbers and permits belong to. See [`super::order`].
+    pub(crate) fn segments(&self, cores: usize) -> Vec<Segment> {
+        segments(self, cores)
     }
 
     /// Whether the stage numbers its own output.
     pub(crate) fn is_head(&self, index: usize) -> bool {
-        index == 0 || self.nodes[index].kind.ordered
+        self.inputs[index].is_empty() || self.nodes[index].kind.ordered
     }
 
-    /// The first ordered stage behind `index`.
-    pub(crate) fn next_ordered(&self, index: usize) -> Option<usize> {
-        (index + 1..self.nodes.len()).find(|&later| self.nodes[later].kind.ordered)
-    }
-}
-
-impl<C> Node<C> {
-    fn complaints(&self, place: Role) -> Vec<String> {
-        let mut complaints = Vec::new();
-        let Self { id, kind, workers, capacity, .. } = self;
-        match (kind.role(), place) {
-            (role, place) if role == place => {}
-            (Role::Source, _) => {
-                complaints.push(format!("stage `{id}`: {} takes no input, so it comes first", kind.name))
-            }
-            (_, Role::Source) => {
-                complaints.push(format!("stage `{id}`: {} needs an input, so it cannot be first", kind.name))
-            }
-            (Role::Sink, _) => {
-                complaints.push(format!("stage `{id}`: {} gives no output, so it comes last", kind.name))
-            }
-            (Role::Stage, _) => complaints.push(format!("stage `{id}`: nothing takes the output of {}", kind.name)),
-        }
-        if *workers == 0 || *workers > kind.worker_limit() {
-            complaints.push(format!("stage `{id}`: workers: {}", worker_complaint(kind, *workers)));
-        }
-        if *capacity == 0 {
-            complaints.push(format!("stage `{id}`: capacity: must be at least 1"));
-        }
-        complaints
+    /// Whether a worker of stage `index` that fails is replaced, so that the run can go on.
+    pub fn is_supervised(&self, index: usize) -> bool {
+        let node = &self.nodes[index];
+        node.max_failures > 0 && links::can_be_supervised(node.kind) && !node.blueprint.is_vital()
     }
 }
 
 /// Why a stage of `kind` cannot have so many `workers`.
-pub(crate) fn worker_complaint<C>(kind: &Kind<C>, workers: usize) -> String {
+pub(crate) fn worker_complaint<C: World>(kind: &Kind<C>, workers: usize) -> String {
     match kind.worker_limit() {
         _ if workers == 0 => "must be at least 1".to_string(),
         1 if kind.ordered => format!("{} takes its input in order, so it has 1 worker, not {workers}", kind.name),
         1 => format!("{} has 1 worker, not {workers}", kind.name),
         limit => format!("{} has at most {limit} workers, not {workers}", kind.name),
     }
-}
-
-/// Why the output of the stage `from` cannot be the input of the stage `to`.
-pub(crate) fn misfit<C>((from, giver): (&str, &Kind<C>), (to, taker): (&str, &Kind<C>)) -> Option<String> {
-    let (output, input) = (giver.output?, taker.input?);
-    (output != input).then(|| format!("{from} emits {}, {to} expects {}", output.name, input.name))
 }

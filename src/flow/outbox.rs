@@ -7,6 +7,7 @@ use std::time::Duration;
 use crossbeam_channel as crossbeam;
 
 use super::channel::{Ended, Sender};
+use super::handling::Handling;
 use super::item::{Item, Payload};
 use super::report::StageStats;
 use super::token::{Cancel, StopReason, StopToken};
@@ -30,10 +31,46 @@ pub struct Outbox {
 pub(crate) enum Route {
     /// A sink: not at all.
     Nowhere,
-    /// A head of a segment: at once, numbered by itself, admitted by `permits` when the segment has a tail.
-    Head { sender: Sender<Item>, next: u64, permits: Option<crossbeam::Sender<()>> },
-    /// Inside a segment: after `process`, under the number of the input. With a tail behind it, tombstones are sent.
-    Inner { sender: Sender<Item>, slot: Option<Payload>, tombstones: bool },
+    /// A head of segments: at once, numbered by itself, admitted by the permits of each segment.
+    Head { outlets: Outlets, next: u64, permits: Vec<crossbeam::Sender<()>> },
+    /// Inside a segment: after `process`, under the number of the input.
+    Inner { outlets: Outlets, slot: Option<Payload> },
+}
+
+/// The channels to the consumers of a stage.
+#[derive(Clone)]
+pub(crate) struct Outlets {
+    /// Each with whether a tail behind it waits for every number.
+    pub(crate) senders: Vec<(Sender<Item>, bool)>,
+    pub(crate) handling: Handling,
+}
+
+impl Outlets {
+    /// Sends `payload`, or a tombstone, to every consumer. Returns how long that was blocked.
+    fn send(&self, seq: u64, payload: Option<Payload>) -> std::result::Result<Duration, Refused> {
+        let mut blocked = Duration::ZERO;
+        let Some(mut payload) = payload else {
+            for (sender, _) in self.senders.iter().filter(|(_, tombstones)| *tombstones) {
+                blocked += sender.send(Item { seq, payload: None }).map_err(Refused::Ended)?;
+            }
+            return Ok(blocked);
+        };
+        let Some(((last, _), others)) = self.senders.split_last() else { return Ok(blocked) };
+        for (sender, _) in others {
+            // The copy goes on to the next consumer, so that the last one gets what the others had a copy of.
+            let copy = self.handling.copy(&payload).ok_or(Refused::NoCopy)?;
+            blocked +=
+                sender.send(Item { seq, payload: Some(mem::replace(&mut payload, copy)) }).map_err(Refused::Ended)?;
+        }
+        blocked += last.send(Item { seq, payload: Some(payload) }).map_err(Refused::Ended)?;
+        Ok(blocked)
+    }
+}
+
+/// Why an item did not get to all consumers.
+enum Refused {
+    Ended(Ended),
+    NoCopy,
 }
 
 impl Outbox {
@@ -50,22 +87,29 @@ impl Outbox {
             Route::Nowhere => self.misuse = Some("a sink emitted an item"),
             Route::Inner { slot: Some(_), .. } => self.misuse = Some("a stage that is not ordered emitted two items"),
             Route::Inner { slot, .. } => *slot = Some(payload),
-            Route::Head { sender, next, permits } => {
+            Route::Head { outlets, next, permits } => {
                 if self.ended.is_some() {
                     return;
                 }
-                let item = Item { seq: *next, payload: Some(payload) };
-                let admitted = permits.as_ref().map_or(Ok(Duration::ZERO), |permits| sender.admit(permits));
-                let sent = admitted.and_then(|waited| Ok(waited + sender.send(item)?));
+                self.stats.leave_code();
+                let sent = admit(outlets, permits).and_then(|waited| Ok(waited + outlets.send(*next, Some(payload))?));
+                self.stats.enter_code();
                 *next += 1;
-                match sent {
-                    Ok(blocked) => {
-                        self.blocked += blocked;
-                        self.stats.count_out();
-                    }
-                    Err(ended) => self.ended = Some(ended),
+                self.note(sent, true);
+            }
+        }
+    }
+
+    fn note(&mut self, sent: std::result::Result<Duration, Refused>, full: bool) {
+        match sent {
+            Ok(blocked) => {
+                self.blocked += blocked;
+                if full {
+                    self.stats.count_out();
                 }
             }
+            Err(Refused::Ended(ended)) => self.ended = Some(ended),
+            Err(Refused::NoCopy) => self.misuse = Some("a stage with several consumers emitted another type"),
         }
     }
 
@@ -79,23 +123,25 @@ impl Outbox {
         self.cancel.is_cancelled()
     }
 
-    /// Asks the run to stop because `goal` is reached; the source takes nothing more.
+    /// Asks the run to stop because `goal` is reached; the sources take nothing more.
     pub fn request_stop(&self, goal: impl Into<String>) {
         self.stop.stop(StopReason::Reached(goal.into()));
     }
 
     /// Closes the turn of input `seq`: an inner stage's result goes out, or a tombstone in its place.
     pub(crate) fn settle(&mut self, seq: u64) {
-        if let Route::Inner { sender, slot, tombstones } = &mut self.route {
+        if let Route::Inner { outlets, slot } = &mut self.route {
             let payload = slot.take();
             let full = payload.is_some();
-            if full || *tombstones {
-                match sender.send(Item { seq, payload }) {
-                    Ok(_) if full => self.stats.count_out(),
-                    Ok(_) => {}
-                    Err(ended) => self.ended = Some(ended),
-                }
-            }
+            let sent = outlets.send(seq, payload);
+            self.note(sent, full);
+        }
+    }
+
+    /// Forgets what a failed attempt has put up for sending.
+    pub(crate) fn discard(&mut self) {
+        if let Route::Inner { slot, .. } = &mut self.route {
+            slot.take();
         }
     }
 
@@ -117,4 +163,14 @@ impl Outbox {
     pub(crate) fn take_blocked(&mut self) -> Duration {
         mem::take(&mut self.blocked)
     }
+}
+
+/// Waits for a permit of each segment.
+fn admit(outlets: &Outlets, permits: &[crossbeam::Sender<()>]) -> std::result::Result<Duration, Refused> {
+    let Some((sender, _)) = outlets.senders.first() else { return Ok(Duration::ZERO) };
+    let mut waited = Duration::ZERO;
+    for permits in permits {
+        waited += sender.admit(permits).map_err(Refused::Ended)?;
+    }
+    Ok(waited)
 }

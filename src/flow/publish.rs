@@ -19,6 +19,8 @@ pub(crate) struct Publisher {
 struct StageMetrics {
     items: Total,
     failures: Total,
+    restarts: Total,
+    left_out: Total,
     workers: Gauge,
     busy: TotalSeconds,
 }
@@ -52,6 +54,8 @@ impl Publisher {
         for (meter, metrics) in self.board.stages.iter().zip(&mut self.stages) {
             metrics.items.reach(meter.stats.taken());
             metrics.failures.reach(meter.stats.failures());
+            metrics.restarts.reach(meter.stats.restarts());
+            metrics.left_out.reach(meter.stats.left_out());
             metrics.workers.set(meter.stats.workers() as f64);
             metrics.busy.reach(meter.stats.busy());
         }
@@ -93,6 +97,8 @@ impl StageMetrics {
         Self {
             items: Total::new(counter!(names::STAGE_ITEMS, &labels)),
             failures: Total::new(counter!(names::STAGE_FAILURES, &labels)),
+            restarts: Total::new(counter!(names::STAGE_RESTARTS, &labels)),
+            left_out: Total::new(counter!(names::STAGE_LEFT_OUT, &labels)),
             workers: gauge!(names::STAGE_WORKERS, &labels),
             busy: TotalSeconds::new(names::STAGE_BUSY, &[("stage", id), ("kind", kind)]),
         }

@@ -1,21 +1,42 @@
 //! The numbers of a run, while it runs and when it is over.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::channel::{ChannelStats, nanos};
 use super::token::StopReason;
 use crate::failure::Result;
 
-/// The meter of one stage; [`StageReport`] says what each number means.
+/// The meter of one stage, on cache lines of its own; [`StageReport`] says what each number means.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct StageStats {
     taken: AtomicU64,
     emitted: AtomicU64,
     busy: AtomicU64,
+    /// The lives of the workers that have ended.
+    alive: AtomicU64,
     workers: AtomicUsize,
+    /// Workers that are inside the stage's own code.
+    inside: AtomicUsize,
     failures: AtomicU64,
+    restarts: AtomicU64,
+    left_out: AtomicU64,
+    /// The first of those that were left out.
+    examples: Mutex<Vec<LeftOut>>,
+}
+
+/// How many items that were left out are kept by name.
+const EXAMPLES: usize = 100;
+
+/// An item that failed twice, and that the run went on without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// What it was.
+    pub identity: String,
+    /// Why.
+    pub reason: String,
 }
 
 impl StageStats {
@@ -29,6 +50,10 @@ impl StageStats {
 
     pub(crate) fn busy(&self) -> Duration {
         Duration::from_nanos(self.busy.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn alive(&self) -> Duration {
+        Duration::from_nanos(self.alive.load(Ordering::Relaxed))
     }
 
     /// Workers that are running.
@@ -56,11 +81,49 @@ impl StageStats {
         self.busy.fetch_add(nanos(busy), Ordering::Relaxed);
     }
 
+    /// Workers that are inside the stage's own code, neither waiting for input nor blocked on output.
+    pub(crate) fn inside(&self) -> usize {
+        self.inside.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn enter_code(&self) {
+        self.inside.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn leave_code(&self) {
+        self.inside.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_restart(&self) {
+        self.restarts.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn quarantine(&self, identity: String, reason: String) {
+        self.left_out.fetch_add(1, Ordering::Release);
+        let mut examples = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
+        if examples.len() < EXAMPLES {
+            examples.push(LeftOut { identity, reason });
+        }
+    }
+
+    fn examples(&self) -> Vec<LeftOut> {
+        self.examples.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn enter(&self) {
         self.workers.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&self, lived: Duration) {
+        self.alive.fetch_add(nanos(lived), Ordering::Relaxed);
         self.workers.fetch_sub(1, Ordering::Release);
     }
 }
@@ -78,6 +141,7 @@ pub(crate) struct StageMeter {
     pub(crate) id: String,
     pub(crate) kind: &'static str,
     pub(crate) workers: usize,
+    pub(crate) inputs: Vec<String>,
     pub(crate) stats: Arc<StageStats>,
 }
 
@@ -98,6 +162,12 @@ pub struct StageReport {
     pub kind: &'static str,
     /// Declared workers.
     pub workers: usize,
+    /// Workers that are running.
+    pub running: usize,
+    /// The stages that it takes its input from.
+    pub inputs: Vec<String>,
+    /// Workers that are inside the stage's own code at this moment.
+    pub inside: usize,
     /// Items that a worker has begun to process; for a source, the payloads that `next` has returned. Tombstones do
     /// not count.
     pub taken: u64,
@@ -105,8 +175,16 @@ pub struct StageReport {
     pub emitted: u64,
     /// Time spent inside the stage's own code, summed over workers, without the time blocked on sends.
     pub busy: Duration,
-    /// Workers that ended with an error or a panic.
+    /// How long workers lived, summed over those that have ended; when the run is over, all of them.
+    pub alive: Duration,
+    /// How often a worker failed with an error or a panic.
     pub failures: u64,
+    /// How often a worker that had failed was replaced.
+    pub restarts: u64,
+    /// Items that failed twice and that the run went on without.
+    pub left_out: u64,
+    /// The first of them.
+    pub examples: Vec<LeftOut>,
 }
 
 /// What went through a channel.
@@ -137,10 +215,17 @@ impl Board {
                 id: meter.id.clone(),
                 kind: meter.kind,
                 workers: meter.workers,
+                running: meter.stats.workers(),
+                inputs: meter.inputs.clone(),
+                inside: meter.stats.inside(),
                 taken: meter.stats.taken(),
                 emitted: meter.stats.emitted(),
                 busy: meter.stats.busy(),
+                alive: meter.stats.alive(),
                 failures: meter.stats.failures(),
+                restarts: meter.stats.restarts(),
+                left_out: meter.stats.left_out(),
+                examples: meter.stats.examples(),
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::token::{StopReason, StopToken};
@@ -33,6 +33,19 @@ pub fn watch_signals(stop: StopToken) -> Result<SignalWatch> {
         }
     };
     thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
+    Ok(SignalWatch(handle))
+}
+
+/// Calls `reload` at each SIGHUP, one at a time, instead of ending the process.
+///
+/// # Errors
+/// `Unavailable` when the handler cannot be installed.
+pub fn watch_hangups(mut reload: impl FnMut() + Send + 'static) -> Result<SignalWatch> {
+    let failed = |error| Failure::unavailable(format!("cannot watch for signals: {error}"));
+    let mut signals = Signals::new([SIGHUP]).map_err(failed)?;
+    let handle = signals.handle();
+    let watch = move || signals.forever().for_each(|_| reload());
+    thread::Builder::new().name("hangups".into()).spawn(watch).map_err(failed)?;
     Ok(SignalWatch(handle))
 }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::care::{Care, pause};
 use super::channel::Ended;
+use super::item::Payload;
+use super::notice::{Notice, Tell};
 use super::order::Inlet;
 use super::outbox::Outbox;
 use super::panics::guard;
@@ -29,18 +32,42 @@ pub(crate) struct Worker {
     pub(crate) stop: StopToken,
     pub(crate) cancel: Cancel,
     pub(crate) stats: Arc<StageStats>,
+    pub(crate) care: Arc<Care>,
+    pub(crate) tell: Tell,
+}
+
+/// Why a worker is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Nothing is left to do, or the run has failed.
+    Done,
+    /// The stage was to have fewer workers.
+    TooMany,
 }
 
 impl Worker {
     /// Runs to the end. On a failure the run is cancelled *before* the channel ends are dropped, so that no other
     /// worker takes the closed channel for a natural end.
-    pub(crate) fn run(self) {
-        let Self { id, kind, mut work, mut outbox, stop, cancel, stats, .. } = self;
+    pub(crate) fn run(self) -> Exit {
+        let Self { id, kind, index, mut work, mut outbox, stop, cancel, stats, care, tell } = self;
         stats.enter();
-        let mut drive = Drive { id: &id, kind, stats: &stats, stop: &stop, outbox: &mut outbox };
+        let born = Instant::now();
+        let outbox = &mut outbox;
+        let mut drive = Drive {
+            id: &id,
+            kind,
+            index,
+            stats: &stats,
+            stop: &stop,
+            cancel: &cancel,
+            care: &care,
+            tell: &tell,
+            outbox,
+            in_a_row: 0,
+        };
         let ran = match &mut work {
             Work::Source(source) => drive.source(source.as_mut()),
-            Work::Stage(stage, inlet) => drive.stage(stage.as_mut(), inlet),
+            Work::Stage(stage, inlet) => drive.stage(stage, inlet),
         };
         if let Err(failure) = &ran {
             cancel.cancel(failure.clone());
@@ -55,7 +82,8 @@ impl Worker {
         if ran.is_err() || dropped.is_err() {
             stats.count_failure();
         }
-        stats.leave();
+        stats.leave(born.elapsed());
+        ran.unwrap_or(Exit::Done)
     }
 }
 
@@ -63,53 +91,136 @@ impl Worker {
 struct Drive<'a> {
     id: &'a str,
     kind: &'static str,
+    index: usize,
     stats: &'a StageStats,
     stop: &'a StopToken,
+    cancel: &'a Cancel,
+    care: &'a Care,
+    tell: &'a Tell,
     outbox: &'a mut Outbox,
+    /// Failures since the last item that went well.
+    in_a_row: u32,
 }
 
 impl Drive<'_> {
-    /// `None` at the natural end.
-    fn source(&mut self, source: &mut dyn Source) -> Result<Option<Ended>> {
+    fn source(&mut self, source: &mut dyn Source) -> Result<Exit> {
         while !self.stop.is_stopping() {
             let Some(payload) = self.guarded(|_| source.next())? else { break };
             self.stats.count_in();
+            // `emit` takes it that it is called from inside the stage.
+            self.stats.enter_code();
             self.outbox.emit(payload);
-            if let Some(ended) = self.verdict()? {
-                return Ok(Some(ended));
+            self.stats.leave_code();
+            if self.verdict()?.is_some() {
+                break;
             }
         }
-        Ok(None)
+        Ok(Exit::Done)
     }
 
-    /// `None` at the natural end.
-    fn stage(&mut self, stage: &mut dyn Stage, inlet: &mut Inlet) -> Result<Option<Ended>> {
+    fn stage(&mut self, stage: &mut Box<dyn Stage>, inlet: &mut Inlet) -> Result<Exit> {
+        let mut edition = self.care.recipe.edition();
+        let mut exit = Exit::Done;
         loop {
             let item = match inlet.next() {
                 Ok(item) => item,
                 Err(Ended::Closed) => break,
-                Err(Ended::Cancelled) => return Ok(Some(Ended::Cancelled)),
+                Err(Ended::Cancelled) => return Ok(Exit::Done),
             };
+            if edition != self.care.recipe.edition() {
+                edition = self.care.recipe.edition();
+                self.rebuild(stage)?;
+            }
             if let Some(payload) = item.payload {
                 self.stats.count_in();
-                self.guarded(|outbox| stage.process(payload, outbox))?;
+                self.process(stage, payload, item.seq)?;
             }
             self.outbox.settle(item.seq);
-            if let Some(ended) = self.verdict()? {
-                return Ok(Some(ended));
+            if self.verdict()?.is_some() {
+                return Ok(Exit::Done);
+            }
+            if self.care.is_too_many(self.index) {
+                exit = Exit::TooMany;
+                break;
             }
         }
         self.guarded(|outbox| stage.finish(outbox))?;
         self.outbox.settle_finish();
-        self.verdict()
+        self.verdict()?;
+        Ok(exit)
+    }
+
+    /// Processes an item; where the stage is supervised, a second time by a new worker when the first attempt fails, and
+    /// then the item is left out.
+    fn process(&mut self, stage: &mut Box<dyn Stage>, payload: Payload, seq: u64) -> Result<()> {
+        if self.care.budget.is_none() {
+            return self.guarded(|outbox| stage.process(payload, outbox));
+        }
+        let spare = self.care.handling.copy(&payload);
+        let Err(failure) = self.guarded(|outbox| stage.process(payload, outbox)) else {
+            self.in_a_row = 0;
+            return Ok(());
+        };
+        self.recover(stage, failure.clone())?;
+        let identity = spare.as_ref().and_then(|spare| self.care.handling.identity(spare));
+        let identity = identity.unwrap_or_else(|| format!("item {seq}"));
+        let mut last = failure;
+        if let Some(spare) = spare {
+            match self.guarded(|outbox| stage.process(spare, outbox)) {
+                Ok(()) => {
+                    self.in_a_row = 0;
+                    let text = format!("{identity} went through at the second attempt; the first: {last}");
+                    (self.tell)(Notice::Warning(text));
+                    return Ok(());
+                }
+                Err(failure) => {
+                    self.recover(stage, failure.clone())?;
+                    last = failure;
+                }
+            }
+        }
+        (self.tell)(Notice::Warning(format!("{identity} is left out: {last}")));
+        self.stats.quarantine(identity, last.message);
+        Ok(())
+    }
+
+    /// Replaces the worker's stage after `failure`, unless that is to end the run.
+    fn recover(&mut self, stage: &mut Box<dyn Stage>, failure: Failure) -> Result<()> {
+        self.outbox.discard();
+        if !self.care.covers(&failure) {
+            return Err(failure);
+        }
+        let budget = self.care.budget.unwrap_or(0);
+        if self.stats.failures() >= budget {
+            let message = format!("{}; {budget} failures were allowed (max_failures)", failure.message);
+            return Err(Failure { message, ..failure });
+        }
+        self.stats.count_failure();
+        self.in_a_row += 1;
+        // Nothing is ever sent here: this sleeps until the time is over or the run is cancelled.
+        let _ = self.cancel.ended().recv_timeout(pause(self.in_a_row));
+        self.rebuild(stage)?;
+        self.stats.count_restart();
+        Ok(())
+    }
+
+    fn rebuild(&mut self, stage: &mut Box<dyn Stage>) -> Result<()> {
+        let (recipe, index) = (&self.care.recipe, self.index);
+        let new = recipe.build(index).map_err(|failure| failure.within(format!("stage `{}`", self.id)))?;
+        let old = std::mem::replace(stage, new);
+        // What a broken worker does in its last moments is no news.
+        let _ = guard(|| drop(old));
+        Ok(())
     }
 
     /// Calls into the stage, timed; an error or a panic comes back with the stage's name.
     fn guarded<T>(&mut self, body: impl FnOnce(&mut Outbox) -> Result<T>) -> Result<T> {
         self.outbox.take_blocked();
+        self.stats.enter_code();
         let begin = Instant::now();
         let result = guard(|| body(self.outbox));
         self.stats.add_busy(begin.elapsed().saturating_sub(self.outbox.take_blocked()));
+        self.stats.leave_code();
         match result {
             Ok(result) => result.map_err(|failure| failure.within(format!("stage `{}`", self.id))),
             Err(panic) => Err(panicked(self.id, self.kind, &panic)),

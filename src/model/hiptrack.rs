@@ -74,14 +74,6 @@ impl Hiptrack {
         &self.params
     }
 
-    /// Sets the positions of template and search tokens from those of a plain ViT, which were loaded into
-    /// `backbone.pos_embed`: resized bicubically from its 14 × 14 grid.
-    pub fn adopt_pretrained_positions(&self) {
-        if let Some(pretrained) = self.params.get("backbone.pos_embed") {
-            self.backbone.adopt_positions(pretrained, &self.config);
-        }
-    }
-
     /// Follows the object through the search frames of each clip.
     ///
     /// The backbone sees all frames of all clips in one pass. The frames then follow each other: the first reads the

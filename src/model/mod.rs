@@ -28,7 +28,7 @@ pub use layers::Statistics;
 pub use mask::MaskClamp;
 pub use memory::MemoryEntry;
 pub use params::{LoadReport, Params, Role};
-pub use vit::BackboneOutput;
+pub use vit::{BackboneOutput, resize_positions};
 
 #[cfg(test)]
 mod tests;

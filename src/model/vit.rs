@@ -146,7 +146,8 @@ impl Backbone {
         // every token drowns what the tokens show.
         let temporal_x = scope.parameter("temporal_pos_embed_x", &[1, 1, dim], EMBEDDING);
         let temporal_z = scope.parameter("temporal_pos_embed_z", &[1, 1, dim], EMBEDDING);
-        let mut positions = |name: &str, grid| scope.parameter_from(name, resize_positions(&pretrained, grid));
+        let patches = pretrained.narrow(1, 1, PRETRAINED_GRID * PRETRAINED_GRID);
+        let mut positions = |name: &str, grid| scope.parameter_from(name, resize_positions(&patches, grid));
         let positions_z = positions("pos_embed_z", config.template_grid());
         let positions_x = positions("pos_embed_x", config.search_grid());
         let patches = ConvShape::new(3, dim, config.patch).stride(config.patch);
@@ -160,17 +161,6 @@ impl Backbone {
             norm: LayerNorm::new(scope.at("norm"), dim),
             rows: template_rows(config.elimination.range, config.template_grid()),
         }
-    }
-
-    /// Sets the positions of template and search tokens from `backbone.pos_embed`, resized bicubically.
-    pub fn adopt_positions(&self, pretrained: &Tensor, config: &Config) {
-        tch::no_grad(|| {
-            for (positions, grid) in
-                [(&self.positions_z, config.template_grid()), (&self.positions_x, config.search_grid())]
-            {
-                positions.shallow_clone().copy_(&resize_positions(pretrained, grid));
-            }
-        });
     }
 
     /// Features of `template` `[B, 3, T, T]` and `search` `[N·B, 3, S, S]` (frame-major): each search crop is seen
@@ -208,17 +198,21 @@ impl Backbone {
     }
 }
 
-/// The positions of a pretrained ViT `[1, 1 + 14², C]` on a `grid` × `grid`: bicubic, the class token's left out.
-pub(super) fn resize_positions(pretrained: &Tensor, grid: i64) -> Tensor {
+/// Positions `[1, n², C]` of a square grid of patches, resized bicubically to `grid` × `grid`.
+pub fn resize_positions(patches: &Tensor, grid: i64) -> Tensor {
     tch::no_grad(|| {
-        let width = pretrained.size()[2];
-        let patches = pretrained.narrow(1, 1, PRETRAINED_GRID * PRETRAINED_GRID).transpose(1, 2);
+        let (count, width) = (patches.size()[1], patches.size()[2]);
+        let side = (count as f64).sqrt().round() as i64;
+        if side == grid {
+            return patches.to_kind(Kind::Float).copy();
+        }
         patches
-            .reshape([1, width, PRETRAINED_GRID, PRETRAINED_GRID])
+            .to_kind(Kind::Float)
+            .transpose(1, 2)
+            .reshape([1, width, side, side])
             .upsample_bicubic2d([grid, grid], false, None, None)
             .flatten(2, 3)
             .transpose(1, 2)
             .contiguous()
-            .to_kind(Kind::Float)
     })
 }

@@ -127,6 +127,9 @@ impl Observer for RunLog {
                 fields.insert("position".into(), (*position).into());
                 self.write("checkpoint", fields);
             }
+            Event::Note(message) => {
+                self.write("note", Map::from_iter([("message".to_string(), message.as_str().into())]));
+            }
             Event::Warning(message) => {
                 self.write("warning", Map::from_iter([("message".to_string(), message.as_str().into())]));
             }

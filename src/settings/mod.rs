@@ -4,14 +4,18 @@
 //! each key that is asked for counts as known, all others are reported with the nearest known name. [`Reading`]
 //! collects the problems of all sections and the resolved values, so a whole file is judged in one pass.
 
+mod field;
 mod node;
 mod problem;
 mod section;
+mod snippet;
 mod suggest;
 
+pub use field::{Field, FieldType, schema};
 pub use node::{Entry, Node, Origin, Value};
 pub use problem::{Problem, Reading};
 pub use section::{FromNode, Section};
+pub use snippet::{line_of, render};
 pub use suggest::{did_you_mean, nearest};
 
 #[cfg(test)]

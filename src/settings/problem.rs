@@ -1,8 +1,10 @@
 //! The problems of a settings file, collected, and the values that were settled on.
 
+use super::field::Field;
 use super::node::Origin;
 use crate::failure::{Failure, Result};
 use std::cell::RefCell;
+use std::fmt;
 
 /// One mistake in a settings file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +21,9 @@ pub struct Problem {
 #[derive(Debug, Default)]
 pub struct Reading {
     problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
     settled: RefCell<Vec<(String, String)>>,
+    fields: RefCell<Vec<Field>>,
 }
 
 impl Reading {
@@ -35,6 +39,44 @@ impl Reading {
             path: path.to_string(),
             message: message.into(),
         });
+    }
+
+    /// Adds something that a user should know and that is no mistake.
+    pub fn warn(&self, origin: &Origin, path: &str, message: impl Into<String>) {
+        self.warnings.borrow_mut().push(Problem {
+            origin: origin.clone(),
+            path: path.to_string(),
+            message: message.into(),
+        });
+    }
+
+    /// All problems, in the order of the file.
+    pub fn problems(&self) -> Vec<Problem> {
+        sorted(&self.problems)
+    }
+
+    /// All warnings, in the order of the file.
+    pub fn warnings(&self) -> Vec<Problem> {
+        sorted(&self.warnings)
+    }
+
+    /// Every key that was asked for, in the order of reading.
+    pub fn fields(&self) -> Vec<Field> {
+        self.fields.borrow().clone()
+    }
+
+    pub(super) fn record(&self, field: Field) {
+        self.fields.borrow_mut().push(field);
+    }
+
+    /// The values below `path` as one line of YAML: `{ms: 2.0, jitter: true}`.
+    pub fn settled_below(&self, path: &str) -> String {
+        let settled = self.settled.borrow();
+        let below = settled.iter().filter_map(|(key, value)| {
+            let key = key.strip_prefix(path)?.strip_prefix('.')?;
+            Some(format!("{key}: {value}"))
+        });
+        format!("{{{}}}", below.collect::<Vec<_>>().join(", "))
     }
 
     /// Whether nothing is wrong so far.
@@ -69,19 +111,28 @@ impl Reading {
     /// # Errors
     /// When there is at least one problem.
     pub fn finish(&self) -> Result<()> {
-        let mut problems = self.problems.borrow().clone();
+        let problems = self.problems();
         if problems.is_empty() {
             return Ok(());
         }
-        problems.sort_by(|a, b| a.origin.cmp(&b.origin));
-        problems.dedup();
-        let lines: Vec<String> = problems
-            .iter()
-            .map(|p| match p.path.as_str() {
-                "" => format!("{}: {}", p.origin, p.message),
-                path => format!("{}: {path}: {}", p.origin, p.message),
-            })
-            .collect();
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Err(Failure::config(lines.join("\n")))
+    }
+}
+
+fn sorted(problems: &RefCell<Vec<Problem>>) -> Vec<Problem> {
+    let mut problems = problems.borrow().clone();
+    problems.sort_by(|a, b| a.origin.cmp(&b.origin));
+    problems.dedup();
+    problems
+}
+
+impl fmt::Display for Problem {
+    /// `file:line:column: KEY.PATH: what is wrong; remedy`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => write!(f, "{}: {}", self.origin, self.message),
+            path => write!(f, "{}: {path}: {}", self.origin, self.message),
+        }
     }
 }

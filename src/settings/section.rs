@@ -1,6 +1,7 @@
 //! Reads one mapping of a settings file, key by key.
 
 use super::{
+    field::{Field, FieldType},
     node::{Entry, Node, Origin, Value, one_of},
     problem::Reading,
     suggest::did_you_mean,
@@ -15,6 +16,10 @@ pub trait FromNode: Sized {
     fn from_node(node: &Node) -> Option<Self>;
     /// The value as YAML, on one line.
     fn render(&self) -> String;
+    /// The JSON Schema of such values.
+    fn schema() -> serde_json::Value {
+        serde_json::json!({})
+    }
 }
 
 /// A mapping of a settings file. Keys that nobody asked for are problems, reported by [`Section::close`].
@@ -25,13 +30,21 @@ pub struct Section<'a> {
     node: Option<&'a Node>,
     origin: Origin,
     known: Vec<&'static str>,
+    /// What the next key that is read means.
+    says: Option<&'static str>,
 }
 
 impl<'a> Section<'a> {
     /// The top of a file.
     pub fn root(reading: &'a Reading, node: &'a Node) -> Self {
-        let section =
-            Self { reading, path: String::new(), node: Some(node), origin: node.origin.clone(), known: Vec::new() };
+        let section = Self {
+            reading,
+            path: String::new(),
+            node: Some(node),
+            origin: node.origin.clone(),
+            known: Vec::new(),
+            says: None,
+        };
         section.expect_mapping();
         section
     }
@@ -39,7 +52,7 @@ impl<'a> Section<'a> {
     /// A section below `path` whose mapping is `node` (absent: all defaults, reported at `origin`).
     pub fn at(reading: &'a Reading, path: &str, node: Option<&'a Node>, origin: &Origin) -> Self {
         let origin = node.map_or(origin, |node| &node.origin).clone();
-        let section = Self { reading, path: path.to_string(), node, origin, known: Vec::new() };
+        let section = Self { reading, path: path.to_string(), node, origin, known: Vec::new(), says: None };
         section.expect_mapping();
         section
     }
@@ -71,13 +84,26 @@ impl<'a> Section<'a> {
         &self.origin
     }
 
+    /// Says what the next key that is read means, for the lists of options and the schemas.
+    pub fn says(&mut self, about: &'static str) -> &mut Self {
+        self.says = Some(about);
+        self
+    }
+
+    fn record(&mut self, key: &str, type_: FieldType, schema: serde_json::Value, default: Option<String>) {
+        let about = self.says.take().unwrap_or_default();
+        self.reading.record(Field { path: self.path_of(key), about, type_, schema, default });
+    }
+
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) }
     }
 
     /// The node under `key`; the key counts as known from now on.
     pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.node.and_then(|node| node.get(key))
     }
 
@@ -91,6 +117,7 @@ impl<'a> Section<'a> {
 
     /// The mapping under `key`; an absent one reads as all defaults.
     pub fn section(&mut self, key: &'static str) -> Section<'a> {
+        self.record(key, FieldType::Section, serde_json::json!({"type": "object"}), None);
         let node = self.node(key);
         Section::at(self.reading, &self.path_of(key), node, &self.origin)
     }
@@ -112,6 +139,11 @@ impl<'a> Section<'a> {
 
     /// The value of `key`, or `default` when it is absent or wrong (which is reported).
     pub fn value<T: FromNode>(&mut self, key: &'static str, default: T) -> T {
+        self.record(key, FieldType::Value(T::expected()), T::schema(), Some(default.render()));
+        self.valued(key, default)
+    }
+
+    fn valued<T: FromNode>(&mut self, key: &'static str, default: T) -> T {
         let value = self.read(key).unwrap_or(default);
         self.reading.settle(&self.path_of(key), value.render());
         value
@@ -133,6 +165,11 @@ impl<'a> Section<'a> {
 
     /// The value of `key` when it is there.
     pub fn optional<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
+        self.record(key, FieldType::Value(T::expected()), T::schema(), None);
+        self.given(key)
+    }
+
+    fn given<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
         let value: Option<T> = self.read(key);
         if let Some(value) = &value {
             self.reading.settle(&self.path_of(key), value.render());
@@ -142,17 +179,24 @@ impl<'a> Section<'a> {
 
     /// The value of `key`, whose absence is a problem; then a default that is never used.
     pub fn required<T: FromNode + Default>(&mut self, key: &'static str) -> T {
+        self.record(key, FieldType::Required(T::expected()), T::schema(), None);
         if self.node.and_then(|node| node.get(key)).is_none() {
             self.known.push(key);
             self.problem(key, format!("missing; give it {}", T::expected()));
             return T::default();
         }
-        self.optional(key).unwrap_or_default()
+        self.given(key).unwrap_or_default()
     }
 
     /// The value of `key` as one of the names in `known`.
     pub fn choice(&mut self, key: &'static str, default: &'static str, known: &[&'static str]) -> &'static str {
-        let text = self.value(key, default.to_string());
+        self.record(
+            key,
+            FieldType::Choice(known.join(", ")),
+            serde_json::json!({"enum": known}),
+            Some(default.to_string().render()),
+        );
+        let text = self.valued(key, default.to_string());
         one_of(&text, known).unwrap_or_else(|message| {
             self.problem(key, message);
             default
@@ -182,6 +226,9 @@ impl FromNode for bool {
     fn render(&self) -> String {
         self.to_string()
     }
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "boolean"})
+    }
 }
 
 impl FromNode for f64 {
@@ -206,10 +253,13 @@ impl FromNode for f64 {
             }
         }
     }
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "number"})
+    }
 }
 
 macro_rules! whole_number {
-    ($type:ty, $words:literal) => {
+    ($type:ty, $words:literal, $schema:tt) => {
         impl FromNode for $type {
             fn expected() -> String {
                 $words.into()
@@ -220,13 +270,16 @@ macro_rules! whole_number {
             fn render(&self) -> String {
                 self.to_string()
             }
+            fn schema() -> serde_json::Value {
+                serde_json::json!($schema)
+            }
         }
     };
 }
 
-whole_number!(i64, "a whole number");
-whole_number!(u64, "a whole number from 0");
-whole_number!(usize, "a whole number from 0");
+whole_number!(i64, "a whole number", {"type": "integer"});
+whole_number!(u64, "a whole number from 0", {"type": "integer", "minimum": 0});
+whole_number!(usize, "a whole number from 0", {"type": "integer", "minimum": 0});
 
 impl FromNode for String {
     fn expected() -> String {
@@ -237,6 +290,9 @@ impl FromNode for String {
     }
     fn render(&self) -> String {
         serde_json::Value::from(self.as_str()).to_string()
+    }
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "string"})
     }
 }
 
@@ -250,6 +306,9 @@ impl FromNode for PathBuf {
     fn render(&self) -> String {
         self.display().to_string().render()
     }
+    fn schema() -> serde_json::Value {
+        String::schema()
+    }
 }
 
 impl<T: FromNode> FromNode for Vec<T> {
@@ -261,5 +320,8 @@ impl<T: FromNode> FromNode for Vec<T> {
     }
     fn render(&self) -> String {
         format!("[{}]", self.iter().map(T::render).collect::<Vec<_>>().join(", "))
+    }
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "array", "items": T::schema()})
     }
 }

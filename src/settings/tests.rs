@@ -106,3 +106,36 @@ proptest! {
         prop_assert_eq!(String::from_node(node.get("B").unwrap()), Some(text));
     }
 }
+
+#[test]
+fn a_problem_is_shown_with_its_line_and_a_mark_under_the_place() {
+    let (reading, _) = read(&Node::parse("x.yaml", TEXT).unwrap());
+    let shown: Vec<String> = reading.problems().iter().map(|problem| render(problem, Some(TEXT))).collect();
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    x.yaml:3:3: TRAIN.CLS_WEIGTH: unknown key; did you mean CLS_WEIGHT?
+      3 |   CLS_WEIGTH: 0.1
+        |   ^^^^^^^^^^
+    x.yaml:4:15: TRAIN.BATCH_SIZE: expected a whole number from 0, found the text `many`
+      4 |   BATCH_SIZE: many
+        |               ^^^^
+    x.yaml:5:10: TRAIN.NAMES: expected a list, each text, found a list
+      5 |   NAMES: [a, 3]
+        |          ^^^^^^
+    x.yaml:6:7: DATA: expected a mapping of keys, found 7
+      6 | DATA: 7
+        |       ^
+    ");
+}
+
+#[test]
+fn the_schema_is_what_the_reading_code_asks_for() {
+    let node = Node::parse("x.yaml", "").unwrap();
+    let reading = Reading::new();
+    let mut root = Section::root(&reading, &node);
+    root.says("what it is called").required::<String>("NAME");
+    let mut train = root.says("how it learns").section("TRAIN");
+    train.says("the rate").value("LR", 0.5);
+    train.choice("KIND", "fast", &["fast", "exact"]);
+    train.section("PHASES").entries();
+    insta::assert_snapshot!(schema(&reading.fields(), ""), @r#"{"additionalProperties":false,"properties":{"NAME":{"description":"what it is called","type":"string"},"TRAIN":{"additionalProperties":false,"description":"how it learns","properties":{"KIND":{"default":"fast","enum":["fast","exact"]},"LR":{"default":0.5,"description":"the rate","type":"number"},"PHASES":{"type":"object"}},"type":"object"}},"required":["NAME"],"type":"object"}"#);
+}

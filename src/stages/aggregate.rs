@@ -1,9 +1,9 @@
 //! `aggregate`: reads the numbers of a step, sums them up, and tells observers and metrics.
 
-use super::{RunContext, items::*};
+use super::{Facts, RunContext, forms::small, items::*};
 use crate::{
     failure::{Failure, Result},
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     telemetry::names,
     train::{
@@ -37,6 +37,10 @@ impl Blueprint<RunContext> for Aggregate {
             observer: context.observer.clone(),
             nonfinite_limit: context.experiment.training.nonfinite_limit as u64,
         }))
+    }
+
+    fn gives_form(&self, _facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+        Some(small())
     }
 }
 

@@ -1,9 +1,9 @@
 //! `augment`: grey, mirrored and brighter or darker crops, as planned. Validation clips are planned without any.
 
-use super::{RunContext, items::*};
+use super::{Facts, RunContext, forms::CROPPED, items::*};
 use crate::{
     failure::Result,
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     vision::augment::{brightness, flip, flip_box, grey},
 };
@@ -25,6 +25,14 @@ struct Augment;
 impl Blueprint<RunContext> for Augment {
     fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Augment))
+    }
+
+    fn emits(&self) -> Handling {
+        CROPPED
+    }
+
+    fn gives_form(&self, _facts: &Facts, input: Option<&Form>) -> Option<Form> {
+        input.cloned()
     }
 }
 

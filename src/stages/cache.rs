@@ -1,6 +1,6 @@
 //! Decoded frames that are kept, up to a number of bytes; the least recently used go first.
 
-use image::RgbImage;
+use crate::vision::area::Part;
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ pub(super) struct FrameCache {
     limit: usize,
     bytes: usize,
     clock: u64,
-    frames: HashMap<PathBuf, (u64, Arc<RgbImage>)>,
+    frames: HashMap<PathBuf, (u64, Arc<Part>)>,
     by_age: BTreeMap<u64, PathBuf>,
 }
 
@@ -24,7 +24,7 @@ impl FrameCache {
     }
 
     /// The frame of `path`, when it is kept.
-    pub fn get(&mut self, path: &Path) -> Option<Arc<RgbImage>> {
+    pub fn get(&mut self, path: &Path) -> Option<Arc<Part>> {
         let (age, frame) = self.frames.get_mut(path)?;
         let key = self.by_age.remove(age)?;
         self.clock += 1;
@@ -34,15 +34,15 @@ impl FrameCache {
     }
 
     /// Keeps `frame`, unless it alone is too large.
-    pub fn put(&mut self, path: &Path, frame: Arc<RgbImage>) {
-        let size = frame.as_raw().len();
+    pub fn put(&mut self, path: &Path, frame: Arc<Part>) {
+        let size = frame.pixels.as_raw().len();
         if size > self.limit || self.frames.contains_key(path) {
             return;
         }
         while self.bytes + size > self.limit {
             let Some((_, oldest)) = self.by_age.pop_first() else { break };
             if let Some((_, gone)) = self.frames.remove(&oldest) {
-                self.bytes -= gone.as_raw().len();
+                self.bytes -= gone.pixels.as_raw().len();
             }
         }
         self.clock += 1;
@@ -54,11 +54,13 @@ impl FrameCache {
 
 #[cfg(test)]
 mod tests {
+    use image::RgbImage;
+
     use super::*;
 
     #[test]
     fn the_least_recently_used_frame_goes_first_and_the_limit_holds() {
-        let frame = || Arc::new(RgbImage::new(10, 10));
+        let frame = || Arc::new(Part::whole(RgbImage::new(10, 10)));
         let mut cache = FrameCache::new(750);
         cache.put(Path::new("a"), frame());
         cache.put(Path::new("b"), frame());
@@ -67,7 +69,7 @@ mod tests {
         assert!(cache.get(Path::new("b")).is_none());
         assert!(cache.get(Path::new("a")).is_some() && cache.get(Path::new("c")).is_some());
         assert_eq!(cache.bytes, 600);
-        cache.put(Path::new("huge"), Arc::new(RgbImage::new(100, 100)));
+        cache.put(Path::new("huge"), Arc::new(Part::whole(RgbImage::new(100, 100))));
         assert!(cache.get(Path::new("huge")).is_none() && cache.get(Path::new("a")).is_some());
     }
 }

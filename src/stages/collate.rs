@@ -1,9 +1,9 @@
 //! `collate`: puts the clips of a batch together, in order whatever the order of their arrival.
 
-use super::{RunContext, items::*};
+use super::{Facts, RunContext, items::*};
 use crate::{
     failure::{Failure, Result},
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     vision::rect::Rect,
 };
@@ -23,30 +23,70 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 struct Collate;
 
 impl Blueprint<RunContext> for Collate {
-    fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
-        Ok(Box::new(CollateStage { waiting: Vec::new() }))
+    fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(CollateStage { next: context.position, waiting: Vec::new() }))
+    }
+
+    fn takes_form(&self, facts: &Facts) -> Option<Form> {
+        Some(facts.model_crops())
+    }
+
+    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+        Some(facts.batch())
+    }
+
+    /// The clips of the batch that is not complete.
+    fn keeps_bytes(&self, facts: &Facts, input: Option<&Form>) -> u64 {
+        input.map_or(0, Form::bytes) * facts.experiment.training.batch_size as u64
     }
 }
 
 /// The clips of the batch that is not complete. A run that stops leaves them: they are planned again when it resumes.
+/// A clip that was left out for its failures is missing in its batch, which is smaller then.
 struct CollateStage {
+    /// The position of the batch that comes next.
+    next: u64,
     waiting: Vec<CroppedClip>,
+}
+
+impl CollateStage {
+    /// Sends on what there is of the batch.
+    fn close(&mut self, out: &mut Outbox) -> Result<()> {
+        if !self.waiting.is_empty() {
+            self.next += 1;
+            out.emit(pack(collate(&std::mem::take(&mut self.waiting))?));
+        }
+        Ok(())
+    }
 }
 
 impl Stage for CollateStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+        // What a run that stops has prepared is planned again when it resumes; it may have gaps where sources stopped.
+        if out.stopping() {
+            return Ok(());
+        }
         let clip: CroppedClip = unpack(payload)?;
         let Ticket { visit, slot, of } = clip.ticket;
-        if slot != self.waiting.len() || self.waiting.first().is_some_and(|first| first.ticket.visit != visit) {
-            let have = self.waiting.len();
-            let position = visit.position;
-            return Err(Failure::stage(format!("clip {slot} of batch {position} arrived when {have} were there")));
+        if self.waiting.first().is_some_and(|first| first.ticket.visit != visit) {
+            self.close(out)?;
+        }
+        let position = visit.position;
+        if position != self.next {
+            return Err(Failure::stage(format!(
+                "all clips of batch {} are missing, batch {position} begins",
+                self.next
+            )));
+        }
+        if self.waiting.last().is_some_and(|last| last.ticket.slot >= slot) {
+            return Err(Failure::stage(format!("clip {slot} of batch {position} arrived out of order")));
         }
         self.waiting.push(clip);
-        if self.waiting.len() == of {
-            out.emit(pack(collate(&std::mem::take(&mut self.waiting))?));
-        }
-        Ok(())
+        if slot + 1 == of { self.close(out) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, out: &mut Outbox) -> Result<()> {
+        if out.stopping() { Ok(()) } else { self.close(out) }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a run gives to every stage that it builds.
 
+use super::forms::Facts;
 use crate::{
     data::{plan::Planner, rejects::Rejects},
+    flow::World,
     train::{
         checkpoint::{About, Folder},
         events::Observer,
@@ -13,6 +15,10 @@ use crate::{
 };
 use std::sync::{Arc, Mutex};
 use tch::Device;
+
+impl World for RunContext {
+    type Facts = Facts;
+}
 
 /// Everything that stages share in one training run.
 pub struct RunContext {

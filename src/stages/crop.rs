@@ -1,10 +1,11 @@
 //! `crop`: cuts the planned windows out of the frames and scales them to the model's sizes.
 
-use super::{RunContext, items::*};
+use super::{Facts, RunContext, forms::CROPPED, items::*};
 use crate::{
     failure::Result,
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
+    train::experiment::Data,
     vision::{
         crop::crop,
         resample::{ExactBilinear, FastBilinear, Resampler},
@@ -21,20 +22,47 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     max_workers: 256,
     capacity: 8,
     parse: |section: &mut Section<'_>| {
-        Box::new(CropOptions { fast: section.choice("resample", "opencv", &["opencv", "fast"]) == "fast" })
+        let resample = section.says("bilinear, bit for bit as OpenCV, or faster with small differences").choice(
+            "resample",
+            "opencv",
+            &["opencv", "fast"],
+        );
+        Box::new(CropOptions {
+            fast: resample == "fast",
+            template: section.says("side of the template's crop (default: the experiment's)").optional("template"),
+            search: section.says("side of a search crop (default: the experiment's)").optional("search"),
+        })
     },
 };
 
 struct CropOptions {
     fast: bool,
+    template: Option<usize>,
+    search: Option<usize>,
+}
+
+impl CropOptions {
+    /// Sides of the template's and of a search crop.
+    fn sides(&self, data: &Data) -> (usize, usize) {
+        (self.template.unwrap_or(data.template.size), self.search.unwrap_or(data.search.size))
+    }
 }
 
 impl Blueprint<RunContext> for CropOptions {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         let resampler: Box<dyn Resampler> =
             if self.fast { Box::new(FastBilinear::default()) } else { Box::new(ExactBilinear::default()) };
-        let data = &context.experiment.data;
-        Ok(Box::new(CropStage { resampler, template: data.template.size as u32, search: data.search.size as u32 }))
+        let (template, search) = self.sides(&context.experiment.data);
+        Ok(Box::new(CropStage { resampler, template: template as u32, search: search as u32 }))
+    }
+
+    fn emits(&self) -> Handling {
+        CROPPED
+    }
+
+    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+        let (template, search) = self.sides(&facts.experiment.data);
+        Some(facts.cropped(template, search))
     }
 }
 
@@ -50,7 +78,7 @@ impl Stage for CropStage {
         let mut crops = Vec::with_capacity(frames.len());
         for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
             let size = if index == 0 { self.template } else { self.search };
-            let window = crop(frame, &planned.window);
+            let window = crop(frame, &planned.window)?;
             crops.push(self.resampler.resample(&window, size, size));
         }
         let boxes = plan.frames().map(|planned| planned.crop_box).collect();

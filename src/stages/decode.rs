@@ -1,25 +1,29 @@
-//! `decode`: reads the frames of a clip. `decode-cached` keeps decoded frames in memory, for sets that fit.
+//! `decode`: reads what a clip shows of its frames. `decode-cached` reads whole frames and keeps them in memory, for
+//! sets that fit.
 //!
 //! A clip whose frame cannot be read is planned again in place with the next attempt and counted; the failure budget of
 //! the run decides when that is too often.
 
-use super::{RunContext, cache::FrameCache, items::*};
+use super::{Facts, RunContext, cache::FrameCache, forms::DECODED, items::*};
 use crate::{
     data::{
         plan::{ClipPlan, Planner},
         rejects::Rejects,
     },
-    failure::Result,
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    failure::{Failure, Result},
+    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     telemetry::names,
     train::{
         events::{Event, Observer},
         itinerary::Split,
     },
-    vision::decode::{Decoder, StrictDecoder},
+    vision::{
+        area::Part,
+        decode::{Decoder, DecoderKind},
+        window::Window,
+    },
 };
-use image::RgbImage;
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -27,36 +31,68 @@ use std::{
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "decode",
-    about: "reads and decodes the whole frames of a clip (JPEG, PNG)",
+    about: "reads and decodes the windows of a clip's frames (JPEG, PNG) with the `decoder` turbojpeg, image or auto",
     input: Some(PLANNED_CLIPS),
     output: Some(DECODED_CLIPS),
     ordered: false,
     workers: 1,
     max_workers: 256,
     capacity: 4,
-    parse: |_: &mut Section<'_>| Box::new(Decode { cache: None }),
+    parse: |section: &mut Section<'_>| Box::new(Decode { decoder: decoder(section), megabytes: 0, cache: None }),
 };
 
 pub(super) const CACHED_KIND: Kind<RunContext> = Kind {
     name: "decode-cached",
-    about: "like decode, and keeps decoded frames in memory up to `megabytes`",
+    about: "like decode, but reads whole frames and keeps them in memory up to `megabytes`",
     parse: |section: &mut Section<'_>| {
-        let megabytes = section.checked("megabytes", 1024usize, |megabytes| {
+        let megabytes = section.says("memory for decoded frames").checked("megabytes", 1024usize, |megabytes| {
             (*megabytes == 0).then(|| "must be at least 1; the kind decode keeps nothing".to_string())
         });
-        Box::new(Decode { cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))) })
+        let decoder = decoder(section);
+        Box::new(Decode { decoder, megabytes, cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))) })
     },
     ..KIND
 };
 
+/// Reads the option `decoder`.
+fn decoder(section: &mut Section<'_>) -> DecoderKind {
+    let name = section.says("which library decodes; auto is the fastest that is built in").choice(
+        "decoder",
+        "auto",
+        &["auto", "turbojpeg", "image"],
+    );
+    let kind = match name {
+        "turbojpeg" => DecoderKind::Turbojpeg,
+        "image" => DecoderKind::Image,
+        _ => DecoderKind::best(),
+    };
+    if !kind.is_built() {
+        section.problem(
+            "decoder",
+            format!(
+                "{} is not built into this program; install cmake and nasm and run `make build` again, or choose image",
+                kind.name()
+            ),
+        );
+    }
+    kind
+}
+
 struct Decode {
+    /// The most that the cache holds.
+    megabytes: usize,
+    decoder: DecoderKind,
     cache: Option<Arc<Mutex<FrameCache>>>,
 }
 
 impl Blueprint<RunContext> for Decode {
-    fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+    fn worker(&self, context: &RunContext, index: usize) -> Result<Box<dyn Stage>> {
+        if index == 0 {
+            let kind = self.decoder;
+            context.observer.observe(&Event::Note(format!("decoder: {} ({})", kind.name(), kind.about())));
+        }
         Ok(Box::new(DecodeStage {
-            decoder: StrictDecoder,
+            decoder: self.decoder.decoder().map_err(|error| Failure::stage(error.to_string()))?,
             cache: self.cache.clone(),
             train: context.train.clone(),
             val: context.val.clone(),
@@ -64,10 +100,22 @@ impl Blueprint<RunContext> for Decode {
             observer: context.observer.clone(),
         }))
     }
+
+    fn emits(&self) -> Handling {
+        DECODED
+    }
+
+    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+        Some(facts.decoded())
+    }
+
+    fn keeps_bytes(&self, _facts: &Facts, _input: Option<&Form>) -> u64 {
+        (self.megabytes as u64) << 20
+    }
 }
 
 struct DecodeStage {
-    decoder: StrictDecoder,
+    decoder: Box<dyn Decoder>,
     cache: Option<Arc<Mutex<FrameCache>>>,
     train: Arc<Planner>,
     val: Option<Arc<Planner>>,
@@ -82,11 +130,11 @@ struct Unreadable {
 }
 
 impl DecodeStage {
-    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<RgbImage>>, Unreadable> {
+    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, Unreadable> {
         plan.frames()
             .map(|planned| {
-                let frame = self.frame(&planned.path)?;
-                match planned.window.overlaps(frame.width(), frame.height()) {
+                let frame = self.frame(&planned.path, &planned.window)?;
+                match planned.window.overlaps(frame.frame.0, frame.frame.1) {
                     true => Ok(frame),
                     false => Err(Unreadable {
                         reason: "outside",
@@ -97,14 +145,16 @@ impl DecodeStage {
             .collect()
     }
 
-    fn frame(&mut self, path: &Path) -> std::result::Result<Arc<RgbImage>, Unreadable> {
+    /// At least what `window` shows of the frame; all of it where frames are kept.
+    fn frame(&mut self, path: &Path, window: &Window) -> std::result::Result<Arc<Part>, Unreadable> {
         let kept = self.cache.as_ref().and_then(|cache| lock(cache).get(path));
         if let Some(frame) = kept {
             return Ok(frame);
         }
         let bytes = std::fs::read(path)
             .map_err(|error| Unreadable { reason: "unreadable", detail: format!("{}: {error}", path.display()) })?;
-        let frame = self.decoder.decode(&bytes).map_err(|error| Unreadable {
+        let window = self.cache.is_none().then_some(window);
+        let frame = self.decoder.decode(&bytes, window).map_err(|error| Unreadable {
             reason: error.reason.name(),
             detail: format!("{}: {}", path.display(), error.detail),
         })?;

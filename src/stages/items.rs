@@ -9,7 +9,7 @@ use crate::{
         itinerary::Visit,
         step::{Batch, Outcome},
     },
-    vision::rect::Rect,
+    vision::{area::Part, rect::Rect},
 };
 use image::RgbImage;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub struct PlannedClip {
     pub plan: ClipPlan,
 }
 
-/// A clip with its whole frames.
+/// A clip with its frames, or as much of them as it shows.
 #[derive(Clone, Debug)]
 pub struct DecodedClip {
     /// Its seat.
@@ -50,7 +50,7 @@ pub struct DecodedClip {
     /// What to cut out of the frames.
     pub plan: ClipPlan,
     /// The template's frame, then the search frames'.
-    pub frames: Vec<Arc<RgbImage>>,
+    pub frames: Vec<Arc<Part>>,
 }
 
 /// A clip as crops.

@@ -9,30 +9,40 @@ mod collate;
 mod context;
 mod crop;
 mod decode;
+mod erase;
+mod forms;
 mod items;
+mod preview;
+mod replay;
 mod sample;
 mod step;
 mod upload;
 
 pub use context::RunContext;
+pub use forms::Facts;
 pub use items::{
     CollatedBatch, CroppedClip, DecodedClip, PendingCheckpoint, PlannedClip, StepOutput, StepReport, Ticket,
 };
 
-use crate::flow::Kind;
+use crate::flow::{Kind, count, merge};
 
 /// Every kind that a pipeline file can name.
-pub static KINDS: [Kind<RunContext>; 10] = [
+pub static KINDS: [Kind<RunContext>; 15] = [
     sample::KIND,
     decode::KIND,
     decode::CACHED_KIND,
     crop::KIND,
     augment::KIND,
+    erase::KIND,
+    merge::kind(),
     collate::KIND,
     upload::KIND,
+    replay::KIND,
     step::KIND,
     aggregate::KIND,
     checkpoint::KIND,
+    preview::KIND,
+    count::kind(),
 ];
 
 #[cfg(test)]

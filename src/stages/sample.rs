@@ -1,10 +1,14 @@
 //! `sample`: plans the clips of the run one by one, in order, without reading any pixel.
 
-use super::{RunContext, items::*};
+use super::{
+    Facts, RunContext,
+    forms::{PLANNED, small},
+    items::*,
+};
 use crate::{
     data::plan::Planner,
     failure::{Failure, Result},
-    flow::{Blueprint, Kind, Payload, Source, pack},
+    flow::{Blueprint, Form, Handling, Kind, Payload, Source, pack},
     settings::Section,
     train::itinerary::{Itinerary, Split, Visit},
 };
@@ -19,14 +23,42 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 1,
     capacity: 16,
-    parse: |_: &mut Section<'_>| Box::new(Sample),
+    parse: |section: &mut Section<'_>| {
+        Box::new(Sample {
+            batches: section.says("end after so many batches; 0: at the end of the run").value("batches", 0u64),
+            only: section
+                .says("only the clips of these data sets, the others are for another sample; empty: all")
+                .value("only", Vec::<String>::new()),
+            except: section.says("all clips but those of these data sets").value("except", Vec::<String>::new()),
+        })
+    },
 };
 
-struct Sample;
+#[derive(Clone)]
+struct Sample {
+    batches: u64,
+    only: Vec<String>,
+    except: Vec<String>,
+}
+
+impl Sample {
+    fn takes(&self, dataset: &str) -> bool {
+        let named = |names: &[String]| names.iter().any(|name| name == dataset);
+        (self.only.is_empty() || named(&self.only)) && !named(&self.except)
+    }
+
+    fn takes_any(&self, planner: &Planner) -> bool {
+        planner.datasets().iter().any(|set| self.takes(&set.name))
+    }
+}
 
 impl Blueprint<RunContext> for Sample {
     fn source(&self, context: &RunContext) -> Result<Box<dyn Source>> {
+        let mut planners = std::iter::once(&context.train).chain(&context.val);
         Ok(Box::new(Sampler {
+            idle: !planners.any(|planner| self.takes_any(planner)),
+            choice: self.clone(),
+            batches_left: if self.batches == 0 { u64::MAX } else { self.batches },
             train: context.train.clone(),
             val: context.val.clone(),
             itinerary: context.itinerary,
@@ -36,9 +68,21 @@ impl Blueprint<RunContext> for Sample {
             open: None,
         }))
     }
+
+    fn emits(&self) -> Handling {
+        PLANNED
+    }
+
+    fn gives_form(&self, _facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+        Some(small())
+    }
 }
 
 struct Sampler {
+    /// Whether no data set of the run is for this stage.
+    idle: bool,
+    choice: Sample,
+    batches_left: u64,
     train: Arc<Planner>,
     val: Option<Arc<Planner>>,
     itinerary: Itinerary,
@@ -60,7 +104,9 @@ impl Sampler {
 
     /// Opens the next batch; `None` at the end of the run or of the steps that were asked for.
     fn begin(&mut self) -> Result<Option<(Visit, usize, usize)>> {
-        let Some(visit) = self.itinerary.visit(self.position) else { return Ok(None) };
+        let Some(visit) = self.itinerary.visit(self.position).filter(|_| self.batches_left > 0) else {
+            return Ok(None);
+        };
         if visit.split == Split::Train {
             if self.steps_left == 0 {
                 return Ok(None);
@@ -68,6 +114,7 @@ impl Sampler {
             self.steps_left -= 1;
         }
         self.position += 1;
+        self.batches_left -= 1;
         let left = self.planner(visit.split)?.clips_per_epoch().saturating_sub(visit.batch * self.batch_size);
         Ok(Some((visit, 0, left.min(self.batch_size))))
     }
@@ -75,6 +122,19 @@ impl Sampler {
 
 impl Source for Sampler {
     fn next(&mut self) -> Result<Option<Payload>> {
+        while !self.idle {
+            let Some(clip) = self.next_clip()? else { return Ok(None) };
+            if self.choice.takes(&clip.plan.dataset) {
+                return Ok(Some(pack(clip)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Sampler {
+    /// The next clip of the run, whatever its data set.
+    fn next_clip(&mut self) -> Result<Option<PlannedClip>> {
         let open = match self.open.take() {
             Some(open) => Some(open),
             None => self.begin()?,
@@ -85,6 +145,6 @@ impl Source for Sampler {
         }
         let index = visit.batch * self.batch_size + slot;
         let plan = self.planner(visit.split)?.plan(visit.epoch as u64, index as u64, 0)?;
-        Ok(Some(pack(PlannedClip { ticket: Ticket { visit, slot, of }, plan })))
+        Ok(Some(PlannedClip { ticket: Ticket { visit, slot, of }, plan }))
     }
 }

@@ -1,9 +1,9 @@
 //! `step`: trains or evaluates on a batch. It never waits for the device: numbers leave it as tensors.
 
-use super::{RunContext, items::*};
+use super::{Facts, RunContext, forms::small, items::*};
 use crate::{
     failure::{Failure, Result},
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     train::{
         checkpoint::About,
@@ -41,6 +41,14 @@ impl Blueprint<RunContext> for Step {
             saved: true,
             idle_since: Instant::now(),
         }))
+    }
+
+    fn takes_form(&self, facts: &Facts) -> Option<Form> {
+        Some(facts.device_batch())
+    }
+
+    fn gives_form(&self, _facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+        Some(small())
     }
 }
 

@@ -70,3 +70,11 @@ fn kinds_have_names_of_their_own_and_say_what_they_do() {
         assert!(!kind.about.is_empty(), "{}", kind.name);
     }
 }
+
+/// The walk-through is the code that is compiled.
+#[test]
+fn the_documentation_shows_the_stage_as_it_is() {
+    let page = include_str!("../../docs/add-a-stage.md");
+    let code = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(code, Some(include_str!("erase.rs")));
+}

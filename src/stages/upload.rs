@@ -1,9 +1,9 @@
 //! `upload`: brings a batch to the device as bytes and normalises it there.
 
-use super::{RunContext, items::*};
+use super::{Facts, RunContext, items::*};
 use crate::{
     failure::Result,
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     loss::Target,
     model::ClipInput,
     settings::Section,
@@ -38,6 +38,19 @@ impl Blueprint<RunContext> for Upload {
             scale: channels(&scale),
             shift: channels(&shift),
         }))
+    }
+
+    fn takes_form(&self, facts: &Facts) -> Option<Form> {
+        Some(facts.batch())
+    }
+
+    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+        Some(facts.device_batch())
+    }
+
+    /// Nothing can stand in for a batch.
+    fn is_vital(&self) -> bool {
+        true
     }
 }
 

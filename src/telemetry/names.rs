@@ -62,7 +62,12 @@ metrics! {
         "Seconds spent in the stage's own work, summed over workers.";
     STAGE_ITEMS = "stage_items_total", Counter, ["stage", "kind"], "Items that the stage has taken.";
     STAGE_WORKERS = "stage_workers", Gauge, ["stage", "kind"], "Workers that are running.";
-    STAGE_FAILURES = "stage_failures_total", Counter, ["stage", "kind"], "Workers that ended with an error or a panic.";
+    STAGE_FAILURES = "stage_failures_total", Counter, ["stage", "kind"],
+        "How often a worker failed with an error or a panic.";
+    STAGE_RESTARTS = "stage_restarts_total", Counter, ["stage", "kind"],
+        "How often a worker that had failed was replaced.";
+    STAGE_LEFT_OUT = "stage_left_out_total", Counter, ["stage", "kind"],
+        "Items that failed twice and that the run went on without.";
 
     TRAIN_LOSS = "train_loss", Gauge, ["term"], "The loss of the last step by term, as a mean over frames.";
     TRAIN_IOU = "train_iou", Gauge, [], "Mean IoU of the last step, from 0 to 1.";

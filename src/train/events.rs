@@ -48,6 +48,8 @@ pub enum Event {
         /// Batches of the run that are done in it.
         position: u64,
     },
+    /// A choice that the program made by itself and that a user may want to know.
+    Note(String),
     /// Something that a user should know and that does not end the run.
     Warning(String),
 }

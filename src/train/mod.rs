@@ -8,6 +8,7 @@ pub mod experiment;
 pub mod itinerary;
 pub mod network;
 pub mod optimizer;
+pub mod pretrained;
 mod shards;
 pub mod step;
 pub mod tally;

@@ -1,11 +1,15 @@
 //! The model that an experiment describes, and the weights it starts from.
 
-use super::{checkpoint, experiment::Experiment};
+use super::{
+    experiment::Experiment,
+    pretrained::{self, Source},
+};
 use crate::{
     failure::{Failure, Result},
     model::{ClassHead, Config, Elimination, Hiptrack, TemplateRange},
+    weights::WeightsFile,
 };
-use std::path::Path;
+use std::path::PathBuf;
 use tch::Device;
 
 /// The sizes of the model.
@@ -39,48 +43,43 @@ pub fn config(experiment: &Experiment) -> Config {
     }
 }
 
-/// The model on `device`: drawn from `seed`, then overwritten by `MODEL.PRETRAIN_FILE` when there is one. The second
-/// part says what was loaded.
+/// The model on `device`: drawn from `seed`, then overwritten by `MODEL.PRETRAIN_FILE` and `MODEL.HIP.PRETRAIN_FILE`
+/// where there are such. The second part says what was loaded.
 ///
 /// # Errors
 /// Sizes that do not fit together (78); a weights file that is missing, unreadable or of another architecture (66).
-pub fn build(experiment: &Experiment, seed: u64, device: Device) -> Result<(Hiptrack, Option<String>)> {
+pub fn build(experiment: &Experiment, seed: u64, device: Device) -> Result<(Hiptrack, Vec<String>)> {
     let model = Hiptrack::new(&config(experiment), seed, device)?;
-    let loaded = experiment.model.pretrain_file.as_deref().map(|path| load(&model, path)).transpose()?;
-    Ok((model, loaded))
+    let mut lines = Vec::new();
+    let (whole, encoder) = pretrained_files(experiment)?;
+    if let Some(path) = &whole {
+        let loaded = pretrained::load(&model, path)?;
+        lines.extend(loaded.lines(path));
+        if loaded.source == Source::Tracker && encoder.is_some() {
+            let path = path.display();
+            let message = format!("{path} has a trained prompt encoder; set MODEL.HIP.PRETRAIN_FILE=none to keep it");
+            return Err(Failure::config(message));
+        }
+    }
+    if let Some(path) = &encoder {
+        lines.extend(pretrained::load_encoder(&model, path)?.lines(path));
+    }
+    Ok((model, lines))
 }
 
-/// Checks that the weights file is there, before anything slow happens.
+/// Checks that the weights files are there, before anything slow happens.
 ///
 /// # Errors
-/// It is missing, or of a kind that cannot be read.
+/// One is missing, or is no file of weights.
 pub fn check_pretrained(experiment: &Experiment) -> Result<()> {
-    let Some(path) = &experiment.model.pretrain_file else { return Ok(()) };
-    let name = path.display();
-    if !path.is_file() {
-        let remedy = "give its path, or start from scratch with --set MODEL.PRETRAIN_FILE=none";
-        return Err(Failure::input(format!("{name}: MODEL.PRETRAIN_FILE is not there; {remedy}")));
-    }
-    if path.extension().is_none_or(|ending| ending != "safetensors") {
-        let remedy = "write its `net` as .safetensors, with safetensors.torch.save_file(torch.load(FILE)['net'], OUT)";
-        return Err(Failure::input(format!("{name}: only .safetensors weights can be read; {remedy}")));
-    }
-    Ok(())
+    let (whole, encoder) = pretrained_files(experiment)?;
+    [whole, encoder].into_iter().flatten().try_for_each(|path| WeightsFile::open(&path).map(|_| ()))
 }
 
-fn load(model: &Hiptrack, path: &Path) -> Result<String> {
-    let tensors: Vec<_> = checkpoint::read_tensors(path)?
-        .into_iter()
-        .filter(|(name, _)| !name.starts_with(checkpoint::OPTIMIZER))
-        .collect();
-    let report = model.params().load(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)))?;
-    // A tracker without the class head is what most people start from; its head then starts from scratch.
-    report.require(&["cls_head."]).map_err(|failure| {
-        Failure::input(format!("{}: weights of another architecture:\n{}", path.display(), failure.message))
-    })?;
-    let scratch = match report.missing.len() {
-        0 => String::new(),
-        missing => format!(", {missing} of the class head start from scratch"),
-    };
-    Ok(format!("{}: {} tensors loaded{scratch}", path.display(), report.matched.len()))
+/// The files of `MODEL.PRETRAIN_FILE` and `MODEL.HIP.PRETRAIN_FILE`.
+fn pretrained_files(experiment: &Experiment) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
+    let model = &experiment.model;
+    let find = |key, given: &Option<PathBuf>| given.as_deref().map(|given| pretrained::locate(key, given)).transpose();
+    let whole = find("MODEL.PRETRAIN_FILE", &model.pretrain_file)?;
+    Ok((whole, find("MODEL.HIP.PRETRAIN_FILE", &model.encoder_pretrain_file)?))
 }

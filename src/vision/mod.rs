@@ -1,8 +1,11 @@
 //! Decoders, crop geometry, resampling and augmentation: pure functions on pixels.
 
+pub mod area;
 pub mod augment;
 pub mod crop;
 pub mod decode;
+#[cfg(feature = "turbojpeg")]
+pub mod jpeg;
 pub mod rect;
 pub mod resample;
 pub mod window;

@@ -77,10 +77,7 @@ impl Window {
 
     /// Whether a crop of a `width` × `height` frame would show anything but black.
     pub fn overlaps(&self, width: u32, height: u32) -> bool {
-        let meets = |from: i64, length: u32| {
-            from < crate::vision::crop::used(from, self.side, length) && from + i64::from(self.side) > 0
-        };
-        meets(self.x, width) && meets(self.y, height)
+        crate::vision::crop::shown(self, (width, height)).is_some()
     }
 }
 

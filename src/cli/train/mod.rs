@@ -1,24 +1,25 @@
 //! `trackflow train`: from the command line to a trained tracker.
 
 mod args;
+mod reload;
 mod resume;
 mod sets;
 mod summary;
 
 pub use args::{Mode, Resume, TrainArgs};
 
-use super::find;
+use super::{find, load};
 use crate::{
     data::rejects::Rejects,
     failure::{Failure, Result},
-    flow::{Graph, Run, StopToken, compile, watch_signals},
+    flow::{Graph, Notice, Run, Settings, StopToken, Tell, compile_all, watch_signals},
     monitor::{progress::Progress, run_log::RunLog},
     settings::Reading,
-    stages::{KINDS, RunContext},
+    stages::{Facts, KINDS, RunContext},
     telemetry::{self, names},
     train::{
         checkpoint::{About, FORMAT, Folder},
-        events::Observer,
+        events::{Event, Observer},
         experiment::Experiment,
         itinerary::{Itinerary, Split, batches},
         network,
@@ -40,12 +41,18 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     for argument in &args.set {
         node.set(argument)?;
     }
-    let experiment = Experiment::from_node(&node)?;
     let reading = Reading::new();
-    let graph = compile(&reading, &find::pipeline(&args.pipeline)?, &KINDS)?;
+    let experiment = Experiment::draft(&reading, &node);
+    find::finish(&reading)?;
+    let reading = Reading::new();
+    let graph = compile_all(&reading, &find::pipeline(&args.pipeline)?, &KINDS);
+    find::finish(&reading)?;
+    let graph = graph.ok_or_else(|| Failure::config(format!("{}: could not be read", args.pipeline)))?;
     network::config(&experiment).check()?;
     network::check_pretrained(&experiment)?;
     let device = args.device.open()?;
+    graph.check_forms(&reading, &Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() });
+    find::finish(&reading)?;
     let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
     let address = telemetry::serve(args.metrics)?;
     metrics::gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -55,6 +62,15 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     }
     println!("metrics: http://{address}/metrics");
     launch(args, experiment, Pipeline { graph: &graph, resolved: reading.resolved() }, device, folder)
+}
+
+/// Opens the data sets of `experiment` below `data_dir` and checks them, and gives what a user should know about them.
+///
+/// # Errors
+/// Anything that is missing, contradictory or damaged, all at once.
+pub fn check_data(experiment: &Experiment, data_dir: &Path) -> Result<Vec<String>> {
+    let validates = experiment.training.val_interval <= experiment.training.epochs() || experiment.training.val_before;
+    Ok(sets::open(experiment, data_dir, 0, validates)?.notes)
 }
 
 /// The name of an experiment that may be given by its path.
@@ -128,7 +144,8 @@ fn launch(
     let observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone())];
     let rejects = Rejects::default();
     let progress = Arc::new(Mutex::new(progress));
-    let context = RunContext {
+    let observer: Arc<dyn Observer> = Arc::new(observers);
+    let context = Arc::new(RunContext {
         train: planners.train,
         val: planners.val,
         rejects: rejects.clone(),
@@ -141,12 +158,27 @@ fn launch(
         progress: progress.clone(),
         about,
         folder: folder.clone(),
-        observer: Arc::new(observers),
-    };
-    let outcome = Run::build(pipeline.graph, &context, stop)?.join();
+        observer: observer.clone(),
+    });
+    let tell: Tell = Arc::new(move |notice| {
+        observer.observe(&match notice {
+            Notice::Note(text) => Event::Note(text),
+            Notice::Warning(text) => Event::Warning(text),
+        });
+    });
+    // What the step computes on is not for others.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores.saturating_sub(context.experiment.training.threads).max(1);
+    let settings = Settings { tell: tell.clone(), cores, ..Settings::default() };
+    let run = Run::build_with(pipeline.graph, &context, stop, settings)?;
+    let _hangups = reload::watch(&args.pipeline, pipeline.graph, run.control(), &context, tell)?;
+    let outcome = run.join();
     watcher.finish();
+    let limits = load::limits(pipeline.graph);
+    write(&args.save_dir.join("load.json"), &format!("{:#}\n", load::json(&outcome, &limits)))?;
     let progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
     summary::print(&summary::Facts {
+        limits: &limits,
         outcome: &outcome,
         progress: &progress,
         rejects: &rejects,

@@ -1,18 +1,20 @@
 //! The table at the end of a run.
 
+use super::super::load;
 use crate::{
     data::rejects::Rejects,
-    flow::{ChannelReport, RunOutcome, StageReport},
+    flow::RunOutcome,
     train::{
         checkpoint::Folder,
         tally::{Progress, Score},
     },
 };
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 use tch::Device;
 
 /// What the table is about.
 pub(super) struct Facts<'a> {
+    pub limits: &'a BTreeMap<String, usize>,
     pub outcome: &'a RunOutcome,
     pub progress: &'a Progress,
     pub rejects: &'a Rejects,
@@ -31,14 +33,14 @@ pub(super) fn device_name(device: Device) -> String {
 
 /// Prints the results, where the time went, and where the files are.
 pub(super) fn print(facts: &Facts<'_>) {
-    let Facts { outcome, progress, rejects, folder, save_dir, complete } = facts;
+    let Facts { outcome, progress, rejects, folder, save_dir, complete, .. } = facts;
     if *complete {
         println!("this run was complete already; --resume never starts it anew");
     }
     println!();
     results(progress);
     if !complete {
-        times(outcome);
+        times(outcome, facts.limits);
     }
     for count in rejects.counts() {
         println!("planned again: {} clips of {} ({})", count.count, count.dataset, count.reason);
@@ -83,34 +85,12 @@ fn results(progress: &Progress) {
     println!();
 }
 
-fn times(outcome: &RunOutcome) {
+fn times(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) {
     let wall = outcome.wall.as_secs_f64().max(1e-9);
     let first = |kind: &str| outcome.stages.iter().find(|stage| stage.kind == kind);
     let clips = first("collate").map_or(0, |stage| stage.taken);
     let batches = first("step").map_or(0, |stage| stage.taken);
     println!("{clips} clips in {batches} batches, {wall:.1} s, {:.1} samples/s", clips as f64 / wall);
     println!();
-    println!("where the time went   workers     busy   waiting   blocked     items");
-    for stage in &outcome.stages {
-        println!("{}", stage_line(stage, &outcome.channels, wall));
-    }
-    println!();
-}
-
-/// Shares of the run in which the stage's workers were busy, waited for input, and were blocked on their output.
-fn stage_line(stage: &StageReport, channels: &[ChannelReport], wall: f64) -> String {
-    let all = wall * stage.workers.max(1) as f64;
-    let percent = |seconds: f64| format!("{:.1} %", 100.0 * seconds / all);
-    let input = channels.iter().find(|channel| channel.to == stage.id);
-    let output = channels.iter().find(|channel| channel.from == stage.id);
-    let time = |of: Option<f64>| of.map_or("-".to_string(), percent);
-    format!(
-        "  {:<18}  {:>8}  {:>7}  {:>8}  {:>8}  {:>8}",
-        stage.id,
-        stage.workers,
-        percent(stage.busy.as_secs_f64()),
-        time(input.map(|channel| channel.receive_wait.as_secs_f64())),
-        time(output.map(|channel| channel.send_blocked.as_secs_f64())),
-        stage.taken,
-    )
+    println!("{}", load::table(outcome, limits));
 }

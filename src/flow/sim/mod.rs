@@ -3,13 +3,16 @@
 
 mod stages;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use stages::{Batch, Collect, Count, Discard, DropEvery, Fault, Hold, Order, Sleep, Split};
+pub use stages::{Batch, Collect, Count, Discard, DropEvery, Fault, Flaky, Hold, Order, Sleep, Split, Work};
 
-use super::kind::{Kind, Port};
+use super::handling::Traveller;
+use super::kind::{Kind, Port, World};
 use super::outbox::Outbox;
+use super::{count, merge};
 use crate::settings::Section;
 
 /// What a simulated run shares: a valve for stages that stall, and what the sink has seen.
@@ -18,6 +21,8 @@ pub struct Sim {
     /// Opens the way for stages that wait.
     pub valve: Valve,
     journal: Arc<Mutex<Vec<u64>>>,
+    /// Numbers at which a `flaky` has failed once.
+    failed: Arc<Mutex<HashSet<u64>>>,
 }
 
 impl Sim {
@@ -26,8 +31,27 @@ impl Sim {
         lock(&self.journal).clone()
     }
 
+    /// Whether `number` fails for the first time.
+    fn fails_first(&self, number: u64) -> bool {
+        lock(&self.failed).insert(number)
+    }
+
     fn note(&self, number: u64) {
         lock(&self.journal).push(number);
+    }
+}
+
+impl World for Sim {
+    type Facts = ();
+}
+
+impl Traveller for u64 {
+    fn rank(&self) -> Option<(u64, u64)> {
+        Some((0, *self))
+    }
+
+    fn identity(&self) -> Option<String> {
+        Some(format!("number {self}"))
     }
 }
 
@@ -76,47 +100,63 @@ const PASS: Kind<Sim> = Kind {
 pub static KINDS: &[Kind<Sim>] = &[
     Kind {
         name: "count",
-        about: "Emits 0, 1, 2, …",
+        about: "emits 0, 1, 2, …",
         input: None,
         parse: |options| Box::new(Count::parse(options)),
         ..PASS
     },
     Kind {
         name: "sleep",
-        about: "Waits before it passes a number on",
+        about: "waits before it passes a number on",
         parse: |options| Box::new(Sleep::parse(options)),
         ..PASS
     },
     Kind {
         name: "drop",
-        about: "Drops every n-th number",
+        about: "drops every n-th number",
         parse: |options| Box::new(DropEvery::parse(options)),
         ..PASS
     },
     Kind {
         name: "hold",
-        about: "Holds one number until the valve opens",
+        about: "holds one number until the valve opens",
         parse: |options| Box::new(Hold::parse(options)),
         ..PASS
     },
     Kind {
         name: "fault",
-        about: "Fails or panics at one number",
+        about: "fails or panics at one number",
         parse: |options| Box::new(Fault::parse(options)),
         ..PASS
     },
-    Kind { name: "order", about: "Passes numbers on in order", ordered: true, parse: |_| Box::new(Order), ..PASS },
+    Kind {
+        name: "flaky",
+        about: "fails or panics now and then, at some numbers always",
+        parse: |options| Box::new(Flaky::parse(options)),
+        ..PASS
+    },
+    Kind { name: "order", about: "passes numbers on in order", ordered: true, parse: |_| Box::new(Order), ..PASS },
+    merge::kind(),
     Kind {
         name: "batch",
-        about: "Groups numbers",
+        about: "groups numbers",
         output: Some(GROUPS),
         ordered: true,
         parse: |options| Box::new(Batch::parse(options)),
         ..PASS
     },
     Kind {
+        name: "work",
+        about: "waits for each group, in order, before it passes it on",
+        input: Some(GROUPS),
+        output: Some(GROUPS),
+        ordered: true,
+        parse: |options| Box::new(Work::parse(options)),
+        ..PASS
+    },
+    Kind {
         name: "split",
-        about: "Ungroups numbers",
+        about: "ungroups numbers",
         input: Some(GROUPS),
         ordered: true,
         parse: |_| Box::new(Split),
@@ -124,7 +164,7 @@ pub static KINDS: &[Kind<Sim>] = &[
     },
     Kind {
         name: "collect",
-        about: "Writes numbers down in order",
+        about: "writes numbers down in order",
         output: None,
         ordered: true,
         parse: |options| Box::new(Collect::parse(options)),
@@ -132,66 +172,95 @@ pub static KINDS: &[Kind<Sim>] = &[
     },
     Kind {
         name: "discard",
-        about: "Takes numbers as they come",
+        about: "takes numbers as they come",
         output: None,
         parse: |options| Box::new(Discard::parse(options)),
         ..PASS
     },
+    Kind { name: "drain", about: "takes items of any type as they come", ..count::kind() },
 ];
+
+fn at_least_one(value: &u64) -> Option<String> {
+    (*value == 0).then(|| "must be at least 1".into())
+}
 
 impl Count {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { items: options.value("items", 1000) }
+        Self {
+            items: options.says("how many numbers").value("items", 1000),
+            first: options.says("the first of them").value("first", 0),
+        }
     }
 }
 
 impl Sleep {
     fn parse(options: &mut Section<'_>) -> Self {
-        let at_least_zero =
-            |value: &f64| (!(0.0..=3_600_000.0).contains(value)).then(|| "must be from 0 to 3600000".into());
+        let range = |value: &f64| (!(0.0..=3_600_000.0).contains(value)).then(|| "must be from 0 to 3600000".into());
+        let mean = options.says("milliseconds for each number").checked("ms", 1.0, range).clamp(0.0, 3_600_000.0);
         Self {
-            mean: Duration::from_secs_f64(options.checked("ms", 1.0, at_least_zero).clamp(0.0, 3_600_000.0) / 1000.0),
-            jitter: options.value("jitter", false),
+            mean: Duration::from_secs_f64(mean / 1000.0),
+            jitter: options
+                .says("anything from 0 to twice that instead, which depends on the number alone")
+                .value("jitter", false),
         }
+    }
+}
+
+impl Work {
+    fn parse(options: &mut Section<'_>) -> Self {
+        let range = |value: &f64| (!(0.0..=3_600_000.0).contains(value)).then(|| "must be from 0 to 3600000".into());
+        let mean = options.says("milliseconds for each group").checked("ms", 1.0, range).clamp(0.0, 3_600_000.0);
+        Self { time: Duration::from_secs_f64(mean / 1000.0) }
     }
 }
 
 impl DropEvery {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { every: options.checked("every", 2, |every| (*every == 0).then(|| "must be at least 1".into())) }
+        Self { every: options.says("drops the numbers that this divides").checked("every", 2, at_least_one) }
     }
 }
 
 impl Hold {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { at: options.value("at", 0) }
+        Self { at: options.says("the number that is held").value("at", 0) }
     }
 }
 
 impl Fault {
     fn parse(options: &mut Section<'_>) -> Self {
-        let at = options.value("at", 0);
-        match options.choice("how", "fail", &["fail", "panic"]) {
+        let at = options.says("the number at which it breaks").value("at", 0);
+        match options.says("whether it returns an error or panics").choice("how", "fail", &["fail", "panic"]) {
             "panic" => Self::panic(at),
             _ => Self::fail(at),
         }
     }
 }
 
+impl Flaky {
+    fn parse(options: &mut Section<'_>) -> Self {
+        Self {
+            once: options.says("fails once at the numbers that this divides; 0: at none").value("once", 0),
+            always: options.says("fails always at the numbers that this divides; 0: at none").value("always", 0),
+            panics: options.says("whether it panics rather than return an error").value("panics", false),
+        }
+    }
+}
+
 impl Batch {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { size: options.checked("size", 2, |size| (*size == 0).then(|| "must be at least 1".into())) }
+        let size = options.says("numbers in a group").checked("size", 2, at_least_one);
+        Self { size: usize::try_from(size).unwrap_or(usize::MAX) }
     }
 }
 
 impl Collect {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { stalled: options.value("stalled", false) }
+        Self { stalled: options.says("whether it waits for the valve first").value("stalled", false) }
     }
 }
 
 impl Discard {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { stalled: options.value("stalled", false) }
+        Self { stalled: options.says("whether it waits for the valve first").value("stalled", false) }
     }
 }

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use super::Sim;
 use crate::failure::{Failure, FailureKind, Result};
-use crate::flow::{Blueprint, Outbox, Payload, Source, Stage, pack, unpack};
+use crate::flow::{Blueprint, Handling, Outbox, Payload, Source, Stage, pack, unpack};
 
-/// Emits `0..items`.
+/// Emits `first..first + items`.
+#[derive(Default)]
 pub struct Count {
     /// How many numbers.
     pub items: u64,
+    /// The first.
+    pub first: u64,
 }
 
 /// Waits for each number: `mean`, or anything from 0 to twice that, which depends on the number alone.
@@ -41,6 +44,16 @@ pub struct Fault {
     failure: Option<Failure>,
 }
 
+/// Breaks now and then.
+pub struct Flaky {
+    /// Breaks once at the numbers that this divides; 0: at none.
+    pub once: u64,
+    /// Breaks always at the numbers that this divides; 0: at none.
+    pub always: u64,
+    /// Whether it panics rather than return an error.
+    pub panics: bool,
+}
+
 /// Passes numbers on in order.
 pub struct Order;
 
@@ -48,6 +61,12 @@ pub struct Order;
 pub struct Batch {
     /// Numbers in a group, at least 1.
     pub size: usize,
+}
+
+/// Waits for each group.
+pub struct Work {
+    /// How long.
+    pub time: Duration,
 }
 
 /// Takes groups apart.
@@ -97,9 +116,15 @@ fn each(body: impl FnMut(u64, &mut Outbox) -> Result<()> + Send + 'static) -> Re
 
 impl Blueprint<Sim> for Count {
     fn source(&self, _: &Sim) -> Result<Box<dyn Source>> {
-        Ok(Box::new(Counter(0..self.items)))
+        Ok(Box::new(Counter(self.first..self.first.saturating_add(self.items))))
+    }
+
+    fn emits(&self) -> Handling {
+        NUMBER
     }
 }
+
+const NUMBER: Handling = Handling::of::<u64>().ranked();
 
 struct Counter(std::ops::Range<u64>);
 
@@ -110,6 +135,10 @@ impl Source for Counter {
 }
 
 impl Blueprint<Sim> for Sleep {
+    fn emits(&self) -> Handling {
+        NUMBER
+    }
+
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let (mean, jitter) = (self.mean, self.jitter);
         each(move |number, out| {
@@ -129,6 +158,10 @@ fn fraction(number: u64) -> f64 {
 }
 
 impl Blueprint<Sim> for DropEvery {
+    fn emits(&self) -> Handling {
+        NUMBER
+    }
+
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let every = self.every.max(1);
         each(move |number, out| {
@@ -141,6 +174,10 @@ impl Blueprint<Sim> for DropEvery {
 }
 
 impl Blueprint<Sim> for Hold {
+    fn emits(&self) -> Handling {
+        NUMBER
+    }
+
     fn worker(&self, sim: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let (at, valve) = (self.at, sim.valve.clone());
         each(move |number, out| {
@@ -154,6 +191,10 @@ impl Blueprint<Sim> for Hold {
 }
 
 impl Blueprint<Sim> for Fault {
+    fn emits(&self) -> Handling {
+        NUMBER
+    }
+
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let (at, failure) = (self.at, self.failure.clone());
         each(move |number, out| match &failure {
@@ -167,7 +208,32 @@ impl Blueprint<Sim> for Fault {
     }
 }
 
+impl Blueprint<Sim> for Flaky {
+    fn emits(&self) -> Handling {
+        NUMBER
+    }
+
+    fn worker(&self, sim: &Sim, _: usize) -> Result<Box<dyn Stage>> {
+        let (once, always, panics, sim) = (self.once, self.always, self.panics, sim.clone());
+        let divides = |divisor: u64, number: u64| divisor > 0 && number.is_multiple_of(divisor);
+        each(move |number, out| {
+            if divides(always, number) || divides(once, number) && sim.fails_first(number) {
+                if panics {
+                    panic!("told to panic at {number}");
+                }
+                return Err(Failure::stage(format!("told to fail at {number}")));
+            }
+            out.emit(pack(number));
+            Ok(())
+        })
+    }
+}
+
 impl Blueprint<Sim> for Order {
+    fn emits(&self) -> Handling {
+        NUMBER
+    }
+
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         each(|number, out| {
             out.emit(pack(number));
@@ -204,7 +270,27 @@ impl Stage for Batcher {
     }
 }
 
+impl Blueprint<Sim> for Work {
+    fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(Worker(self.time)))
+    }
+}
+
+struct Worker(Duration);
+
+impl Stage for Worker {
+    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+        thread::sleep(self.0);
+        out.emit(payload);
+        Ok(())
+    }
+}
+
 impl Blueprint<Sim> for Split {
+    fn emits(&self) -> Handling {
+        NUMBER
+    }
+
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Splitter))
     }

@@ -9,7 +9,7 @@ use crate::flow::sim::{Collect, Count, Discard, DropEvery, Hold, Order, Sim, Sle
 const ITEMS: u64 = 300;
 
 fn count(capacity: usize) -> Node<Sim> {
-    node("count", Count { items: ITEMS }).capacity(capacity)
+    node("count", Count { items: ITEMS, ..Count::default() }).capacity(capacity)
 }
 
 fn sleep(workers: usize, capacity: usize) -> Node<Sim> {

@@ -11,7 +11,7 @@ use crate::flow::{Blueprint, Graph, Node, Outbox, Payload, Source, Stage, pack};
 
 fn around(node_in_the_middle: Node<Sim>) -> Graph<Sim> {
     chain(vec![
-        node("count", Count { items: 10_000 }).capacity(2),
+        node("count", Count { items: 10_000, ..Count::default() }).capacity(2),
         node("sleep", Sleep { mean: Duration::ZERO, jitter: false }).workers(3).capacity(2),
         node_in_the_middle.capacity(2),
         node("collect", Collect { stalled: false }),
@@ -56,7 +56,7 @@ impl Stage for FailsWhenOpened {
 fn everyone_who_is_blocked_wakes() {
     let sim = Sim::default();
     let graph = chain(vec![
-        node("count", Count { items: 10_000 }).capacity(1),
+        node("count", Count { items: 10_000, ..Count::default() }).capacity(1),
         node("sleep", Sleep { mean: Duration::ZERO, jitter: false }).workers(4).capacity(1),
         node("order", FailsWhenOpened(Valve::default())),
         node("collect", Collect { stalled: false }),
@@ -158,7 +158,7 @@ fn broken_contracts_and_breaks_outside_process() {
     assert!(middle("panics when built").message.starts_with("stage `sleep2` (kind sleep) panicked: no (at "));
     assert!(middle("drop panics").message.starts_with("stage `sleep2` (kind sleep) panicked: cannot let go (at "));
 
-    let sink = chain(vec![node("count", Count { items: 9 }), node("collect", odd("passes on"))]);
+    let sink = chain(vec![node("count", Count { items: 9, ..Count::default() }), node("collect", odd("passes on"))]);
     assert_eq!(message(&sink).message, format!("stage `collect1` (kind collect): a sink emitted an item; {rule}"));
 }
 

@@ -26,7 +26,7 @@ fn value(text: &str, series: &str) -> f64 {
 fn the_outcome_and_a_scrape_tell_the_same_and_runs_add_up() {
     let address = telemetry::serve(Some("127.0.0.1:0".parse().unwrap())).unwrap();
     let nodes = vec![
-        node("count", Count { items: 12 }).capacity(1),
+        node("count", Count { items: 12, ..Count::default() }).capacity(1),
         node("sleep", Sleep { mean: Duration::from_millis(2), jitter: false }).capacity(5),
         node("collect", Collect { stalled: false }),
     ];

@@ -1,11 +1,14 @@
 //! The engine, driven through its public face by simulated stages.
 
 mod backpressure;
+mod branches;
+mod changes;
 mod compile;
 mod failures;
 mod meters;
 mod ordering;
 mod shutdown;
+mod supervision;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -38,7 +41,7 @@ struct Running {
 impl Running {
     fn start(graph: &Graph<Sim>, sim: &Sim) -> Self {
         let stop = StopToken::new();
-        let run = Run::build(graph, sim, stop.clone()).unwrap();
+        let run = Run::build(graph, &Arc::new(sim.clone()), stop.clone()).unwrap();
         Self { board: run.board(), stop, run: thread::spawn(move || run.join()) }
     }
 
@@ -62,5 +65,5 @@ impl Running {
 }
 
 fn run(graph: &Graph<Sim>, sim: &Sim) -> RunOutcome {
-    super::run(graph, sim, StopToken::new())
+    super::run(graph, &Arc::new(sim.clone()), StopToken::new())
 }

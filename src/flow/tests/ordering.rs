@@ -35,7 +35,7 @@ proptest! {
         parts in prop::collection::vec(part(), 0..5),
     ) {
         let sim = Sim::default();
-        let mut all = vec![node("count", Count { items }).capacity(capacity)];
+        let mut all = vec![node("count", Count { items, first: 0 }).capacity(capacity)];
         all.extend(parts.iter().copied().flat_map(nodes));
         all.push(node("collect", Collect { stalled: false }));
         let outcome = run(&chain(all), &sim);

@@ -1,5 +1,6 @@
 //! A stop at any moment loses nothing and doubles nothing.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::flow::{Blueprint, Graph, Outbox, Payload, Stage, StopReason, StopToke
 
 fn endless() -> Graph<Sim> {
     chain(vec![
-        node("count", Count { items: u64::MAX }).capacity(2),
+        node("count", Count { items: u64::MAX, ..Count::default() }).capacity(2),
         node("sleep", Sleep { mean: Duration::from_micros(30), jitter: true }).workers(4).capacity(3),
         node("batch", Batch { size: 3 }).capacity(1),
         node("split", Split).capacity(2),
@@ -35,15 +36,17 @@ fn what_was_taken_arrives_when_stopped_at_any_moment() {
 fn a_run_stopped_before_it_starts_takes_nothing() {
     let (sim, stop) = (Sim::default(), StopToken::new());
     stop.stop(StopReason::Reached("nothing to do".into()));
-    let outcome = crate::flow::run(&endless(), &sim, stop);
+    let outcome = crate::flow::run(&endless(), &Arc::new(sim), stop);
     assert_eq!((outcome.result, outcome.stages[0].taken), (Ok(()), 0));
 }
 
 #[test]
 fn a_stop_while_the_sink_is_stalled_drains_when_it_goes_on() {
     let sim = Sim::default();
-    let graph =
-        chain(vec![node("count", Count { items: u64::MAX }).capacity(2), node("collect", Collect { stalled: true })]);
+    let graph = chain(vec![
+        node("count", Count { items: u64::MAX, ..Count::default() }).capacity(2),
+        node("collect", Collect { stalled: true }),
+    ]);
     let running = Running::start(&graph, &sim);
     running.settles_at(4);
     running.stop.stop(StopReason::Signal(2));
@@ -78,7 +81,7 @@ impl Stage for Until {
 fn a_stage_stops_the_run_and_discards_the_rest() {
     let sim = Sim::default();
     let graph = chain(vec![
-        node("count", Count { items: u64::MAX }).capacity(4),
+        node("count", Count { items: u64::MAX, ..Count::default() }).capacity(4),
         node("order", Until(41)),
         node("collect", Collect { stalled: false }),
     ]);

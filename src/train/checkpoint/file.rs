@@ -1,15 +1,21 @@
 //! The file of one checkpoint.
 
-use crate::failure::{Failure, Result};
-use safetensors::{Dtype, SafeTensors, View};
+use super::digest::Digest;
+use crate::{
+    failure::{Failure, Result},
+    weights::{self, Contents, Format, WeightsFile},
+};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, collections::HashMap, fs::File, path::Path};
-use tch::{Kind, Tensor};
+use std::{collections::BTreeMap, path::Path};
+use tch::Tensor;
 
-/// Version of the header's contents.
-pub const FORMAT: u32 = 1;
+/// Version of the header's contents. Format 1 had no checksum, and is read without one.
+pub const FORMAT: u32 = 2;
+const WITHOUT_CHECKSUM: u32 = 1;
 
+/// The text in which a checkpoint says what it is, and the one with its checksum.
 const HEADER: &str = "trackflow";
+const CHECKSUM: &str = "xxh3";
 
 /// Tensors whose names begin with this belong to the optimizer, all others to the model.
 pub const OPTIMIZER: &str = "optimizer.";
@@ -48,127 +54,78 @@ pub struct State {
     pub tensors: Vec<(String, Tensor)>,
 }
 
-struct Bytes<'a> {
-    tensor: &'a Tensor,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: usize,
-}
-
-impl<'a> Bytes<'a> {
-    fn of(name: &str, tensor: &'a Tensor) -> Result<Self> {
-        let dtype = match tensor.kind() {
-            Kind::Float => Dtype::F32,
-            Kind::Double => Dtype::F64,
-            Kind::Int64 => Dtype::I64,
-            other => return Err(Failure::output(format!("checkpoint: {name}: cannot store {other:?}"))),
-        };
-        let shape: Vec<usize> = tensor.size().iter().map(|side| *side as usize).collect();
-        let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
-        Ok(Self { tensor, dtype, shape, bytes })
-    }
-}
-
-impl View for Bytes<'_> {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let mut bytes = vec![0; self.bytes];
-        self.tensor.copy_data_u8(&mut bytes, self.tensor.numel());
-        Cow::Owned(bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes
-    }
-}
-
-/// Writes `state` to `path` so that the file is either complete or not there: a temporary file beside it is written,
-/// synced and renamed, then the folder is synced. Returns the size in bytes.
+/// Writes `state` to `path` so that the file is either complete or not there, in the form that the ending asks for.
+/// Returns the size in bytes.
 ///
 /// # Errors
 /// The file cannot be written; what was there before is untouched.
 pub fn write(path: &Path, state: &State) -> Result<u64> {
-    let temporary = path.with_extension("tmp");
-    let failed = |error: &dyn std::fmt::Display| {
-        // Removing is a courtesy; the error that matters is the first one.
-        let _ = std::fs::remove_file(&temporary);
-        Failure::output(format!("{}: the checkpoint could not be written: {error}", path.display()))
-    };
-    let about = serde_json::to_string(&state.about).map_err(|error| failed(&error))?;
-    let header = HashMap::from([(HEADER.to_string(), about)]);
-    let views = state
+    let about = serde_json::to_string(&state.about)
+        .map_err(|error| Failure::output(format!("{}: could not be written: {error}", path.display())))?;
+    let mut digest = Digest::default();
+    state.tensors.iter().try_for_each(|(name, tensor)| digest.add(name, tensor))?;
+    let checksum = digest.finish(&about);
+    let (optimizer, model): (Vec<_>, Vec<_>) = state
         .tensors
         .iter()
-        .map(|(name, tensor)| Ok((name.as_str(), Bytes::of(name, tensor)?)))
-        .collect::<Result<Vec<_>>>()?;
-    safetensors::serialize_to_file(views, Some(header), &temporary).map_err(|error| failed(&error))?;
-    let sync = || -> std::io::Result<u64> {
-        let file = File::open(&temporary)?;
-        file.sync_all()?;
-        let bytes = file.metadata()?.len();
-        std::fs::rename(&temporary, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(bytes)
+        .map(|(name, tensor)| (name.as_str(), tensor))
+        .partition(|(name, _)| name.starts_with(OPTIMIZER));
+    let optimizer = optimizer.into_iter().map(|(name, tensor)| (&name[OPTIMIZER.len()..], tensor)).collect();
+    let contents = Contents {
+        tensors: model,
+        groups: vec![(OPTIMIZER.trim_end_matches('.'), optimizer)],
+        texts: BTreeMap::from([(HEADER.into(), about), (CHECKSUM.into(), checksum)]),
+        numbers: vec![("epoch", state.about.epoch as i64 + 1)],
     };
-    sync().map_err(|error| failed(&error))
+    weights::write(path, Format::of(path)?, &contents)
 }
 
 /// Reads the checkpoint at `path`, tensors on the CPU.
 ///
 /// # Errors
-/// The file is missing, torn, of another format, or not a trackflow checkpoint.
+/// The file is missing, torn, damaged in any bit that matters, of another format, or not a trackflow checkpoint.
 pub fn read(path: &Path) -> Result<State> {
-    let failed = |what: String| Failure::input(format!("{}: {what}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let torn = |error: safetensors::SafeTensorError| failed(format!("not a complete safetensors file: {error}"));
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(torn)?;
-    let text = header
-        .metadata()
-        .as_ref()
-        .and_then(|pairs| pairs.get(HEADER))
-        .ok_or_else(|| failed("holds weights but no training state; give it as MODEL.PRETRAIN_FILE".into()))?;
-    let about: About =
-        serde_json::from_str(text).map_err(|error| failed(format!("its training state cannot be read: {error}")))?;
-    if about.format != FORMAT {
-        return Err(failed(format!("has format {}, this program reads format {FORMAT}", about.format)));
-    }
-    Ok(State { about, tensors: tensors(&bytes).map_err(failed)? })
+    read_some(path, |_| true)
 }
 
-/// Reads all tensors of a safetensors file, whoever wrote it.
+/// Reads the tensors of the checkpoint at `path` whose names `wanted` accepts; the others only for the checksum.
 ///
 /// # Errors
-/// The file is missing, torn, or holds a type that no weights have.
-pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
+/// As for [`read`].
+pub fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<State> {
+    let file = WeightsFile::open(path)?;
     let failed = |what: String| Failure::input(format!("{}: {what}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    tensors(&bytes).map_err(failed)
+    let (text, about) = header(&file)?.ok_or_else(|| {
+        failed("holds weights but no training state to resume; give it as MODEL.PRETRAIN_FILE".to_string())
+    })?;
+    let (mut tensors, mut digest) = (Vec::new(), Digest::default());
+    for entry in file.entries() {
+        let tensor = file.load(entry)?;
+        digest.add(&entry.name, &tensor)?;
+        if wanted(&entry.name) {
+            tensors.push((entry.name.clone(), tensor));
+        }
+    }
+    if about.format > WITHOUT_CHECKSUM {
+        let given = file.texts().get(CHECKSUM).ok_or_else(|| failed("its checksum is missing".into()))?;
+        if *given != digest.finish(text) {
+            return Err(failed("its checksum does not match: the file is damaged".into()));
+        }
+    }
+    Ok(State { about, tensors })
 }
 
-fn tensors(bytes: &[u8]) -> std::result::Result<Vec<(String, Tensor)>, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| format!("not a complete safetensors file: {error}"))?;
-    file.iter()
-        .map(|(name, view)| {
-            let kind = match view.dtype() {
-                Dtype::F32 => Kind::Float,
-                Dtype::F64 => Kind::Double,
-                Dtype::F16 => Kind::Half,
-                Dtype::BF16 => Kind::BFloat16,
-                Dtype::I64 => Kind::Int64,
-                other => return Err(format!("{name}: cannot read {other:?}")),
-            };
-            let shape: Vec<i64> = view.shape().iter().map(|side| *side as i64).collect();
-            let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
-            Ok((name.to_string(), tensor))
-        })
-        .collect()
+/// What `file` says of itself, as its text and read; `None` when it is not a checkpoint of ours.
+///
+/// # Errors
+/// It is one, of another format or damaged.
+pub fn header(file: &WeightsFile) -> Result<Option<(&str, About)>> {
+    let Some(text) = file.texts().get(HEADER) else { return Ok(None) };
+    let failed = |what: String| Failure::input(format!("{}: {what}", file.path().display()));
+    let about: About =
+        serde_json::from_str(text).map_err(|error| failed(format!("its training state cannot be read: {error}")))?;
+    if !(WITHOUT_CHECKSUM..=FORMAT).contains(&about.format) {
+        return Err(failed(format!("has format {}, this program reads formats up to {FORMAT}", about.format)));
+    }
+    Ok(Some((text, about)))
 }

@@ -1,10 +1,11 @@
-//! Checkpoints: one safetensors file with the model under its PyTorch names, the optimizer beside it, and in the
-//! header everything a resumed run needs.
+//! Checkpoints: one safetensors file with the model under its PyTorch names, the optimizer beside it, in the header
+//! everything a resumed run needs, and a checksum over all of it.
 
+mod digest;
 mod file;
 mod folder;
 
-pub use file::{About, FORMAT, OPTIMIZER, State, read, read_tensors, write};
+pub use file::{About, FORMAT, OPTIMIZER, State, header, read, read_some, write};
 pub use folder::{Folder, Saved, obsolete};
 
 #[cfg(test)]

@@ -56,6 +56,53 @@ fn a_torn_file_is_passed_over_for_the_one_before_it_and_said_so() {
 }
 
 #[test]
+fn every_flipped_bit_is_recognised() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::open(home.path()).unwrap();
+    folder.save(&state(4), true, 3).unwrap();
+    let (newest, _) = folder.save(&state(8), true, 3).unwrap();
+    let bytes = std::fs::read(&newest).unwrap();
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&newest, &flipped).unwrap();
+        let mut warnings = Vec::new();
+        let (saved, _) = folder.newest(|failure| warnings.push(failure.message.clone())).unwrap().unwrap();
+        assert_eq!((saved.position, warnings.len()), (4, 1), "bit {bit} of byte {}", bit / 8);
+    }
+}
+
+#[test]
+fn a_checkpoint_travels_through_pytorchs_form_with_its_training_state() {
+    let home = tempfile::tempdir().unwrap();
+    let mut state = state(4);
+    state.tensors.push((format!("{OPTIMIZER}exp_avg.a.weight"), Tensor::from_slice(&[1f32, 2.0])));
+    let path = home.path().join("x.pth.tar");
+    write(&path, &state).unwrap();
+    let back = read(&path).unwrap();
+    assert_eq!(back.about, state.about);
+    assert_eq!(back.tensors, state.tensors);
+}
+
+#[test]
+fn checkpoints_of_format_1_have_no_checksum_and_are_read() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("x.safetensors");
+    let mut old = state(4);
+    for (format, readable) in [(1, true), (2, false), (3, false)] {
+        old.about.format = format;
+        let text = serde_json::to_string(&old.about).unwrap();
+        let contents = crate::weights::Contents {
+            tensors: old.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect(),
+            texts: [("trackflow".to_string(), text)].into(),
+            ..Default::default()
+        };
+        crate::weights::write(&path, crate::weights::Format::Safetensors, &contents).unwrap();
+        assert_eq!(read(&path).is_ok(), readable, "format {format}");
+    }
+}
+
+#[test]
 fn the_newest_ends_of_epochs_are_kept_and_overtaken_stops_removed() {
     let home = tempfile::tempdir().unwrap();
     let folder = Folder::open(home.path()).unwrap();

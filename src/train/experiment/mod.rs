@@ -58,7 +58,14 @@ impl Experiment {
     /// Anything in it is wrong: all mistakes at once.
     pub fn from_node(node: &Node) -> Result<Self> {
         let reading = Reading::new();
-        let mut root = Section::root(&reading, node);
+        let experiment = Self::draft(&reading, node);
+        reading.finish()?;
+        Ok(experiment)
+    }
+
+    /// The same, leaving it to the caller to ask `reading` whether anything is wrong; then the value means nothing.
+    pub fn draft(reading: &Reading, node: &Node) -> Self {
+        let mut root = Section::root(reading, node);
         let mut warnings = Vec::new();
         let compat = root.choice("COMPAT", "none", &["none", "reference"]) == "reference";
         let data = Data::read(root.section("DATA"));
@@ -66,8 +73,7 @@ impl Experiment {
         let training = Training::read(root.section("TRAIN"), &mut warnings);
         let test = Test::read(root.section("TEST"), &data);
         root.close();
-        reading.finish()?;
-        Ok(Self { data, model, training, test, compat, resolved: reading.resolved(), warnings })
+        Self { data, model, training, test, compat, resolved: reading.resolved(), warnings }
     }
 }
 

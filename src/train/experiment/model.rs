@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub struct Model {
     /// Weights to start from; `None` starts from scratch.
     pub pretrain_file: Option<PathBuf>,
+    /// A ResNet-18 for the prompt encoder to start from; `None` starts it from scratch.
+    pub encoder_pretrain_file: Option<PathBuf>,
     /// Most entries of the online tracker's memory.
     pub max_memory: usize,
     /// Width of the ViT's tokens.
@@ -41,8 +43,7 @@ const TYPES: [&str; 3] = ["vit_base_patch16_224", "vit_base_patch16_224_ce", "vi
 
 impl Model {
     pub(super) fn read(mut section: Section<'_>) -> Self {
-        let pretrain = section.value("PRETRAIN_FILE", "none".to_string());
-        let pretrain_file = (!pretrain.is_empty() && pretrain != "none").then(|| PathBuf::from(pretrain));
+        let pretrain_file = weights(&mut section);
         only(&mut section, "EXTRA_MERGER", false);
         only(&mut section, "RETURN_INTER", false);
         only(&mut section, "RETURN_STAGES", Vec::<usize>::new());
@@ -90,6 +91,7 @@ impl Model {
             hip.problem("ENCODER_WIDTHS", "expected four widths above 0: stem, layer 1, 2 and 3");
         }
         let key_dim = hip.checked("KEY_DIM", 64, at_least_one);
+        let encoder_pretrain_file = weights(&mut hip);
         hip.close();
         let mut head = section.section("HEAD");
         head.choice("TYPE", "CENTER", &["CENTER"]);
@@ -107,6 +109,7 @@ impl Model {
         section.close();
         Self {
             pretrain_file,
+            encoder_pretrain_file,
             max_memory,
             embed_dim,
             depth,
@@ -122,6 +125,12 @@ impl Model {
             class_dropout,
         }
     }
+}
+
+/// `PRETRAIN_FILE` of a section: the path of a file of weights, or `none`.
+fn weights(section: &mut Section<'_>) -> Option<PathBuf> {
+    let file = section.value("PRETRAIN_FILE", "none".to_string());
+    (!file.is_empty() && file != "none").then(|| PathBuf::from(file))
 }
 
 /// A key of the reference with a single value that means anything here; others are refused.

@@ -143,7 +143,7 @@ impl<'a> Segments<'a> {
     fn skip_scan(&mut self) -> Result<(), DecodeError> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(offset) = rest.iter().position(|&byte| byte == 0xFF) else {
+            let Some(offset) = memchr::memchr(0xFF, rest) else {
                 return Err(truncated(self.bytes.len(), "the picture data: no end-of-image marker"));
             };
             self.at += offset;

@@ -1,19 +1,42 @@
 //! From the bytes of a picture file to RGB pixels; one file per decoder.
 
 mod container;
-mod strict;
+mod image_crate;
+mod kind;
+#[cfg(feature = "turbojpeg")]
+mod turbojpeg;
 
 pub use container::{Container, check_complete, dimensions};
-pub use strict::StrictDecoder;
+pub use image_crate::ImageDecoder;
+pub use kind::DecoderKind;
+#[cfg(feature = "turbojpeg")]
+pub use turbojpeg::TurboDecoder;
 
 use std::fmt;
 
-use image::RgbImage;
+use crate::vision::area::Part;
+use crate::vision::window::Window;
 
 /// Turns the bytes of a whole picture file into pixels; one decoder per thread, as it may keep buffers.
 pub trait Decoder: Send {
-    /// The picture in `bytes` as RGB, or why it is none. A picture that misses a part is an error, never a grey area.
-    fn decode(&mut self, bytes: &[u8]) -> Result<RgbImage, DecodeError>;
+    /// The picture in `bytes` as RGB: all of it, or at least what `window` shows of it (nothing, when the window does
+    /// not overlap the frame). What is decoded equals those pixels of the whole frame, but for columns that no window
+    /// asked for.
+    ///
+    /// # Errors
+    /// The bytes are no picture, or one that misses a part: that is an error, never a grey area. A decoder that is
+    /// asked for a window need not notice damage in the picture data below it.
+    fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<Part, DecodeError>;
+}
+
+/// More pixels than any video frame has; a header that declares more is damaged.
+const MAX_PIXELS: u64 = 1 << 27;
+
+fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
+    match u64::from(width) * u64::from(height) {
+        1..=MAX_PIXELS => Ok(()),
+        _ => Err(DecodeError::new(DecodeReason::Corrupt, format!("declares {width}×{height} pixels"))),
+    }
 }
 
 /// The classes of broken picture files.
@@ -63,3 +86,6 @@ impl DecodeError {
         Self { reason, detail: detail.into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! How the weights of a file fit the model of an experiment.
+
+use crate::{
+    cli::find,
+    failure::Result,
+    model::Hiptrack,
+    train::{
+        experiment::Experiment,
+        network,
+        pretrained::{self, Loaded},
+    },
+};
+use serde_json::{Value, json};
+use std::path::Path;
+use tch::Device;
+
+/// How the weights of a file fit the model of an experiment.
+pub(super) struct Fit {
+    config: String,
+    loaded: Loaded,
+}
+
+impl Fit {
+    pub fn of(file: &Path, script: &str, config: &str, set: &[String]) -> Result<Self> {
+        let mut node = find::experiment(script, config)?;
+        set.iter().try_for_each(|argument| node.set(argument))?;
+        let experiment = Experiment::from_node(&node)?;
+        let model = Hiptrack::new(&network::config(&experiment), 0, Device::Cpu)?;
+        Ok(Self { config: config.to_string(), loaded: pretrained::compare(&model, file)? })
+    }
+
+    /// Whether the model can be loaded from the file.
+    pub fn fits(&self) -> bool {
+        self.loaded.missing.is_empty() && self.loaded.report.reshaped.is_empty()
+    }
+
+    pub fn print(&self) {
+        let Loaded { report, scratch, missing, ignored, .. } = &self.loaded;
+        let verdict = if self.fits() { "can be loaded" } else { "cannot be loaded" };
+        say!("the model of {} {verdict} from this file:", self.config);
+        say!("  {} tensors match", report.matched.len());
+        let list = |what: &str, names: &[String]| {
+            if !names.is_empty() {
+                say!("  {} {what}: {}", names.len(), names.join(", "));
+            }
+        };
+        list("would start from scratch, as this source need not have them", scratch);
+        list("are missing", missing);
+        list("are left out, as they are of no use here", ignored);
+        list("are unexpected", &report.unexpected);
+        for (name, have, given) in &report.reshaped {
+            say!("  {name}: shape {given:?}, the model has {have:?}");
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        let Loaded { report, scratch, missing, ignored, .. } = &self.loaded;
+        let reshaped: Vec<Value> = report
+            .reshaped
+            .iter()
+            .map(|(name, have, given)| json!({"name": name, "model": have, "file": given}))
+            .collect();
+        json!({
+            "config": self.config, "fits": self.fits(), "matched": report.matched, "scratch": scratch,
+            "missing": missing, "left_out": ignored, "unexpected": report.unexpected, "reshaped": reshaped,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! `checkpoint convert` and `checkpoint strip`.
+
+use super::size;
+use crate::{
+    failure::Result,
+    train::checkpoint::{self, OPTIMIZER},
+    weights::{self, Contents, Format, WeightsFile},
+};
+use clap::Args;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use tch::Tensor;
+
+/// `trackflow checkpoint convert` and `strip`.
+#[derive(Debug, Args)]
+pub(super) struct ConvertArgs {
+    /// A file of weights
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+    /// The file to write; its ending says in which form
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+}
+
+/// Writes the same weights in another form. A checkpoint of trackflow keeps its training state in either form.
+pub(super) fn convert(args: &ConvertArgs) -> Result<()> {
+    let ConvertArgs { input, output } = args;
+    let format = Format::of(output)?;
+    let file = WeightsFile::open(input)?;
+    if checkpoint::header(&file)?.is_some() {
+        let state = checkpoint::read(input)?;
+        let bytes = checkpoint::write(output, &state)?;
+        say!("{}: {} tensors and the training state, {}", output.display(), state.tensors.len(), size(bytes));
+        return Ok(());
+    }
+    let tensors = file.load_all()?;
+    let texts = file.texts().clone();
+    let bytes = write(output, format, &tensors, texts)?;
+    say!("{}: {} tensors, {}", output.display(), tensors.len(), size(bytes));
+    left_out(&file);
+    Ok(())
+}
+
+/// Writes the weights that tracking needs.
+pub(super) fn strip(args: &ConvertArgs) -> Result<()> {
+    let ConvertArgs { input, output } = args;
+    let format = Format::of(output)?;
+    let file = WeightsFile::open(input)?;
+    let wanted = |name: &str| !name.starts_with(OPTIMIZER) && !name.starts_with("cls_head.");
+    let count = file.entries().len();
+    let tensors = match checkpoint::header(&file)? {
+        Some(_) => checkpoint::read_some(input, wanted)?.tensors,
+        None => {
+            let entries = file.entries().iter().filter(|entry| wanted(&entry.name));
+            entries.map(|entry| Ok((entry.name.clone(), file.load(entry)?))).collect::<Result<Vec<_>>>()?
+        }
+    };
+    let bytes = write(output, format, &tensors, BTreeMap::new())?;
+    let dropped = count - tensors.len();
+    say!("{}: {} tensors, {} ({dropped} left out)", output.display(), tensors.len(), size(bytes));
+    left_out(&file);
+    Ok(())
+}
+
+fn write(path: &Path, format: Format, tensors: &[(String, Tensor)], texts: BTreeMap<String, String>) -> Result<u64> {
+    let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    weights::write(path, format, &Contents { tensors, texts, ..Contents::default() })
+}
+
+/// Says what of `file` has no place in a file of weights.
+fn left_out(file: &WeightsFile) {
+    let keys: Vec<&str> =
+        file.notes().iter().map(|note| note.key.as_str()).filter(|key| !file.texts().contains_key(*key)).collect();
+    if !keys.is_empty() {
+        say!("not kept, as it is no weight: {}", keys.join(", "));
+    }
+}

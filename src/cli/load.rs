@@ -1,0 +1,90 @@
+//! Where the time of a run went: a table of its stages, and a sentence on who held it up.
+
+use crate::flow::{Graph, Load, RunOutcome, World, sentence};
+use std::{collections::BTreeMap, time::Duration};
+
+/// What is said when the step is the bottleneck: that is what it is all for.
+pub const PRAISE: (&str, &str) = ("step", "the device is fed");
+
+/// The most workers of each stage.
+pub fn limits<C: World>(graph: &Graph<C>) -> BTreeMap<String, usize> {
+    graph.nodes().iter().map(|node| (node.id.clone(), node.kind.worker_limit())).collect()
+}
+
+/// What each stage did in the run.
+pub fn loads(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> Vec<Load> {
+    let sum = |of: Vec<Duration>| of.into_iter().sum();
+    outcome
+        .stages
+        .iter()
+        .map(|stage| Load {
+            id: stage.id.clone(),
+            kind: stage.kind.to_string(),
+            // Where workers come and go, as many as there were on average.
+            workers: (stage.alive.as_secs_f64() / outcome.wall.as_secs_f64().max(1e-9)).round().max(1.0) as usize,
+            most: limits.get(&stage.id).copied().unwrap_or(stage.workers),
+            alive: stage.alive,
+            busy: stage.busy,
+            waited: sum(outcome.channels.iter().filter(|c| c.to == stage.id).map(|c| c.receive_wait).collect()),
+            blocked: sum(outcome.channels.iter().filter(|c| c.from == stage.id).map(|c| c.send_blocked).collect()),
+        })
+        .collect()
+}
+
+/// The same for programs: what became `load.json` of a run.
+pub fn json(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> serde_json::Value {
+    let loads = loads(outcome, limits);
+    let stages: Vec<serde_json::Value> = outcome
+        .stages
+        .iter()
+        .zip(&loads)
+        .map(|(stage, load)| {
+            serde_json::json!({
+                "id": stage.id,
+                "kind": stage.kind,
+                "inputs": stage.inputs,
+                "workers": stage.workers,
+                "taken": stage.taken,
+                "emitted": stage.emitted,
+                "failures": stage.failures,
+                "left_out": stage.left_out,
+                "busy_seconds": load.busy.as_secs_f64(),
+                "waiting_seconds": load.waited.as_secs_f64(),
+                "blocked_seconds": load.blocked.as_secs_f64(),
+            })
+        })
+        .collect();
+    let sentence = sentence(&loads, PRAISE);
+    serde_json::json!({"wall_seconds": outcome.wall.as_secs_f64(), "bottleneck": sentence, "stages": stages})
+}
+
+/// Shares of the run in which the workers of each stage were busy, waited for input, and were blocked on their output.
+pub fn table(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> String {
+    let loads = loads(outcome, limits);
+    let mut text = "where the time went   workers     busy   waiting   blocked     items\n".to_string();
+    for (load, stage) in loads.iter().zip(&outcome.stages) {
+        let percent = |time: Duration| format!("{:.1} %", 100.0 * load.share(time));
+        let has = |end: bool, time: Duration| if end { percent(time) } else { "-".to_string() };
+        let emits = outcome.channels.iter().any(|channel| channel.from == stage.id);
+        text += &format!(
+            "  {:<18}  {:>8}  {:>7}  {:>8}  {:>8}  {:>8}\n",
+            load.id,
+            load.workers,
+            percent(load.busy),
+            has(!stage.inputs.is_empty(), load.waited),
+            has(emits, load.blocked),
+            stage.taken,
+        );
+    }
+    text.push('\n');
+    if let Some(sentence) = sentence(&loads, PRAISE) {
+        text += &format!("{sentence}\n");
+    }
+    for stage in outcome.stages.iter().filter(|stage| stage.restarts > 0) {
+        text += &format!("{}: {} failures, {} items left out\n", stage.id, stage.failures, stage.left_out);
+        for left in stage.examples.iter().take(5) {
+            text += &format!("  {}: {}\n", left.identity, left.reason);
+        }
+    }
+    text
+}

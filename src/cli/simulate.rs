@@ -1,0 +1,51 @@
+//! `trackflow simulate`: runs a pipeline of simulated stages, to try a shape without any data.
+
+use super::{find, load};
+use crate::{
+    failure::{Failure, Result},
+    flow::{Run, Settings, StopToken, compile_all, sim, watch_signals},
+    settings::Reading,
+    telemetry,
+};
+use clap::Args;
+use std::{net::SocketAddr, sync::Arc};
+
+/// `trackflow simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Pipeline of simulated stages: pipelines/<PIPELINE>.yaml, or a path that ends in .yaml
+    #[arg(long, default_value = "simulate")]
+    pipeline: String,
+    /// Threads that stages with `workers: auto` may have in all (default: the machine's cores)
+    #[arg(long)]
+    cores: Option<usize>,
+    /// Address of /metrics
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<SocketAddr>,
+}
+
+/// Runs it, and tells where the time went. The value is the exit code.
+///
+/// # Errors
+/// The file is wrong, or a stage failed.
+pub fn simulate(args: &SimulateArgs) -> Result<i32> {
+    let reading = Reading::new();
+    let graph = compile_all(&reading, &find::pipeline(&args.pipeline)?, sim::KINDS);
+    find::finish(&reading)?;
+    let graph = graph.ok_or_else(|| Failure::config(format!("{}: could not be read", args.pipeline)))?;
+    let address = telemetry::serve(args.metrics)?;
+    println!("metrics: http://{address}/metrics");
+    let stop = StopToken::new();
+    let _signals = watch_signals(stop.clone())?;
+    let mut settings = Settings { tell: Arc::new(|notice| println!("note: {}", notice.text())), ..Settings::default() };
+    settings.cores = args.cores.unwrap_or(settings.cores);
+    let sim = sim::Sim::default();
+    sim.valve.open();
+    let outcome = Run::build_with(&graph, &Arc::new(sim), stop, settings)?.join();
+    let taken: u64 = outcome.stages.iter().filter(|stage| stage.inputs.is_empty()).map(|stage| stage.taken).sum();
+    let wall = outcome.wall.as_secs_f64().max(1e-9);
+    println!("{taken} items in {wall:.2} s, {:.1} items/s\n", taken as f64 / wall);
+    print!("{}", load::table(&outcome, &load::limits(&graph)));
+    outcome.result?;
+    Ok(outcome.stopped.map_or(0, |reason| reason.exit_code()))
+}

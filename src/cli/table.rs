@@ -1,0 +1,47 @@
+//! The two tables of kinds that pipeline files are made of: the stages of a training run, and simulated ones.
+
+use super::find;
+use crate::{
+    failure::Result,
+    flow::{Graph, compile_all, sim},
+    settings::{Node, Reading, Value},
+    stages::{KINDS, RunContext},
+};
+
+/// A compiled pipeline of either table.
+pub enum AnyGraph {
+    /// For `trackflow train`.
+    Training(Graph<RunContext>),
+    /// For `trackflow simulate`.
+    Simulated(Graph<sim::Sim>),
+}
+
+/// Whether `file` is made of simulated stages: it names a kind that only they have.
+pub fn is_simulated(file: &Node) -> bool {
+    let Some(Value::Map(stages)) = file.get("stages").map(|node| &node.value) else { return false };
+    stages.iter().filter_map(|stage| stage.node.get("kind")).any(|kind| match &kind.value {
+        Value::Text(kind) => {
+            !KINDS.iter().any(|known| known.name == *kind) && sim::KINDS.iter().any(|known| known.name == *kind)
+        }
+        _ => false,
+    })
+}
+
+/// Compiles `file` with the table that it is made of; problems go to `reading`.
+pub fn compile(reading: &Reading, file: &Node) -> Option<AnyGraph> {
+    match is_simulated(file) {
+        true => compile_all(reading, file, sim::KINDS).map(AnyGraph::Simulated),
+        false => compile_all(reading, file, &KINDS).map(AnyGraph::Training),
+    }
+}
+
+/// Finds and compiles the pipeline `name`.
+///
+/// # Errors
+/// There is no such file, or anything in it is wrong.
+pub fn open(name: &str) -> Result<AnyGraph> {
+    let reading = Reading::new();
+    let graph = compile(&reading, &find::pipeline(name)?);
+    find::finish(&reading)?;
+    graph.ok_or_else(|| crate::failure::Failure::config(format!("{name}: could not be read")))
+}

@@ -1,0 +1,130 @@
+//! Measures a pipeline file: how fast it is, and how long its stages are busy.
+
+use super::TuneArgs;
+use crate::{
+    failure::{Failure, Result},
+    flow::{Run, Settings, StopToken, compile, sim, to_nobody},
+    settings::{Node, Reading},
+};
+use serde_json::Value;
+use std::{path::PathBuf, process::Command, sync::Arc};
+
+/// What a run showed.
+pub(super) struct Measured {
+    /// Items that the sources took.
+    pub items: u64,
+    /// Items a second.
+    pub rate: f64,
+    /// Seconds that each stage was busy, summed over workers.
+    pub busy: Vec<(String, f64)>,
+}
+
+/// What is measured.
+pub(super) enum Target {
+    /// Stages that sleep.
+    Simulated,
+    /// A training run of some steps, in a process of its own.
+    Training { arguments: Vec<String>, home: PathBuf },
+}
+
+impl Target {
+    /// Training with the experiment `config`.
+    ///
+    /// # Errors
+    /// This program cannot be found.
+    pub fn training(args: &TuneArgs, config: &str) -> Result<Self> {
+        let home = std::env::temp_dir().join(format!("trackflow-tune-{}", std::process::id()));
+        let mut arguments: Vec<String> = [
+            "train",
+            "--script",
+            &args.script,
+            "--config",
+            config,
+            "--resume",
+            "never",
+            "--metrics",
+            "127.0.0.1:0",
+            "--device",
+            &args.device,
+            "--max_steps",
+            &args.steps.to_string(),
+            "--data_dir",
+            &args.data_dir.display().to_string(),
+        ]
+        .map(String::from)
+        .to_vec();
+        // Validation would be measured as well, and it is not what takes the time of a run.
+        for key in ["TRAIN.VAL_BEFORE=false", "TRAIN.VAL_EPOCH_INTERVAL=1000000"] {
+            arguments.extend(["--set".into(), key.into()]);
+        }
+        arguments.extend(args.set.iter().flat_map(|set| ["--set".to_string(), set.clone()]));
+        Ok(Self::Training { arguments, home })
+    }
+
+    /// Whether the stages compute, and so share the machine's cores.
+    pub fn shares_cores(&self) -> bool {
+        matches!(self, Self::Training { .. })
+    }
+
+    /// Runs the pipeline in `text`.
+    ///
+    /// # Errors
+    /// The run fails.
+    pub fn measure(&self, text: &str) -> Result<Measured> {
+        match self {
+            Self::Simulated => simulated(text),
+            Self::Training { arguments, home } => training(text, arguments, home),
+        }
+    }
+}
+
+fn simulated(text: &str) -> Result<Measured> {
+    let graph = compile(&Reading::new(), &Node::parse("(tuned)", text)?, sim::KINDS)?;
+    let sim = sim::Sim::default();
+    sim.valve.open();
+    let settings = Settings { tell: to_nobody(), ..Settings::default() };
+    let outcome = Run::build_with(&graph, &Arc::new(sim), StopToken::new(), settings)?.join();
+    outcome.result?;
+    let sources = outcome.stages.iter().filter(|stage| stage.inputs.is_empty());
+    let items = sources.map(|stage| stage.taken).sum();
+    Ok(Measured {
+        items,
+        rate: items as f64 / outcome.wall.as_secs_f64().max(1e-9),
+        busy: outcome.stages.iter().map(|stage| (stage.id.clone(), stage.busy.as_secs_f64())).collect(),
+    })
+}
+
+fn training(text: &str, arguments: &[String], home: &std::path::Path) -> Result<Measured> {
+    let failed = |error: &dyn std::fmt::Display| Failure::output(format!("{}: {error}", home.display()));
+    std::fs::create_dir_all(home).map_err(|error| failed(&error))?;
+    let (pipeline, out) = (home.join("pipeline.yaml"), home.join("out"));
+    std::fs::write(&pipeline, text).map_err(|error| failed(&error))?;
+    let program = std::env::current_exe().map_err(|error| failed(&error))?;
+    let output = Command::new(program)
+        .args(arguments)
+        .arg("--pipeline")
+        .arg(&pipeline)
+        .arg("--save_dir")
+        .arg(&out)
+        .output()
+        .map_err(|error| failed(&error))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).replace("error: ", "");
+        return Err(Failure::stage(format!("a measured run failed:\n{}", said.trim())));
+    }
+    let read = std::fs::read_to_string(out.join("load.json")).map_err(|error| failed(&error))?;
+    let load: Value = serde_json::from_str(&read).map_err(|error| failed(&error))?;
+    let _ = std::fs::remove_dir_all(home);
+    let stages = load["stages"].as_array().cloned().unwrap_or_default();
+    let number = |value: &Value| value.as_f64().unwrap_or(0.0);
+    let sources = stages.iter().filter(|stage| stage["inputs"].as_array().is_some_and(Vec::is_empty));
+    let items = sources.map(|stage| stage["taken"].as_u64().unwrap_or(0)).sum::<u64>();
+    Ok(Measured {
+        items,
+        rate: items as f64 / number(&load["wall_seconds"]).max(1e-9),
+        busy: stages
+            .iter()
+            .map(|stage| (stage["id"].as_str().unwrap_or_default().to_string(), number(&stage["busy_seconds"])))
+            .collect(),
+    })
+}

@@ -1,0 +1,245 @@
+//! `trackflow validate`: finds every mistake before anything runs, and prints the plan.
+
+use super::{
+    find,
+    table::{self, AnyGraph},
+};
+use crate::{
+    failure::{Failure, FailureKind, Result},
+    flow::{Graph, World, human_bytes},
+    settings::{Node, Origin, Reading},
+    stages::{Facts, RunContext},
+    train::{device::DeviceChoice, experiment::Experiment, network},
+};
+use clap::Args;
+use std::path::PathBuf;
+
+mod machine;
+
+use machine::Machine;
+
+/// `trackflow validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Family of experiments: configs/<SCRIPT>/
+    #[arg(long, default_value = "hiptrack")]
+    script: String,
+    /// Experiment: configs/<script>/<CONFIG>.yaml, or a path that ends in .yaml; without one, shapes and memory are not
+    /// checked
+    #[arg(long)]
+    config: Option<String>,
+    /// Pipeline: pipelines/<PIPELINE>.yaml, or a path that ends in .yaml
+    #[arg(long, default_value = "train")]
+    pipeline: String,
+    /// Set a key of the experiment (repeatable)
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+    /// Also open the data sets below this folder and check them
+    #[arg(long = "data_dir", alias = "data-dir")]
+    data_dir: Option<PathBuf>,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Warnings are errors
+    #[arg(long = "deny_warnings", alias = "deny-warnings")]
+    deny_warnings: bool,
+}
+
+/// Everything that was found.
+#[derive(Default)]
+struct Found {
+    errors: Vec<String>,
+    warnings: Vec<String>,
+    /// The kind of the first error that is not about settings.
+    kind: Option<FailureKind>,
+}
+
+impl Found {
+    fn fail(&mut self, failure: Failure) {
+        if failure.kind != FailureKind::Config {
+            self.kind.get_or_insert(failure.kind);
+        }
+        self.errors.extend(failure.message.lines().map(str::to_string));
+    }
+
+    fn take(&mut self, reading: &Reading) {
+        self.errors.extend(reading.problems().iter().map(find::show));
+        self.warnings.extend(reading.warnings().iter().map(find::show));
+    }
+}
+
+/// Checks and prints.
+///
+/// # Errors
+/// Everything that is wrong, all at once; also the warnings when these are denied.
+pub fn validate(args: &ValidateArgs) -> Result<()> {
+    let mut found = Found::default();
+    let machine = Machine::here();
+    let experiment = args.config.as_ref().and_then(|config| experiment(args, config, &mut found));
+    let reading = Reading::new();
+    let graph = match find::pipeline(&args.pipeline) {
+        Ok(file) => table::compile(&reading, &file),
+        Err(failure) => {
+            found.fail(failure);
+            None
+        }
+    };
+    let facts = experiment.map(|experiment| Facts {
+        experiment,
+        on_accelerator: args.device.open().is_ok_and(|device| device.is_cuda()),
+    });
+    match &graph {
+        Some(AnyGraph::Training(graph)) => {
+            check(&reading, graph, facts.as_ref(), &machine);
+            if facts.is_some() {
+                check_trains(&reading, graph);
+            }
+        }
+        Some(AnyGraph::Simulated(graph)) => check(&reading, graph, Some(&()), &machine),
+        None => {}
+    }
+    found.take(&reading);
+    if let (Some(facts), Some(data_dir), true) = (&facts, &args.data_dir, found.errors.is_empty())
+        && facts.experiment.data.synth.is_none()
+    {
+        match super::train::check_data(&facts.experiment, data_dir) {
+            Ok(notes) => notes.iter().for_each(|note| println!("{note}")),
+            Err(failure) => found.fail(failure),
+        }
+    }
+    found.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    if found.errors.is_empty() {
+        match &graph {
+            Some(AnyGraph::Training(graph)) => print(graph, facts.as_ref(), &machine),
+            Some(AnyGraph::Simulated(graph)) => print(graph, Some(&()), &machine),
+            None => {}
+        }
+    }
+    let denied = args.deny_warnings && !found.warnings.is_empty();
+    if denied && found.errors.is_empty() {
+        found.errors.push(format!("{} and --deny_warnings is given", count(found.warnings.len(), "warning")));
+    }
+    match found.errors.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(found.kind.unwrap_or(FailureKind::Config), found.errors.join("\n"))),
+    }
+}
+
+fn count(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn experiment(args: &ValidateArgs, config: &str, found: &mut Found) -> Option<Experiment> {
+    let node = find::experiment(&args.script, config)
+        .and_then(|mut node: Node| args.set.iter().try_for_each(|argument| node.set(argument)).map(|()| node));
+    let node = node.map_err(|failure| found.fail(failure)).ok()?;
+    let reading = Reading::new();
+    let experiment = Experiment::draft(&reading, &node);
+    let clean = reading.is_clean();
+    found.take(&reading);
+    found.warnings.extend(experiment.warnings.iter().cloned());
+    if clean {
+        for checked in [network::config(&experiment).check(), network::check_pretrained(&experiment)] {
+            checked.unwrap_or_else(|failure| found.fail(failure.within(&node.origin.source)));
+        }
+    }
+    clean.then_some(experiment)
+}
+
+/// What only a whole graph shows.
+fn check<C: World>(reading: &Reading, graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine) {
+    let first =
+        graph.nodes().iter().find_map(|node| node.origin.clone()).unwrap_or_else(|| Origin::whole(graph.name()));
+    let file = Origin::whole(&first.source);
+    let threads: usize =
+        graph.nodes().iter().filter(|node| node.kind.worker_limit() > 1).map(|node| node.workers).sum();
+    // Workers that read files wait for a good part of their time.
+    if threads > (4 * machine.cores).max(8) {
+        let message = format!("{threads} workers share {}; fewer would do as much", count(machine.cores, "core"));
+        reading.warn(&file, "stages", message);
+    }
+    let apart = graph.parts();
+    if apart.len() > 1 {
+        let names: Vec<String> = apart.iter().map(|part| part.join(" + ")).collect();
+        reading.warn(
+            &file,
+            "stages",
+            format!("the stages are {} flows that do not meet: {}", apart.len(), names.join("; ")),
+        );
+    }
+    let Some(facts) = facts else { return };
+    graph.check_forms(reading, facts);
+    let memory = graph.memory(facts, machine.cores);
+    if let Some(ram) = machine.memory {
+        let (most, ram_text) = (memory.host(), human_bytes(ram));
+        let most_text = human_bytes(most);
+        let worst = memory.lines.iter().max_by_key(|line| line.host);
+        let worst = worst.map_or(String::new(), |line| format!("; most of it: {} ({})", line.what, line.how));
+        if most > ram {
+            let remedy = "lower capacities or workers";
+            reading.report(
+                &file,
+                "stages",
+                format!("can need {most_text}, the machine has {ram_text}{worst}; {remedy}"),
+            );
+        } else if most > ram / 10 * 7 {
+            reading.warn(&file, "stages", format!("can need {most_text} of {ram_text} for items alone{worst}"));
+        }
+    }
+}
+
+/// A pipeline for training has a step, and then someone who keeps what it learns.
+fn check_trains(reading: &Reading, graph: &Graph<RunContext>) {
+    let has = |kind: &str| graph.nodes().iter().any(|node| node.kind.name == kind);
+    let step = graph.nodes().iter().find(|node| node.kind.name == "step");
+    if let Some(origin) = step.and_then(|step| step.origin.as_ref())
+        && !has("checkpoint")
+    {
+        reading.warn(origin, "stages", "nothing writes checkpoints: what is learnt will be lost");
+    }
+}
+
+fn print<C: World>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine) {
+    let plan = graph.plan(machine.cores);
+    let threads: usize = plan.iter().map(|line| line.workers).sum();
+    println!(
+        "pipeline {}: {} in {} on {}",
+        graph.name(),
+        count(plan.len(), "stage"),
+        count(threads, "thread"),
+        count(machine.cores, "core")
+    );
+    println!();
+    println!(
+        "  {:<16} {:<14} {:>7}  {:<8} {:>12}  output channel",
+        "stage", "kind", "threads", "order", "max_failures"
+    );
+    let forms = facts.map(|facts| graph.forms(facts));
+    for (index, line) in plan.iter().enumerate() {
+        let workers = if line.auto { format!("{}, auto", line.workers) } else { line.workers.to_string() };
+        let order = if line.ordered { "in order" } else { "any" };
+        let order = if line.inputs.is_empty() { "-" } else { order };
+        let failures = if line.max_failures > 0 { line.max_failures.to_string() } else { "-".into() };
+        let output = line.output.map_or("-".to_string(), |(capacity, name)| {
+            let form = forms.as_ref().and_then(|forms| forms[index].as_ref()).filter(|form| !form.parts.is_empty());
+            form.map_or(format!("{capacity} {name}"), |form| format!("{capacity} {name}: {form}"))
+        });
+        println!("  {:<16} {:<14} {workers:>7}  {order:<8} {failures:>12}  {output}", line.id, line.kind);
+    }
+    println!();
+    let Some(facts) = facts else {
+        println!("memory: give --config NAME to learn shapes and the most memory that items can take");
+        return;
+    };
+    let memory = graph.memory(facts, machine.cores);
+    let of = machine.memory.map_or(String::new(), |ram| format!(" of {}", human_bytes(ram)));
+    let device =
+        if memory.device() > 0 { format!(", {} on the device", human_bytes(memory.device())) } else { String::new() };
+    println!("items take at the most {}{of}{device}", human_bytes(memory.host()));
+    for line in &memory.lines {
+        println!("  {:<26} {:<24} {:>10}", line.what, line.how, human_bytes(line.host + line.device));
+    }
+    if !memory.unknown.is_empty() {
+        println!("  not counted, size unknown: what {} emit", memory.unknown.join(", "));
+    }
+}

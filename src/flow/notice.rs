@@ -1,0 +1,37 @@
+//! What the engine says while a run goes on: items that were left out, stalls, workers that were added.
+
+use std::sync::Arc;
+
+/// Something to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The engine has changed something by itself, and says why.
+    Note(String),
+    /// Something that a user should look at.
+    Warning(String),
+}
+
+impl Notice {
+    /// What it says.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Note(text) | Self::Warning(text) => text,
+        }
+    }
+}
+
+/// Hears the engine's notices. It must not block for long.
+pub type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
+
+/// Prints to standard error.
+pub fn to_stderr() -> Tell {
+    Arc::new(|notice| match notice {
+        Notice::Note(text) => eprintln!("note: {text}"),
+        Notice::Warning(text) => eprintln!("warning: {text}"),
+    })
+}
+
+/// Says nothing.
+pub fn to_nobody() -> Tell {
+    Arc::new(|_| {})
+}

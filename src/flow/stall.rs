@@ -1,0 +1,61 @@
+//! Notices that nothing moves any more, and says who everyone waits for.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use super::report::{Board, StageReport};
+
+/// Watches the meters of a run.
+pub(crate) struct StallWatch {
+    patience: Duration,
+    /// The counts when something last moved, and when that was.
+    last: Option<(u64, Instant)>,
+    /// How long the stall had lasted when it was last told.
+    told: Duration,
+}
+
+impl StallWatch {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self { patience, last: None, told: Duration::ZERO }
+    }
+
+    /// The words for a stall that has lasted as long as the patience, and again each time that it has doubled.
+    pub(crate) fn look(&mut self, board: &Board, now: Instant) -> Option<String> {
+        let stages = board.stages();
+        let moved: u64 = stages.iter().map(|stage| stage.taken + stage.emitted + stage.failures).sum();
+        match self.last {
+            Some((count, since)) if count == moved => {
+                let still = now.saturating_duration_since(since);
+                if still < self.patience || still < 2 * self.told || stages.iter().all(|stage| stage.running == 0) {
+                    return None;
+                }
+                self.told = still;
+                Some(describe(board, &stages, still))
+            }
+            _ => {
+                self.last = Some((moved, now));
+                self.told = Duration::ZERO;
+                None
+            }
+        }
+    }
+}
+
+fn describe(board: &Board, stages: &[StageReport], still: Duration) -> String {
+    let inside: Vec<String> = stages
+        .iter()
+        .filter(|stage| stage.inside > 0)
+        .map(|stage| format!("`{}` ({} of {} workers inside)", stage.id, stage.inside, stage.running))
+        .collect();
+    let whom = match inside.is_empty() {
+        true => "no worker is inside a stage".to_string(),
+        false => format!("everyone waits for {}", inside.join(" and ")),
+    };
+    let mut text = format!("nothing has moved for {} s: {whom}", still.as_secs());
+    for channel in board.channels() {
+        // Writing to a String cannot fail.
+        let _ =
+            write!(text, "\n  {} → {}: {} of {} waiting", channel.from, channel.to, channel.depth, channel.capacity);
+    }
+    text
+}

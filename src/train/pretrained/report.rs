@@ -1,0 +1,84 @@
+//! What came of loading weights.
+
+use super::Source;
+use crate::{
+    failure::{Failure, Result},
+    model::LoadReport,
+};
+use std::{collections::BTreeMap, path::Path};
+
+/// Names that are printed before a list is cut.
+const SHOWN: usize = 12;
+
+/// What came of loading weights.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Whose they are.
+    pub source: Source,
+    /// What matched, what was unexpected, and what had another shape.
+    pub report: LoadReport,
+    /// The model's tensors that the source need not have; they start from scratch.
+    pub scratch: Vec<String>,
+    /// The model's tensors that the source should have had.
+    pub missing: Vec<String>,
+    /// The source's tensors that are of no use here, as expected.
+    pub ignored: Vec<String>,
+}
+
+impl Loaded {
+    pub(super) fn new(source: Source, mut report: LoadReport, ignored: Vec<String>) -> Self {
+        let (scratch, missing) = report.missing.drain(..).partition(|name| source.may_lack(name));
+        Self { source, report, scratch, missing, ignored }
+    }
+
+    /// An error that lists all that is missing or has another shape.
+    ///
+    /// # Errors
+    /// There is such.
+    pub fn require(&self, path: &Path) -> Result<()> {
+        let missing = self.missing.iter().map(|name| format!("{name}: missing"));
+        let reshaped = self.report.reshaped.iter();
+        let reshaped = reshaped.map(|(name, have, given)| format!("{name}: shape {given:?}, the model has {have:?}"));
+        let lines: Vec<String> = missing.chain(reshaped).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let (path, source, count) = (path.display(), self.source, lines.len());
+        let head = format!("{path}: weights of {source}, of another architecture: {count} tensors do not fit");
+        Err(Failure::input(format!("{head}\n{}", lines.join("\n"))))
+    }
+
+    /// What was loaded, for the user: a line, and one more for what was unexpected.
+    pub fn lines(&self, path: &Path) -> Vec<String> {
+        let mut first = format!("{}: {}, {} tensors loaded", path.display(), self.source, self.report.matched.len());
+        if !self.scratch.is_empty() && self.source != Source::Resnet18 {
+            first += &format!("; from scratch: {}", parts(&self.scratch));
+        }
+        if !self.ignored.is_empty() {
+            first += &format!("; left out: {}", parts(&self.ignored));
+        }
+        let mut lines = vec![first];
+        let unexpected = &self.report.unexpected;
+        if !unexpected.is_empty() {
+            let names: Vec<&str> = unexpected.iter().take(SHOWN).map(String::as_str).collect();
+            let more = unexpected.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let names = names.join(", ");
+            lines.push(format!(
+                "warning: {}: {} unexpected tensors were not used: {names}{more}",
+                path.display(),
+                unexpected.len()
+            ));
+        }
+        lines
+    }
+}
+
+/// `box_head (89), cls_head (4)`: names by their first part.
+fn parts(names: &[String]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in names {
+        *counts.entry(name.split('.').next().unwrap_or(name)).or_default() += 1;
+    }
+    counts.iter().map(|(part, count)| format!("{part} ({count})")).collect::<Vec<_>>().join(", ")
+}

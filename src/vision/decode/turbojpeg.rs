@@ -1,0 +1,65 @@
+//! The decoder that reads only the window of a JPEG file that a crop needs, with libjpeg-turbo.
+
+use image::RgbImage;
+
+use super::{
+    Container, DecodeError, DecodeReason, Decoder, check_complete, check_size, dimensions, image_crate::decode_complete,
+};
+use crate::vision::{
+    area::{Area, Part},
+    crop::shown,
+    jpeg::{Decompressor, JpegError, JpegErrorKind},
+    window::Window,
+};
+
+/// Decodes windows of JPEG files (grey or colour, 8 bits, baseline or progressive) and whole PNG files.
+#[derive(Debug)]
+pub struct TurboDecoder {
+    jpeg: Decompressor,
+}
+
+impl TurboDecoder {
+    /// A decoder for one thread.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn new() -> Result<Self, DecodeError> {
+        Ok(Self { jpeg: Decompressor::new()? })
+    }
+}
+
+impl Decoder for TurboDecoder {
+    fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<Part, DecodeError> {
+        let container = check_complete(bytes)?;
+        if container != Container::Jpeg {
+            let (width, height) = dimensions(bytes)?;
+            check_size(width, height)?;
+            return decode_complete(bytes, container);
+        }
+        let opened = self.jpeg.open(bytes)?;
+        let frame = (opened.header().width, opened.header().height);
+        check_size(frame.0, frame.1)?;
+        let area = match window {
+            None => Area::whole(frame.0, frame.1),
+            Some(window) => match shown(window, frame) {
+                None => return Ok(Part::nothing(frame)),
+                Some(area) => area,
+            },
+        };
+        let mut pixels = Vec::new();
+        let area = opened.read(area, &mut pixels)?;
+        let pixels = RgbImage::from_raw(area.width, area.height, pixels).unwrap_or_default();
+        Ok(Part { pixels, origin: (area.x, area.y), frame })
+    }
+}
+
+impl From<JpegError> for DecodeError {
+    fn from(error: JpegError) -> Self {
+        let reason = match error.kind {
+            JpegErrorKind::Truncated => DecodeReason::Truncated,
+            JpegErrorKind::Unsupported => DecodeReason::Unsupported,
+            JpegErrorKind::Corrupt | JpegErrorKind::Memory | JpegErrorKind::Misuse => DecodeReason::Corrupt,
+        };
+        Self::new(reason, error.message)
+    }
+}

@@ -1,0 +1,213 @@
+//! An open file of weights: what is in it, and its tensors one by one.
+
+use super::{safetensors, torch};
+use crate::failure::{Failure, Result};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Read,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+use tch::{Kind, Tensor};
+
+/// The longest name of a tensor, in bytes.
+pub(super) const LONGEST_NAME: usize = 1024;
+
+/// The form of a file of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// `.safetensors`.
+    Safetensors,
+    /// A zip as `torch.save` writes it since PyTorch 1.6.
+    TorchZip,
+    /// Pickles and storages one after another, as `torch.save` wrote them before 1.6.
+    TorchLegacy,
+}
+
+impl std::fmt::Display for Container {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Safetensors => "safetensors",
+            Self::TorchZip => "PyTorch (zip)",
+            Self::TorchLegacy => "PyTorch (before 1.6)",
+        })
+    }
+}
+
+/// A tensor in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Its element type.
+    pub kind: Kind,
+    /// Its shape.
+    pub shape: Vec<i64>,
+    /// Its strides in elements; `None` when it is contiguous.
+    pub(super) strides: Option<Vec<i64>>,
+    /// Where its first element begins in the file.
+    pub(super) start: u64,
+    /// The bytes from its first to its last element.
+    pub(super) bytes: u64,
+    /// CRC-32 of these bytes, where the file has one.
+    pub(super) crc: Option<u32>,
+}
+
+impl Entry {
+    /// How many elements it has.
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().fold(1, |product, side| u64::saturating_mul(product, *side as u64))
+    }
+}
+
+/// Something in the file that is no weight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Where it stands: `epoch`.
+    pub key: String,
+    /// What it is, on one line.
+    pub what: String,
+}
+
+/// What a reader of one of the forms finds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub entries: Vec<Entry>,
+    /// The keys under which the weights were found, outermost first.
+    pub wrapper: Vec<String>,
+    pub texts: BTreeMap<String, String>,
+    pub notes: Vec<Note>,
+}
+
+/// An open file of weights.
+#[derive(Debug)]
+pub struct WeightsFile {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    container: Container,
+    found: Found,
+}
+
+impl WeightsFile {
+    /// Opens the file at `path` and finds its tensors; no tensor is read yet. What a file is, its first bytes tell, not
+    /// its name.
+    ///
+    /// # Errors
+    /// The file is missing, torn, hostile, or holds no weights.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |what: String| Failure::input(format!("{}: {what}", path.display()));
+        let io = |error: std::io::Error| failed(error.to_string());
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(failed("is a folder, not a file of weights".into()));
+        }
+        let size = metadata.len();
+        let mut head = Vec::new();
+        (&file).take(512).read_to_end(&mut head).map_err(io)?;
+        let (container, found) = match head.as_slice() {
+            [] => return Err(failed("is empty".into())),
+            [b'P', b'K', ..] => (Container::TorchZip, torch::open_zip(&file, size)),
+            // PROTO of a protocol from 2: `torch.save` before 1.6 begins so.
+            [0x80, 2..=5, ..] => (Container::TorchLegacy, torch::open_legacy(&file, size)),
+            _ if head.get(257..262) == Some(b"ustar") => {
+                return Err(failed("is a tar of PyTorch before 0.1.10; load and save it with a newer PyTorch".into()));
+            }
+            _ => (Container::Safetensors, safetensors::open(&file, size)),
+        };
+        let found = found.map_err(failed)?;
+        let opened = Self { path: path.to_path_buf(), file, size, container, found };
+        opened.check().map_err(failed)?;
+        Ok(opened)
+    }
+
+    /// Refuses names that stand twice or would upset a terminal, and tensors that would take far more memory or reading
+    /// than the file: a few bytes can claim to be seen as any number of them.
+    fn check(&self) -> std::result::Result<(), String> {
+        let (mut claimed, mut read) = (0u64, 0u64);
+        let mut names = std::collections::HashSet::new();
+        for entry in &self.found.entries {
+            let name = entry.name.as_str();
+            if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+                return Err(format!("a tensor is called {}", torch::shown(name)));
+            }
+            if !names.insert(name) {
+                return Err(format!("{name}: stands there twice"));
+            }
+            let bytes = entry.elements().saturating_mul(entry.kind.elt_size_in_bytes() as u64);
+            (claimed, read) = (claimed.saturating_add(bytes), read.saturating_add(entry.bytes));
+        }
+        let most = self.size.saturating_mul(8).saturating_add(1 << 20);
+        if claimed.max(read) > most {
+            return Err(format!("its tensors claim {} bytes, in a file of {}", claimed.max(read), self.size));
+        }
+        Ok(())
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The file's form.
+    pub fn container(&self) -> Container {
+        self.container
+    }
+
+    /// The keys under which the weights were found, outermost first: `net`.
+    pub fn wrapper(&self) -> &[String] {
+        &self.found.wrapper
+    }
+
+    /// The tensors.
+    pub fn entries(&self) -> &[Entry] {
+        &self.found.entries
+    }
+
+    /// The texts that the file carries, by key.
+    pub fn texts(&self) -> &BTreeMap<String, String> {
+        &self.found.texts
+    }
+
+    /// What else is in the file.
+    pub fn notes(&self) -> &[Note] {
+        &self.found.notes
+    }
+
+    /// The tensor of `entry`, on the CPU and contiguous.
+    ///
+    /// # Errors
+    /// It cannot be read, or its checksum does not match.
+    pub fn load(&self, entry: &Entry) -> Result<Tensor> {
+        let failed = |what: String| Failure::input(format!("{}: {}: {what}", self.path.display(), entry.name));
+        let length = usize::try_from(entry.bytes).map_err(|_| failed("too large".into()))?;
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, entry.start).map_err(|error| failed(error.to_string()))?;
+        if entry.crc.is_some_and(|crc| crc != crc32fast::hash(&bytes)) {
+            return Err(failed("its checksum (CRC-32) does not match: the file is damaged".into()));
+        }
+        let size = entry.kind.elt_size_in_bytes();
+        let torch = |error: tch::TchError| failed(Failure::from(error).message);
+        let Some(strides) = &entry.strides else {
+            return Tensor::f_from_data_size(&bytes, &entry.shape, entry.kind).map_err(torch);
+        };
+        let flat = Tensor::f_from_data_size(&bytes, &[(length / size) as i64], entry.kind).map_err(torch)?;
+        let view = flat.f_as_strided(&entry.shape, strides, 0).map_err(torch)?;
+        view.f_contiguous().map_err(torch)
+    }
+
+    /// All tensors, read one after the other.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn load_all(&self) -> Result<Vec<(String, Tensor)>> {
+        self.entries().iter().map(|entry| Ok((entry.name.clone(), self.load(entry)?))).collect()
+    }
+}
