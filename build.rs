@@ -1,13 +1,42 @@
-//! Lets the program and the tests find libtorch where it was found at build time, without LD_LIBRARY_PATH, and compiles
-//! the C that stands between Rust and libjpeg-turbo.
+//! Compiles the C++ of `src/native` against the libtorch that torch-sys found and the C that stands between Rust and
+//! libjpeg-turbo, and lets the program and the tests find that libtorch at run time without LD_LIBRARY_PATH.
+
+use std::{env, path::PathBuf};
 
 fn main() {
     println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
-    if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-    }
+    compile_native();
     #[cfg(feature = "turbojpeg")]
     compile_jpeg_shim();
+}
+
+fn compile_native() {
+    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
+    let file = |name: &str| format!("src/native/{name}");
+    let sources = ["guard.cpp", "adamw.cpp", "winograd.cpp", "convolution.cpp", "linear.cpp"].map(file);
+    for watched in sources.iter().chain(&["guard.h", "winograd.h"].map(file)) {
+        println!("cargo:rerun-if-changed={watched}");
+    }
+    let Ok(lib) = env::var("DEP_TCH_LIBTORCH_LIB") else { return };
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+
+    // Headers lie beside the libraries in every release, wheel and package; torch-sys knows one way to say otherwise.
+    let include = match env::var("LIBTORCH_INCLUDE") {
+        Ok(folder) => PathBuf::from(folder).join("include"),
+        Err(_) => PathBuf::from(&lib).join("../include"),
+    };
+    let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_string());
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .opt_level(3)
+        .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
+        .flag_if_supported("-fopenmp")
+        .include(include)
+        .files(sources)
+        .compile("trackflow_native");
 }
 
 #[cfg(feature = "turbojpeg")]
@@ -16,7 +45,7 @@ fn compile_jpeg_shim() {
     println!("cargo:rerun-if-changed={shim}");
     // Set by the crate that builds libjpeg-turbo.
     println!("cargo:rerun-if-env-changed=DEP_TURBOJPEG_INCLUDE");
-    let include = std::env::var("DEP_TURBOJPEG_INCLUDE").unwrap_or_default();
+    let include = env::var("DEP_TURBOJPEG_INCLUDE").unwrap_or_default();
     cc::Build::new()
         .files(["errors.c", "decompress.c"].map(|file| format!("{shim}/{file}")))
         .includes(include.split(',').filter(|folder| !folder.is_empty()))

@@ -13,6 +13,7 @@ pub mod vision;
 
 pub mod data;
 
+pub mod native;
 pub mod weights;
 
 pub mod model;
@@ -20,6 +21,8 @@ pub mod model;
 pub mod loss;
 
 pub mod train;
+
+pub mod track;
 
 pub mod stages;
 

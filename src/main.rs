@@ -1,9 +1,10 @@
 //! The `trackflow` program: parses the command line and dispatches.
 
 use clap::{Parser, error::ErrorKind};
-use trackflow::{cli::Cli, failure::FailureKind};
+use trackflow::{cli::Cli, failure::FailureKind, native};
 
 fn main() {
+    native::memory::keep_freed();
     std::process::exit(match Cli::try_parse() {
         Ok(cli) => cli.run().unwrap_or_else(|failure| {
             for line in failure.message.lines() {

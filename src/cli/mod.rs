@@ -1,7 +1,9 @@
 //! The verbs of the program, one file each. `main.rs` only parses and dispatches.
 
+pub mod bench;
 pub mod checkpoint;
 pub mod data;
+pub mod evaluate;
 pub mod find;
 pub mod graph;
 pub mod load;
@@ -10,6 +12,7 @@ pub mod simulate;
 pub mod stages;
 pub mod table;
 pub mod top;
+pub mod track;
 pub mod train;
 pub mod tune;
 pub mod validate;
@@ -43,10 +46,16 @@ enum Verb {
     Tune(Box<tune::TuneArgs>),
     /// Watch a running job
     Top(top::TopArgs),
+    /// Follow objects through videos with a trained tracker
+    Track(Box<track::TrackArgs>),
+    /// Score result files as benchmarks do
+    Evaluate(evaluate::EvaluateArgs),
     /// Make and inspect data sets
     Data(data::DataArgs),
     /// Inspect, convert, compare and strip files of weights
     Checkpoint(checkpoint::CheckpointArgs),
+    /// Measure what parts of a run cost
+    Bench(bench::BenchArgs),
 }
 
 impl Cli {
@@ -64,8 +73,11 @@ impl Cli {
             Verb::Simulate(args) => simulate::simulate(&args),
             Verb::Tune(args) => tune::tune(&args).map(|()| 0),
             Verb::Top(args) => top::top(&args).map(|()| 0),
+            Verb::Track(args) => track::track(&args).map(|()| 0),
+            Verb::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),
             Verb::Data(args) => data::data(&args).map(|()| 0),
             Verb::Checkpoint(args) => checkpoint::checkpoint(&args),
+            Verb::Bench(args) => bench::bench(&args).map(|()| 0),
         }
     }
 }

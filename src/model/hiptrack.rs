@@ -12,6 +12,7 @@ use super::params::{Params, Scope};
 use super::vit::{Backbone, BackboneOutput};
 use crate::data::random::Draws;
 use crate::failure::Result;
+use crate::native;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
 
@@ -85,24 +86,28 @@ impl Hiptrack {
     pub fn forward(&self, input: &ClipInput, options: &ForwardOptions) -> Result<ClipOutput> {
         input.check(&self.config)?;
         let _generator = options.dropout.map(reseed);
+        let _pass = native::Pass::begin();
         let (frames, batch) = (input.frames(), input.batch());
         let features = self.backbone(&input.template, &input.search.flatten(0, 1), options);
         let search = self.search_features(&features);
         let (keys, values) = (self.key.forward(&search), self.query_value.forward(&search));
+        // Split once, not cut out frame by frame: the gradient of each cut would be as large as all of them.
+        let [searches, keys, values] = [&search, &keys, &values].map(|all| all.split(batch, 0));
 
         let template_features = self.template_features(&features).narrow(0, 0, batch);
         let template = self.remember_template(&input.template, &input.template_boxes, &template_features, options);
         let mut memory = vec![template];
         let mut outputs: Vec<FrameOutput> = Vec::new();
         for frame in 0..frames {
-            let of_frame = |all: &Tensor| all.narrow(0, frame * batch, batch);
-            let (search, key, value) = (of_frame(&search), of_frame(&keys), of_frame(&values));
+            let at = frame as usize;
+            let (search, key, value) = (&searches[at], &keys[at], &values[at]);
             let read: Vec<_> = if frame == 0 { memory.iter().collect() } else { memory[1..].iter().collect() };
-            let output = self.predict(&search, &key, &value, &read, options);
+            let output = self.predict(search, key, value, &read, options);
             if frame + 1 < frames {
-                let removed: Vec<_> = features.removed.iter().map(of_frame).collect();
+                let removed: Vec<_> = features.removed.iter().map(|all| all.narrow(0, frame * batch, batch)).collect();
                 let image = input.search.get(frame);
-                memory.push(self.remember(&image, &search, key, &output.boxes, &removed, options));
+                let key = key.shallow_clone();
+                memory.push(self.remember(&image, search, key, &output.boxes, &removed, options));
             }
             outputs.push(output);
         }
@@ -120,10 +125,21 @@ impl Hiptrack {
 
     /// The backbone's features of `template` `[B, 3, T, T]` and `search` `[N·B, 3, S, S]` (frame-major).
     pub fn backbone(&self, template: &Tensor, search: &Tensor, options: &ForwardOptions) -> BackboneOutput {
-        if options.frozen_backbone {
-            tch::no_grad(|| self.backbone.forward(template, search, options.keep_rate, false))
-        } else {
-            self.backbone.forward(template, search, options.keep_rate, options.dropout.is_some())
+        self.backbone_observed(template, search, options, |_| ())
+    }
+
+    /// As [`backbone`](Self::backbone); `observe` is shown the tokens `[N·B, tokens left, C]` after each block.
+    pub fn backbone_observed(
+        &self,
+        template: &Tensor,
+        search: &Tensor,
+        options: &ForwardOptions,
+        observe: impl FnMut(&Tensor),
+    ) -> BackboneOutput {
+        let ForwardOptions { keep_rate, dropout, frozen_backbone, .. } = *options;
+        match frozen_backbone {
+            true => tch::no_grad(|| self.backbone.forward(template, search, keep_rate, false, observe)),
+            false => self.backbone.forward(template, search, keep_rate, dropout.is_some(), observe),
         }
     }
 

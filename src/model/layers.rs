@@ -2,7 +2,8 @@
 
 use super::init::Init;
 use super::params::Scope;
-use tch::{Kind, Tensor};
+use crate::native;
+use tch::Tensor;
 
 /// `y = x Wᵀ + b`, W `[out, in]`.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ impl Linear {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
+        native::linear(x, &self.weight, &self.bias).unwrap_or_else(|| x.linear(&self.weight, Some(&self.bias)))
     }
 }
 
@@ -94,7 +95,8 @@ impl Conv2d {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.conv2d(&self.weight, Some(&self.bias), [self.stride], [self.padding], [1], 1)
+        let wide = if self.stride == 1 { native::convolution(x, &self.weight, &self.bias) } else { None };
+        wide.unwrap_or_else(|| x.conv2d(&self.weight, Some(&self.bias), [self.stride], [self.padding], [1], 1))
     }
 }
 
@@ -168,15 +170,4 @@ impl ResBlock {
             None => x + residual,
         }
     }
-}
-
-/// Drops the residual path of whole samples with probability `rate`, and scales up the others (Huang et al., 2016).
-pub(super) fn drop_path(x: Tensor, rate: f64) -> Tensor {
-    if rate == 0.0 {
-        return x;
-    }
-    let keep = 1.0 - rate;
-    let shape = [x.size()[0], 1, 1];
-    let scale = Tensor::empty(shape, (Kind::Float, x.device())).bernoulli_float_(keep) / keep;
-    x * scale
 }

@@ -9,6 +9,7 @@ pub mod boxes;
 mod cbam;
 pub mod clip;
 pub mod config;
+mod drop_path;
 mod elimination;
 mod encoder;
 mod heads;
@@ -18,6 +19,7 @@ pub mod keep_rate;
 mod layers;
 pub mod mask;
 pub mod memory;
+pub mod online;
 pub mod params;
 mod vit;
 

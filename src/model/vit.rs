@@ -1,9 +1,10 @@
 //! The one-stream backbone: template and search tokens go through one ViT together.
 
 use super::config::{Config, PRETRAINED_GRID};
+use super::drop_path::DropPath;
 use super::elimination::{cut, kept_count, restore_tokens, take_tokens, template_rows};
 use super::init::Init;
-use super::layers::{Conv2d, ConvShape, LayerNorm, Linear, drop_path};
+use super::layers::{Conv2d, ConvShape, LayerNorm, Linear};
 use super::params::Scope;
 use tch::{Kind, Tensor};
 
@@ -91,22 +92,25 @@ impl Block {
 
     fn forward(&self, stream: &mut Stream, rows: Option<&[i64]>, keep_rate: Option<f64>, stochastic: bool) {
         let rate = if stochastic { self.drop_path } else { 0.0 };
-        let (attended, query, key) = self.attend(&self.norm1.forward(&stream.tokens));
-        stream.tokens = &stream.tokens + drop_path(attended, rate);
+        let search = stream.search();
         // The rate of the pass overrules that of the block, but only in a block that eliminates at all.
-        if self.keep < 1.0 {
-            let search = stream.search();
-            let keep = kept_count(search, keep_rate.unwrap_or(self.keep));
-            if keep < search {
-                let query = match rows {
-                    Some(rows) => Tensor::cat(&rows.iter().map(|&at| query.narrow(2, at, 1)).collect::<Vec<_>>(), 2),
-                    None => query.narrow(2, 0, stream.template),
-                };
-                stream.eliminate(&query, &key, keep);
-            }
+        let keep = if self.keep < 1.0 { kept_count(search, keep_rate.unwrap_or(self.keep)) } else { search };
+        let drop = DropPath::draw(stream.tokens.size()[0], rate);
+        if keep < search {
+            // Every sample's queries and keys rank its candidates, whether or not its path is dropped.
+            let (attended, query, key) = self.attend(&self.norm1.forward(&stream.tokens));
+            stream.tokens = drop.add_scaled(&stream.tokens, attended);
+            let query = match rows {
+                Some(rows) => Tensor::cat(&rows.iter().map(|&at| query.narrow(2, at, 1)).collect::<Vec<_>>(), 2),
+                None => query.narrow(2, 0, stream.template),
+            };
+            stream.eliminate(&query, &key, keep);
+        } else {
+            stream.tokens = drop.add(&stream.tokens, |tokens| self.attend(&self.norm1.forward(tokens)).0);
         }
-        let hidden = self.fc1.forward(&self.norm2.forward(&stream.tokens)).gelu("none");
-        stream.tokens = &stream.tokens + drop_path(self.fc2.forward(&hidden), rate);
+        stream.tokens = DropPath::draw(stream.tokens.size()[0], rate).add(&stream.tokens, |tokens| {
+            self.fc2.forward(&self.fc1.forward(&self.norm2.forward(tokens)).gelu("none"))
+        });
     }
 
     /// Multi-head self-attention of `x` `[B, N, C]`: the result, and queries and keys `[B, heads, N, head_dim]`.
@@ -114,7 +118,9 @@ impl Block {
         let size = x.size();
         let (batch, count, width) = (size[0], size[1], size[2]);
         let qkv = self.qkv.forward(x).view([batch, count, 3, self.heads, width / self.heads]).permute([2, 0, 3, 1, 4]);
-        let (query, key, value) = (qkv.get(0), qkv.get(1), qkv.get(2));
+        // Not `get(0)` to `get(2)`: the gradient of each would be as large as all three.
+        let [query, key, value] =
+            <[Tensor; 3]>::try_from(qkv.unbind(0)).unwrap_or_else(|_| unreachable!("three parts"));
         let mixed =
             Tensor::scaled_dot_product_attention(&query, &key, &value, None::<&Tensor>, 0.0, false, None, false);
         let joined = mixed.transpose(1, 2).reshape([batch, count, width]);
@@ -166,13 +172,15 @@ impl Backbone {
     /// Features of `template` `[B, 3, T, T]` and `search` `[N·B, 3, S, S]` (frame-major): each search crop is seen
     /// together with the template of its clip. The templates are embedded once.
     ///
-    /// `keep_rate` overrules the blocks' own rates. With `stochastic`, drop-path is on.
+    /// `keep_rate` overrules the blocks' own rates. With `stochastic`, drop-path is on. `observe` is shown the tokens
+    /// that each block leaves.
     pub fn forward(
         &self,
         template: &Tensor,
         search: &Tensor,
         keep_rate: Option<f64>,
         stochastic: bool,
+        mut observe: impl FnMut(&Tensor),
     ) -> BackboneOutput {
         let frames = search.size()[0] / template.size()[0];
         let embed = |image: &Tensor| self.patches.forward(image).flatten(2, 3).transpose(1, 2);
@@ -187,6 +195,7 @@ impl Backbone {
         };
         for block in &self.blocks {
             block.forward(&mut stream, self.rows.as_deref(), keep_rate, stochastic);
+            observe(&stream.tokens);
         }
         let mut tokens = self.norm.forward(&stream.tokens);
         if let Some(places) = &stream.places {

@@ -7,8 +7,9 @@ use crate::{
     loss::Target,
     model::ClipInput,
     settings::Section,
+    train::normalise::Normaliser,
 };
-use tch::{Device, Kind as Type, Tensor};
+use tch::{Device, Tensor};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "upload",
@@ -27,16 +28,11 @@ struct Upload;
 impl Blueprint<RunContext> for Upload {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         let data = &context.experiment.data;
-        // (x/255 − mean)/std as one multiplication and one addition.
-        let scale: Vec<f32> = data.std.iter().map(|std| (1.0 / (255.0 * std)) as f32).collect();
-        let shift: Vec<f32> = data.mean.iter().zip(data.std).map(|(mean, std)| (-mean / std) as f32).collect();
-        let channels = |values: &[f32]| Tensor::from_slice(values).view([3, 1, 1]).to_device(context.device);
         Ok(Box::new(UploadStage {
             device: context.device,
             template: data.template.size as i64,
             search: data.search.size as i64,
-            scale: channels(&scale),
-            shift: channels(&shift),
+            normaliser: Normaliser::new(&data.mean, &data.std, context.device),
         }))
     }
 
@@ -58,18 +54,7 @@ struct UploadStage {
     device: Device,
     template: i64,
     search: i64,
-    scale: Tensor,
-    shift: Tensor,
-}
-
-impl UploadStage {
-    /// `[…, H, W, 3]` bytes as `[…, 3, H, W]` normalised f32 on the device.
-    fn pixels(&self, bytes: &[u8], shape: &[i64]) -> Result<Tensor> {
-        let bytes = Tensor::f_from_data_size(bytes, shape, Type::Uint8)?.f_to_device(self.device)?;
-        let last = shape.len() as i64 - 1;
-        let planes = bytes.f_movedim_int(last, last - 2)?.f_to_kind(Type::Float)?;
-        Ok((planes * &self.scale + &self.shift).f_contiguous()?)
-    }
+    normaliser: Normaliser,
 }
 
 impl Stage for UploadStage {
@@ -81,8 +66,8 @@ impl Stage for UploadStage {
             Ok(Tensor::from_slice(values).f_view(shape)?.f_to_device(self.device)?)
         };
         let input = ClipInput {
-            template: self.pixels(&batch.template, &[clips, t, t, 3])?,
-            search: self.pixels(&batch.search, &[frames, clips, s, s, 3])?,
+            template: self.normaliser.planes(&batch.template, &[clips, t, t, 3])?,
+            search: self.normaliser.planes(&batch.search, &[frames, clips, s, s, 3])?,
             template_boxes: floats(&batch.template_boxes, &[clips, 4])?,
         };
         let target = Target {

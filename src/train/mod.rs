@@ -7,6 +7,7 @@ pub mod events;
 pub mod experiment;
 pub mod itinerary;
 pub mod network;
+pub mod normalise;
 pub mod optimizer;
 pub mod pretrained;
 mod shards;

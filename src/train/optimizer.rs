@@ -1,6 +1,12 @@
 //! AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019) with clipping by the global norm and a
-//! guard against non-finite gradients, all on the device: no step waits for the host.
+//! guard against non-finite gradients, all on the device: no step waits for the host. The update itself is libtorch's
+//! fused one: every parameter is read and written once.
 
+use crate::{
+    failure::Result,
+    native::{self, Hyper},
+};
+use std::collections::HashSet;
 use tch::{Device, Kind, Tensor, no_grad};
 
 /// What is the same for all parameters.
@@ -68,43 +74,49 @@ impl AdamW {
         Self { options, slots, updates: Tensor::zeros([], (Kind::Double, device)) }
     }
 
-    /// One update with `gradients`, one for each slot and undefined where there is none. With a non-finite gradient
-    /// nothing changes, moments and count included.
-    pub fn update(&mut self, gradients: &[Tensor], lr: f64, backbone_lr: f64) -> Update {
+    /// One update with `gradients`, one for each slot and undefined where there is none; they are clipped in place.
+    /// With a non-finite gradient nothing changes, moments and count included.
+    ///
+    /// # Errors
+    /// A gradient whose shape or device is not its parameter's.
+    pub fn update(&mut self, gradients: &[Tensor], lr: f64, backbone_lr: f64) -> Result<Update> {
         no_grad(|| self.apply(gradients, lr, backbone_lr))
     }
 
-    fn apply(&mut self, gradients: &[Tensor], lr: f64, backbone_lr: f64) -> Update {
+    fn apply(&mut self, gradients: &[Tensor], lr: f64, backbone_lr: f64) -> Result<Update> {
         let AdamWOptions { beta1, beta2, eps, weight_decay, clip_norm } = self.options;
-        let gradients: Vec<(usize, &Tensor)> =
-            gradients.iter().enumerate().filter(|(_, gradient)| gradient.defined()).collect();
-        let norm = if gradients.is_empty() {
-            Tensor::zeros([], (Kind::Float, self.updates.device()))
-        } else {
-            Tensor::stack(&gradients.iter().map(|(_, gradient)| gradient.norm()).collect::<Vec<_>>(), 0).norm()
-        };
-        let finite = norm.isfinite().to_kind(Kind::Float);
-        let scale = match clip_norm > 0.0 {
-            true => ((&norm + 1e-6).reciprocal() * clip_norm).clamp_max(1.0).nan_to_num(0.0, 0.0, 0.0),
-            false => norm.ones_like(),
-        };
-        self.updates += &finite.to_kind(Kind::Double);
-        // Before the first applied update the count is 0; any other number will do then, as nothing is applied.
-        let count = self.updates.clamp_min(1.0);
-        let correction = |beta: f64| ((&count * beta.ln()).exp().neg() + 1.0).to_kind(Kind::Float);
-        let (correction1, root2) = (correction(beta1), correction(beta2).sqrt());
-        let (blend1, blend2) = (&finite * (1.0 - beta1), &finite * (1.0 - beta2));
-        let rates = [lr, backbone_lr].map(|lr| (&finite * (-lr * weight_decay) + 1.0, &finite * lr / &correction1));
-        for (index, gradient) in gradients {
-            let slot = &mut self.slots[index];
-            let (decay, rate) = &rates[usize::from(slot.backbone)];
-            let gradient = gradient.nan_to_num(0.0, 0.0, 0.0) * &scale;
-            let _ = slot.exp_avg.lerp_tensor_(&gradient, &blend1);
-            let _ = slot.exp_avg_sq.lerp_tensor_(&gradient.square(), &blend2);
-            let denominator = slot.exp_avg_sq.sqrt() / &root2 + eps;
-            let _ = slot.parameter.g_mul_(decay).g_sub_(&(&slot.exp_avg / denominator * rate));
+        let present: Vec<(&Slot, &Tensor)> =
+            self.slots.iter().zip(gradients).filter(|(_, gradient)| gradient.defined()).collect();
+        if present.is_empty() {
+            let scalar = |value: f64| Tensor::full([0i64; 0], value, (Kind::Float, self.updates.device()));
+            return Ok(Update { norm: scalar(0.0), applied: scalar(1.0) });
         }
-        Update { norm, applied: finite }
+        let mut seen = HashSet::new();
+        // Autograd may hand the same tensor to two parameters; clipping in place would then clip it twice.
+        let copies: Vec<Option<Tensor>> =
+            present.iter().map(|(_, gradient)| (!seen.insert(gradient.data_ptr())).then(|| gradient.copy())).collect();
+        let present: Vec<(&Slot, &Tensor)> = present
+            .into_iter()
+            .zip(&copies)
+            .map(|((slot, gradient), copy)| (slot, copy.as_ref().unwrap_or(gradient)))
+            .collect();
+        let norm = native::norm(present.iter().map(|(_, gradient)| *gradient))?;
+        let finite = norm.isfinite().to_kind(Kind::Float);
+        let skip: Tensor = 1 - &finite;
+        let divisor = (clip_norm > 0.0).then(|| ((&norm + 1e-6) / clip_norm).clamp_min(1.0));
+        let count = &self.updates + &finite.to_kind(Kind::Double);
+        let step = count.to_kind(Kind::Float);
+        for (backbone, lr) in [(false, lr), (true, backbone_lr)] {
+            let slots: Vec<[&Tensor; 4]> = present
+                .iter()
+                .filter(|(slot, _)| slot.backbone == backbone)
+                .map(|(slot, gradient)| [&slot.parameter, *gradient, &slot.exp_avg, &slot.exp_avg_sq])
+                .collect();
+            let hyper = Hyper { lr, beta1, beta2, weight_decay, eps };
+            native::adamw(&slots, &step, divisor.as_ref(), &skip, &hyper)?;
+        }
+        self.updates.copy_(&count);
+        Ok(Update { norm, applied: finite })
     }
 }
 
@@ -142,7 +154,7 @@ mod tests {
     fn updates_follow_the_paper() {
         let mut optimizer = one(&[1.5], 0.0);
         for gradient in [0.3f32, -2.0, 0.01] {
-            optimizer.update(&[Tensor::from_slice(&[gradient])], 0.1, 0.0);
+            optimizer.update(&[Tensor::from_slice(&[gradient])], 0.1, 0.0).unwrap();
         }
         assert!((f64::from(values(&optimizer)[0]) - by_hand(1.5, &[0.3, -2.0, 0.01], 0.1)).abs() < 1e-6);
     }
@@ -150,17 +162,30 @@ mod tests {
     #[test]
     fn gradients_are_clipped_by_their_common_norm() {
         let mut optimizer = one(&[0.0, 0.0], 1.0);
-        let update = optimizer.update(&[Tensor::from_slice(&[3f32, 4.0])], 0.1, 0.1);
+        let update = optimizer.update(&[Tensor::from_slice(&[3f32, 4.0])], 0.1, 0.1).unwrap();
         assert_eq!(update.norm.double_value(&[]), 5.0);
         let first: Vec<f32> = Vec::try_from(&optimizer.slots[0].exp_avg).unwrap();
         assert!((first[0] - 0.06).abs() < 1e-6 && (first[1] - 0.08).abs() < 1e-6, "{first:?}");
     }
 
     #[test]
+    fn a_gradient_in_another_layout_or_shared_by_two_parameters_is_used_rightly() {
+        let parameter = || Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
+        let parameters = vec![("a".to_string(), parameter()), ("backbone.b".to_string(), parameter())];
+        let mut optimizer = AdamW::new(options(1.0), parameters, Device::Cpu);
+        let gradient = Tensor::arange(6, (Kind::Float, Device::Cpu)).view([3, 2]).transpose(0, 1);
+        let expected = &gradient * (0.1 / (2.0f64 * 55.0).sqrt());
+        optimizer.update(&[gradient.shallow_clone(), gradient], 0.1, 0.1).unwrap();
+        for slot in &optimizer.slots {
+            assert!((&slot.exp_avg - &expected).abs().max().double_value(&[]) < 1e-6);
+        }
+    }
+
+    #[test]
     fn a_non_finite_gradient_changes_nothing() {
         let mut optimizer = one(&[1.0, 2.0], 0.1);
         for bad in [f32::NAN, f32::INFINITY] {
-            let update = optimizer.update(&[Tensor::from_slice(&[1.0, bad])], 0.1, 0.1);
+            let update = optimizer.update(&[Tensor::from_slice(&[1.0, bad])], 0.1, 0.1).unwrap();
             assert_eq!(update.applied.double_value(&[]), 0.0);
         }
         assert_eq!(values(&optimizer), [1.0, 2.0]);

@@ -4,7 +4,7 @@
 //! halves of a batch on two cores take half the time. As with several devices without synchronised normalisation, each
 //! shard normalises by its own statistics, and the first one's move the running ones.
 
-use super::step::Batch;
+use super::step::{Batch, Spent};
 use crate::{
     failure::{Failure, Result},
     loss::{Report, Target},
@@ -34,6 +34,8 @@ pub(super) struct Part {
     pub gradients: Vec<Tensor>,
     /// Labelled frames by true and told condition, `[K, K]` f64, where they were counted.
     pub confusion: Option<Tensor>,
+    /// Where its time went.
+    pub spent: Spent,
 }
 
 /// The model, lent to the thread of a shard.
@@ -116,8 +118,7 @@ pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
         Tensor::from_slice(&weights).to_kind(Kind::Double).to_device(like.device())
     };
     let mut report = &first.report * weights(share, &first.report);
-    let mut gradients = first.gradients;
-    let mut confusion = first.confusion;
+    let (mut gradients, mut confusion, spent) = (first.gradients, first.confusion, first.spent);
     for (share, part) in parts {
         report += &part.report * weights(share, &part.report);
         confusion = confusion.zip(part.confusion).map(|(sum, counts)| sum + counts);
@@ -129,7 +130,7 @@ pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
             }
         }
     }
-    Part { report, gradients, confusion }
+    Part { report, gradients, confusion, spent }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::{
     loss::{ClassLoss, Target, Weights, confusion, loss},
     model::{ClipInput, ForwardOptions, Hiptrack, MaskClamp, Statistics, StepSeed, keep_rate::keep_rate},
 };
+use std::time::Instant;
 use tch::{Kind, Tensor};
 
 /// A batch on the device.
@@ -36,6 +37,19 @@ pub struct Outcome {
     pub confusion: Option<Tensor>,
     /// Learning rates of the heads and of the backbone; 0 in validation.
     pub lr: [f64; 2],
+    /// Where the host's time went.
+    pub spent: Spent,
+}
+
+/// The host's seconds in the parts of a training step (of its first shard); on a CPU that is the time they take.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// Model and loss.
+    pub forward: f64,
+    /// Gradients.
+    pub backward: f64,
+    /// Clipping and the parameters' update.
+    pub update: f64,
 }
 
 /// Model, optimizer and everything that changes from step to step.
@@ -138,12 +152,12 @@ impl Trainer {
                 let output = model.model().evaluate(&shard.input, &options)?;
                 let report = loss(&output, &shard.target, &weights)?.report_tensor().shallow_clone();
                 let confusion = output.logits().map(|logits| confusion(&logits, &shard.target.labels));
-                Ok(Part { report, gradients: Vec::new(), confusion })
+                Ok(Part { report, confusion, ..Part::default() })
             })
         })?;
         let Part { report, confusion, .. } = merge(parts);
         let rest = Tensor::from_slice(&[0.0, 1.0]).to_device(report.device());
-        Ok(Outcome { terms: pack(&report, &rest), confusion, lr: [0.0; 2] })
+        Ok(Outcome { terms: pack(&report, &rest), confusion, lr: [0.0; 2], spent: Spent::default() })
     }
 
     fn train(&mut self, batch: &Batch) -> Result<Outcome> {
@@ -158,20 +172,25 @@ impl Trainer {
         };
         let model = Lent::new(&self.model);
         let parts = side_by_side(split(batch, self.training.shards), move |shard| {
-            let model = model.model();
+            let (model, start) = (model.model(), Instant::now());
             let output = model.forward(&shard.input, &shard_options(&options, shard.index))?;
             let terms = loss(&output, &shard.target, &weights)?;
             let trained: Vec<&Tensor> =
                 model.params().parameters().map(|(_, tensor)| tensor).filter(|tensor| tensor.requires_grad()).collect();
             let objective = &terms.objective * shard.share;
+            let half = Instant::now();
             let gradients = Tensor::f_run_backward(&[objective], &trained, false, false)?;
-            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, confusion: None })
+            let (forward, backward) = ((half - start).as_secs_f64(), half.elapsed().as_secs_f64());
+            let spent = Spent { forward, backward, update: 0.0 };
+            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, confusion: None, spent })
         })?;
-        let Part { report, gradients, .. } = merge(parts);
-        let update = optimizer.update(&gradients, lr[0], lr[1]);
+        let start = Instant::now();
+        let Part { report, gradients, confusion: _, spent } = merge(parts);
+        let update = optimizer.update(&gradients, lr[0], lr[1])?;
+        let spent = Spent { update: start.elapsed().as_secs_f64(), ..spent };
         let finite = report.get(0).isfinite().to_kind(Kind::Double) * update.applied.to_kind(Kind::Double);
         let rest = Tensor::stack(&[update.norm.to_kind(Kind::Double), finite], 0);
-        Ok(Outcome { terms: pack(&report, &rest), confusion: None, lr })
+        Ok(Outcome { terms: pack(&report, &rest), confusion: None, lr, spent })
     }
 
     /// Learning rates of heads and backbone for the step of `visit`.

@@ -1,4 +1,4 @@
-//! Single functions against `func.safetensors`.
+//! Losses and parts of the model, function by function.
 
 use crate::golden::{Comparison, Golden, Tolerance, absolute, floats, relative};
 use crate::recipe;
@@ -10,10 +10,6 @@ use trackflow::model::memory;
 
 const EXACT: Tolerance = absolute(0.0);
 
-fn golden() -> Option<Golden> {
-    Golden::open("func")
-}
-
 /// The value of `loss` at `x`, and its gradient there.
 fn with_gradient(x: &Tensor, loss: impl Fn(&Tensor) -> Tensor) -> (Tensor, Tensor) {
     let x = x.copy().set_requires_grad(true);
@@ -22,22 +18,36 @@ fn with_gradient(x: &Tensor, loss: impl Fn(&Tensor) -> Tensor) -> (Tensor, Tenso
     (loss.detach(), x.grad())
 }
 
-#[test]
-fn heat_maps() {
-    let Some(golden) = golden() else { return };
+pub fn heat_maps(golden: &Golden) {
     let mut compare = Comparison::default();
     for (boxes, maps) in [("heatmap.boxes_xywh", "heatmap.maps"), ("heatmap.half.boxes", "heatmap.half.maps")] {
         compare.tensor(maps, &heatmap::heatmap(golden.get(boxes), 24), golden.get(maps), EXACT);
     }
+    for (boxes, centres) in
+        [("heatmap.boxes_xywh", "heatmap.center_int"), ("heatmap.half.boxes", "heatmap.half.center_int")]
+    {
+        let maps = heatmap::heatmap(golden.get(boxes), 24);
+        let peaks: Vec<i64> = Vec::try_from(maps.flatten(1, 2).argmax(1, false)).unwrap();
+        for (at, (centre, peak)) in golden.floats(centres).chunks_exact(2).zip(peaks).enumerate() {
+            let inside = centre.iter().all(|value| (0.0..24.0).contains(value));
+            let (y, x) = ((peak / 24) as f64, (peak % 24) as f64);
+            let height = maps.double_value(&[at as i64, peak / 24, peak % 24]);
+            if inside {
+                compare.values(&format!("{centres}[{at}]"), &[x, y, height], &[centre[0], centre[1], 1.0], EXACT);
+            } else {
+                compare.values(&format!("{centres}[{at}] peaks"), &[f64::from(u8::from(height < 1.0))], &[1.0], EXACT);
+            }
+        }
+    }
+    // That the reference could draw every map; ours knows no failure.
+    compare.tensor("ok", &golden.get("heatmap.ok").ones_like(), golden.get("heatmap.ok"), EXACT);
     let size = golden.get("heatmap.boxes_xywh").narrow(1, 2, 2) * 24.0;
     let radius = heatmap::gaussian_radius(&size);
     compare.tensor("radius", &radius, golden.get("heatmap.radius_float"), absolute(1e-6));
     compare.finish("heat maps");
 }
 
-#[test]
-fn focal_loss() {
-    let Some(golden) = golden() else { return };
+pub fn focal_loss(golden: &Golden) {
     let mut compare = Comparison::default();
     let frame = |key: &str| golden.get(key).squeeze_dim(1).unsqueeze(0);
     let target = frame("focal.target");
@@ -51,14 +61,17 @@ fn focal_loss() {
     compare.finish("focal loss");
 }
 
-#[test]
-fn generalised_iou() {
-    let Some(golden) = golden() else { return };
+pub fn generalised_iou(golden: &Golden) {
     let mut compare = Comparison::default();
     let other = golden.get("giou.boxes2");
     let (giou, iou) = overlap::generalised_iou(golden.get("giou.boxes1"), other);
     compare.tensor("giou", &giou, golden.get("giou.giou"), absolute(1e-6));
     compare.tensor("iou", &iou, golden.get("giou.iou"), absolute(1e-6));
+    // The reference's two forms of a box that is a point: no overlap, and no size to measure it by.
+    let point = Tensor::from_slice(&[0.5f32; 4]).view([1, 4]);
+    let (giou, iou) = overlap::generalised_iou(&point, &point);
+    let both = Tensor::cat(&[giou, iou], 0);
+    compare.tensor("a point", &both, golden.get("giou.degenerate_same_point"), EXACT);
     let mean = |x: &Tensor| {
         let loss: Tensor = 1 - overlap::generalised_iou(x, other).0;
         loss.mean(Kind::Float)
@@ -69,9 +82,7 @@ fn generalised_iou() {
     compare.finish("generalised IoU");
 }
 
-#[test]
-fn class_losses() {
-    let Some(golden) = golden() else { return };
+pub fn class_losses(golden: &Golden) {
     let mut compare = Comparison::default();
     let labels = golden.get("cls.labels").unsqueeze(0);
     for (key, class_loss) in [
@@ -87,9 +98,7 @@ fn class_losses() {
     compare.finish("class losses");
 }
 
-#[test]
-fn masks() {
-    let Some(golden) = golden() else { return };
+pub fn masks(golden: &Golden) {
     let mut compare = Comparison::default();
     let sums = |mask: &Tensor| mask.sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Int64);
     let mask = centre_mask(golden.get("mask.pred_boxes_cxcywh"), 384, MaskClamp::Reference);
@@ -106,18 +115,14 @@ fn masks() {
     compare.finish("masks");
 }
 
-#[test]
-fn keep_rates() {
-    let Some(golden) = golden() else { return };
+pub fn keep_rates(golden: &Golden) {
     let have: Vec<f64> = (0..=110).map(|epoch| keep_rate(epoch, 20, 80, 0.7)).collect();
     let mut compare = Comparison::default();
     compare.values("epoch", &have, &golden.floats("keep_rate.e0_110_w20_t100_b0.7"), absolute(1e-12));
     compare.finish("keep rates");
 }
 
-#[test]
-fn memory_affinity_and_readout() {
-    let Some(golden) = golden() else { return };
+pub fn memory_affinity_and_readout(golden: &Golden) {
     let input = |name: &str, shape: &[i64]| recipe::input(&format!("func.hip.{name}"), 1, shape);
     let affinity = memory::affinity(&input("mk", &[2, 64, 48]), &input("qk", &[2, 64, 16]));
     let mut compare = Comparison::default();

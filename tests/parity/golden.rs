@@ -1,49 +1,53 @@
 //! The golden files, and comparisons that say which value is off by how much.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
-/// One golden file.
+/// One golden file. It knows which of its values were read, so that none is forgotten.
 pub struct Golden {
-    tensors: HashMap<String, Tensor>,
+    tensors: BTreeMap<String, Tensor>,
+    facts: serde_json::Value,
+    read: RefCell<BTreeSet<String>>,
 }
 
-/// The folder of goldens, if there is one.
-pub fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("TRACKFLOW_GOLDEN")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden"), PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: no goldens at {} (TRACKFLOW_GOLDEN names the folder)", folder.display());
-    None
+/// The folder of goldens, whether it exists or not.
+pub fn folder() -> PathBuf {
+    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden");
+    std::env::var_os("TRACKFLOW_GOLDEN").map_or_else(default, PathBuf::from)
 }
 
 /// The seeds for which there are goldens of the whole model.
 pub fn seeds() -> Vec<u64> {
-    let Some(folder) = folder() else { return Vec::new() };
-    let mut seeds: Vec<u64> = std::fs::read_dir(folder)
-        .unwrap()
-        .filter_map(|entry| {
-            let name = entry.unwrap().file_name().into_string().ok()?;
-            name.strip_prefix("seed")?.strip_suffix(".safetensors")?.parse().ok()
-        })
-        .collect();
+    let seed = |name: String| name.strip_prefix("seed")?.strip_suffix(".safetensors")?.parse().ok();
+    let names = std::fs::read_dir(folder()).into_iter().flatten().flatten();
+    let mut seeds: Vec<u64> = names.filter_map(|entry| seed(entry.file_name().into_string().ok()?)).collect();
     seeds.sort_unstable();
-    assert!(!seeds.is_empty(), "the folder of goldens has no seed<N>.safetensors");
     seeds
 }
 
 impl Golden {
-    /// The file `<name>.safetensors` of the golden folder.
-    pub fn open(name: &str) -> Option<Self> {
-        let path = folder()?.join(name).with_extension("safetensors");
-        let tensors = Tensor::read_safetensors(path).unwrap().into_iter().collect();
-        Some(Self { tensors })
+    /// Values of single functions, pixels included.
+    pub fn functions() -> Self {
+        let path = folder().join("func.npz");
+        Self::new(Tensor::read_npz(&path).unwrap(), &path)
+    }
+
+    /// Values of the whole model.
+    pub fn model(seed: u64) -> Self {
+        let path = folder().join(format!("seed{seed}.safetensors"));
+        Self::new(Tensor::read_safetensors(&path).unwrap(), &path)
+    }
+
+    fn new(tensors: Vec<(String, Tensor)>, path: &Path) -> Self {
+        let text = std::fs::read_to_string(path.with_extension("json")).unwrap_or_else(|_| "null".into());
+        let facts = serde_json::from_str(&text).unwrap();
+        Self { tensors: tensors.into_iter().collect(), facts, read: RefCell::default() }
     }
 
     pub fn get(&self, key: &str) -> &Tensor {
+        self.read.borrow_mut().insert(key.to_owned());
         self.tensors.get(key).unwrap_or_else(|| panic!("the golden file has no {key}"))
     }
 
@@ -51,13 +55,43 @@ impl Golden {
         self.tensors.contains_key(key)
     }
 
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// The keys that start with `prefix`, without it.
     pub fn under(&self, prefix: &str) -> Vec<&str> {
-        self.tensors.keys().filter_map(|key| key.strip_prefix(prefix)).collect()
+        self.keys().filter_map(|key| key.strip_prefix(prefix)).collect()
     }
 
     pub fn floats(&self, key: &str) -> Vec<f64> {
         floats(self.get(key))
+    }
+
+    pub fn bytes(&self, key: &str) -> Vec<u8> {
+        Vec::try_from(self.get(key).flatten(0, -1)).unwrap()
+    }
+
+    /// A list of names in the facts beside the values.
+    pub fn names(&self, key: &str) -> Vec<String> {
+        let names = self.facts[key].as_array().unwrap_or_else(|| panic!("no list {key} beside the goldens"));
+        names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Fails when a value that belongs to `covers` was not read.
+    pub fn check_read(&self, covers: &[&str], elsewhere: &[&str]) {
+        let read = self.read.borrow();
+        let mine = |key: &&str| covers.iter().any(|p| matches(p, key)) && !elsewhere.iter().any(|p| matches(p, key));
+        let forgotten: Vec<_> = self.keys().filter(mine).filter(|key| !read.contains(*key)).collect();
+        assert!(forgotten.is_empty(), "golden values that were not read: {}", forgotten.join(", "));
+    }
+}
+
+/// Whether `key` has the form of `pattern`, in which one `*` stands for anything.
+pub fn matches(pattern: &str, key: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((start, end)) => key.len() >= start.len() + end.len() && key.starts_with(start) && key.ends_with(end),
+        None => pattern == key,
     }
 }
 

@@ -1,11 +1,15 @@
-//! The whole model at full size against `seed<N>.safetensors`. Takes a minute or two and several gigabytes a seed.
+//! The whole model at full size: forward, losses, gradients, batch statistics, one step. Takes a minute or two and
+//! several gigabytes a seed.
 
-use crate::golden::{Comparison, Golden, Tolerance, absolute, floats, folder, relative, seeds};
-use crate::recipe;
+use crate::golden::{Comparison, Golden, Tolerance, absolute, floats, relative};
+use crate::{optimizer, recipe};
 use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
 use trackflow::loss::{LossTerms, Target, Weights, loss};
-use trackflow::model::{ClipInput, ClipOutput, Config, ForwardOptions, Hiptrack, MaskClamp, MemoryEntry, Statistics};
+use trackflow::model::{
+    ClipInput, ClipOutput, Config, Elimination, ForwardOptions, Hiptrack, MaskClamp, MemoryEntry, Statistics,
+    TemplateRange,
+};
 
 /// What the forward pass may be off by.
 const FORWARD: Tolerance = absolute(2e-5);
@@ -20,19 +24,26 @@ const SPATIAL_GATE: Tolerance = Tolerance { absolute: 2e-5, relative: 5e-3 };
 /// normalisation one of its input.
 const NOISE: f64 = 1e-4;
 
-struct Case {
-    golden: Golden,
-    names: serde_json::Value,
+/// A model with the weights of the recipe.
+pub fn recipe_model(config: &Config, seed: u64) -> Hiptrack {
+    let model = Hiptrack::new(config, 0, Device::Cpu).unwrap();
+    let params = model.params();
+    let weights: Vec<(String, Tensor)> =
+        params.iter().map(|(name, tensor, _)| (name.to_owned(), recipe::weight(name, seed, &tensor.size()))).collect();
+    let report = params.load(weights.iter().map(|(name, tensor)| (name.as_str(), tensor))).unwrap();
+    assert!(report.is_exact(), "{report:?}");
+    model
+}
+
+struct Case<'a> {
+    golden: &'a Golden,
     model: Hiptrack,
     input: ClipInput,
     target: Target,
 }
 
-impl Case {
-    fn new(seed: u64) -> Self {
-        let golden = Golden::open(&format!("seed{seed}")).unwrap();
-        let text = std::fs::read_to_string(folder().unwrap().join(format!("seed{seed}.json"))).unwrap();
-        let model = Hiptrack::new(&Config::reference(), 0, Device::Cpu).unwrap();
+impl<'a> Case<'a> {
+    fn new(golden: &'a Golden, seed: u64, config: &Config) -> Self {
         let frames: Vec<_> =
             (0..5).map(|frame| recipe::input(&format!("input.search.{frame}"), seed, &[2, 3, 384, 384])).collect();
         let input = ClipInput {
@@ -44,24 +55,13 @@ impl Case {
             boxes: golden.get("in.search_boxes_xywh").shallow_clone(),
             labels: golden.get("in.cls_labels").shallow_clone(),
         };
-        let case = Self { names: serde_json::from_str(&text).unwrap(), golden, model, input, target };
-        case.load_recipe(seed);
-        case
-    }
-
-    fn load_recipe(&self, seed: u64) {
-        let params = self.model.params();
-        let weights: Vec<(String, Tensor)> = params
-            .iter()
-            .map(|(name, tensor, _)| (name.to_owned(), recipe::weight(name, seed, &tensor.size())))
-            .collect();
-        let report = params.load(weights.iter().map(|(name, tensor)| (name.as_str(), tensor))).unwrap();
-        assert!(report.is_exact(), "{report:?}");
-    }
-
-    fn names(&self, key: &str) -> Vec<String> {
-        let names = self.names[key].as_array().unwrap();
-        names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+        let mut compare = Comparison::default();
+        for (what, tensor) in [("template", &input.template), ("search0", &input.search)] {
+            let expected = golden.get(&format!("in.{what}.head16"));
+            compare.tensor(what, &head(tensor, 16), expected, absolute(0.0));
+        }
+        compare.finish("inputs");
+        Self { golden, model: recipe_model(config, seed), input, target }
     }
 
     fn pass(&self, options: &ForwardOptions) -> (ClipOutput, LossTerms) {
@@ -85,8 +85,8 @@ fn head(x: &Tensor, count: i64) -> Tensor {
 }
 
 /// Everything that the goldens hold of a forward pass, under `tag`.
-fn compare_forward(case: &Case, tag: &str, output: &ClipOutput, compare: &mut Comparison) {
-    let golden = &case.golden;
+fn compare_forward(case: &Case<'_>, tag: &str, output: &ClipOutput, compare: &mut Comparison) {
+    let golden = case.golden;
     for (at, frame) in output.frames.iter().enumerate() {
         let parts: [(&str, &Tensor); 4] = [
             ("pred_boxes", &frame.boxes),
@@ -117,7 +117,7 @@ fn compare_forward(case: &Case, tag: &str, output: &ClipOutput, compare: &mut Co
 }
 
 /// The losses by frame (giou, l1, focal, class, track, track + 0.1 class, IoU, accuracy) and their sums.
-fn compare_losses(case: &Case, tag: &str, terms: &LossTerms, compare: &mut Comparison) {
+fn compare_losses(case: &Case<'_>, tag: &str, terms: &LossTerms, compare: &mut Comparison) {
     let part = |at: i64| terms.per_frame.select(1, at);
     let track: Tensor = part(0) * 2.0 + part(1) * 5.0 + part(2);
     let total = &track + part(3) * 0.1;
@@ -136,9 +136,22 @@ fn compare_losses(case: &Case, tag: &str, terms: &LossTerms, compare: &mut Compa
     compare.values(&key, &sums, &case.golden.floats(&key), Tolerance { absolute: 1e-7, ..LOSS });
 }
 
-fn compare_backbone(case: &Case, tag: &str, output: &ClipOutput, compare: &mut Comparison) {
-    let (golden, tokens) = (&case.golden, output.tokens.narrow(0, 0, 2));
+/// The backbone's own pass over template and first search frame, under `tag`; `sets` says whether which tokens go is
+/// beyond rounding.
+fn compare_backbone(case: &Case<'_>, tag: &str, keep_rate: f64, sets: bool, compare: &mut Comparison) {
+    let golden = case.golden;
     let key = |part: &str| format!("backbone.{tag}.{part}");
+    let (mut stats, mut counts) = (Vec::new(), Vec::new());
+    let output = tch::no_grad(|| {
+        let (template, search) = (&case.input.template, case.input.search.get(0));
+        case.model.backbone_observed(template, &search, &options(keep_rate), |tokens| {
+            stats.extend(floats(&mean_std(&tokens.reshape([1, -1]))));
+            counts.push(tokens.size()[1] as f64);
+        })
+    });
+    let tokens = output.tokens;
+    compare.values(&key("block_mean_std"), &stats, &golden.floats(&key("block_mean_std")), FORWARD);
+    compare.values(&key("block_tokens"), &counts, &golden.floats(&key("block_tokens")), absolute(0.0));
     if golden.has(&key("out")) {
         compare.tensor(&key("out"), &tokens, golden.get(&key("out")), FORWARD);
     } else {
@@ -150,9 +163,22 @@ fn compare_backbone(case: &Case, tag: &str, output: &ClipOutput, compare: &mut C
         compare.tensor(&key("out"), &tail, golden.get(&key("out.tail16")), FORWARD);
     }
     for (layer, removed) in output.removed.iter().enumerate() {
-        let (have, _) = removed.narrow(0, 0, 2).sort(1, false);
-        let key = key(&format!("removed{layer}.sorted"));
-        compare.tensor(&key, &have, golden.get(&key), absolute(0.0));
+        let (have, _) = removed.sort(1, false);
+        let (raw, _) = golden.get(&key(&format!("removed{layer}"))).sort(1, false);
+        let sorted = golden.get(&key(&format!("removed{layer}.sorted")));
+        assert_eq!(&raw, sorted, "{tag}: the goldens contradict themselves");
+        if sets {
+            compare.tensor(&key(&format!("removed{layer}")), &have, sorted, absolute(0.0));
+        } else {
+            // All template tokens vote, and recipe weights make them agree: some cuts are ties within rounding.
+            let set = |x: &Tensor, row: i64| -> BTreeSet<i64> {
+                Vec::<i64>::try_from(x.get(row)).unwrap().into_iter().collect()
+            };
+            for row in 0..2 {
+                let swapped = set(&have, row).difference(&set(sorted, row)).count();
+                assert!(swapped <= 2, "{tag}: {swapped} tokens of row {row} differ at cut {layer}");
+            }
+        }
     }
 }
 
@@ -176,8 +202,13 @@ fn compare_norms(what: &str, names: &[String], have: &[f64], expected: &[f64], c
 }
 
 /// The gradients of the box task, of the unweighted class task and of their weighted sum, under `tag`.
-fn compare_gradients(case: &Case, tag: &str, terms: &LossTerms, compare: &mut Comparison) {
-    let names = case.names("grad.param_names");
+fn compare_gradients(
+    case: &Case<'_>,
+    tag: &str,
+    terms: &LossTerms,
+    compare: &mut Comparison,
+) -> (Vec<String>, Vec<Tensor>) {
+    let names = case.golden.names("grad.param_names");
     let inputs: Vec<&Tensor> = names.iter().map(|name| case.model.params().get(name).unwrap()).collect();
     let track = Tensor::run_backward(&[&terms.box_task], &inputs, true, false);
     let class = Tensor::run_backward(&[&(&terms.class_task / 0.1)], &inputs, false, false);
@@ -221,6 +252,7 @@ fn compare_gradients(case: &Case, tag: &str, terms: &LossTerms, compare: &mut Co
     let expected = case.golden.floats(&key);
     compare.values(&key, &[dot / (track * class)], &expected[..1], absolute(1e-4));
     compare.values(&key, &[track, class, dot], &expected[1..], relative(2e-3));
+    (names, total)
 }
 
 /// The reference's evaluation switches at a keep rate, with gradients.
@@ -228,52 +260,91 @@ fn options(keep_rate: f64) -> ForwardOptions {
     ForwardOptions { keep_rate: Some(keep_rate), masks: MaskClamp::Reference, ..ForwardOptions::evaluation() }
 }
 
-/// Forward, losses and gradients of the whole model at both keep rates.
-fn joint(case: &Case) {
-    for (keep_rate, tag, backbone, gradients) in [(1.0, "k10", "ce10", "grad10"), (0.7, "k07", "ce07", "grad07")] {
-        let mut compare = Comparison::default();
-        let (output, terms) = case.pass(&options(keep_rate));
-        compare_backbone(case, backbone, &output, &mut compare);
-        compare_forward(case, tag, &output, &mut compare);
-        compare_losses(case, tag, &terms, &mut compare);
-        drop(output);
-        compare_gradients(case, gradients, &terms, &mut compare);
-        compare.finish(tag);
-    }
+/// The whole model without elimination: backbone, forward, losses, gradients, and the step that they make.
+pub fn keeping_all(golden: &Golden, seed: u64) {
+    let case = Case::new(golden, seed, &Config::reference());
+    let mut compare = Comparison::default();
+    compare_backbone(&case, "ce10", 1.0, true, &mut compare);
+    let (names, gradients) = joint(&case, 1.0, "k10", "grad10", &mut compare);
+    let parameters = names.iter().map(|name| (name.clone(), case.model.params().get(name).unwrap().shallow_clone()));
+    optimizer::step(golden, parameters.collect(), &gradients, &mut compare);
+    compare.finish("k10");
+}
+
+/// The same with elimination, without the step.
+pub fn eliminating(golden: &Golden, seed: u64) {
+    let case = Case::new(golden, seed, &Config::reference());
+    let mut compare = Comparison::default();
+    compare_backbone(&case, "ce07", 0.7, true, &mut compare);
+    joint(&case, 0.7, "k07", "grad07", &mut compare);
+    compare.finish("k07");
+}
+
+/// Elimination by the votes of all template tokens.
+pub fn eliminating_by_all(golden: &Golden, seed: u64) {
+    let config = Config::reference();
+    let elimination = Elimination { range: TemplateRange::All, ..config.elimination.clone() };
+    let case = Case::new(golden, seed, &Config { elimination, ..config });
+    let mut compare = Comparison::default();
+    compare_backbone(&case, "ce07_nomask", 0.7, false, &mut compare);
+    compare.finish("ce07_nomask");
+}
+
+fn joint(
+    case: &Case<'_>,
+    keep_rate: f64,
+    tag: &str,
+    gradients: &str,
+    compare: &mut Comparison,
+) -> (Vec<String>, Vec<Tensor>) {
+    let (output, terms) = case.pass(&options(keep_rate));
+    compare_forward(case, tag, &output, compare);
+    compare_losses(case, tag, &terms, compare);
+    drop(output);
+    compare_gradients(case, gradients, &terms, compare)
 }
 
 /// Training with batch statistics and a frozen backbone.
-fn batch_statistics(case: &Case) {
+pub fn batch_statistics(golden: &Golden, seed: u64) {
+    let case = Case::new(golden, seed, &Config::reference());
     let params = case.model.params();
     params.set_trainable(|name| !name.starts_with("backbone."));
     let options = ForwardOptions { statistics: Statistics::BatchAndUpdate, frozen_backbone: true, ..options(1.0) };
     let mut compare = Comparison::default();
     let (output, terms) = case.pass(&options);
-    compare_forward(case, "trainbn", &output, &mut compare);
-    compare_losses(case, "trainbn", &terms, &mut compare);
-    let names = case.names("trainbn.param_names");
+    compare_forward(&case, "trainbn", &output, &mut compare);
+    compare_losses(&case, "trainbn", &terms, &mut compare);
+    let names = golden.names("trainbn.param_names");
     let trainable: BTreeSet<_> =
         params.parameters().filter(|(_, tensor)| tensor.requires_grad()).map(|(name, _)| name.to_owned()).collect();
     assert_eq!(names.iter().cloned().collect::<BTreeSet<_>>(), trainable);
     let inputs: Vec<&Tensor> = names.iter().map(|name| params.get(name).unwrap()).collect();
     let gradients = Tensor::run_backward(&[&terms.objective], &inputs, false, false);
     let have: Vec<f64> = gradients.iter().map(norm).collect();
-    compare_norms("trainbn.grad", &names, &have, &case.golden.floats("trainbn.grad.total.l2"), &mut compare);
+    compare_norms("trainbn.grad", &names, &have, &golden.floats("trainbn.grad.total.l2"), &mut compare);
 
-    let names = case.names("trainbn.buffer_names");
+    let names = golden.names("trainbn.buffer_names");
     let have: Vec<f64> = names.iter().map(|name| norm(params.get(name).unwrap())).collect();
-    compare.values("buffers", &have, &case.golden.floats("trainbn.buffers_after.l2"), LOSS);
+    compare.values("buffers", &have, &golden.floats("trainbn.buffers_after.l2"), LOSS);
+    compare_buffers(golden, seed, params, &mut compare);
     for (name, tensor, _) in params.iter().filter(|(name, ..)| name.ends_with(".num_batches_tracked")) {
         compare.values(name, &floats(tensor), &[5.0], absolute(0.0));
     }
     compare.finish("trainbn");
 }
 
-#[test]
-fn the_whole_model() {
-    for seed in seeds() {
-        let case = Case::new(seed);
-        joint(&case);
-        batch_statistics(&case);
+/// The buffers that the goldens hold in full. Those of seed 1 are the values from before the pass, bit for bit what the
+/// recipe gives, and contradict `buffers_after.l2`, which ours meet; goldens with the values after it are compared.
+fn compare_buffers(golden: &Golden, seed: u64, params: &trackflow::model::Params, compare: &mut Comparison) {
+    for name in golden.under("trainbn.buf/") {
+        let expected = golden.get(&format!("trainbn.buf/{name}"));
+        let have = params.get(name).unwrap();
+        let before = recipe::weight(name, seed, &have.size());
+        assert_ne!(&before, have, "{name} was not updated");
+        if expected == &before {
+            println!("trainbn.buf/{name}: the golden is the value before the pass");
+        } else {
+            compare.tensor(name, have, expected, FORWARD);
+        }
     }
 }

@@ -3,22 +3,24 @@
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
-fn unit(name: &str, seed: u64, index: u64) -> f64 {
-    let hash = name
-        .bytes()
-        .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
-    let mut z = (hash ^ seed).wrapping_add((index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+}
+
+fn unit(key: u64, index: u64) -> f64 {
+    let mut z = key.wrapping_add((index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     ((z ^ (z >> 31)) >> 11) as f64 * 2f64.powi(-53)
 }
 
 fn fill(name: &str, seed: u64, shape: &[i64], value: impl Fn(f64) -> f64 + Sync) -> Tensor {
+    let key = hash(name) ^ seed;
     let count = shape.iter().product::<i64>() as usize;
     let mut values = vec![0f32; count];
     values.par_chunks_mut(1 << 14).enumerate().for_each(|(chunk, values)| {
         for (at, slot) in values.iter_mut().enumerate() {
-            *slot = value(unit(name, seed, (chunk << 14 | at) as u64)) as f32;
+            *slot = value(unit(key, (chunk << 14 | at) as u64)) as f32;
         }
     });
     Tensor::from_slice(&values).view(shape)
@@ -44,13 +46,30 @@ pub fn weight(name: &str, seed: u64, shape: &[i64]) -> Tensor {
     }
 }
 
+/// The gradients and parameters of small optimizer tests: `(u − 0.5)·scale`.
+pub fn centred(name: &str, seed: u64, shape: &[i64], scale: f64) -> Tensor {
+    fill(name, seed, shape, |u| (u - 0.5) * scale)
+}
+
+/// The picture of that name: bytes `⌊u·256⌋`, rows of RGB pixels.
+pub fn picture(name: &str, seed: u64, width: u32, height: u32) -> image::RgbImage {
+    let hash = hash(name) ^ seed;
+    let mut pixels = vec![0u8; width as usize * height as usize * 3];
+    pixels.par_chunks_mut(1 << 14).enumerate().for_each(|(chunk, pixels)| {
+        for (at, slot) in pixels.iter_mut().enumerate() {
+            *slot = (unit(hash, (chunk << 14 | at) as u64) * 256.0) as u8;
+        }
+    });
+    image::RgbImage::from_raw(width, height, pixels).unwrap()
+}
+
 /// The input of that name.
 pub fn input(name: &str, seed: u64, shape: &[i64]) -> Tensor {
     fill(name, seed, shape, |u| (u - 0.5) * 4.0)
 }
 
-#[test]
-fn the_recipe_has_its_check_values() {
+/// That what is computed here is what the goldens were computed from.
+pub fn has_its_check_values() {
     let cases: [(&str, &[i64], [f64; 3], f64); 5] = [
         (
             "backbone.blocks.0.attn.qkv.weight",

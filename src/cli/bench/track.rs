@@ -1,0 +1,176 @@
+//! `trackflow bench track`: frames/s of the online tracker, the short way and the plain one in one go.
+
+use crate::{
+    cli::find,
+    failure::Result,
+    model::{
+        ForwardOptions, Hiptrack, MemoryEntry,
+        online::{Online, Session},
+    },
+    track::Options,
+    train::{device::DeviceChoice, experiment::Experiment, network},
+};
+use clap::Args;
+use std::time::Instant;
+use tch::{Kind, Tensor};
+
+/// `trackflow bench track`.
+#[derive(Debug, Args)]
+#[command(args_override_self = true)]
+pub struct TrackBenchArgs {
+    /// Family of experiments: configs/<SCRIPT>/
+    #[arg(long, default_value = "hiptrack")]
+    script: String,
+    /// Experiment: configs/<script>/<CONFIG>.yaml, or a path that ends in .yaml
+    #[arg(long, default_value = "hiptrack_cls")]
+    config: String,
+    /// Shares of search tokens kept at each eliminating block
+    #[arg(long = "keep_rate", alias = "keep-rate", value_delimiter = ',', default_values_t = [0.7, 1.0])]
+    keep_rate: Vec<f64>,
+    /// Entries of the full memory (default: MODEL.MAX_MEM)
+    #[arg(long)]
+    memory: Option<usize>,
+    /// Frames that are measured in each case; the fastest counts, as others share the machine
+    #[arg(long, default_value_t = 5)]
+    frames: usize,
+    /// Measure the plain passes of the model too
+    #[arg(long)]
+    plain: bool,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Threads of the CPU (default: all cores)
+    #[arg(long)]
+    threads: Option<u16>,
+    /// Set a key of the experiment (repeatable)
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+}
+
+/// Seconds of the fastest and of the middle frame.
+struct Times {
+    best: f64,
+    median: f64,
+}
+
+fn measure(frames: usize, mut frame: impl FnMut() -> Result<()>) -> Result<Times> {
+    frame()?;
+    let mut seconds = Vec::new();
+    for _ in 0..frames.max(1) {
+        let start = Instant::now();
+        frame()?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(Times { best: seconds[0], median: seconds[seconds.len() / 2] })
+}
+
+/// Measures and prints a table.
+///
+/// # Errors
+/// An experiment or a device that cannot be used.
+pub(super) fn track(args: &TrackBenchArgs) -> Result<()> {
+    let mut node = find::experiment(&args.script, &args.config)?;
+    for argument in &args.set {
+        node.set(argument)?;
+    }
+    let mut experiment = Experiment::from_node(&node)?;
+    experiment.model.pretrain_file = None;
+    let device = args.device.open()?;
+    if let Some(threads) = args.threads {
+        tch::set_num_threads(i32::from(threads));
+    }
+    let capacity = args.memory.unwrap_or(experiment.model.max_memory).max(1);
+    println!(
+        "{}: {} threads, {} frames a case; the model alone, without reading and cropping pictures",
+        node.origin.source,
+        tch::get_num_threads(),
+        args.frames
+    );
+    println!("{:>5}  {:<24} {:>10} {:>10} {:>10}", "keep", "case", "s (best)", "s (median)", "frames/s");
+    for &keep in &args.keep_rate {
+        experiment.model.keep_ratios.iter_mut().for_each(|ratio| *ratio = keep);
+        let (model, _) = network::build(&experiment, 1, device)?;
+        let row = |case: &str, times: Times| {
+            let Times { best, median } = times;
+            println!("{keep:>5}  {case:<24} {best:>10.3} {median:>10.3} {:>10.2}", 1.0 / best);
+        };
+        short(&model, &experiment, capacity, args.frames, &row)?;
+        if args.plain {
+            plain(&model, capacity, args.frames, &row)?;
+        }
+    }
+    Ok(())
+}
+
+fn crops(model: &Hiptrack) -> (Tensor, Tensor, Tensor) {
+    let (config, device) = (model.config(), model.params().device());
+    let noise = |side: i64| Tensor::randn([1, 3, side, side], (Kind::Float, device));
+    let boxes = Tensor::from_slice(&[0.25f32, 0.25, 0.5, 0.5]).view([1, 4]).to_device(device);
+    (noise(config.template_size), noise(config.search_size), boxes)
+}
+
+fn wait(boxes: &Tensor) -> Result<()> {
+    Vec::<f32>::try_from(boxes.reshape([-1]))?;
+    Ok(())
+}
+
+/// As `trackflow track` runs it.
+fn short(
+    model: &Hiptrack,
+    experiment: &Experiment,
+    capacity: usize,
+    frames: usize,
+    row: &impl Fn(&str, Times),
+) -> Result<()> {
+    let online = Online::new(model)?;
+    let mut options = Options::of(experiment, model.config())?;
+    options.memory.capacity = capacity;
+    let (template, search, boxes) = crops(model);
+    let mut session = Session::new(&online, &template, &boxes, options.memory, options.masks)?;
+    let step = |session: &mut Session| wait(&session.step(&online, &search)?.boxes(None));
+    // Frames 1 to 4 and 6 to 9 write no memory.
+    row("template prompt", measure(frames.min(3), || step(&mut session))?);
+    for _ in frames.min(3) + 1..10 {
+        step(&mut session)?;
+    }
+    row(&format!("memory of {} entries", session.remembered().0), measure(frames.min(8), || step(&mut session))?);
+    session.fill();
+    row(&format!("memory of {} entries", session.remembered().0), measure(frames.min(8), || step(&mut session))?);
+    Ok(())
+}
+
+/// The model's own passes, one after the other, as a direct translation of the reference runs them.
+fn plain(model: &Hiptrack, capacity: usize, frames: usize, row: &impl Fn(&str, Times)) -> Result<()> {
+    let options = ForwardOptions::evaluation();
+    let (template, search, boxes) = crops(model);
+    tch::no_grad(|| {
+        let see = || {
+            let features = model.backbone(&template, &search, &options);
+            let map = model.search_features(&features);
+            let (key, value) = model.query(&map);
+            (features, map, key, value)
+        };
+        let asked_template = || {
+            let (features, map, key, value) = see();
+            let entry = model.remember_template(&template, &boxes, &model.template_features(&features), &options);
+            wait(&model.predict(&map, &key, &value, &[&entry], &options).boxes)
+        };
+        row("plain: template prompt", measure(frames, asked_template)?);
+        let (features, map, key, value) = see();
+        let one = model.remember(&search, &map, key, &boxes, &features.removed, &options);
+        drop((map, value));
+        for entries in [2, capacity] {
+            let memory: Vec<MemoryEntry> = (0..entries)
+                .map(|_| MemoryEntry { key: one.key.copy(), value: one.value.copy(), mask: one.mask.shallow_clone() })
+                .collect();
+            let memory: Vec<&MemoryEntry> = memory.iter().collect();
+            let asked = || {
+                let (_, map, key, value) = see();
+                wait(&model.predict(&map, &key, &value, &memory, &options).boxes)
+            };
+            row(&format!("plain: {entries} entries"), measure(frames, asked)?);
+        }
+        Ok(())
+    })
+}

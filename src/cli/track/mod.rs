@@ -1,0 +1,153 @@
+//! `trackflow track`: a trained tracker over data sets, to result files.
+
+mod weights;
+
+use super::find;
+use crate::{
+    failure::{Failure, Result},
+    model::online::Online,
+    track::{self, Options, results},
+    train::{device::DeviceChoice, experiment::Experiment, network},
+};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
+
+/// `trackflow track`.
+#[derive(Debug, Args)]
+#[command(args_override_self = true)]
+pub struct TrackArgs {
+    /// Family of experiments: configs/<SCRIPT>/
+    #[arg(long, default_value = "hiptrack")]
+    script: String,
+    /// Experiment: configs/<script>/<CONFIG>.yaml, or a path that ends in .yaml
+    #[arg(long)]
+    config: String,
+    /// Checkpoint or weights (default: the one of TEST.EPOCH, or the newest before it, below --save_dir)
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Data set, or a folder below --data_dir: one sequence or several (repeatable)
+    #[arg(long, required = true, value_name = "NAME")]
+    dataset: Vec<String>,
+    /// Only this sequence (repeatable)
+    #[arg(long, value_name = "NAME")]
+    sequence: Vec<String>,
+    /// Folder that holds the data sets
+    #[arg(long = "data_dir", alias = "data-dir", default_value = "./data")]
+    data_dir: PathBuf,
+    /// Results go to <SAVE_DIR>/test/tracking_results/<script>/<config>/
+    #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
+    save_dir: PathBuf,
+    /// Leave out sequences whose results are there
+    #[arg(long = "skip_existing", alias = "skip-existing")]
+    skip_existing: bool,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Threads of the CPU that one frame is computed with (default: all cores)
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Set a key of the experiment (repeatable)
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+}
+
+/// The name of an experiment that may be given by its path.
+pub(super) fn stem(config: &str) -> PathBuf {
+    Path::new(config).file_stem().map_or_else(|| PathBuf::from(config), PathBuf::from)
+}
+
+/// Tracks.
+///
+/// # Errors
+/// Whatever keeps the tracker from starting; and, after all others are done, the sequences that could not be tracked.
+pub fn track(args: &TrackArgs) -> Result<()> {
+    let mut node = find::experiment(&args.script, &args.config)?;
+    for argument in &args.set {
+        node.set(argument)?;
+    }
+    let mut experiment = Experiment::from_node(&node)?;
+    let sizes = network::config(&experiment);
+    sizes.check()?;
+    let options = Options::of(&experiment, &sizes)?;
+    let mut videos = track::videos(&args.dataset, &args.sequence, &args.data_dir)?;
+    let folder = results::folder(&args.save_dir, &args.script, &stem(&args.config));
+    let all = videos.len();
+    if args.skip_existing {
+        videos.retain(|video| !results::file(&folder, &video.name).is_file());
+    }
+    let weights = match &args.weights {
+        Some(path) => path.clone(),
+        None => {
+            let checkpoints = args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config));
+            weights::of_epoch(&checkpoints, experiment.test.epoch)?
+        }
+    };
+    experiment.model.pretrain_file = Some(weights);
+    network::check_pretrained(&experiment)?;
+    let device = args.device.open()?;
+    if let Some(threads) = args.threads {
+        tch::set_num_threads(i32::from(threads));
+    }
+    let (model, loaded) = network::build(&experiment, 0, device)?;
+    loaded.iter().for_each(|line| println!("{line}"));
+    let conditions = weights::condition_head_is_trained(&model);
+    if sizes.class_head.is_some() && !conditions {
+        println!("the weights hold no trained condition head: conditions are not written");
+    }
+    let online = Online::new(&model)?;
+    drop(model);
+    if all > videos.len() {
+        println!("{} of {all} sequences have results already", all - videos.len());
+    }
+    let frames: usize = videos.iter().map(|video| video.frames.len()).sum();
+    println!("{} sequences, {frames} frames; results go to {}", videos.len(), folder.display());
+
+    let bar = std::io::stdout().is_terminal().then(|| {
+        let template = "{bar:30} {pos}/{len} frames, {elapsed_precise} passed, {eta_precise} to go";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::new(frames as u64).with_style(style)
+    });
+    let say = |line: String| match &bar {
+        Some(bar) => bar.println(line),
+        None => println!("{line}"),
+    };
+    let (mut failures, mut tracked, mut seconds) = (Vec::new(), 0, 0.0);
+    for (at, video) in videos.iter().enumerate() {
+        let outcome = track::run(&online, &options, video, || {
+            if let Some(bar) = &bar {
+                bar.inc(1);
+            }
+        });
+        match outcome {
+            Ok(mut record) => {
+                if !conditions {
+                    record.conditions.clear();
+                }
+                results::write(&folder, &video.name, &record, experiment.compat)?;
+                let took: f64 = record.seconds.iter().sum();
+                let speed = record.seconds.len() as f64 / took.max(1e-9);
+                say(format!("{:>4}/{}  {:<32} {speed:6.1} frames/s", at + 1, videos.len(), video.name));
+                (tracked, seconds) = (tracked + record.seconds.len(), seconds + took);
+            }
+            Err(failure) => failures.push(failure.within(&video.name)),
+        }
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    println!(
+        "{tracked} frames in {seconds:.1} s of tracking: {:.2} frames/s",
+        tracked as f64 / f64::max(seconds, 1e-9)
+    );
+    match failures.first() {
+        None => Ok(()),
+        Some(first) => {
+            let lines: Vec<_> = failures.iter().map(|failure| failure.message.as_str()).collect();
+            Err(Failure::new(first.kind, lines.join("\n")))
+        }
+    }
+}

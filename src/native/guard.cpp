@@ -1,0 +1,12 @@
+#include "guard.h"
+
+namespace trackflow {
+
+std::string &message() {
+  thread_local std::string text;
+  return text;
+}
+
+} // namespace trackflow
+
+extern "C" const char *trackflow_native_message() { return trackflow::message().c_str(); }
