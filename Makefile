@@ -18,11 +18,11 @@ MISSING_TOOLS = $(foreach tool,$(JPEG_TOOLS),$(if $(shell command -v $(tool)),,$
 # Looked at when a recipe runs, after `tools`.
 FEATURES = $(if $(strip $(MISSING_TOOLS)),--no-default-features)
 
-.PHONY: help tools libtorch build demo test lint bench clean
+.PHONY: help tools libtorch build demo test lint bench gpu-pack clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 libtorch: $(LIBTORCH_READY) ## fetch libtorch into .libtorch (the CPU's three wheels; all of torch where nvidia-smi answers)
 ifeq ($(LIBTORCH_READY),)
@@ -69,6 +69,13 @@ lint: libtorch tools ## formatting and clippy, warnings are errors
 bench: libtorch tools ## measure channels, decoding and the step
 	$(CARGO) bench --locked $(FEATURES)
 	$(CARGO) run --release --locked $(FEATURES) -- bench step --config demo
+
+gpu-pack: build ## collect in target/gpu what scripts/gpu-check needs on a machine without a compiler
+	mkdir -p target/gpu
+	cp target/release/trackflow target/gpu/trackflow
+	cp "$$($(CARGO) test --release --locked --no-run --test device --message-format=json \
+		| sed -n 's/.*"executable":"\([^"]*\/device-[^"]*\)".*/\1/p')" target/gpu/parity
+	strip target/gpu/trackflow target/gpu/parity
 
 clean: ## remove build products, not libtorch
 	$(CARGO) clean

@@ -14,7 +14,8 @@ fn compile_native() {
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let file = |name: &str| format!("src/native/{name}");
-    let sources = ["guard.cpp", "adamw.cpp", "winograd.cpp", "convolution.cpp", "linear.cpp"].map(file);
+    let sources = ["guard", "adamw", "winograd", "convolution", "linear", "precision", "memory"];
+    let sources = sources.map(|name| file(&format!("{name}.cpp")));
     for watched in sources.iter().chain(&["guard.h", "winograd.h"].map(file)) {
         println!("cargo:rerun-if-changed={watched}");
     }

@@ -30,7 +30,7 @@ struct Frame {
 
 fn frames(data: &Path, name: &str) -> Result<Vec<Frame>, Failure> {
     let options = PlanOptions::default();
-    let planner = Planner::new(dataset::load(&[name.to_string()], data)?, &[1.0], options)?;
+    let planner = Planner::new(dataset::load(&[name.to_string()], &dataset::Roots::below(data))?, &[1.0], options)?;
     let mut frames = Vec::new();
     for clip in 0..CLIPS {
         let plan = planner.plan(0, clip, 0)?;

@@ -2,6 +2,7 @@
 
 use super::track::stem;
 use crate::{
+    data::dataset::Roots,
     data::problems::Problems,
     failure::{Failure, Result},
     track::{
@@ -33,9 +34,9 @@ pub struct EvaluateArgs {
     /// Only this sequence (repeatable)
     #[arg(long, value_name = "NAME")]
     sequence: Vec<String>,
-    /// Folder that holds the data sets
-    #[arg(long = "data_dir", alias = "data-dir", default_value = "./data")]
-    data_dir: PathBuf,
+    /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
+    #[arg(long = "data_dir", alias = "data-dir")]
+    data_dir: Option<PathBuf>,
     /// Folder that results were saved to
     #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
     save_dir: PathBuf,
@@ -66,7 +67,7 @@ struct Document {
 pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let folder =
         args.results.clone().unwrap_or_else(|| results::folder(&args.save_dir, &args.script, &stem(&args.config)));
-    let videos = track::videos(&args.dataset, &args.sequence, &args.data_dir)?;
+    let videos = track::videos(&args.dataset, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
     let mut problems = Problems::default();
     let mut sequences = Vec::new();
     for video in &videos {

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod checkpoint;
 pub mod data;
+pub mod doctor;
 pub mod evaluate;
 pub mod find;
 pub mod graph;
@@ -50,6 +51,8 @@ enum Verb {
     Track(Box<track::TrackArgs>),
     /// Score result files as benchmarks do
     Evaluate(evaluate::EvaluateArgs),
+    /// Check that this machine can train, and where the data is
+    Doctor(doctor::DoctorArgs),
     /// Make and inspect data sets
     Data(data::DataArgs),
     /// Inspect, convert, compare and strip files of weights
@@ -75,6 +78,7 @@ impl Cli {
             Verb::Top(args) => top::top(&args).map(|()| 0),
             Verb::Track(args) => track::track(&args).map(|()| 0),
             Verb::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),
+            Verb::Doctor(args) => doctor::doctor(&args).map(|()| 0),
             Verb::Data(args) => data::data(&args).map(|()| 0),
             Verb::Checkpoint(args) => checkpoint::checkpoint(&args),
             Verb::Bench(args) => bench::bench(&args).map(|()| 0),

@@ -1,11 +1,14 @@
 //! Data sets, annotations, condition labels, clip planning, counter-based randomness and synthetic scenes.
 
+pub mod attempts;
 pub mod condition;
 pub mod dataset;
+pub mod inspect;
 pub mod labels;
 pub mod plan;
 pub mod problems;
 pub mod random;
 pub mod rejects;
+pub mod stats;
 pub mod synth;
 pub mod verify;

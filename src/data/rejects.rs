@@ -1,8 +1,12 @@
-//! Clips that had to be planned again: counted by data set and reason, with a limit.
+//! Clips that had to be planned again: counted by data set, reason, sequence and file, with a limit.
+//!
+//! Clips are counted in the order of the run, so that whether and where the limit is reached does not depend on threads.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::data::plan::Redraw;
 use crate::failure::{Failure, Result};
 
 /// How many clips may be rejected before a run stops.
@@ -33,6 +37,8 @@ struct Counts {
     accepted: u64,
     rejected: u64,
     by_cause: BTreeMap<(Arc<str>, &'static str), Cause>,
+    by_sequence: BTreeMap<(Arc<str>, Arc<str>), u64>,
+    by_file: BTreeMap<PathBuf, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -63,23 +69,35 @@ impl Rejects {
         self.lock().accepted += 1;
     }
 
-    /// Counts a clip of `dataset` that is planned again. `reason` is a short name for counters (`truncated`,
-    /// `missing`), `detail` what a user should see, best with the file.
+    /// Counts a clip that is planned again. The value tells how often its file has failed by now (0 when it is no
+    /// file's fault).
     ///
     /// # Errors
-    /// 66 when the budget is used up, naming the causes, most frequent first, each with its latest detail.
-    pub fn reject(&self, dataset: &Arc<str>, reason: &'static str, detail: impl Into<String>) -> Result<()> {
+    /// 66 when the budget is used up, naming the causes and sequences, most frequent first, each cause with its latest
+    /// detail.
+    pub fn reject(&self, redraw: &Redraw) -> Result<u64> {
         let mut counts = self.lock();
         counts.rejected += 1;
-        let cause = counts.by_cause.entry((dataset.clone(), reason)).or_default();
+        let cause = counts.by_cause.entry((redraw.dataset.clone(), redraw.reason)).or_default();
         cause.count += 1;
-        cause.last = detail.into();
+        cause.last.clone_from(&redraw.detail);
+        *counts.by_sequence.entry((redraw.dataset.clone(), redraw.sequence.clone())).or_default() += 1;
+        let failures = redraw.file.as_ref().map_or(0, |file| {
+            let count = counts.by_file.entry(file.clone()).or_default();
+            *count += 1;
+            *count
+        });
         let attempted = counts.accepted + counts.rejected;
         let allowed = self.budget.floor.max((attempted as f64 * self.budget.share) as u64);
         if counts.rejected <= allowed {
-            return Ok(());
+            return Ok(failures);
         }
-        Err(Failure::input(counts.describe(attempted)))
+        Err(Failure::input(counts.describe(attempted, allowed)))
+    }
+
+    /// How many files have failed at least `times`.
+    pub fn files_failing(&self, times: u64) -> usize {
+        self.lock().by_file.values().filter(|&&count| count >= times).count()
     }
 
     /// How many clips were rejected so far.
@@ -104,17 +122,23 @@ impl Rejects {
 }
 
 impl Counts {
-    fn describe(&self, attempted: u64) -> String {
+    fn describe(&self, attempted: u64, allowed: u64) -> String {
         let mut causes: Vec<_> = self.by_cause.iter().collect();
         causes.sort_by_key(|(_, cause)| std::cmp::Reverse(cause.count));
-        let mut text =
-            format!("{} of {attempted} clips could not be made; repair or remove these files", self.rejected);
+        let mut text = format!(
+            "{} of {attempted} clips could not be made, {allowed} are allowed; repair or remove these files, or raise DATA.MAX_REJECTED",
+            self.rejected
+        );
         for ((dataset, reason), cause) in causes.iter().take(5) {
             text.push_str(&format!("\n{dataset}: {} {reason}, last: {}", cause.count, cause.last));
         }
         if causes.len() > 5 {
             text.push_str(&format!("\nand {} more causes", causes.len() - 5));
         }
+        let mut sequences: Vec<_> = self.by_sequence.iter().collect();
+        sequences.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let worst = sequences.iter().take(5).map(|((dataset, name), count)| format!("{name} of {dataset} ({count})"));
+        text.push_str(&format!("\nworst sequences: {}", worst.collect::<Vec<_>>().join(", ")));
         text
     }
 }
@@ -123,21 +147,29 @@ impl Counts {
 mod tests {
     use super::*;
 
+    fn redraw(dataset: &Arc<str>, reason: &'static str, detail: &str) -> Redraw {
+        Redraw { dataset: dataset.clone(), sequence: "s".into(), reason, detail: detail.into(), file: None }
+    }
+
     #[test]
     fn the_floor_is_always_allowed_and_one_more_names_the_causes() {
         let (rejects, got, otb) = (Rejects::default(), Arc::from("GOT10K_vottrain"), Arc::from("OTB"));
         for i in 0..8 {
-            rejects.reject(&got, "truncated", format!("{i}.jpg")).unwrap();
+            let file = Some(format!("{}.jpg", i % 2).into());
+            let failures = rejects.reject(&Redraw { file, ..redraw(&got, "truncated", &format!("{i}.jpg")) }).unwrap();
+            assert_eq!(failures, i / 2 + 1);
         }
+        assert_eq!((rejects.files_failing(4), rejects.files_failing(5)), (2, 0));
         for _ in 0..2 {
-            rejects.clone().reject(&otb, "missing", "x.jpg: gone").unwrap();
+            rejects.clone().reject(&redraw(&otb, "missing", "x.jpg: gone")).unwrap();
         }
-        let failure = rejects.reject(&otb, "missing", "y.jpg: gone").unwrap_err();
+        let failure = rejects.reject(&redraw(&otb, "missing", "y.jpg: gone")).unwrap_err();
         assert_eq!(failure.kind.exit_code(), 66);
         insta::assert_snapshot!(failure.message, @r"
-        11 of 11 clips could not be made; repair or remove these files
+        11 of 11 clips could not be made, 10 are allowed; repair or remove these files, or raise DATA.MAX_REJECTED
         GOT10K_vottrain: 8 truncated, last: 7.jpg
         OTB: 3 missing, last: y.jpg: gone
+        worst sequences: s of GOT10K_vottrain (8), s of OTB (3)
         ");
         assert_eq!(rejects.rejected(), 11);
         assert_eq!(rejects.counts()[1], RejectCount { dataset: otb, reason: "missing", count: 3 });
@@ -148,8 +180,8 @@ mod tests {
         let (rejects, name) = (Rejects::default(), Arc::from("A"));
         (0..2000).for_each(|_| rejects.accept());
         for _ in 0..20 {
-            rejects.reject(&name, "corrupt", "z").unwrap();
+            rejects.reject(&redraw(&name, "corrupt", "z")).unwrap();
         }
-        assert!(rejects.reject(&name, "corrupt", "z").is_err());
+        assert!(rejects.reject(&redraw(&name, "corrupt", "z")).is_err());
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::data::dataset::{Dataset, Sequence};
 use crate::data::problems::Problems;
 use crate::failure::Result;
-use crate::vision::decode::{Container, DecodeError, check_complete};
+use crate::vision::decode::{Container, DecodeError, check_complete, dimensions};
 
 /// Up to this many frames, every one is opened; of more, an even sample of this many.
 pub const FULL_CHECK: usize = 50_000;
@@ -52,6 +52,16 @@ pub fn verify(datasets: &[Dataset]) -> Result<Verified> {
     verify_up_to(datasets, FULL_CHECK)
 }
 
+/// Checks the annotations alone: counts and boxes.
+///
+/// # Errors
+/// 66 with all problems.
+pub fn annotations(datasets: &[Dataset]) -> Result<()> {
+    let mut problems = Problems::default();
+    datasets.iter().flat_map(|dataset| &dataset.sequences).for_each(|sequence| annotation(sequence, &mut problems));
+    problems.into_result()
+}
+
 fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
     let sequences: Vec<&Sequence> = datasets.iter().flat_map(|dataset| &dataset.sequences).collect();
     let mut problems = Problems::default();
@@ -74,9 +84,10 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
             let which = ends.partition_point(|&end| end <= frame);
             let first = if which == 0 { 0 } else { ends[which - 1] };
             let path = sequences[which].path(frame - first);
-            let what = file(&path).err()?;
+            let broken = self::frame(&path).err()?;
             let mut problems = Problems::default();
-            problems.file(&path, what);
+            let remedy = "extract the data set's archive again, or leave the sequence out";
+            problems.file(&path, format_args!("{}; {remedy}", broken.what));
             Some(problems)
         })
         .collect();
@@ -103,24 +114,46 @@ fn annotation(sequence: &Sequence, problems: &mut Problems) {
 /// How much of a file's end is looked at before all of it is.
 const TAIL: u64 = 4096;
 
-/// What is wrong with a frame's file, from its first and last bytes alone where they tell.
-fn file(path: &Path) -> std::result::Result<(), String> {
-    const REMEDY: &str = "extract the data set's archive again, or leave the sequence out";
-    let explain = |error: DecodeError| format!("{error}; {REMEDY}");
-    let ends = ends(path).map_err(|error| format!("cannot be read: {error}; {REMEDY}"))?;
-    if ends.whole {
-        return check_complete(&ends.tail).map(|_| ()).map_err(explain);
+/// Why a frame's file is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    /// A short name.
+    pub kind: &'static str,
+    /// What exactly.
+    pub what: String,
+}
+
+impl From<DecodeError> for Broken {
+    fn from(error: DecodeError) -> Self {
+        Self { kind: error.reason.name(), what: error.to_string() }
     }
-    let complete = match Container::detect(&ends.head).map_err(explain)? {
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Self {
+        let kind = if error.kind() == std::io::ErrorKind::NotFound { "missing" } else { "unreadable" };
+        Self { kind, what: format!("cannot be read: {error}") }
+    }
+}
+
+/// Width and height of a frame whose file is whole, from its first and last bytes alone where they tell.
+pub(super) fn frame(path: &Path) -> std::result::Result<(u32, u32), Broken> {
+    let ends = ends(path)?;
+    if ends.whole {
+        check_complete(&ends.tail)?;
+        return Ok(dimensions(&ends.tail)?);
+    }
+    let complete = match Container::detect(&ends.head)? {
         Container::Jpeg => ends.tail.windows(2).any(|pair| pair == [0xFF, 0xD9]),
         Container::Png => ends.tail.windows(4).any(|name| name == b"IEND"),
     };
-    if complete {
-        return Ok(());
+    if let (true, Ok(size)) = (complete, dimensions(&ends.head)) {
+        return Ok(size);
     }
-    // An end marker further inside (much appended data) is still an end.
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}; {REMEDY}"))?;
-    check_complete(&bytes).map(|_| ()).map_err(explain)
+    // An end marker further inside (much appended data) is still an end, and a header behind a thumbnail one too.
+    let bytes = std::fs::read(path)?;
+    check_complete(&bytes)?;
+    Ok(dimensions(&bytes)?)
 }
 
 struct Ends {
@@ -134,7 +167,7 @@ fn ends(path: &Path) -> std::io::Result<Ends> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut head = Vec::new();
-    (&mut file).take(8).read_to_end(&mut head)?;
+    (&mut file).take(TAIL).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
     let mut tail = Vec::new();
     file.take(TAIL).read_to_end(&mut tail)?;
@@ -158,7 +191,7 @@ mod tests {
 
     fn dataset(folder: &Path, frames: usize, boxes: Vec<[f32; 4]>) -> Dataset {
         let files = FrameFiles::listed(folder, (1..=frames).map(|i| format!("{i:04}.jpg")).collect());
-        Dataset { name: "T".into(), sequences: vec![Sequence::new("s", files, boxes, None)], notes: Vec::new() }
+        Dataset::new("T", vec![Sequence::new("s", files, boxes, None)])
     }
 
     #[test]

@@ -164,8 +164,14 @@ pub fn loss(output: &ClipOutput, target: &Target, weights: &Weights) -> Result<L
     let (giou, iou) = generalised_iou(&predicted, &truth);
     let giou = over_batch(1 - giou);
     let iou = over_batch(iou.detach());
-    let l1 = (&predicted - truth).abs().mean_dim([1i64, 2].as_slice(), false, None::<Kind>);
-    let location = focal(&scores, &heatmap(&target.boxes, scores.size()[3]));
+    // A corner head answers for its corners, also where they changed places, and has no map of centres.
+    let corners = output.corners();
+    let edges = corners.as_ref().unwrap_or(&predicted);
+    let l1 = (edges - truth).abs().mean_dim([1i64, 2].as_slice(), false, None::<Kind>);
+    let location = match corners {
+        Some(_) => l1.detach().zeros_like(),
+        None => focal(&scores, &heatmap(&target.boxes, scores.size()[3])),
+    };
     let boxed = &giou * weights.giou + &l1 * weights.l1 + &location * weights.location;
 
     let class = match output.logits() {

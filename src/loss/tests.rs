@@ -154,14 +154,11 @@ fn class_losses_have_their_known_values() {
     }
 }
 
-#[test]
-fn descending_the_gradient_lowers_the_loss_of_a_batch() {
-    let (model, input, target) = setting();
-    let mut totals = Vec::new();
-    for step in 0..25 {
+/// Twenty-five steps against the sign of the gradient: the totals.
+fn descend(model: &Hiptrack, input: &ClipInput, target: &Target) -> Vec<f64> {
+    let step = |step| {
         let options = ForwardOptions::training(1.0, StepSeed { seed: 1, step });
-        let terms = loss(&model.forward(&input, &options).unwrap(), &target, &Weights::reference()).unwrap();
-        totals.push(terms.report().unwrap().total);
+        let terms = loss(&model.forward(input, &options).unwrap(), target, &Weights::reference()).unwrap();
         terms.objective.backward();
         let trained: Vec<&Tensor> =
             model.params().parameters().map(|(_, tensor)| tensor).filter(|tensor| tensor.grad().defined()).collect();
@@ -171,6 +168,27 @@ fn descending_the_gradient_lowers_the_loss_of_a_batch() {
                 tensor.shallow_clone().zero_grad();
             }
         });
-    }
+        terms.report().unwrap().total
+    };
+    (0..25).map(step).collect()
+}
+
+#[test]
+fn descending_the_gradient_lowers_the_loss_of_a_batch() {
+    let (model, input, target) = setting();
+    let totals = descend(&model, &input, &target);
+    assert!(totals[24] < 0.5 * totals[0], "{totals:?}");
+}
+
+#[test]
+fn corners_are_trained_without_a_map_of_centres() {
+    let (centred, input, target) = setting();
+    let config = Config { box_head: crate::model::BoxHeadKind::Corner, ..centred.config().clone() };
+    let model = Hiptrack::new(&config, 1, Device::Cpu).unwrap();
+    let output = model.evaluate(&input, &ForwardOptions::evaluation()).unwrap();
+    let report = loss(&output, &target, &Weights::reference()).unwrap().report().unwrap();
+    assert_eq!(report.location, 0.0);
+    assert!((report.box_task - 2.0 * report.giou - 5.0 * report.l1).abs() < 1e-5, "{report:?}");
+    let totals = descend(&model, &input, &target);
     assert!(totals[24] < 0.5 * totals[0], "{totals:?}");
 }

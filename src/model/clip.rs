@@ -100,6 +100,16 @@ impl ForwardOptions {
     }
 }
 
+/// The two corners of a box, as a corner head finds them.
+#[derive(Debug)]
+pub struct Corners {
+    /// `[B, 4]`: `(x0, y0, x1, y1)` as shares of the crop, the upper left corner first. They need not be upright: early
+    /// in training one may lie on the wrong side of the other.
+    pub edges: Tensor,
+    /// `[B, 2, G, G]`: where either is likely to be; each map sums to 1.
+    pub maps: Tensor,
+}
+
 /// What the model says about one search frame of B clips, on a G × G grid.
 #[derive(Debug)]
 pub struct FrameOutput {
@@ -111,6 +121,9 @@ pub struct FrameOutput {
     pub size_map: Tensor,
     /// `[B, 2, G, G]`: the centre's offset from the token's corner, in tokens.
     pub offset_map: Tensor,
+    /// What `CORNER` heads found; none for `CENTER`. A corner head's score, size and offset are those of a centre head
+    /// that says the same box everywhere, without gradients.
+    pub corners: Option<Corners>,
     /// `[B, C]`: the fused search feature, averaged over the grid; what the condition head sees.
     pub pooled: Tensor,
     /// `[B, classes]`; none without a condition head.
@@ -140,6 +153,13 @@ impl ClipOutput {
     /// `[N, B, 4]` in normalised `(cx, cy, w, h)`.
     pub fn boxes(&self) -> Tensor {
         self.stacked(|frame| &frame.boxes)
+    }
+
+    /// `[N, B, 4]`: the corners `(x0, y0, x1, y1)` that a corner head found; none with a centre head.
+    pub fn corners(&self) -> Option<Tensor> {
+        let edges: Option<Vec<_>> =
+            self.frames.iter().map(|frame| frame.corners.as_ref().map(|corners| &corners.edges)).collect();
+        edges.map(|edges| Tensor::stack(&edges, 0))
     }
 
     /// `[N, B, G, G]`.

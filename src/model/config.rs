@@ -28,6 +28,16 @@ pub struct Elimination {
     pub range: TemplateRange,
 }
 
+/// How the box is read off the fused feature (`MODEL.HEAD.TYPE`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BoxHeadKind {
+    /// Score, offset and size at every token (`CENTER`).
+    #[default]
+    Centre,
+    /// A map for each of two corners (`CORNER`).
+    Corner,
+}
+
 /// The condition head: two linear layers on the pooled search feature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassHead {
@@ -66,6 +76,8 @@ pub struct Config {
     pub encoder_stages: [i64; 3],
     /// Channels of a memory key.
     pub key_dim: i64,
+    /// How the box is read off (`MODEL.HEAD.TYPE`).
+    pub box_head: BoxHeadKind,
     /// Channels of the box head's first convolution; the next three halve it (`MODEL.HEAD.NUM_CHANNELS`).
     pub head_channels: i64,
     /// The condition head; none for the single-task baseline.
@@ -88,9 +100,15 @@ impl Config {
             encoder_stem: 64,
             encoder_stages: [64, 128, 256],
             key_dim: 64,
+            box_head: BoxHeadKind::Centre,
             head_channels: 256,
             class_head: Some(ClassHead { hidden: 512, classes: 10, dropout: 0.1 }),
         }
+    }
+
+    /// The reference with ViT-L/16 (`vit_large_patch16_224_ce`).
+    pub fn large() -> Self {
+        Self { dim: 1024, depth: 24, heads: 16, ..Self::reference() }
     }
 
     /// A small one that trains on two CPU cores: everything the reference has, on crops of 64 and 128 pixels.
@@ -224,6 +242,7 @@ mod tests {
     #[test]
     fn the_shipped_sizes_fit() {
         Config::reference().check().unwrap();
+        Config::large().check().unwrap();
         Config::small().check().unwrap();
         Config { patch: 8, class_head: None, ..Config::small() }.check().unwrap();
     }

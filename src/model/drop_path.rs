@@ -40,7 +40,9 @@ impl DropPath {
             Some(Kept { samples, of, scale }) if samples.len() as i64 == *of => x + path(x) * *scale,
             Some(Kept { samples, scale, .. }) => {
                 let index = Tensor::from_slice(samples).to_device(x.device());
-                x.index_add(0, &index, &(path(&x.index_select(0, &index)) * *scale))
+                // Under autocast the path ends in another type than the tokens have.
+                let residual = (path(&x.index_select(0, &index)) * *scale).to_kind(x.kind());
+                x.index_add(0, &index, &residual)
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What is read off the fused search feature: the object's box, and the scene's condition.
 
-use super::config::{ClassHead, Config};
+use super::clip::Corners;
+use super::config::{BoxHeadKind, ClassHead, Config};
+use super::corner::CornerHead;
 use super::init::Init;
 use super::layers::{BatchNorm2d, Conv2d, ConvShape, Linear, Statistics};
 use super::params::Scope;
@@ -13,13 +15,13 @@ const SCORE_PRIOR: f64 = 0.1;
 
 /// One output of the box head: four convolutions with normalisation, and a linear map.
 #[derive(Debug)]
-struct Tower {
+pub(super) struct Tower {
     layers: Vec<(Conv2d, BatchNorm2d)>,
     last: Conv2d,
 }
 
 impl Tower {
-    fn new(scope: &mut Scope<'_>, config: &Config, name: &str, outputs: i64, bias: Option<f32>) -> Self {
+    pub fn new(scope: &mut Scope<'_>, config: &Config, name: &str, outputs: i64, bias: Option<f32>) -> Self {
         let conv = |scope: Scope<'_>, shape: ConvShape| {
             Conv2d::new(scope, shape, Init::xavier(shape.fan_in(), shape.fan_out()), shape.torch_default())
         };
@@ -39,36 +41,34 @@ impl Tower {
         Self { layers, last }
     }
 
-    fn forward(&self, x: &Tensor, statistics: Statistics) -> Tensor {
+    /// The map in f32, whatever the precision of the convolutions.
+    pub fn forward(&self, x: &Tensor, statistics: Statistics) -> Tensor {
         let mut x = x.shallow_clone();
         for (conv, bn) in &self.layers {
             x = bn.forward(&conv.forward(&x), statistics).relu();
         }
-        self.last.forward(&x)
+        self.last.forward(&x).to_kind(Kind::Float)
     }
 }
 
-/// The maps of the box head.
+/// What a box head says.
 #[derive(Debug)]
-pub(super) struct BoxMaps {
+pub(super) struct BoxPrediction {
+    /// `[B, 4]` in normalised `(cx, cy, w, h)`.
+    pub boxes: Tensor,
     /// `[B, 1, G, G]` in `[1e-4, 1 − 1e-4]`.
     pub score: Tensor,
     /// `[B, 2, G, G]`: width and height as shares of the crop, in `[1e-4, 1 − 1e-4]`.
     pub size: Tensor,
     /// `[B, 2, G, G]`: of the centre from the token's corner, in tokens.
     pub offset: Tensor,
-}
-
-impl BoxMaps {
-    /// The box `[B, 4]` in normalised `(cx, cy, w, h)` at the place of the highest score.
-    pub fn boxes(&self) -> Tensor {
-        boxes_at_peak(&self.score, &self.size, &self.offset)
-    }
+    /// What a corner head found.
+    pub corners: Option<Corners>,
 }
 
 /// The box `[B, 4]` in normalised `(cx, cy, w, h)` at the peak of `score` `[B, 1, G, G]`; gradients flow into size and
 /// offset there.
-fn boxes_at_peak(score: &Tensor, size: &Tensor, offset: &Tensor) -> Tensor {
+pub(super) fn boxes_at_peak(score: &Tensor, size: &Tensor, offset: &Tensor) -> Tensor {
     let grid = score.size()[3];
     let (_, peak) = score.detach().flatten(1, 3).max_dim(1, true);
     let x = peak.remainder(grid).to_kind(Kind::Float);
@@ -79,16 +79,40 @@ fn boxes_at_peak(score: &Tensor, size: &Tensor, offset: &Tensor) -> Tensor {
     Tensor::cat(&[centre, at_peak(size)], 1)
 }
 
+/// Either of the heads that read a box off the fused feature.
+#[derive(Debug)]
+pub(super) enum BoxHead {
+    Centre(CentreHead),
+    Corner(CornerHead),
+}
+
+impl BoxHead {
+    pub fn new(scope: Scope<'_>, config: &Config) -> Self {
+        match config.box_head {
+            BoxHeadKind::Centre => Self::Centre(CentreHead::new(scope, config)),
+            BoxHeadKind::Corner => Self::Corner(CornerHead::new(scope, config)),
+        }
+    }
+
+    /// The box of `features` `[B, C, G, G]`.
+    pub fn forward(&self, features: &Tensor, statistics: Statistics) -> BoxPrediction {
+        match self {
+            Self::Centre(head) => head.forward(features, statistics),
+            Self::Corner(head) => head.forward(features, statistics),
+        }
+    }
+}
+
 /// The centre head (Zhou et al.: "Objects as Points", 2019): score, offset and size of a box at every token.
 #[derive(Debug)]
-pub(super) struct BoxHead {
+pub(super) struct CentreHead {
     score: Tower,
     offset: Tower,
     size: Tower,
 }
 
-impl BoxHead {
-    pub fn new(mut scope: Scope<'_>, config: &Config) -> Self {
+impl CentreHead {
+    fn new(mut scope: Scope<'_>, config: &Config) -> Self {
         let prior = (SCORE_PRIOR / (1.0 - SCORE_PRIOR)).ln() as f32;
         Self {
             score: Tower::new(&mut scope, config, "ctr", 1, Some(prior)),
@@ -97,14 +121,14 @@ impl BoxHead {
         }
     }
 
-    /// The maps of `features` `[B, C, G, G]`.
-    pub fn forward(&self, features: &Tensor, statistics: Statistics) -> BoxMaps {
+    /// The maps of `features` `[B, C, G, G]`, and the box at the place of the highest score.
+    fn forward(&self, features: &Tensor, statistics: Statistics) -> BoxPrediction {
         let bounded = |x: Tensor| x.sigmoid().clamp(1e-4, 1.0 - 1e-4);
-        BoxMaps {
-            score: bounded(self.score.forward(features, statistics)),
-            offset: self.offset.forward(features, statistics),
-            size: bounded(self.size.forward(features, statistics)),
-        }
+        let score = bounded(self.score.forward(features, statistics));
+        let offset = self.offset.forward(features, statistics);
+        let size = bounded(self.size.forward(features, statistics));
+        let boxes = boxes_at_peak(&score, &size, &offset);
+        BoxPrediction { boxes, score, size, offset, corners: None }
     }
 }
 
@@ -127,10 +151,10 @@ impl ConditionHead {
         }
     }
 
-    /// The logits `[B, classes]` of `pooled` `[B, C]`; with `stochastic`, dropout is on.
+    /// The logits `[B, classes]` f32 of `pooled` `[B, C]`; with `stochastic`, dropout is on.
     pub fn forward(&self, pooled: &Tensor, stochastic: bool) -> Tensor {
         let hidden = self.projection.forward(pooled).relu().dropout(self.dropout, stochastic);
-        self.classifier.forward(&hidden)
+        self.classifier.forward(&hidden).to_kind(Kind::Float)
     }
 }
 

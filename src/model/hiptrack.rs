@@ -207,15 +207,15 @@ impl Hiptrack {
     ) -> FrameOutput {
         let prompt = Tensor::cat(&[&memory::read(memory, key), value], 1);
         let fused = self.fusion.forward(&(features + &prompt));
-        let maps = self.box_head.forward(&fused, options.statistics);
-        let pooled = fused.mean_dim([2i64, 3].as_slice(), false, None::<Kind>);
+        let found = self.box_head.forward(&fused, options.statistics);
+        let pooled = fused.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
         let logits = self.condition_head.as_ref().map(|head| head.forward(&pooled, options.dropout.is_some()));
-        let boxes = maps.boxes();
         FrameOutput {
-            boxes,
-            score_map: maps.score,
-            size_map: maps.size,
-            offset_map: maps.offset,
+            boxes: found.boxes,
+            score_map: found.score,
+            size_map: found.size,
+            offset_map: found.offset,
+            corners: found.corners,
             pooled,
             logits,
             prompt,

@@ -20,7 +20,7 @@ pub struct MemoryEntry {
 /// `memory_key` is `[B, K, M]`, `query_key` `[B, K, HW]`.
 pub fn affinity(memory_key: &Tensor, query_key: &Tensor) -> Tensor {
     let width = memory_key.size()[1] as f64;
-    let norm = memory_key.square().sum_dim_intlist([1i64].as_slice(), true, None::<Kind>);
+    let norm = memory_key.to_kind(Kind::Float).square().sum_dim_intlist([1i64].as_slice(), true, None::<Kind>);
     let similarity = query_key.transpose(1, 2).matmul(memory_key) * 2.0 - norm;
     (similarity / width.sqrt()).softmax(-1, None::<Kind>)
 }

@@ -9,6 +9,7 @@ pub mod boxes;
 mod cbam;
 pub mod clip;
 pub mod config;
+mod corner;
 mod drop_path;
 mod elimination;
 mod encoder;
@@ -23,8 +24,8 @@ pub mod online;
 pub mod params;
 mod vit;
 
-pub use clip::{ClipInput, ClipOutput, ForwardOptions, FrameOutput, StepSeed};
-pub use config::{ClassHead, Config, Elimination, TemplateRange};
+pub use clip::{ClipInput, ClipOutput, Corners, ForwardOptions, FrameOutput, StepSeed};
+pub use config::{BoxHeadKind, ClassHead, Config, Elimination, TemplateRange};
 pub use hiptrack::Hiptrack;
 pub use layers::Statistics;
 pub use mask::MaskClamp;

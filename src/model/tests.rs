@@ -35,6 +35,11 @@ fn clips(config: &Config, frames: i64, batch: i64) -> ClipInput {
     }
 }
 
+/// The same with a corner head.
+fn cornered() -> Config {
+    Config { box_head: BoxHeadKind::Corner, ..tiny() }
+}
+
 fn sum_of(output: &ClipOutput) -> Tensor {
     let logits = output.logits().map_or(Tensor::from(0f32), |logits| logits.sum(Kind::Float));
     output.boxes().sum(Kind::Float) + output.score_maps().log().sum(Kind::Float) + logits
@@ -246,4 +251,36 @@ fn positions_start_as_a_resized_pretrained_grid() {
     let positions = model.params().get("backbone.pos_embed_x").unwrap();
     assert_eq!(&vit::resize_positions(&patches, 8), positions);
     assert!(positions.requires_grad());
+}
+
+#[test]
+fn a_corner_head_fits_in_with_maps_boxes_and_memory() {
+    let config = cornered();
+    let model = Hiptrack::new(&config, 1, Device::Cpu).unwrap();
+    let of_head: Vec<_> =
+        model.params().iter().map(|(name, ..)| name).filter(|name| name.starts_with("box_head.conv5")).collect();
+    let named = ["tl", "br"].map(|name| ["weight", "bias"].map(|part| format!("box_head.conv5_{name}.{part}")));
+    assert_eq!(of_head, named.concat());
+    let output = model.evaluate(&clips(&config, 3, 2), &ForwardOptions::evaluation()).unwrap();
+    let frame = &output.frames[1];
+    for (map, channels) in [(&frame.score_map, 1), (&frame.size_map, 2), (&frame.offset_map, 2)] {
+        assert_eq!(map.size(), [2, channels, 8, 8]);
+    }
+    let corners = frame.corners.as_ref().unwrap();
+    assert_eq!((corners.edges.size(), corners.maps.size()), (vec![2, 4], vec![2, 2, 8, 8]));
+    assert_eq!(output.corners().unwrap().size(), [3, 2, 4]);
+    // The memory's mask is drawn with the predicted box, and lacks the eliminated tokens.
+    let whole = mask::centre_mask(&output.frames[0].boxes, 128, MaskClamp::Correct);
+    let removed: Vec<_> = output.removed.iter().map(|removed| removed.narrow(0, 0, 2)).collect();
+    assert_eq!(output.memory[1].mask, mask::without_removed(whole, &removed, 8));
+}
+
+#[test]
+fn gradients_of_corners_reach_every_parameter() {
+    let model = Hiptrack::new(&cornered(), 1, Device::Cpu).unwrap();
+    let output = model.forward(&clips(&cornered(), 3, 2), &ForwardOptions::training(0.7, SEED)).unwrap();
+    (output.corners().unwrap().square().sum(Kind::Float) + output.logits().unwrap().sum(Kind::Float)).backward();
+    let without: Vec<_> =
+        model.params().parameters().filter(|(_, tensor)| !tensor.grad().defined()).map(|(name, _)| name).collect();
+    assert_eq!(without, ["backbone.cls_token", "backbone.pos_embed"]);
 }

@@ -1,4 +1,5 @@
-//! What a user sees of a run: the log of events, progress and the closing summary.
+//! What a user sees of a run and its data: the log of events, progress, charts.
 
+pub mod chart;
 pub mod progress;
 pub mod run_log;

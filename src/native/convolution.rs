@@ -1,7 +1,7 @@
 //! 3×3 convolutions on the CPU by Winograd's F(2×2, 3×3) (Lavin and Gray, "Fast algorithms for convolutional neural
 //! networks", CVPR 2016): 2.25 times fewer multiplications, and results as close to the exact ones as the direct way's.
 
-use super::check;
+use super::{check, precision::autocast_is_on};
 use std::{cell::RefCell, collections::HashMap, ffi::c_int, ptr};
 use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
@@ -63,7 +63,8 @@ impl Drop for Pass {
 }
 
 /// The convolution of `map` `[B, in, H, W]` with `weight` `[out, in, 3, 3]` and `bias` `[out]`, stride 1, a border of
-/// one place; none where libtorch's own does as well or better: outside of a [`Pass`], on a GPU, with few channels.
+/// one place; none where libtorch's own does as well or better: outside of a [`Pass`], on a GPU, under autocast, with few
+/// channels.
 ///
 /// # Panics
 /// As tch's operations do, when libtorch refuses.
@@ -93,7 +94,8 @@ fn fits(map: &Tensor, weight: &Tensor) -> bool {
     let (&[_, channels, height, width], &[to, from, 3, 3]) = (map.size().as_slice(), weight.size().as_slice()) else {
         return false;
     };
-    from == channels
+    !autocast_is_on()
+        && from == channels
         && from >= FEWEST_CHANNELS
         && to >= FEWEST_CHANNELS
         && height % 2 == 0

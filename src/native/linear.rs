@@ -1,6 +1,6 @@
 //! Linear layers on the CPU by oneDNN's matrix product, which libtorch has but uses for f32 in inference graphs only.
 
-use super::check;
+use super::{check, precision::autocast_is_on};
 use std::{ffi::c_int, ptr};
 use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
@@ -18,14 +18,19 @@ unsafe extern "C" {
 }
 
 /// `x Wᵀ + b` for `x` `[.., in]`, `weight` `[out, in]` and `bias` `[out]`; none where libtorch's own way does as well:
-/// on a GPU, in other types than f32, for small products.
+/// on a GPU, in other types than f32, under autocast, for small products.
 ///
 /// # Panics
 /// As tch's operations do, when libtorch refuses.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Option<Tensor> {
     let plain = |tensor: &Tensor| tensor.device() == Device::Cpu && tensor.kind() == Kind::Float;
     let (&[to, from], Some(&width)) = (weight.size().as_slice(), x.size().last()) else { return None };
-    if width != from || x.numel() as i64 * to < FEWEST_MULTIPLICATIONS || !plain(x) || !plain(weight) {
+    if autocast_is_on()
+        || width != from
+        || x.numel() as i64 * to < FEWEST_MULTIPLICATIONS
+        || !plain(x)
+        || !plain(weight)
+    {
         return None;
     }
     let mut out = ptr::null_mut();

@@ -1,4 +1,12 @@
-//! How the C library's allocator treats memory that is freed.
+//! How the C library's allocator treats memory that is freed, and what a device's allocator knows.
+
+use super::check;
+use std::ffi::c_int;
+use tch::TchError;
+
+unsafe extern "C" {
+    fn trackflow_native_peak_memory(index: c_int, bytes: *mut i64) -> c_int;
+}
 
 /// Makes the allocator keep what is freed, for the whole process.
 ///
@@ -12,4 +20,15 @@ pub fn keep_freed() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
     }
+}
+
+/// The most bytes that tensors took on GPU `number` at once.
+///
+/// # Errors
+/// libtorch does not tell, as it does not know the GPU.
+pub fn gpu_peak(number: usize) -> Result<u64, TchError> {
+    let mut bytes = 0;
+    // SAFETY: `bytes` outlives the call.
+    check(unsafe { trackflow_native_peak_memory(c_int::try_from(number).unwrap_or(c_int::MAX), &raw mut bytes) })?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
 }

@@ -5,10 +5,12 @@ mod adamw;
 mod convolution;
 mod linear;
 pub mod memory;
+mod precision;
 
 pub use adamw::{Hyper, adamw, norm};
 pub use convolution::{Pass, convolution};
 pub use linear::linear;
+pub use precision::{Autocast, allow_tf32};
 
 use std::ffi::{CStr, c_char, c_int};
 use tch::TchError;

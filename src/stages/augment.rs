@@ -2,11 +2,16 @@
 
 use super::{Facts, RunContext, forms::CROPPED, items::*};
 use crate::{
+    data::plan::ClipPlan,
     failure::Result,
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
-    vision::augment::{brightness, flip, flip_box, grey},
+    vision::{
+        augment::{brightness, flip, flip_box, grey},
+        rect::Rect,
+    },
 };
+use image::RgbImage;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "augment",
@@ -21,6 +26,22 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 };
 
 struct Augment;
+
+/// Does to the crops of a clip, and to the boxes in them, what its plan says.
+pub fn augment(plan: &ClipPlan, crops: &mut [RgbImage], boxes: &mut [Rect]) {
+    for ((crop, object), planned) in crops.iter_mut().zip(boxes).zip(plan.frames()) {
+        if plan.grey {
+            grey(crop);
+        }
+        if planned.flip {
+            flip(crop);
+            *object = flip_box(object, crop.width());
+        }
+        if planned.brightness != 1.0 {
+            brightness(crop, planned.brightness);
+        }
+    }
+}
 
 impl Blueprint<RunContext> for Augment {
     fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
@@ -39,19 +60,7 @@ impl Blueprint<RunContext> for Augment {
 impl Stage for Augment {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         let mut clip: CroppedClip = unpack(payload)?;
-        let grey_clip = clip.plan.grey;
-        for ((crop, object), planned) in clip.crops.iter_mut().zip(&mut clip.boxes).zip(clip.plan.frames()) {
-            if grey_clip {
-                grey(crop);
-            }
-            if planned.flip {
-                flip(crop);
-                *object = flip_box(object, crop.width());
-            }
-            if planned.brightness != 1.0 {
-                brightness(crop, planned.brightness);
-            }
-        }
+        augment(&clip.plan, &mut clip.crops, &mut clip.boxes);
         out.emit(pack(clip));
         Ok(())
     }

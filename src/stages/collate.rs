@@ -1,12 +1,19 @@
 //! `collate`: puts the clips of a batch together, in order whatever the order of their arrival.
+//!
+//! Clips that had to be planned again are counted here: the order makes the failure budget the same for any number of
+//! workers.
 
 use super::{Facts, RunContext, items::*};
 use crate::{
+    data::{plan::ClipPlan, rejects::Rejects},
     failure::{Failure, Result},
     flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
+    telemetry::names,
+    train::events::{Event, Observer},
     vision::rect::Rect,
 };
+use std::sync::Arc;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "collate",
@@ -24,7 +31,13 @@ struct Collate;
 
 impl Blueprint<RunContext> for Collate {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
-        Ok(Box::new(CollateStage { next: context.position, waiting: Vec::new() }))
+        Ok(Box::new(CollateStage {
+            next: context.position,
+            waiting: Vec::new(),
+            rejects: context.rejects.clone(),
+            quarantine_after: context.quarantine.after(),
+            observer: context.observer.clone(),
+        }))
     }
 
     fn takes_form(&self, facts: &Facts) -> Option<Form> {
@@ -47,6 +60,29 @@ struct CollateStage {
     /// The position of the batch that comes next.
     next: u64,
     waiting: Vec<CroppedClip>,
+    rejects: Rejects,
+    quarantine_after: u64,
+    observer: Arc<dyn Observer>,
+}
+
+impl CollateStage {
+    /// Counts a clip and what was given up before it.
+    fn count(&self, plan: &ClipPlan) -> Result<()> {
+        for redraw in &plan.redraws {
+            let (reason, dataset) = (redraw.reason, redraw.dataset.to_string());
+            metrics::counter!(names::REJECTED_CLIPS, "reason" => reason, "dataset" => dataset).increment(1);
+            let detail = &redraw.detail;
+            self.observer.observe(&Event::Warning(format!("clip planned again ({reason}): {detail}")));
+            let failures = self.rejects.reject(redraw)?;
+            if let Some(file) = redraw.file.as_ref().filter(|_| failures == self.quarantine_after) {
+                metrics::gauge!(names::QUARANTINED_FILES).increment(1.0);
+                let text = format!("{} failed {failures} times and is not read again", file.display());
+                self.observer.observe(&Event::Warning(text));
+            }
+        }
+        self.rejects.accept();
+        Ok(())
+    }
 }
 
 impl CollateStage {
@@ -81,6 +117,7 @@ impl Stage for CollateStage {
         if self.waiting.last().is_some_and(|last| last.ticket.slot >= slot) {
             return Err(Failure::stage(format!("clip {slot} of batch {position} arrived out of order")));
         }
+        self.count(&clip.plan)?;
         self.waiting.push(clip);
         if slot + 1 == of { self.close(out) } else { Ok(()) }
     }

@@ -2,7 +2,7 @@
 
 use super::forms::Facts;
 use crate::{
-    data::{plan::Planner, rejects::Rejects},
+    data::{attempts::Quarantine, plan::Planner, rejects::Rejects},
     flow::World,
     train::{
         checkpoint::{About, Folder},
@@ -28,6 +28,8 @@ pub struct RunContext {
     pub val: Option<Arc<Planner>>,
     /// Counts clips that could not be used.
     pub rejects: Rejects,
+    /// Files that are not read again.
+    pub quarantine: Quarantine,
     /// The run as a sequence of batches.
     pub itinerary: Itinerary,
     /// The first batch to do.

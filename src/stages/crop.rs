@@ -2,15 +2,20 @@
 
 use super::{Facts, RunContext, forms::CROPPED, items::*};
 use crate::{
+    data::plan::ClipPlan,
     failure::Result,
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     train::experiment::Data,
     vision::{
+        area::Part,
         crop::crop,
+        rect::Rect,
         resample::{ExactBilinear, FastBilinear, Resampler},
     },
 };
+use image::RgbImage;
+use std::sync::Arc;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "crop",
@@ -72,16 +77,29 @@ struct CropStage {
     search: u32,
 }
 
+/// The planned windows of `frames` at the sizes of template and search crops, and the object's boxes in them.
+///
+/// # Errors
+/// A frame lacks pixels that its window shows.
+pub fn crop_clip(
+    resampler: &mut dyn Resampler,
+    plan: &ClipPlan,
+    frames: &[Arc<Part>],
+    template: u32,
+    search: u32,
+) -> Result<(Vec<RgbImage>, Vec<Rect>)> {
+    let mut crops = Vec::with_capacity(frames.len());
+    for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
+        let size = if index == 0 { template } else { search };
+        crops.push(resampler.resample(&crop(frame, &planned.window)?, size, size));
+    }
+    Ok((crops, plan.frames().map(|planned| planned.crop_box).collect()))
+}
+
 impl Stage for CropStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         let DecodedClip { ticket, plan, frames } = unpack(payload)?;
-        let mut crops = Vec::with_capacity(frames.len());
-        for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
-            let size = if index == 0 { self.template } else { self.search };
-            let window = crop(frame, &planned.window)?;
-            crops.push(self.resampler.resample(&window, size, size));
-        }
-        let boxes = plan.frames().map(|planned| planned.crop_box).collect();
+        let (crops, boxes) = crop_clip(self.resampler.as_mut(), &plan, &frames, self.template, self.search)?;
         out.emit(pack(CroppedClip { ticket, plan, crops, boxes }));
         Ok(())
     }

@@ -1,26 +1,22 @@
 //! `decode`: reads what a clip shows of its frames. `decode-cached` reads whole frames and keeps them in memory, for
 //! sets that fit.
 //!
-//! A clip whose frame cannot be read is planned again in place with the next attempt and counted; the failure budget of
-//! the run decides when that is too often.
+//! A clip whose frame cannot be read is planned again in place with the next attempt. What was given up travels in the
+//! plan, and is counted where clips arrive in order.
 
 use super::{Facts, RunContext, cache::FrameCache, forms::DECODED, items::*};
 use crate::{
     data::{
+        attempts::{self, FrameFault, Quarantine},
         plan::{ClipPlan, Planner},
-        rejects::Rejects,
     },
     failure::{Failure, Result},
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
-    telemetry::names,
-    train::{
-        events::{Event, Observer},
-        itinerary::Split,
-    },
+    train::{events::Event, itinerary::Split},
     vision::{
         area::Part,
-        decode::{Decoder, DecoderKind},
+        decode::{Decoder, DecoderKind, check_complete},
         window::Window,
     },
 };
@@ -96,8 +92,7 @@ impl Blueprint<RunContext> for Decode {
             cache: self.cache.clone(),
             train: context.train.clone(),
             val: context.val.clone(),
-            rejects: context.rejects.clone(),
-            observer: context.observer.clone(),
+            quarantine: context.quarantine.clone(),
         }))
     }
 
@@ -119,56 +114,50 @@ struct DecodeStage {
     cache: Option<Arc<Mutex<FrameCache>>>,
     train: Arc<Planner>,
     val: Option<Arc<Planner>>,
-    rejects: Rejects,
-    observer: Arc<dyn Observer>,
-}
-
-/// Why a frame cannot be had: a short name for counters, and the words.
-struct Unreadable {
-    reason: &'static str,
-    detail: String,
+    quarantine: Quarantine,
 }
 
 impl DecodeStage {
-    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, Unreadable> {
-        plan.frames()
-            .map(|planned| {
-                let frame = self.frame(&planned.path, &planned.window)?;
-                match planned.window.overlaps(frame.frame.0, frame.frame.1) {
-                    true => Ok(frame),
-                    false => Err(Unreadable {
-                        reason: "outside",
-                        detail: format!("{}: the object's box lies outside the frame", planned.path.display()),
-                    }),
-                }
-            })
-            .collect()
+    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
+        // The clip of a picture shows it in every frame: then it is decoded whole, once.
+        let one = plan.search.iter().all(|planned| planned.path == plan.template.path);
+        let mut frames: Vec<Arc<Part>> = Vec::with_capacity(plan.search.len() + 1);
+        for planned in plan.frames() {
+            let frame = match frames.last() {
+                Some(last) if one => last.clone(),
+                _ => self.frame(&planned.path, (!one).then_some(&planned.window))?,
+            };
+            if !planned.window.overlaps(frame.frame.0, frame.frame.1) {
+                let (file, detail) = (planned.path.clone(), "the object's box lies outside the frame".into());
+                return Err(FrameFault { file, reason: "outside", detail, is_of_file: false });
+            }
+            frames.push(frame);
+        }
+        Ok(frames)
     }
 
-    /// At least what `window` shows of the frame; all of it where frames are kept.
-    fn frame(&mut self, path: &Path, window: &Window) -> std::result::Result<Arc<Part>, Unreadable> {
+    /// At least what `window` shows of the frame; all of it without a window and where frames are kept.
+    fn frame(&mut self, path: &Path, window: Option<&Window>) -> std::result::Result<Arc<Part>, FrameFault> {
+        if let Some(fault) = self.quarantine.fault(path) {
+            return Err(fault);
+        }
         let kept = self.cache.as_ref().and_then(|cache| lock(cache).get(path));
         if let Some(frame) = kept {
             return Ok(frame);
         }
-        let bytes = std::fs::read(path)
-            .map_err(|error| Unreadable { reason: "unreadable", detail: format!("{}: {error}", path.display()) })?;
-        let window = self.cache.is_none().then_some(window);
-        let frame = self.decoder.decode(&bytes, window).map_err(|error| Unreadable {
-            reason: error.reason.name(),
-            detail: format!("{}: {}", path.display(), error.detail),
+        let broken = |reason, detail, is_of_file| FrameFault { file: path.to_path_buf(), reason, detail, is_of_file };
+        let bytes = std::fs::read(path).map_err(|error| broken("unreadable", error.to_string(), true))?;
+        let window = window.filter(|_| self.cache.is_none());
+        let frame = self.decoder.decode(&bytes, window).map_err(|error| {
+            // Damage inside the picture data shows in some windows and not in others.
+            let is_of_file = window.is_none() || check_complete(&bytes).is_err();
+            broken(error.reason.name(), error.detail, is_of_file)
         })?;
         let frame = Arc::new(frame);
         if let Some(cache) = &self.cache {
             lock(cache).put(path, frame.clone());
         }
         Ok(frame)
-    }
-
-    fn reject(&self, dataset: &Arc<str>, reason: &'static str, detail: String) -> Result<()> {
-        metrics::counter!(names::REJECTED_CLIPS, "reason" => reason, "dataset" => dataset.to_string()).increment(1);
-        self.observer.observe(&Event::Warning(format!("clip planned again ({reason}): {detail}")));
-        self.rejects.reject(dataset, reason, detail)
     }
 }
 
@@ -178,29 +167,14 @@ fn lock(cache: &Mutex<FrameCache>) -> std::sync::MutexGuard<'_, FrameCache> {
 
 impl Stage for DecodeStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
-        let PlannedClip { ticket, mut plan } = unpack(payload)?;
-        loop {
-            for redraw in &plan.redraws {
-                self.reject(&redraw.dataset, redraw.reason, format!("sequence {}", redraw.sequence))?;
-            }
-            match self.frames(&plan) {
-                Ok(frames) => {
-                    self.rejects.accept();
-                    out.emit(pack(DecodedClip { ticket, plan, frames }));
-                    return Ok(());
-                }
-                Err(unreadable) => {
-                    self.reject(&plan.dataset, unreadable.reason, unreadable.detail)?;
-                    let planner = match ticket.visit.split {
-                        Split::Val => self.val.as_ref().unwrap_or(&self.train),
-                        Split::Train => &self.train,
-                    };
-                    plan = planner.plan(plan.epoch, plan.index, plan.attempt + 1)?;
-                }
-            }
-            if out.cancelled() {
-                return Ok(());
-            }
-        }
+        let PlannedClip { ticket, plan } = unpack(payload)?;
+        let planner = match (ticket.visit.split, &self.val) {
+            (Split::Val, Some(val)) => val.clone(),
+            _ => self.train.clone(),
+        };
+        let quarantine = self.quarantine.clone();
+        let (plan, frames) = attempts::make(&planner, plan, &quarantine, |plan| self.frames(plan))?;
+        out.emit(pack(DecodedClip { ticket, plan, frames }));
+        Ok(())
     }
 }

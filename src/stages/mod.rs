@@ -18,7 +18,9 @@ mod sample;
 mod step;
 mod upload;
 
+pub use augment::augment;
 pub use context::RunContext;
+pub use crop::crop_clip;
 pub use forms::Facts;
 pub use items::{
     CollatedBatch, CroppedClip, DecodedClip, PendingCheckpoint, PlannedClip, StepOutput, StepReport, Ticket,

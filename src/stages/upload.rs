@@ -7,7 +7,7 @@ use crate::{
     loss::Target,
     model::ClipInput,
     settings::Section,
-    train::normalise::Normaliser,
+    train::{device::send, normalise::Normaliser},
 };
 use tch::{Device, Tensor};
 
@@ -63,7 +63,7 @@ impl Stage for UploadStage {
         let (clips, frames) = (batch.clips as i64, batch.frames as i64);
         let (t, s) = (self.template, self.search);
         let floats = |values: &[f32], shape: &[i64]| -> Result<Tensor> {
-            Ok(Tensor::from_slice(values).f_view(shape)?.f_to_device(self.device)?)
+            send(&Tensor::from_slice(values).f_view(shape)?, self.device)
         };
         let input = ClipInput {
             template: self.normaliser.planes(&batch.template, &[clips, t, t, 3])?,
@@ -72,7 +72,7 @@ impl Stage for UploadStage {
         };
         let target = Target {
             boxes: floats(&batch.search_boxes, &[frames, clips, 4])?,
-            labels: Tensor::from_slice(&batch.labels).f_view([frames, clips])?.f_to_device(self.device)?,
+            labels: send(&Tensor::from_slice(&batch.labels).f_view([frames, clips])?, self.device)?,
         };
         out.emit(pack(DeviceBatch { visit: batch.visit, input, target }));
         Ok(())

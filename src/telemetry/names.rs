@@ -90,6 +90,9 @@ metrics! {
 
     REJECTED_CLIPS = "rejected_clips_total", Counter, ["reason", "dataset"],
         "Planned clips that could not be used and were planned again.";
+    LEFT_OUT_SEQUENCES = "left_out_sequences", Gauge, ["reason", "dataset"],
+        "Sequences that give no clips: too short, or the object is rarely visible.";
+    QUARANTINED_FILES = "quarantined_files", Gauge, [], "Frame files that failed so often that they are not read again.";
 
     CHECKPOINT_SAVES = "checkpoint_saves_total", Counter, [], "Checkpoints that were written.";
     CHECKPOINT_SECONDS = "checkpoint_seconds", Gauge, [], "Seconds that the last checkpoint took to write.";

@@ -2,7 +2,7 @@
 
 use crate::{
     data::{
-        dataset::{self, FrameFiles, Sequence},
+        dataset::{self, FrameFiles, Roots, Sequence},
         problems::Problems,
     },
     failure::{Failure, Result},
@@ -45,16 +45,18 @@ impl From<&Sequence> for Video {
 /// The annotation files that a folder's sequences may have.
 const ANNOTATIONS: [&str; 2] = ["groundtruth.txt", "groundtruth_rect.txt"];
 
-/// The videos of `sets`, each the name of a data set or of a folder below `data_dir`; only those called as `wanted` says
-/// where it says anything.
+/// The videos of `sets`, each the name of a data set or of a folder below the base of `roots`; only those called as
+/// `wanted` says where it says anything.
 ///
 /// # Errors
 /// Names that do not exist, annotations with faults, sequences that cannot be started: all at once.
-pub fn videos(sets: &[String], wanted: &[String], data_dir: &Path) -> Result<Vec<Video>> {
+pub fn videos(sets: &[String], wanted: &[String], roots: &Roots) -> Result<Vec<Video>> {
+    let data_dir = &roots.base;
     let (mut videos, mut problems) = (Vec::new(), Problems::default());
     for set in sets {
-        if dataset::known_names().any(|known| known == set) {
-            let loaded = dataset::load(std::slice::from_ref(set), data_dir)?;
+        let base = set.split('@').next().unwrap_or(set);
+        if base.starts_with("folder:") || dataset::known_names().any(|known| known == base) {
+            let loaded = dataset::load(std::slice::from_ref(set), roots)?;
             videos.extend(loaded.iter().flat_map(|set| &set.sequences).map(Video::from));
             continue;
         }
@@ -158,7 +160,7 @@ mod tests {
 
     fn names(sets: &[&str], wanted: &[&str], root: &Path) -> Result<Vec<String>> {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
-        Ok(videos(&owned(sets), &owned(wanted), root)?.into_iter().map(|video| video.name).collect())
+        Ok(videos(&owned(sets), &owned(wanted), &Roots::below(root))?.into_iter().map(|video| video.name).collect())
     }
 
     #[test]

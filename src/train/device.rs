@@ -1,9 +1,12 @@
 //! The device that trains. The program links only libtorch's CPU part; the CUDA part is loaded when it is asked for, so
 //! one program serves both kinds of machine.
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    native,
+};
 use std::sync::OnceLock;
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Tensor};
 
 /// Where to train.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,16 @@ impl std::str::FromStr for DeviceChoice {
                 .and_then(|number| number.parse().ok())
                 .map(Self::Cuda)
                 .ok_or_else(|| "expected auto, cpu or cuda:N".to_string()),
+        }
+    }
+}
+
+impl std::fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
         }
     }
 }
@@ -63,6 +76,42 @@ impl DeviceChoice {
     }
 }
 
+/// `tensor` of the host on `device`. For a GPU it goes through page-locked memory, so that nobody waits for the copy.
+///
+/// # Errors
+/// What libtorch refuses, such as a tensor for which there is no memory.
+pub fn send(tensor: &Tensor, device: Device) -> Result<Tensor> {
+    if !device.is_cuda() {
+        return Ok(tensor.f_to_device(device)?);
+    }
+    Ok(tensor.f_pin_memory(device)?.f_to_device_(device, tensor.kind(), true, false)?)
+}
+
+/// Waits until `device` has done what was asked of it. A CPU always has.
+pub fn wait(device: Device) {
+    if let Device::Cuda(number) = device {
+        Cuda::synchronize(i64::try_from(number).unwrap_or(0));
+    }
+}
+
+/// The most memory in bytes that this process used on `device` at once: of a GPU what tensors took, of the CPU what was
+/// resident.
+///
+/// # Errors
+/// The system or libtorch does not tell.
+pub fn peak_memory(device: Device) -> Result<u64> {
+    match device {
+        Device::Cuda(number) => Ok(native::memory::gpu_peak(number)?),
+        _ => {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            let missing = || Failure::unavailable("/proc/self/status: has no peak memory (VmHWM)");
+            kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(missing)
+        }
+    }
+}
+
 /// Loads libtorch's CUDA part for the whole process, once.
 fn load_cuda() -> std::result::Result<(), String> {
     static LOADED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
@@ -86,7 +135,21 @@ mod tests {
         assert_eq!("auto".parse(), Ok(DeviceChoice::Auto));
         assert_eq!("cpu".parse(), Ok(DeviceChoice::Cpu));
         assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
+        for text in ["auto", "cpu", "cuda:3"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
         assert!("gpu".parse::<DeviceChoice>().is_err());
+    }
+
+    #[test]
+    fn the_cpu_needs_no_transfer_and_knows_its_peak() {
+        let tensor = Tensor::from_slice(&[1.0, 2.0]);
+        assert_eq!(send(&tensor, Device::Cpu).unwrap(), tensor);
+        wait(Device::Cpu);
+        let before = peak_memory(Device::Cpu).unwrap();
+        let large = vec![1u8; before as usize];
+        assert!(large.iter().all(|byte| *byte == 1));
+        assert!(peak_memory(Device::Cpu).unwrap() > before);
     }
 
     #[test]

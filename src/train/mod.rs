@@ -9,6 +9,7 @@ pub mod itinerary;
 pub mod network;
 pub mod normalise;
 pub mod optimizer;
+pub mod precision;
 pub mod pretrained;
 mod shards;
 pub mod step;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
-    model::{ClassHead, Config, Elimination, Hiptrack, TemplateRange},
+    model::{BoxHeadKind, ClassHead, Config, Elimination, Hiptrack, TemplateRange},
     weights::WeightsFile,
 };
 use std::path::PathBuf;
@@ -34,6 +34,7 @@ pub fn config(experiment: &Experiment) -> Config {
         encoder_stem: width(0),
         encoder_stages: [width(1), width(2), width(3)],
         key_dim: model.key_dim as i64,
+        box_head: if model.head == "CORNER" { BoxHeadKind::Corner } else { BoxHeadKind::Centre },
         head_channels: model.head_channels as i64,
         class_head: Some(ClassHead {
             hidden: model.class_hidden as i64,

@@ -1,5 +1,6 @@
 //! Pixels as the network wants them.
 
+use super::device::send;
 use crate::failure::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -26,7 +27,7 @@ impl Normaliser {
     /// # Errors
     /// Bytes that do not have this shape.
     pub fn planes(&self, bytes: &[u8], shape: &[i64]) -> Result<Tensor> {
-        let bytes = Tensor::f_from_data_size(bytes, shape, Kind::Uint8)?.f_to_device(self.device)?;
+        let bytes = send(&Tensor::f_from_data_size(bytes, shape, Kind::Uint8)?, self.device)?;
         let last = shape.len() as i64 - 1;
         let planes = bytes.f_movedim_int(last, last - 2)?.f_to_kind(Kind::Float)?;
         Ok((planes * &self.scale + &self.shift).f_contiguous()?)

@@ -111,11 +111,11 @@ pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
         return first;
     }
     let weights = |share: f64, like: &Tensor| {
-        let mut weights = [share; Report::LEN];
+        let weights = Tensor::full([Report::LEN as i64], share, (Kind::Double, like.device()));
         for count in Report::COUNTS {
-            weights[count] = 1.0;
+            let _ = weights.narrow(0, count as i64, 1).fill_(1.0);
         }
-        Tensor::from_slice(&weights).to_kind(Kind::Double).to_device(like.device())
+        weights
     };
     let mut report = &first.report * weights(share, &first.report);
     let (mut gradients, mut confusion, spent) = (first.gradients, first.confusion, first.spent);

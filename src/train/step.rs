@@ -146,17 +146,19 @@ impl Trainer {
     fn evaluate(&self, batch: &Batch) -> Result<Outcome> {
         let (phase, _) = self.training.phase_at(batch.visit.epoch);
         let (options, weights) = (self.options(&batch.visit), self.weights(phase));
+        let (precision, device) = (self.training.precision, self.model.params().device());
         let model = Lent::new(&self.model);
         let parts = side_by_side(split(batch, self.training.shards), move |shard| {
             tch::no_grad(|| {
-                let output = model.model().evaluate(&shard.input, &options)?;
+                let output = precision.forward(device, || model.model().evaluate(&shard.input, &options))?;
                 let report = loss(&output, &shard.target, &weights)?.report_tensor().shallow_clone();
                 let confusion = output.logits().map(|logits| confusion(&logits, &shard.target.labels));
                 Ok(Part { report, confusion, ..Part::default() })
             })
         })?;
         let Part { report, confusion, .. } = merge(parts);
-        let rest = Tensor::from_slice(&[0.0, 1.0]).to_device(report.device());
+        // [0, 1]: no gradient, and applied.
+        let rest = Tensor::arange(2, (Kind::Double, report.device()));
         Ok(Outcome { terms: pack(&report, &rest), confusion, lr: [0.0; 2], spent: Spent::default() })
     }
 
@@ -170,10 +172,12 @@ impl Trainer {
         let Some((_, optimizer)) = &mut self.optimizer else {
             return Err(Failure::stage("the optimizer is missing"));
         };
+        let (precision, device) = (self.training.precision, self.model.params().device());
         let model = Lent::new(&self.model);
         let parts = side_by_side(split(batch, self.training.shards), move |shard| {
             let (model, start) = (model.model(), Instant::now());
-            let output = model.forward(&shard.input, &shard_options(&options, shard.index))?;
+            let options = shard_options(&options, shard.index);
+            let output = precision.forward(device, || model.forward(&shard.input, &options))?;
             let terms = loss(&output, &shard.target, &weights)?;
             let trained: Vec<&Tensor> =
                 model.params().parameters().map(|(_, tensor)| tensor).filter(|tensor| tensor.requires_grad()).collect();

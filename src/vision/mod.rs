@@ -2,6 +2,7 @@
 
 pub mod area;
 pub mod augment;
+pub mod canvas;
 pub mod crop;
 pub mod decode;
 #[cfg(feature = "turbojpeg")]

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// The program, with nothing of the caller's settings.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trackflow"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("RUST_BACKTRACE");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("RUST_BACKTRACE").env("TRACKFLOW_CACHE", "");
     command
 }
 

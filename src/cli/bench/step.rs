@@ -7,6 +7,7 @@ use crate::{
     loss::Target,
     model::ClipInput,
     train::{
+        device::{self, DeviceChoice},
         experiment::{Experiment, Phase},
         itinerary::{Itinerary, Visit},
         network,
@@ -45,6 +46,9 @@ pub(super) struct StepArgs {
     /// Steps that are measured, after one that is not
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
     /// Threads (default: TRAIN.THREADS)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
@@ -126,7 +130,7 @@ fn in_own_process(args: &StepArgs, phase: What) -> Result<Measured> {
     let mut command = Command::new(program);
     command.args(["bench", "step", "--json", "--script", &args.script, "--config", &args.config]);
     command.args(["--phase", if phase == What::Frozen { "frozen" } else { "joint" }]);
-    command.args(["--steps", &args.steps.to_string()]);
+    command.args(["--steps", &args.steps.to_string(), "--device", &args.device.to_string()]);
     let optional = [
         ("--keep_rate", args.keep_rate.map(|rate| rate.to_string())),
         ("--batch", args.batch.map(|batch| batch.to_string())),
@@ -152,16 +156,20 @@ fn measure(args: &StepArgs, experiment: &mut Experiment) -> Result<Measured> {
     };
     experiment.training.phases = vec![Phase { trains, ..last }];
     tch::set_num_threads(experiment.training.threads_per_shard());
-    let (model, _) = network::build(experiment, 1, Device::Cpu)?;
+    let device = args.device.open()?;
+    experiment.training.precision.apply_tf32()?;
+    let (model, _) = network::build(experiment, 1, device)?;
     let steps = args.steps as usize + 1;
     let mut trainer = Trainer::new(experiment, model, 1, steps);
     let run = Itinerary { epochs: 1, train_batches: steps, val_batches: 0, val_interval: 1, val_before: false };
     let (mut seconds, mut spent) = (Vec::new(), Vec::new());
     for visit in (0..steps as u64).filter_map(|position| run.visit(position)) {
-        let batch = batch(experiment, visit);
+        let batch = batch(experiment, visit, device);
+        device::wait(device);
         let start = Instant::now();
         let outcome = trainer.run(&batch)?;
         let terms = Vec::<f64>::try_from(&outcome.terms)?;
+        device::wait(device);
         seconds.push(start.elapsed().as_secs_f64());
         spent.push(outcome.spent);
         if !terms.iter().all(|term| term.is_finite()) {
@@ -184,7 +192,7 @@ fn measure(args: &StepArgs, experiment: &mut Experiment) -> Result<Measured> {
         backward: share(|spent| spent.backward),
         update: share(|spent| spent.update),
         clips_per_second: clips as f64 / all,
-        peak_bytes: peak_memory()?,
+        peak_bytes: device::peak_memory(device)?,
     })
 }
 
@@ -195,11 +203,11 @@ fn median(values: &[f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn batch(experiment: &Experiment, visit: Visit) -> Batch {
+fn batch(experiment: &Experiment, visit: Visit, device: Device) -> Batch {
     let (clips, frames) = (experiment.training.batch_size as i64, experiment.data.search_frames as i64);
     let (template, search) = (experiment.data.template.size as i64, experiment.data.search.size as i64);
-    let pixels = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
-    let boxes = |shape: &[i64]| Tensor::full(shape, 0.375, (Kind::Float, Device::Cpu));
+    let pixels = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, device));
+    let boxes = |shape: &[i64]| Tensor::full(shape, 0.375, (Kind::Float, device));
     Batch {
         visit,
         input: ClipInput {
@@ -209,20 +217,9 @@ fn batch(experiment: &Experiment, visit: Visit) -> Batch {
         },
         target: Target {
             boxes: boxes(&[frames, clips, 4]),
-            labels: Tensor::full([frames, clips], 9, (Kind::Int64, Device::Cpu)),
+            labels: Tensor::full([frames, clips], 9, (Kind::Int64, device)),
         },
     }
-}
-
-/// The most memory that was resident in this process since it began. (`getrusage` would count what the process that
-/// started it had.)
-fn peak_memory() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes
-        .map(|kilobytes| kilobytes * 1024)
-        .ok_or_else(|| Failure::unavailable("/proc/self/status: has no peak memory (VmHWM)"))
 }
 
 fn print(phases: &[Measured], json: bool) -> Result<()> {

@@ -4,6 +4,7 @@ mod weights;
 
 use super::find;
 use crate::{
+    data::dataset::Roots,
     failure::{Failure, Result},
     model::online::Online,
     track::{self, Options, results},
@@ -35,9 +36,9 @@ pub struct TrackArgs {
     /// Only this sequence (repeatable)
     #[arg(long, value_name = "NAME")]
     sequence: Vec<String>,
-    /// Folder that holds the data sets
-    #[arg(long = "data_dir", alias = "data-dir", default_value = "./data")]
-    data_dir: PathBuf,
+    /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
+    #[arg(long = "data_dir", alias = "data-dir")]
+    data_dir: Option<PathBuf>,
     /// Results go to <SAVE_DIR>/test/tracking_results/<script>/<config>/
     #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
     save_dir: PathBuf,
@@ -73,7 +74,7 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     let sizes = network::config(&experiment);
     sizes.check()?;
     let options = Options::of(&experiment, &sizes)?;
-    let mut videos = track::videos(&args.dataset, &args.sequence, &args.data_dir)?;
+    let mut videos = track::videos(&args.dataset, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
     let folder = results::folder(&args.save_dir, &args.script, &stem(&args.config));
     let all = videos.len();
     if args.skip_existing {

@@ -26,9 +26,9 @@ pub struct TrainArgs {
     /// Set a key of the experiment (repeatable)
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     pub set: Vec<String>,
-    /// Folder that holds the data sets
-    #[arg(long = "data_dir", alias = "data-dir", default_value = "./data")]
-    pub data_dir: PathBuf,
+    /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
+    #[arg(long = "data_dir", alias = "data-dir")]
+    pub data_dir: Option<PathBuf>,
     /// auto, cpu or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,

@@ -3,14 +3,18 @@
 mod args;
 mod reload;
 mod resume;
-mod sets;
+pub(in crate::cli) mod sets;
 mod summary;
 
 pub use args::{Mode, Resume, TrainArgs};
 
 use super::{find, load};
 use crate::{
-    data::rejects::Rejects,
+    data::{
+        attempts::Quarantine,
+        dataset::Roots,
+        rejects::{Budget, Rejects},
+    },
     failure::{Failure, Result},
     flow::{Graph, Notice, Run, Settings, StopToken, Tell, compile_all, watch_signals},
     monitor::{progress::Progress, run_log::RunLog},
@@ -70,7 +74,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
 /// Anything that is missing, contradictory or damaged, all at once.
 pub fn check_data(experiment: &Experiment, data_dir: &Path) -> Result<Vec<String>> {
     let validates = experiment.training.val_interval <= experiment.training.epochs() || experiment.training.val_before;
-    Ok(sets::open(experiment, data_dir, 0, validates)?.notes)
+    Ok(sets::open(experiment, &Roots::open(Some(data_dir))?, 0, validates)?.notes)
 }
 
 /// The name of an experiment that may be given by its path.
@@ -99,20 +103,26 @@ fn launch(
 ) -> Result<i32> {
     let stop = StopToken::new();
     let _signals = watch_signals(stop.clone())?;
-    let data_dir = match &experiment.data.synth {
-        Some(synth) => {
+    let roots = match (&experiment.data.synth, &args.data_dir) {
+        (Some(synth), None) => {
             let made = args.save_dir.join("data").join(stem(&args.config));
             println!("{}", sets::synthesise(synth, &made)?);
-            made
+            Roots::below(&made)
         }
-        None => args.data_dir.clone(),
+        (synth, data_dir) => {
+            if synth.is_some() {
+                println!("DATA.SYNTH is not made, as --data_dir names data");
+            }
+            Roots::open(data_dir.as_deref())?
+        }
     };
     let validates = experiment.training.val_interval <= experiment.training.epochs() || experiment.training.val_before;
-    let planners = sets::open(&experiment, &data_dir, args.seed, validates)?;
+    let planners = sets::open(&experiment, &roots, args.seed, validates)?;
     planners.notes.iter().for_each(|note| println!("{note}"));
     let itinerary = itinerary(&experiment, &planners);
 
     tch::set_num_threads(experiment.training.threads_per_shard());
+    experiment.training.precision.apply_tf32()?;
     let (model, loaded) = network::build(&experiment, args.seed, device)?;
     loaded.iter().for_each(|line| println!("{line}"));
     let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches);
@@ -142,13 +152,17 @@ fn launch(
     let log = RunLog::open(&args.save_dir.join("run.jsonl"), position)?;
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
     let observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone())];
-    let rejects = Rejects::default();
+    let rejects =
+        Rejects::new(Budget { floor: experiment.data.max_rejected as u64, share: experiment.data.max_rejected_share });
+    let quarantine = Quarantine::new(experiment.data.quarantine_after as u64);
+    let quarantine_after = quarantine.after();
     let progress = Arc::new(Mutex::new(progress));
     let observer: Arc<dyn Observer> = Arc::new(observers);
     let context = Arc::new(RunContext {
         train: planners.train,
         val: planners.val,
         rejects: rejects.clone(),
+        quarantine,
         itinerary,
         position,
         max_steps: args.max_steps,
@@ -182,6 +196,7 @@ fn launch(
         outcome: &outcome,
         progress: &progress,
         rejects: &rejects,
+        quarantine_after,
         folder: &folder,
         save_dir: &args.save_dir,
         complete: position >= itinerary.len(),

@@ -12,7 +12,17 @@ use crate::{
 };
 
 /// Keys that may change between two calls of one run: they decide neither batches nor updates.
-const FREE: [&str; 5] = ["PRINT_INTERVAL", "KEEP_CHECKPOINTS", "NONFINITE_LIMIT", "PRETRAIN_FILE", "MAX_MEM"];
+const FREE: [&str; 9] = [
+    "PRINT_INTERVAL",
+    "KEEP_CHECKPOINTS",
+    "NONFINITE_LIMIT",
+    "PRETRAIN_FILE",
+    "MAX_MEM",
+    "CHECK",
+    "MAX_REJECTED",
+    "MAX_REJECTED_SHARE",
+    "QUARANTINE_AFTER",
+];
 
 /// What decides the batches and updates of a run, as lines of YAML paths and values.
 pub(super) fn plan(experiment: &Experiment) -> String {

@@ -2,13 +2,14 @@
 
 use crate::{
     data::{
-        dataset::{self, Dataset},
+        dataset::{self, Dataset, Roots},
         labels::{self, LabelReport},
         plan::{CropOptions, PlanMode, PlanOptions, Planner, SamplerMode},
         synth::{SynthOptions, generate},
         verify,
     },
     failure::Result,
+    telemetry::names,
     train::experiment::{Crop, Experiment, Sets, Synth},
 };
 use std::{path::Path, sync::Arc};
@@ -46,15 +47,16 @@ pub fn synthesise(synth: &Synth, folder: &Path) -> Result<String> {
     })
 }
 
-/// Opens the data sets of `experiment` below `data_dir`; those of validation only when `validates`.
+/// Opens the data sets of `experiment` at `roots`; those of validation only when `validates`.
 ///
 /// # Errors
 /// Anything that is missing, contradictory or damaged, all at once.
-pub fn open(experiment: &Experiment, data_dir: &Path, seed: u64, validates: bool) -> Result<Planners> {
+pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) -> Result<Planners> {
     let data = &experiment.data;
+    let data_dir = roots.base.as_path();
     let mut notes = Vec::new();
-    let mut train = dataset::load(&data.train.names, data_dir)?;
-    let mut val = if validates { dataset::load(&data.val.names, data_dir)? } else { Vec::new() };
+    let mut train = dataset::load(&data.train.names, roots)?;
+    let mut val = if validates { dataset::load(&data.val.names, roots)? } else { Vec::new() };
     let split = train.len();
     if data.train.labels == data.val.labels && data.train.labels.is_some() {
         // One folder of labels serves both: a validation set without labels in it is no mistake then.
@@ -70,26 +72,32 @@ pub fn open(experiment: &Experiment, data_dir: &Path, seed: u64, validates: bool
             continue;
         }
         notes.extend(sets.iter().flat_map(|set| set.notes.iter().cloned()));
-        let names: Vec<String> = sets
-            .iter()
-            .map(|set| format!("{} ({} sequences, {} frames)", set.name, set.sequences.len(), set.frames()))
-            .collect();
-        let verified = verify::verify(sets)?;
-        let how =
-            if verified.is_sample() { format!("{} of them opened", verified.opened) } else { "all opened".into() };
-        notes.push(format!("{what} data: {}; {how} and found whole", names.join(", ")));
+        notes.extend(sets.iter().map(|set| format!("{what} data: {}", set.summary())));
+        if data.check_frames {
+            let verified = verify::verify(sets)?;
+            let how =
+                if verified.is_sample() { format!("{} of them opened", verified.opened) } else { "all opened".into() };
+            notes.push(format!("{what} data: {} frames; {how} and found whole", verified.frames));
+        } else {
+            verify::annotations(sets)?;
+            notes.push(format!("{what} data: annotations checked, frames not (DATA.CHECK: annotations)"));
+        }
     }
     let train = planner(experiment, train, &data.train, seed, PlanMode::Training)?;
     let val = match validates {
         true => Some(planner(experiment, val, &data.val, seed, PlanMode::Validation)?),
         false => None,
     };
+    for (dataset, reason, count) in train.left_out().chain(val.iter().flat_map(Planner::left_out)) {
+        let dataset = dataset.to_string();
+        metrics::gauge!(names::LEFT_OUT_SEQUENCES, "reason" => reason, "dataset" => dataset).set(count as f64);
+    }
     notes.extend(train.notes());
     notes.extend(val.iter().flat_map(Planner::notes));
     Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes })
 }
 
-fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Option<String>> {
+pub(in crate::cli) fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Option<String>> {
     let (Some(folder), false) = (&of.labels, sets.is_empty()) else { return Ok(None) };
     let folder = data_dir.join(folder);
     let LabelReport { labelled_frames, frames, unlabelled_sequences, beyond, .. } = labels::attach(sets, &folder)?;
@@ -103,7 +111,13 @@ fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Option<Str
     Ok(Some(note))
 }
 
-fn planner(experiment: &Experiment, sets: Vec<Dataset>, of: &Sets, seed: u64, mode: PlanMode) -> Result<Planner> {
+pub(in crate::cli) fn planner(
+    experiment: &Experiment,
+    sets: Vec<Dataset>,
+    of: &Sets,
+    seed: u64,
+    mode: PlanMode,
+) -> Result<Planner> {
     let data = &experiment.data;
     let crop = |crop: &Crop| CropOptions {
         size: crop.size as u32,

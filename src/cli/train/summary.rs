@@ -18,6 +18,7 @@ pub(super) struct Facts<'a> {
     pub outcome: &'a RunOutcome,
     pub progress: &'a Progress,
     pub rejects: &'a Rejects,
+    pub quarantine_after: u64,
     pub folder: &'a Folder,
     pub save_dir: &'a Path,
     pub complete: bool,
@@ -33,7 +34,7 @@ pub(super) fn device_name(device: Device) -> String {
 
 /// Prints the results, where the time went, and where the files are.
 pub(super) fn print(facts: &Facts<'_>) {
-    let Facts { outcome, progress, rejects, folder, save_dir, complete, .. } = facts;
+    let Facts { outcome, progress, rejects, quarantine_after, folder, save_dir, complete, .. } = facts;
     if *complete {
         println!("this run was complete already; --resume never starts it anew");
     }
@@ -44,6 +45,10 @@ pub(super) fn print(facts: &Facts<'_>) {
     }
     for count in rejects.counts() {
         println!("planned again: {} clips of {} ({})", count.count, count.dataset, count.reason);
+    }
+    match rejects.files_failing(*quarantine_after) {
+        0 => {}
+        files => println!("quarantined: {files} files failed {quarantine_after} times and were not read again"),
     }
     if progress.nonfinite > 0 {
         println!("not finite: {} steps, which changed nothing", progress.nonfinite);

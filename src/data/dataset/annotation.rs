@@ -2,21 +2,69 @@
 
 use std::path::Path;
 
-use crate::data::problems::Problems;
+use rayon::prelude::*;
 
-/// The text of a file, or a noted problem.
-pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<String> {
-    match std::fs::read(path).map(String::from_utf8) {
-        Ok(Ok(text)) => Some(text),
-        Ok(Err(_)) => {
-            problems.file(path, "is not text; extract the data set's archive again");
-            None
-        }
-        Err(error) => {
-            problems.file(path, format_args!("cannot be read: {error}; extract the data set's archive again"));
-            None
+use super::{Ask, Entry, Found, FrameFiles, Inquiry, Sequence, split};
+
+/// How a file writes its boxes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Style {
+    /// Eight numbers are the corners of a polygon; the object is its axis-aligned hull.
+    pub polygons: bool,
+    /// `NaN` stands for a frame without the object.
+    pub nan_is_absent: bool,
+    /// A file with one box tells where the object starts, and nothing of the other frames.
+    pub first_only: bool,
+}
+
+/// The sequences of `entries` that the user's list names (all without a list), read in parallel on rayon's threads.
+/// `visible` tells which frames the annotators marked as showing the object, where the layout has such files.
+pub(super) fn sequences(
+    ask: &Ask<'_>,
+    entries: Vec<Entry>,
+    inquiry: &mut Inquiry,
+    visible: impl Fn(&Entry, usize, &mut Inquiry) -> Option<Vec<bool>> + Sync,
+) -> Vec<Found> {
+    let entries = split::keep(ask, entries, |entry| &entry.name, inquiry);
+    let read: Vec<(Found, Inquiry)> = entries.par_iter().map(|entry| sequence(entry, &visible)).collect();
+    read.into_iter()
+        .map(|(found, own)| {
+            inquiry.sources.extend(own.sources);
+            found
+        })
+        .collect()
+}
+
+fn sequence(entry: &Entry, visible: &impl Fn(&Entry, usize, &mut Inquiry) -> Option<Vec<bool>>) -> (Found, Inquiry) {
+    let mut own = Inquiry::default();
+    let (has_boxes, has_frames) = (own.exists(&entry.boxes), own.exists(&entry.frames));
+    if !has_boxes && !has_frames {
+        own.problems.file(&entry.frames, "no such folder; extract the sequence, or take it off the list");
+        let nothing = FrameFiles::listed(&entry.frames, Vec::new());
+        let sequence = Sequence::new(&entry.name, nothing, Vec::new(), None);
+        return (Found { sequence, problems: std::mem::take(&mut own.problems) }, own);
+    }
+    let mut boxes = boxes(entry, &mut own);
+    let mut frames = own.frames(&entry.frames);
+    if let Some((first, last)) = entry.span {
+        boxes.truncate(last + 1 - first);
+        // Only where the whole video is there; a shorter folder has been trimmed already.
+        if frames.len() >= last {
+            frames = frames.slice(first - 1, last);
         }
     }
+    if entry.style.first_only && boxes.len() == 1 {
+        boxes.resize(frames.len(), [0.0; 4]);
+    }
+    // An unreadable file or folder has been noted above; its count says nothing more.
+    if own.problems.is_empty() && frames.len() != boxes.len() {
+        let folder = entry.frames.display();
+        let what = format!("{} frames in {folder}, but boxes for {}", frames.len(), boxes.len());
+        own.problems.file(&entry.boxes, format_args!("{what}; extract the data set's archive again"));
+    }
+    let visible = visible(entry, boxes.len(), &mut own);
+    let sequence = Sequence::new(&entry.name, frames, boxes, visible);
+    (Found { sequence, problems: std::mem::take(&mut own.problems) }, own)
 }
 
 /// The numbers of a line, whichever of comma, semicolon, tab and space the data set separates them with.
@@ -26,44 +74,62 @@ fn fields(line: &str) -> impl Iterator<Item = &str> {
 
 /// The boxes of a file, `x, y, w, h` per line. A line with a fault is noted and stands as a box without area, so that
 /// the following ones keep their frame.
-pub(super) fn boxes(path: &Path, problems: &mut Problems) -> Vec<[f32; 4]> {
-    let Some(text) = read(path, problems) else { return Vec::new() };
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines.iter().enumerate().map(|(i, line)| parse(path, i + 1, line, problems)).collect()
+fn boxes(entry: &Entry, inquiry: &mut Inquiry) -> Vec<[f32; 4]> {
+    let Some(text) = inquiry.text(&entry.boxes) else { return Vec::new() };
+    let problems = &mut inquiry.problems;
+    let lines = text.trim_end().lines().enumerate();
+    lines
+        .map(|(i, line)| {
+            parse(line, entry.style).unwrap_or_else(|what| {
+                problems.line(&entry.boxes, i + 1, what);
+                [0.0; 4]
+            })
+        })
+        .collect()
 }
 
-fn parse(path: &Path, number: usize, line: &str, problems: &mut Problems) -> [f32; 4] {
-    let mut values = [0.0; 4];
+/// The box of a line, or what is wrong with it.
+fn parse(line: &str, style: Style) -> Result<[f32; 4], String> {
+    let mut values = [0.0f32; 8];
     let mut count = 0;
     for field in fields(line) {
-        let value: f32 = match field.parse() {
-            Ok(value) => value,
-            Err(_) => {
-                problems.line(path, number, format_args!("`{field}` is not a number; write x,y,w,h"));
-                return [0.0; 4];
-            }
-        };
+        let value: f32 = field.parse().map_err(|_| format!("`{field}` is not a number; write x,y,w,h"))?;
+        if value.is_nan() && style.nan_is_absent {
+            return Ok([0.0; 4]);
+        }
         if !value.is_finite() {
-            let remedy = "write 0,0,0,0 for a frame without the object";
-            problems.line(path, number, format_args!("the box holds `{field}`; {remedy}"));
-            return [0.0; 4];
+            return Err(format!("the box holds `{field}`; write 0,0,0,0 for a frame without the object"));
         }
         if let Some(slot) = values.get_mut(count) {
             *slot = value;
         }
         count += 1;
     }
-    if count != 4 {
-        let noun = if count == 1 { "number" } else { "numbers" };
-        problems.line(path, number, format_args!("{count} {noun} where a box needs 4; write x,y,w,h"));
-        return [0.0; 4];
+    match count {
+        4 => Ok([values[0], values[1], values[2], values[3]]),
+        8 if style.polygons => Ok(hull(&values)),
+        _ => {
+            let noun = if count == 1 { "number" } else { "numbers" };
+            let corners = if style.polygons { ", or eight for a polygon's corners" } else { "" };
+            Err(format!("{count} {noun} where a box needs 4; write x,y,w,h{corners}"))
+        }
     }
-    values
+}
+
+/// The smallest upright box around the corners `x1, y1, …, x4, y4`.
+fn hull(corners: &[f32; 8]) -> [f32; 4] {
+    let (mut low, mut high) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
+    for (i, &value) in corners.iter().enumerate() {
+        low[i % 2] = low[i % 2].min(value);
+        high[i % 2] = high[i % 2].max(value);
+    }
+    [low[0], low[1], high[0] - low[0], high[1] - low[1]]
 }
 
 /// Small integers, separated by commas or lines; `frames` of them are expected.
-pub(super) fn flags(path: &Path, frames: usize, problems: &mut Problems) -> Option<Vec<u8>> {
-    let text = read(path, problems)?;
+pub(super) fn flags(path: &Path, frames: usize, inquiry: &mut Inquiry) -> Option<Vec<u8>> {
+    let text = inquiry.text(path)?;
+    let problems = &mut inquiry.problems;
     let mut values = Vec::with_capacity(frames);
     for (i, line) in text.trim_end().lines().enumerate() {
         for field in fields(line) {
@@ -94,10 +160,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gt.txt");
         std::fs::write(&path, text).unwrap();
-        let mut problems = Problems::default();
-        let found = boxes(&path, &mut problems);
+        let mut inquiry = Inquiry::default();
+        let found = boxes(&Entry::new("s".into(), folder.path().into(), path.clone()), &mut inquiry);
         let prefix = format!("{}:", path.display());
-        (found, problems.lines().iter().map(|line| line.replace(&prefix, "gt.txt:")).collect())
+        (found, inquiry.problems.lines().iter().map(|line| line.replace(&prefix, "gt.txt:")).collect())
     }
 
     #[test]
@@ -120,6 +186,15 @@ mod tests {
         gt.txt:5: 0 numbers where a box needs 4; write x,y,w,h
         gt.txt:6: 5 numbers where a box needs 4; write x,y,w,h
         ");
+    }
+
+    #[test]
+    fn polygons_become_upright_boxes_and_nan_a_frame_without_the_object() {
+        let free = Style { polygons: true, nan_is_absent: true, first_only: false };
+        assert_eq!(parse("10 5\t20,8,18,30 8 27", free), Ok([8.0, 5.0, 12.0, 25.0]));
+        assert_eq!(parse("NaN,NaN,NaN,NaN", free), Ok([0.0; 4]));
+        assert!(parse("1,2,3,4,5,6", free).unwrap_err().contains("6 numbers"));
+        assert!(parse("1,2,3,4,5,6,7,8", Style::default()).unwrap_err().contains("8 numbers"));
     }
 
     proptest! {

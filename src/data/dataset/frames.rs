@@ -2,24 +2,27 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::codec::{Reader, Writer};
 
 /// The files of a sequence's frames, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameFiles {
-    folder: PathBuf,
+    folder: Arc<Path>,
     names: Names,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Names {
     /// `first`, `first + 1`, … with at least `digits` digits and an extension.
-    Numbered { first: u64, digits: usize, extension: Box<str>, count: usize },
+    Numbered { first: u64, digits: usize, extension: &'static str, count: usize },
     /// Anything else.
     Listed(Vec<Box<str>>),
 }
 
 /// File name extensions of frames.
-const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
+const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "JPG", "JPEG", "PNG"];
 
 impl FrameFiles {
     /// The picture files in `folder`, in the order of their numbers; other files are not frames.
@@ -38,9 +41,18 @@ impl FrameFiles {
 
     /// The files with these names in `folder`.
     pub fn listed(folder: &Path, names: Vec<String>) -> Self {
+        Self::of(folder.into(), names)
+    }
+
+    /// The one file `name` in a folder that many share.
+    pub(super) fn one(folder: &Arc<Path>, name: &str) -> Self {
+        Self::of(Arc::clone(folder), vec![name.to_owned()])
+    }
+
+    fn of(folder: Arc<Path>, names: Vec<String>) -> Self {
         let numbered = numbered(&names);
         let names = numbered.unwrap_or_else(|| Names::Listed(names.into_iter().map(String::into_boxed_str).collect()));
-        Self { folder: folder.to_owned(), names }
+        Self { folder, names }
     }
 
     /// How many frames there are.
@@ -80,15 +92,46 @@ impl FrameFiles {
         let to = to.min(self.len());
         let from = from.min(to);
         let names = match &self.names {
-            Names::Numbered { first, digits, extension, .. } => Names::Numbered {
-                first: first + from as u64,
-                digits: *digits,
-                extension: extension.clone(),
-                count: to - from,
-            },
+            Names::Numbered { first, digits, extension, .. } => {
+                Names::Numbered { first: first + from as u64, digits: *digits, extension, count: to - from }
+            }
             Names::Listed(names) => Names::Listed(names[from..to].to_vec()),
         };
         Self { folder: self.folder.clone(), names }
+    }
+}
+
+impl FrameFiles {
+    /// All but the folder, as bytes.
+    pub(super) fn encode(&self, to: &mut Writer) {
+        match &self.names {
+            Names::Numbered { first, digits, extension, count } => {
+                to.u8(0);
+                to.u64(*first);
+                to.u64(*digits as u64);
+                to.u8(EXTENSIONS.iter().position(|known| known == extension).unwrap_or_default() as u8);
+                to.u64(*count as u64);
+            }
+            Names::Listed(names) => {
+                to.u8(1);
+                to.count(names.len());
+                names.iter().for_each(|name| to.text(name));
+            }
+        }
+    }
+
+    /// The files in `folder` that [`FrameFiles::encode`] wrote down.
+    pub(super) fn decode(folder: &Arc<Path>, from: &mut Reader<'_>) -> Option<Self> {
+        let names = match from.u8()? {
+            0 => Names::Numbered {
+                first: from.u64()?,
+                digits: usize::try_from(from.u64()?).ok()?,
+                extension: EXTENSIONS.get(usize::from(from.u8()?)).copied()?,
+                count: usize::try_from(from.u64()?).ok()?,
+            },
+            _ => Names::Listed((0..from.count()?).map(|_| Some(from.text()?.into())).collect::<Option<_>>()?),
+        };
+        Some(Self { folder: Arc::clone(folder), names })
     }
 }
 
@@ -106,13 +149,14 @@ fn number(name: &str) -> Option<u64> {
 /// The numbered form of `names`, if that gives exactly these names back.
 fn numbered(names: &[String]) -> Option<Names> {
     let (stem, extension) = names.first()?.rsplit_once('.')?;
-    let (first, digits) = (stem.parse().ok()?, stem.len());
+    let (first, digits) = (stem.parse::<u64>().ok()?, stem.len());
+    let extension = EXTENSIONS.into_iter().find(|known| *known == extension)?;
     let fits = |(i, name): (usize, &String)| {
         name.rsplit_once('.')
             .is_some_and(|(stem, end)| end == extension && stem == format!("{:0digits$}", first + i as u64))
     };
     let all = names.iter().enumerate().all(fits);
-    all.then(|| Names::Numbered { first, digits, extension: extension.into(), count: names.len() })
+    all.then_some(Names::Numbered { first, digits, extension, count: names.len() })
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
-//! GOT-10k: `train/<sequence>/{00000001.jpg,…,groundtruth.txt[,absence.label,cover.label]}` and `list.txt`.
+//! GOT-10k: `train/<sequence>/{00000001.jpg,…,groundtruth.txt[,absence.label,cover.label]}` and `list.txt`. MVTD is
+//! shipped in the same layout.
 
-use std::path::Path;
-
-use super::catalog::{Part, folders_in};
+use super::catalog::{Found, Part};
 use super::split::{self, Split};
-use super::{Entry, Layout, annotation};
-use crate::data::problems::Problems;
+use super::{Ask, Entry, Inquiry, Layout, annotation};
 
 pub(super) struct Got10k;
 
@@ -13,47 +11,85 @@ impl Layout for Got10k {
     fn folders(&self, part: Part) -> &'static [&'static str] {
         match part {
             Part::OfficialVal => &["got10k/val", "GOT-10k/val", "GOT10K/val", "GOT10k/val"],
+            Part::Test => &["got10k/test", "GOT-10k/test", "GOT10K/test", "GOT10k/test"],
             _ => &["got10k/train", "GOT-10k/train", "GOT10K/train", "GOT10k/train"],
         }
     }
 
-    fn entries(&self, root: &Path, part: Part, notes: &mut Vec<String>) -> Result<Vec<Entry>, Problems> {
-        let list = root.join("list.txt");
-        let names = if list.exists() { split::lines(&list)? } else { folders_in(root)? };
-        let names = match part {
-            Part::VotTrain => split::choose(&VOT, true, root, names, notes)?,
-            Part::VotVal => split::choose(&VOT, false, root, names, notes)?,
-            Part::Train => split::only(&["train_full.txt", "got10k_train_full_split.txt"], root, names)?,
-            Part::OfficialVal | Part::All => names,
-        };
-        Ok(names
-            .into_iter()
-            .map(|name| {
-                let frames = root.join(&name);
-                Entry { boxes: frames.join("groundtruth.txt"), frames, name }
-            })
-            .collect())
+    fn key(&self, part: Part) -> &'static str {
+        match part {
+            Part::OfficialVal => "got10k_val_dir",
+            Part::Test => "got10k_test_dir",
+            _ => "got10k_dir",
+        }
     }
 
-    /// In view (`absence.label` is 0) and not fully covered (`cover.label` is above 0), where those files exist.
-    fn visible(&self, entry: &Entry, frames: usize, problems: &mut Problems) -> Option<Vec<bool>> {
-        let mut read = |name: &str| {
-            let path = entry.frames.join(name);
-            path.exists().then(|| annotation::flags(&path, frames, problems)).flatten()
-        };
-        let (absence, cover) = (read("absence.label"), read("cover.label"));
-        if absence.is_none() && cover.is_none() {
-            return None;
-        }
-        let mut visible = vec![true; frames];
-        for (visible, absent) in visible.iter_mut().zip(absence.iter().flatten()) {
-            *visible &= *absent == 0;
-        }
-        for (visible, cover) in visible.iter_mut().zip(cover.iter().flatten()) {
-            *visible &= *cover > 0;
-        }
-        Some(visible)
+    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+        sequences(ask, inquiry)
     }
+}
+
+pub(super) struct Mvtd;
+
+impl Layout for Mvtd {
+    fn folders(&self, part: Part) -> &'static [&'static str] {
+        match part {
+            Part::Test => &["mvtd/test", "MVTD/test"],
+            _ => &["mvtd/train", "MVTD/train"],
+        }
+    }
+
+    fn key(&self, part: Part) -> &'static str {
+        match part {
+            Part::Test => "mvtd_test_dir",
+            _ => "mvtd_dir",
+        }
+    }
+
+    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+        sequences(ask, inquiry)
+    }
+}
+
+fn sequences(ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+    let root = ask.root;
+    let list = root.join("list.txt");
+    let names = if inquiry.exists(&list) { inquiry.lines(&list) } else { inquiry.folders(root) };
+    let names = match ask.part {
+        Part::VotTrain => split::choose(&VOT, true, root, names, inquiry),
+        Part::VotVal => split::choose(&VOT, false, root, names, inquiry),
+        Part::Train => split::only(&["train_full.txt", "got10k_train_full_split.txt"], root, names, inquiry),
+        Part::OfficialVal | Part::Test | Part::All => names,
+    };
+    let entries = names.into_iter().map(|name| {
+        let frames = root.join(&name);
+        let boxes = frames.join("groundtruth.txt");
+        // Of the test set, only the first box is published.
+        let style = annotation::Style { first_only: ask.part == Part::Test, ..annotation::Style::default() };
+        Entry { style, ..Entry::new(name, frames, boxes) }
+    });
+    annotation::sequences(ask, entries.collect(), inquiry, visible)
+}
+
+/// In view (`absence.label` is 0) and not fully covered (`cover.label` is above 0), where those files exist.
+fn visible(entry: &Entry, frames: usize, inquiry: &mut Inquiry) -> Option<Vec<bool>> {
+    let mut read = |name: &str| {
+        let path = entry.frames.join(name);
+        // Whether the file exists shows in the stamp of its folder, which is a source already.
+        path.exists().then(|| annotation::flags(&path, frames, inquiry)).flatten()
+    };
+    let (absence, cover) = (read("absence.label"), read("cover.label"));
+    if absence.is_none() && cover.is_none() {
+        return None;
+    }
+    let mut visible = vec![true; frames];
+    for (visible, absent) in visible.iter_mut().zip(absence.iter().flatten()) {
+        *visible &= *absent == 0;
+    }
+    for (visible, cover) in visible.iter_mut().zip(cover.iter().flatten()) {
+        *visible &= *cover > 0;
+    }
+    Some(visible)
 }
 
 /// The reference ships its split as lists of numbers (lines of `list.txt`, from 0); the fork, as names.

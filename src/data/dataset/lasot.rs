@@ -1,12 +1,12 @@
 //! LaSOT: `<class>/<class>-<n>/{img/00000001.jpg,…,groundtruth.txt,full_occlusion.txt,out_of_view.txt}`, also without
 //! the class folders.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use super::catalog::{Part, folders_in};
+use super::catalog::{Found, Part};
 use super::split::{self, Split};
-use super::{Entry, Layout, annotation};
-use crate::data::problems::Problems;
+use super::{Ask, Entry, Inquiry, Layout, annotation};
 
 pub(super) struct Lasot;
 
@@ -15,49 +15,63 @@ impl Layout for Lasot {
         &["lasot", "LaSOT", "LASOT", "LaSOTBenchmark"]
     }
 
-    fn entries(&self, root: &Path, _part: Part, notes: &mut Vec<String>) -> Result<Vec<Entry>, Problems> {
+    fn key(&self, _part: Part) -> &'static str {
+        "lasot_dir"
+    }
+
+    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
         let mut entries = Vec::new();
-        for folder in folders_in(root)? {
-            let path = root.join(&folder);
-            if path.join("groundtruth.txt").exists() {
+        for folder in inquiry.folders(ask.root) {
+            let path = ask.root.join(&folder);
+            if inquiry.exists(&path.join("groundtruth.txt")) {
                 entries.push(entry(&path, folder));
                 continue;
             }
-            for name in folders_in(&path)? {
+            for name in inquiry.folders(&path) {
                 entries.push(entry(&path.join(&name), name));
             }
         }
-        let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
-        if split::find(OFFICIAL.train, root).or_else(|| split::find(OFFICIAL.held_out, root)).is_none() {
-            notes.push(format!("no training_set.txt in {}: all {} sequences are used", root.display(), names.len()));
-            return Ok(entries);
+        if ask.part != Part::All {
+            choose(ask, &mut entries, inquiry);
         }
-        let chosen = split::choose(&OFFICIAL, true, root, names, notes)?;
-        entries.retain(|entry| chosen.contains(&entry.name));
-        Ok(entries)
-    }
-
-    /// Neither fully occluded nor out of view, where those files exist.
-    fn visible(&self, entry: &Entry, frames: usize, problems: &mut Problems) -> Option<Vec<bool>> {
-        let folder = entry.boxes.parent()?;
-        let mut visible = None;
-        for name in ["full_occlusion.txt", "out_of_view.txt"] {
-            let path = folder.join(name);
-            if !path.exists() {
-                continue;
-            }
-            let hidden = annotation::flags(&path, frames, problems)?;
-            let visible = visible.get_or_insert_with(|| vec![true; frames]);
-            for (visible, hidden) in visible.iter_mut().zip(hidden) {
-                *visible &= hidden == 0;
-            }
-        }
-        visible
+        annotation::sequences(ask, entries, inquiry, visible)
     }
 }
 
+/// Leaves the sequences of the part that is asked for.
+fn choose(ask: &Ask<'_>, entries: &mut Vec<Entry>, inquiry: &mut Inquiry) {
+    let (root, train) = (ask.root, ask.part == Part::Train);
+    let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+    let lists = [OFFICIAL.train, OFFICIAL.held_out].concat();
+    if train && split::find(&lists, root, inquiry).is_none() {
+        let what = format!("no training_set.txt in {}: all {} sequences are used", root.display(), names.len());
+        inquiry.notes.push(what);
+        return;
+    }
+    let chosen: HashSet<String> = split::choose(&OFFICIAL, train, root, names, inquiry).into_iter().collect();
+    entries.retain(|entry| chosen.contains(&entry.name));
+}
+
+/// Neither fully occluded nor out of view, where those files exist.
+fn visible(entry: &Entry, frames: usize, inquiry: &mut Inquiry) -> Option<Vec<bool>> {
+    let folder = entry.boxes.parent()?;
+    let mut visible = None;
+    for name in ["full_occlusion.txt", "out_of_view.txt"] {
+        let path = folder.join(name);
+        if !inquiry.exists(&path) {
+            continue;
+        }
+        let hidden = annotation::flags(&path, frames, inquiry)?;
+        let visible = visible.get_or_insert_with(|| vec![true; frames]);
+        for (visible, hidden) in visible.iter_mut().zip(hidden) {
+            *visible &= hidden == 0;
+        }
+    }
+    visible
+}
+
 fn entry(folder: &Path, name: String) -> Entry {
-    Entry { name, frames: folder.join("img"), boxes: folder.join("groundtruth.txt") }
+    Entry::new(name, folder.join("img"), folder.join("groundtruth.txt"))
 }
 
 /// The data set's own lists, and the reference's.

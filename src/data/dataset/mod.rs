@@ -1,23 +1,32 @@
-//! Annotated video data sets: one model of a sequence, and one file per layout that they are shipped in.
+//! Annotated data sets: one model of a sequence, and one file per layout that they are shipped in.
 
 mod annotation;
+mod cache;
 mod catalog;
+mod coco;
+mod codec;
+mod folder;
 mod frames;
 mod got10k;
+mod inquiry;
 mod lasot;
 mod otb;
+mod roots;
 mod sequence;
 mod split;
 mod trackingnet;
+mod uav123;
+mod vid;
 
-pub use catalog::{known_names, load};
+pub use catalog::{Found, Scan, known_names, load, scan};
 pub use frames::FrameFiles;
-pub use sequence::{Dataset, Sequence};
+pub use roots::{KEYS, PATHS_FILE, Roots, cache_folder};
+pub use sequence::{Dataset, Opening, Sequence};
 
 use std::path::{Path, PathBuf};
 
-use crate::data::problems::Problems;
 use catalog::Part;
+use inquiry::Inquiry;
 
 /// Where the parts of one sequence lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +37,27 @@ struct Entry {
     frames: PathBuf,
     /// The file with the boxes.
     boxes: PathBuf,
+    /// First and last frame of the sequence, counted from 1, where the folder holds more.
+    span: Option<(usize, usize)>,
+    /// How the boxes are written.
+    style: annotation::Style,
+}
+
+impl Entry {
+    fn new(name: String, frames: PathBuf, boxes: PathBuf) -> Self {
+        Self { name, frames, boxes, span: None, style: annotation::Style::default() }
+    }
+}
+
+/// What is asked of a layout.
+#[derive(Clone, Copy, Debug)]
+struct Ask<'a> {
+    /// The data set's folder.
+    root: &'a Path,
+    /// The part of it.
+    part: Part,
+    /// A user's own list of sequences.
+    list: Option<&'a Path>,
 }
 
 /// How a data set lies on disk.
@@ -35,22 +65,17 @@ trait Layout: Sync {
     /// The folders, relative to the data directory, where users keep this `part`; the first that exists is taken.
     fn folders(&self, part: Part) -> &'static [&'static str];
 
-    /// The sequences of `part` under `root`, in the data set's own order. What the user should know about the choice
-    /// (a missing split file, for example) goes to `notes`.
-    fn entries(&self, root: &Path, part: Part, notes: &mut Vec<String>) -> Result<Vec<Entry>, Problems>;
+    /// The key of `configs/paths.yaml` that names the folder of this `part`.
+    fn key(&self, part: Part) -> &'static str;
 
-    /// Which frames the annotators marked as showing the object, where the layout has such files; `frames` values.
-    fn visible(&self, entry: &Entry, frames: usize, problems: &mut Problems) -> Option<Vec<bool>>;
-
-    /// Frames that belong to the sequence, for sequences whose folder holds more than their annotation.
-    fn trim(&self, _entry: &Entry, frames: FrameFiles) -> FrameFiles {
-        frames
+    /// Whether the data set holds pictures, one object and one frame each, instead of videos.
+    fn is_images(&self) -> bool {
+        false
     }
 
-    /// How many boxes of the annotation belong to the sequence, at most.
-    fn most_boxes(&self, _entry: &Entry) -> usize {
-        usize::MAX
-    }
+    /// The sequences that are asked for, in the data set's own order, each with what is wrong with it. What is wrong
+    /// with the data set as a whole, and what the user should know about it, goes to `inquiry`.
+    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found>;
 }
 
 #[cfg(test)]

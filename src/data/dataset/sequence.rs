@@ -61,6 +61,10 @@ impl Sequence {
         &self.visible
     }
 
+    pub(super) fn boxes(&self) -> &[[f32; 4]] {
+        &self.boxes
+    }
+
     /// The file of a frame.
     pub fn path(&self, frame: usize) -> PathBuf {
         self.frames.path(frame)
@@ -81,9 +85,43 @@ pub struct Dataset {
     pub sequences: Vec<Sequence>,
     /// What the user should know about how the data set was read, one line each.
     pub notes: Vec<String>,
+    /// Whether each sequence is one picture with one object: a clip is that picture several times, each crop jittered
+    /// on its own.
+    pub images: bool,
+    /// How it was opened.
+    pub opening: Opening,
+}
+
+/// How a data set was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Opening {
+    /// How long it took.
+    pub seconds: f64,
+    /// Whether its annotations were unchanged since an earlier time and not read again.
+    pub from_cache: bool,
 }
 
 impl Dataset {
+    /// A data set of these sequences, made in memory.
+    pub fn new(name: &str, sequences: Vec<Sequence>) -> Self {
+        Self { name: name.into(), sequences, notes: Vec::new(), images: false, opening: Opening::default() }
+    }
+
+    /// What was found, in one line.
+    pub fn summary(&self) -> String {
+        let frames = self.frames();
+        let shown: usize =
+            self.sequences.iter().map(|sequence| sequence.visible().iter().filter(|&&seen| seen).count()).sum();
+        let what = if self.images { "objects in pictures" } else { "sequences" };
+        let from = if self.opening.from_cache { "unchanged, from the cache" } else { "read" };
+        format!(
+            "{}: {} {what}, {frames} frames, {shown} of them show the object ({from} in {:.2} s)",
+            self.name,
+            self.sequences.len(),
+            self.opening.seconds
+        )
+    }
+
     /// How many frames all sequences have together.
     pub fn frames(&self) -> usize {
         self.sequences.iter().map(Sequence::len).sum()

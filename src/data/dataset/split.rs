@@ -1,13 +1,13 @@
 //! Which sequences of a data set are for training and which are held out: by list files, else by a fixed rule.
 //!
-//! A list file stands in the data set's folder or in the folder above. Its lines are sequence names, or numbers that
+//! A list file stands in the data set's folder, in the folder above, or in `data_specs/` below the working folder, where
+//! users of the reference have theirs. Its lines are sequence names, or numbers that
 //! count the data set's sequences from 0 (as in the reference's `data_specs`).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::annotation;
-use crate::data::problems::Problems;
+use super::{Ask, Inquiry};
 
 /// The file names of a two-part split.
 pub(super) struct Split {
@@ -18,15 +18,6 @@ pub(super) struct Split {
 /// Without list files, one sequence in this many is held out.
 const HOLD_OUT: usize = 10;
 
-/// The non-empty lines of a file.
-pub(super) fn lines(path: &Path) -> Result<Vec<String>, Problems> {
-    let mut problems = Problems::default();
-    match annotation::read(path, &mut problems) {
-        Some(text) => Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()),
-        None => Err(problems),
-    }
-}
-
 /// The training part (`train`) or the held-out part of `names`.
 ///
 /// With a list file of the part: what it lists. With only the other part's: what that does not list. With neither:
@@ -36,48 +27,57 @@ pub(super) fn choose(
     train: bool,
     root: &Path,
     names: Vec<String>,
-    notes: &mut Vec<String>,
-) -> Result<Vec<String>, Problems> {
+    inquiry: &mut Inquiry,
+) -> Vec<String> {
     let (own, other) = if train { (split.train, split.held_out) } else { (split.held_out, split.train) };
-    if let Some(file) = find(own, root) {
-        return listed(&file, &names);
+    if let Some(file) = find(own, root, inquiry) {
+        return listed(&file, &names, inquiry);
     }
-    if let Some(file) = find(other, root) {
-        let theirs: HashSet<String> = listed(&file, &names)?.into_iter().collect();
-        notes.push(format!("no {} in {}: taking what {} leaves out", own[0], root.display(), file.display()));
-        return Ok(names.into_iter().filter(|name| !theirs.contains(name)).collect());
+    if let Some(file) = find(other, root, inquiry) {
+        let theirs: HashSet<String> = listed(&file, &names, inquiry).into_iter().collect();
+        inquiry.notes.push(format!("no {} in {}: taking what {} leaves out", own[0], root.display(), file.display()));
+        return names.into_iter().filter(|name| !theirs.contains(name)).collect();
     }
     let count = names.len();
     if count < 2 {
-        notes.push(format!("no {} in {}, and one sequence is too few to hold one out", own[0], root.display()));
-        return Ok(names);
+        let what = format!("no {} in {}, and one sequence is too few to hold one out", own[0], root.display());
+        inquiry.notes.push(what);
+        return names;
     }
     let held = |i: usize| if count < HOLD_OUT { i + 1 == count } else { i % HOLD_OUT == HOLD_OUT - 1 };
     let rule = if count < HOLD_OUT { "the last sequence is" } else { "every tenth sequence is" };
-    notes.push(format!("no {} in {}: {rule} held out for validation", own[0], root.display()));
-    Ok(names.into_iter().enumerate().filter(|(i, _)| held(*i) != train).map(|(_, name)| name).collect())
+    inquiry.notes.push(format!("no {} in {}: {rule} held out for validation", own[0], root.display()));
+    names.into_iter().enumerate().filter(|(i, _)| held(*i) != train).map(|(_, name)| name).collect()
 }
 
 /// What the first of `files` that exists lists; all `names` when none does.
-pub(super) fn only(files: &[&str], root: &Path, names: Vec<String>) -> Result<Vec<String>, Problems> {
-    match find(files, root) {
-        Some(file) => listed(&file, &names),
-        None => Ok(names),
+pub(super) fn only(files: &[&str], root: &Path, names: Vec<String>, inquiry: &mut Inquiry) -> Vec<String> {
+    match find(files, root, inquiry) {
+        Some(file) => listed(&file, &names, inquiry),
+        None => names,
     }
 }
 
-/// The first of `files` that exists in `root` or above it.
-pub(super) fn find(files: &[&str], root: &Path) -> Option<PathBuf> {
-    let folders = [Some(root), root.parent()];
-    folders.into_iter().flatten().flat_map(|folder| files.iter().map(|file| folder.join(file))).find(|f| f.is_file())
+/// Those of `items` that the user's own list names, in their order; all of them without a list.
+pub(super) fn keep<T>(ask: &Ask<'_>, items: Vec<T>, name: impl Fn(&T) -> &str, inquiry: &mut Inquiry) -> Vec<T> {
+    let Some(list) = ask.list else { return items };
+    let names: Vec<String> = items.iter().map(|item| name(item).to_owned()).collect();
+    let chosen: HashSet<String> = listed(list, &names, inquiry).into_iter().collect();
+    items.into_iter().filter(|item| chosen.contains(name(item))).collect()
+}
+
+/// The first of `files` that exists in `root`, above it, or where the reference keeps its lists.
+pub(super) fn find(files: &[&str], root: &Path, inquiry: &mut Inquiry) -> Option<PathBuf> {
+    let folders = [Some(root), root.parent(), Some(Path::new("data_specs")), Some(Path::new("lib/train/data_specs"))];
+    let paths = folders.into_iter().flatten().flat_map(|folder| files.iter().map(|file| folder.join(file)));
+    paths.into_iter().find(|path| inquiry.exists(path) && path.is_file())
 }
 
 /// The sequences that `file` lists, in the order of `names`.
-fn listed(file: &Path, names: &[String]) -> Result<Vec<String>, Problems> {
+fn listed(file: &Path, names: &[String], inquiry: &mut Inquiry) -> Vec<String> {
     let by_name: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-    let mut problems = Problems::default();
     let mut chosen = vec![false; names.len()];
-    for (i, line) in lines(file)?.iter().enumerate() {
+    for (i, line) in inquiry.lines(file).iter().enumerate() {
         let index =
             by_name.get(line.as_str()).copied().or_else(|| line.parse().ok().filter(|&i: &usize| i < names.len()));
         match index {
@@ -85,14 +85,11 @@ fn listed(file: &Path, names: &[String]) -> Result<Vec<String>, Problems> {
             None => {
                 let what =
                     format!("`{line}` is none of the {} sequences here; remove the line or the list", names.len());
-                problems.line(file, i + 1, what);
+                inquiry.problems.line(file, i + 1, what);
             }
         }
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(names.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(name, _)| name.clone()).collect())
+    names.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(name, _)| name.clone()).collect()
 }
 
 #[cfg(test)]
@@ -106,10 +103,11 @@ mod tests {
     }
 
     fn both(root: &Path, count: usize) -> (Vec<String>, Vec<String>, usize) {
-        let mut notes = Vec::new();
-        let train = choose(&SPLIT, true, root, names(count), &mut notes).unwrap();
-        let held = choose(&SPLIT, false, root, names(count), &mut notes).unwrap();
-        (train, held, notes.len())
+        let mut inquiry = Inquiry::default();
+        let train = choose(&SPLIT, true, root, names(count), &mut inquiry);
+        let held = choose(&SPLIT, false, root, names(count), &mut inquiry);
+        assert!(inquiry.problems.is_empty());
+        (train, held, inquiry.notes.len())
     }
 
     #[test]
@@ -138,8 +136,10 @@ mod tests {
     fn a_list_of_other_sequences_is_an_error_with_lines() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.txt"), "s00\nother\n17\n").unwrap();
-        let problems = choose(&SPLIT, true, folder.path(), names(3), &mut Vec::new()).unwrap_err();
-        assert_eq!(problems.lines().len(), 2);
-        assert!(problems.lines()[0].contains("a.txt:2: `other`"), "{problems:?}");
+        let mut inquiry = Inquiry::default();
+        choose(&SPLIT, true, folder.path(), names(3), &mut inquiry);
+        let problems = inquiry.problems.lines();
+        assert_eq!(problems.len(), 2);
+        assert!(problems[0].contains("a.txt:2: `other`"), "{problems:?}");
     }
 }

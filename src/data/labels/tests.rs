@@ -2,7 +2,7 @@ use super::*;
 use crate::data::dataset::FrameFiles;
 
 fn set(line: &str) -> Vec<Condition> {
-    parse(line).unwrap().1.iter().collect()
+    parse::line(line).unwrap().classes.iter().collect()
 }
 
 fn dataset(names: &[&str], frames: usize) -> Dataset {
@@ -10,7 +10,7 @@ fn dataset(names: &[&str], frames: usize) -> Dataset {
         let files = FrameFiles::listed(Path::new("d"), (1..=frames).map(|i| format!("{i:08}.jpg")).collect());
         Sequence::new(name, files, vec![[1.0, 1.0, 5.0, 5.0]; frames], None)
     };
-    Dataset { name: "TEST".into(), sequences: names.iter().map(sequence).collect(), notes: Vec::new() }
+    Dataset::new("TEST", names.iter().map(sequence).collect())
 }
 
 #[test]
@@ -18,7 +18,8 @@ fn the_first_flag_by_priority_wins_in_the_first_schema() {
     let line = r#"{"frame_id": 7, "cv_response": {"scale_variation": 1, "low_res": 0, "low_contrast": 1},
         "vlm_response": {"motion_blur": {"flag": 0, "conf": 0.9}, "variance_appear": {"flag": 1, "conf": 1.0},
         "background_clutter": {"flag": 1, "conf": 1.0}, "illu_change": {"flag": 0}}}"#;
-    assert_eq!(parse(line).unwrap().0, 6);
+    assert_eq!(parse::line(line).unwrap().frame, 6);
+    assert_eq!(parse::line(line).unwrap().soft, None);
     assert_eq!(set(line), [Condition::AppearanceVariation]);
     let measured = line.replace("\"flag\": 1", "\"flag\": 0");
     assert_eq!(set(&measured), [Condition::ScaleVariation, Condition::LowContrast]);
@@ -38,6 +39,28 @@ fn probabilities_of_the_later_schema_count_from_one_half() {
     assert_eq!(set(&line(0.49, 0.6, 1.0)), [Condition::IlluminationChange]);
     assert_eq!(set(&line(0.0, 0.2, 1.0)), [Condition::LowResolution]);
     assert_eq!(set(&line(0.0, 0.2, 0.3)), [Condition::Normal]);
+}
+
+#[test]
+fn probabilities_and_severity_of_the_later_schema_are_kept() {
+    let line = r#"{"frame_id": 3, "severity": 0.7, "attributes": {
+        "specular_glare": {"prob": 0.25, "source": "vlm"}, "illumination_appearance_change": {"prob": 0.75},
+        "low_contrast": {"prob": 0.5}, "unheard_of": {"prob": 1.0}}}"#;
+    let soft = parse::line(line).unwrap().soft.unwrap();
+    assert_eq!(soft.severity, Some(0.7));
+    assert_eq!(soft.probabilities, [0.0, 0.75, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.25]);
+    let by_name = line.replace("0.7,", r#"{"low_contrast": 2, "specular_glare": 1.5},"#);
+    assert_eq!(parse::line(&by_name).unwrap().soft.unwrap().severity, Some(2.0));
+    let wrong = parse::line(&line.replace("0.7,", "\"much\",")).unwrap_err();
+    assert!(wrong.starts_with("severity is \"much\";"), "{wrong}");
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    std::fs::write(folder.path().join("a/a.jsonl"), line.replace('\n', " ")).unwrap();
+    let mut datasets = [dataset(&["a"], 5)];
+    attach(&mut datasets, folder.path()).unwrap();
+    let labels = &datasets[0].sequences[0].labels;
+    assert_eq!((labels.soft(2), labels.soft(1)), (Some(&soft), None));
 }
 
 #[test]

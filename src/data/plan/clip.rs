@@ -26,7 +26,7 @@ pub struct FramePlan {
     pub brightness: f32,
 }
 
-/// A sequence that was drawn for a clip but could not give one.
+/// A sequence that was drawn for a clip but could not give one, or a plan whose frames could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redraw {
     /// Its data set.
@@ -35,6 +35,10 @@ pub struct Redraw {
     pub sequence: Arc<str>,
     /// A short name, for counters.
     pub reason: &'static str,
+    /// What a user should see, best with the file.
+    pub detail: String,
+    /// The file that is broken, when it is a file's fault.
+    pub file: Option<PathBuf>,
 }
 
 /// Everything about one clip that is random.
@@ -58,7 +62,7 @@ pub struct ClipPlan {
     pub labels: Vec<i64>,
     /// Whether all crops are made grey.
     pub grey: bool,
-    /// The sequences that were drawn before this one; empty nearly always.
+    /// What was drawn before this, in all attempts; empty nearly always.
     pub redraws: Vec<Redraw>,
 }
 

@@ -18,7 +18,12 @@ impl Eligible {
         let mut found = Self { sequences: Vec::new(), too_short: 0, too_few_visible: 0 };
         for (i, sequence) in dataset.sequences.iter().enumerate() {
             let visible = sequence.visible().iter().filter(|&&seen| seen).count();
-            if sequence.len() < options.least_frames() {
+            if dataset.images {
+                match visible {
+                    0 => found.too_few_visible += 1,
+                    _ => found.sequences.push(i as u32),
+                }
+            } else if sequence.len() < options.least_frames() {
                 found.too_short += 1;
             } else if visible < least_visible(options.search_frames) {
                 found.too_few_visible += 1;
@@ -40,6 +45,9 @@ impl Eligible {
 
     /// Why the data set gives no clips at all.
     pub fn explain(&self, dataset: &Dataset, options: &PlanOptions) -> String {
+        if dataset.images {
+            return format!("{}: none of {} objects has an area", dataset.name, dataset.sequences.len());
+        }
         let search_frames = options.search_frames;
         format!(
             "{}: none of {} sequences gives clips: {} have fewer than {} frames, {} fewer than {} that show the \
@@ -53,11 +61,19 @@ impl Eligible {
         )
     }
 
+    /// How many sequences are left out for which reason.
+    pub fn left_out(&self) -> [(&'static str, usize); 2] {
+        [("too_short", self.too_short), ("rarely_visible", self.too_few_visible)]
+    }
+
     /// How many sequences are left out, if any.
     pub fn note(&self, dataset: &Dataset) -> Option<String> {
         (self.too_short + self.too_few_visible > 0).then(|| {
             let (name, all) = (&dataset.name, dataset.sequences.len());
             let (short, few) = (self.too_short, self.too_few_visible);
+            if dataset.images {
+                return format!("{name}: {few} of {all} objects left out: their boxes have no area");
+            }
             format!(
                 "{name}: {} of {all} sequences left out: {short} too short, {few} rarely show the object",
                 short + few

@@ -111,6 +111,15 @@ impl Planner {
         self.datasets.iter().zip(&self.eligible).filter_map(|(dataset, eligible)| eligible.note(dataset)).collect()
     }
 
+    /// How many sequences give no clips, by data set and reason (a short name, for counters).
+    pub fn left_out(&self) -> impl Iterator<Item = (&Arc<str>, &'static str, usize)> {
+        let by_reason = |(dataset, eligible)| {
+            let (dataset, eligible): (&Dataset, &Eligible) = (dataset, eligible);
+            eligible.left_out().map(|(reason, count)| (&dataset.name, reason, count))
+        };
+        self.datasets.iter().zip(&self.eligible).flat_map(by_reason)
+    }
+
     /// The plan of clip `index` of `epoch`; `attempt` counts how often the clip could not be made.
     ///
     /// # Errors
@@ -126,10 +135,12 @@ impl Planner {
             let which = which.or_else(|| self.eligible.iter().rposition(|e| !e.is_empty())).unwrap_or_default();
             let dataset = &self.datasets[which];
             let Some(sequence) = self.eligible[which].draw(&mut draws).map(|i| &dataset.sequences[i]) else { continue };
-            match self.frames(key, sequence) {
+            match self.frames(key, dataset, sequence) {
                 Ok(frames) => return Ok(self.clip(key, dataset, sequence, frames, redraws)),
                 Err(reason) => {
-                    redraws.push(Redraw { dataset: dataset.name.clone(), sequence: sequence.name.clone(), reason });
+                    let detail = format!("sequence {}", sequence.name);
+                    let (dataset, sequence) = (dataset.name.clone(), sequence.name.clone());
+                    redraws.push(Redraw { dataset, sequence, reason, detail, file: None });
                 }
             }
         }
@@ -150,11 +161,20 @@ impl Planner {
     }
 
     /// The planned frames, template first, without augmentation; or the reason why the sequence gives none.
-    fn frames(&self, key: Key, sequence: &Sequence) -> std::result::Result<Vec<FramePlan>, &'static str> {
+    fn frames(
+        &self,
+        key: Key,
+        dataset: &Dataset,
+        sequence: &Sequence,
+    ) -> std::result::Result<Vec<FramePlan>, &'static str> {
         let mut draws = self.draws(key, Purpose::Frames);
         let SamplerMode::Causal = self.options.sampler;
-        let frames = causal::frames(sequence.visible(), self.options.search_frames, self.options.max_gap, &mut draws)
-            .ok_or("too_few_visible")?;
+        let frames = match dataset.images {
+            // A picture stands for every frame of its clip, as in the reference; each crop is jittered on its own.
+            true => vec![0; self.options.search_frames + 1],
+            false => causal::frames(sequence.visible(), self.options.search_frames, self.options.max_gap, &mut draws)
+                .ok_or("too_few_visible")?,
+        };
         let mut draws = self.draws(key, Purpose::Windows);
         frames
             .into_iter()
@@ -229,5 +249,7 @@ fn window(object: &Rect, crop: &CropOptions, draws: &mut Draws) -> Option<Window
     })
 }
 
+#[cfg(test)]
+mod statistics;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ fn dataset(name: &str, sequences: usize, frames: usize) -> Dataset {
         let marked = (0..frames).map(|i| i % 7 != 3).collect();
         Sequence::new(&format!("s{s}"), files, (0..frames).map(object).collect(), Some(marked))
     };
-    Dataset { name: name.into(), sequences: (0..sequences).map(make).collect(), notes: Vec::new() }
+    Dataset::new(name, (0..sequences).map(make).collect())
 }
 
 fn planner(options: PlanOptions) -> Planner {
@@ -137,6 +137,8 @@ fn unusable_sequences_are_left_out_and_unusable_sets_refused() {
     };
     let planner = Planner::new(vec![mixed(3)], &[1.0], PlanOptions::default()).unwrap();
     assert_eq!(planner.notes(), ["A: 3 of 5 sequences left out: 3 too short, 0 rarely show the object"]);
+    let left_out: Vec<_> = planner.left_out().map(|(set, reason, count)| (&**set, reason, count)).collect();
+    assert_eq!(left_out, [("A", "too_short", 3), ("A", "rarely_visible", 0)]);
     assert!((0..100).all(|index| planner.plan(0, index, 0).unwrap().redraws.is_empty()));
 
     let failure = Planner::new(vec![dataset("B", 2, 15)], &[1.0], PlanOptions::default()).unwrap_err();
@@ -149,7 +151,7 @@ fn a_sequence_without_windows_is_drawn_again_and_then_given_up() {
     let vast = |name: &str| {
         let files = FrameFiles::listed(Path::new("v"), (1..=50).map(|i| format!("{i}.jpg")).collect());
         let sequence = Sequence::new("vast", files, vec![[0.0, 0.0, 9e4, 9e4]; 50], None);
-        Dataset { name: name.into(), sequences: vec![sequence], notes: Vec::new() }
+        Dataset::new(name, vec![sequence])
     };
     let planner = Planner::new(vec![vast("V"), dataset("A", 1, 100)], &[1.0, 1.0], PlanOptions::default()).unwrap();
     let redraws: usize = (0..200)

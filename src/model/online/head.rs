@@ -3,24 +3,28 @@
 use super::conv::{Conv, as_planes};
 use super::weights::{Kernel, Linear, Weights};
 use crate::failure::Result;
-use crate::model::config::Config;
-use crate::model::heads::BoxMaps;
+use crate::model::config::{BoxHeadKind, Config};
+use crate::model::corner::between_corners;
+use crate::model::heads::{BoxPrediction, boxes_at_peak};
 use tch::{Kind, Tensor};
 
-/// The towers of the centre head; their first convolutions see the same features and are computed as one.
+/// The towers of a box head; their first convolutions see the same features and are computed as one.
 #[derive(Debug)]
 pub(super) struct Head {
     first: Conv,
-    towers: [Vec<Conv>; 3],
+    towers: Vec<Vec<Conv>>,
     width: i64,
+    kind: BoxHeadKind,
 }
-
-const TOWERS: [&str; 3] = ["ctr", "offset", "size"];
 
 impl Head {
     pub fn new(weights: &Weights<'_>, config: &Config) -> Result<Self> {
         let kernel = |name: &str, layer: usize| weights.at(format_args!("conv{layer}_{name}")).folded("0", "1");
-        let first = TOWERS.iter().map(|name| kernel(name, 1)).collect::<Result<Vec<_>>>()?;
+        let names: &[&str] = match config.box_head {
+            BoxHeadKind::Centre => &["ctr", "offset", "size"],
+            BoxHeadKind::Corner => &["tl", "br"],
+        };
+        let first = names.iter().map(|name| kernel(name, 1)).collect::<Result<Vec<_>>>()?;
         let tower = |name: &str| -> Result<Vec<Conv>> {
             let mut layers = (2..=4)
                 .map(|layer| Ok(Conv::deep(&kernel(name, layer)?, config.search_grid())))
@@ -28,16 +32,16 @@ impl Head {
             layers.push(Conv::direct(&weights.at(format_args!("conv5_{name}")).kernel()?, 1));
             Ok(layers)
         };
-        let [score, offset, size] = TOWERS;
         Ok(Self {
             first: Conv::deep(&Kernel::stack(&first), config.search_grid()),
-            towers: [tower(score)?, tower(offset)?, tower(size)?],
+            towers: names.iter().map(|name| tower(name)).collect::<Result<_>>()?,
             width: config.head_channels,
+            kind: config.box_head,
         })
     }
 
-    /// The maps of `features` `[G, G, C]`.
-    pub fn forward(&self, features: &Tensor) -> BoxMaps {
+    /// What the head says of `features` `[G, G, C]`.
+    pub fn forward(&self, features: &Tensor) -> BoxPrediction {
         let first = self.first.forward(features).relu_();
         let map = |tower: usize| {
             let mut x = first.narrow(2, tower as i64 * self.width, self.width).contiguous();
@@ -50,7 +54,13 @@ impl Head {
             as_planes(&x).contiguous()
         };
         let bounded = |x: Tensor| x.sigmoid().clamp(1e-4, 1.0 - 1e-4);
-        BoxMaps { score: bounded(map(0)), offset: map(1), size: bounded(map(2)) }
+        match self.kind {
+            BoxHeadKind::Centre => {
+                let (score, offset, size) = (bounded(map(0)), map(1), bounded(map(2)));
+                BoxPrediction { boxes: boxes_at_peak(&score, &size, &offset), score, offset, size, corners: None }
+            }
+            BoxHeadKind::Corner => between_corners(&Tensor::cat(&[map(0), map(1)], 1)),
+        }
     }
 }
 

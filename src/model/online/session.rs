@@ -6,7 +6,7 @@ use super::conv::{as_pixels, as_planes};
 use super::encoder::Trunk;
 use super::vit::TemplateTokens;
 use crate::failure::{Failure, Result};
-use crate::model::heads::BoxMaps;
+use crate::model::heads::boxes_at_peak;
 use crate::model::mask::{MaskClamp, centre_mask, corner_mask, without_removed};
 use tch::{Kind, Tensor};
 
@@ -52,8 +52,7 @@ impl OnlineOutput {
     /// where one is given.
     pub fn boxes(&self, window: Option<&Tensor>) -> Tensor {
         let score = window.map_or_else(|| self.score_map.shallow_clone(), |window| &self.score_map * window);
-        let (size, offset) = (self.size_map.shallow_clone(), self.offset_map.shallow_clone());
-        BoxMaps { score, size, offset }.boxes()
+        boxes_at_peak(&score, &self.size_map, &self.offset_map)
     }
 }
 
@@ -153,7 +152,7 @@ impl Session {
             logits: online.conditions.as_ref().map(|head| head.forward(&fused)),
         };
         if self.policy.remembers(self.frame) {
-            let mask = centre_mask(&output.boxes(None), online.config.search_size, self.masks);
+            let mask = centre_mask(&maps.boxes, online.config.search_size, self.masks);
             let mask = without_removed(mask, &features.removed, online.config.search_grid());
             let trunk = online.encoder.trunk(search, &mask);
             self.memory.push(&key, &online.encoder.value(&trunk, &features.search));

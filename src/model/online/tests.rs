@@ -3,7 +3,7 @@
 use super::*;
 use crate::data::random::Draws;
 use crate::model::mask::MaskClamp;
-use crate::model::{ClassHead, Elimination, ForwardOptions, FrameOutput, MemoryEntry, TemplateRange};
+use crate::model::{BoxHeadKind, ClassHead, Elimination, ForwardOptions, FrameOutput, MemoryEntry, TemplateRange};
 use tch::Tensor;
 
 fn tiny() -> Config {
@@ -103,6 +103,11 @@ fn agree(config: &Config) {
 #[test]
 fn the_short_way_gives_what_the_plain_one_gives() {
     agree(&tiny());
+}
+
+#[test]
+fn so_it_does_with_a_corner_head() {
+    agree(&Config { box_head: BoxHeadKind::Corner, ..tiny() });
 }
 
 #[test]

@@ -35,7 +35,15 @@ pub struct Data {
     pub flip_probability: f64,
     /// Brightness is scaled by a factor from `1 ± brightness_jitter`.
     pub brightness_jitter: f64,
-    /// A synthetic data set to make before training, if any.
+    /// Whether every frame file is opened before the run (of many, an even sample), or annotations alone are checked.
+    pub check_frames: bool,
+    /// So many clips may be planned again before a run ends, whatever their share.
+    pub max_rejected: usize,
+    /// Beyond that, this share of all clips.
+    pub max_rejected_share: f64,
+    /// A file is not read again after failing so often.
+    pub quarantine_after: usize,
+    /// A synthetic data set to make before training, if any; `--data_dir` takes its place.
     pub synth: Option<Synth>,
 }
 
@@ -93,6 +101,10 @@ impl Data {
         let grey_probability = section.checked("GREY_PROBABILITY", 0.05, fraction);
         let flip_probability = section.checked("FLIP_PROBABILITY", 0.5, fraction);
         let brightness_jitter = section.checked("BRIGHTNESS_JITTER", 0.2, fraction);
+        let check_frames = section.choice("CHECK", "frames", &["frames", "annotations"]) == "frames";
+        let max_rejected = section.value("MAX_REJECTED", 10usize);
+        let max_rejected_share = section.checked("MAX_REJECTED_SHARE", 0.01, fraction);
+        let quarantine_after = section.checked("QUARANTINE_AFTER", 3, at_least_one);
         let mut template = section.section("TEMPLATE");
         if template.value("NUMBER", 1usize) != 1 {
             template.problem("NUMBER", "a clip has exactly 1 template");
@@ -120,6 +132,10 @@ impl Data {
             grey_probability,
             flip_probability,
             brightness_jitter,
+            check_frames,
+            max_rejected,
+            max_rejected_share,
+            quarantine_after,
             synth,
         }
     }

@@ -31,6 +31,8 @@ pub struct Model {
     pub encoder_widths: Vec<usize>,
     /// Width of the memory's keys.
     pub key_dim: usize,
+    /// `CENTER` or `CORNER`.
+    pub head: &'static str,
     /// Width of the box head's towers.
     pub head_channels: usize,
     /// Width of the class head's hidden layer.
@@ -39,7 +41,14 @@ pub struct Model {
     pub class_dropout: f64,
 }
 
-const TYPES: [&str; 3] = ["vit_base_patch16_224", "vit_base_patch16_224_ce", "vit_ce"];
+/// The backbones: width, depth and heads where the name says them, and whether candidates are eliminated.
+const BACKBONES: [(&str, Option<[usize; 3]>, bool); 5] = [
+    ("vit_base_patch16_224", Some([768, 12, 12]), false),
+    ("vit_base_patch16_224_ce", Some([768, 12, 12]), true),
+    ("vit_large_patch16_224", Some([1024, 24, 16]), false),
+    ("vit_large_patch16_224_ce", Some([1024, 24, 16]), true),
+    ("vit_ce", None, true),
+];
 
 impl Model {
     pub(super) fn read(mut section: Section<'_>) -> Self {
@@ -50,16 +59,14 @@ impl Model {
         only(&mut section, "NEW_HIP", true);
         let max_memory = section.checked("MAX_MEM", 150, at_least_one);
         let mut backbone = section.section("BACKBONE");
-        let kind = backbone.choice("TYPE", "vit_base_patch16_224", &TYPES);
-        let eliminates = kind != "vit_base_patch16_224";
-        let embed_dim = backbone.checked("EMBED_DIM", 768, at_least_one);
-        let depth = backbone.checked("DEPTH", 12, at_least_one);
-        let heads = backbone.checked("NUM_HEADS", 12, at_least_one);
+        let kind = backbone.choice("TYPE", BACKBONES[0].0, &BACKBONES.map(|(name, ..)| name));
+        let (sizes, eliminates) = BACKBONES
+            .into_iter()
+            .find_map(|(name, sizes, eliminates)| (name == kind).then_some((sizes, eliminates)))
+            .unwrap_or((None, true));
+        let [embed_dim, depth, heads] = read_sizes(&mut backbone, kind, sizes);
         if heads > 0 && !embed_dim.is_multiple_of(heads) {
             backbone.problem("NUM_HEADS", format!("{heads} heads do not divide a width of {embed_dim} (EMBED_DIM)"));
-        }
-        if kind != "vit_ce" && (embed_dim, depth, heads) != (768, 12, 12) {
-            backbone.problem("TYPE", format!("{kind} is 768 wide, 12 deep with 12 heads; for other sizes use vit_ce"));
         }
         let stride = backbone.checked("STRIDE", 16, at_least_one);
         only(&mut backbone, "MID_PE", false);
@@ -81,8 +88,17 @@ impl Model {
         if let Some(block) = elimination_blocks.iter().find(|block| **block >= depth) {
             backbone.problem("CE_LOC", format!("block {block} does not exist; there are blocks 0 to {}", depth - 1));
         }
-        if !eliminates && !elimination_blocks.is_empty() {
-            backbone.problem("CE_LOC", format!("{kind} eliminates no candidates; use vit_base_patch16_224_ce"));
+        if !eliminates {
+            let message = || format!("{kind} eliminates no candidates; use {kind}_ce, or leave the key out");
+            for (key, written) in [
+                ("CE_LOC", !elimination_blocks.is_empty()),
+                ("CE_KEEP_RATIO", !keep_ratios.is_empty()),
+                ("CE_TEMPLATE_RANGE", template_range != "ALL"),
+            ] {
+                if written {
+                    backbone.problem(key, message());
+                }
+            }
         }
         backbone.close();
         let mut hip = section.section("HIP");
@@ -94,7 +110,7 @@ impl Model {
         let encoder_pretrain_file = weights(&mut hip);
         hip.close();
         let mut head = section.section("HEAD");
-        head.choice("TYPE", "CENTER", &["CENTER"]);
+        let kind = head.choice("TYPE", "CENTER", &["CENTER", "CORNER"]);
         let head_channels = head.checked("NUM_CHANNELS", 256, |channels| {
             (*channels == 0 || *channels % 8 != 0).then(|| "must be a multiple of 8".to_string())
         });
@@ -120,6 +136,7 @@ impl Model {
             template_range,
             encoder_widths,
             key_dim,
+            head: kind,
             head_channels,
             class_hidden,
             class_dropout,
@@ -131,6 +148,20 @@ impl Model {
 fn weights(section: &mut Section<'_>) -> Option<PathBuf> {
     let file = section.value("PRETRAIN_FILE", "none".to_string());
     (!file.is_empty() && file != "none").then(|| PathBuf::from(file))
+}
+
+/// Width, depth and heads of a backbone: those of its type, or for `vit_ce` those of its keys.
+fn read_sizes(backbone: &mut Section<'_>, kind: &str, sizes: Option<[usize; 3]>) -> [usize; 3] {
+    let defaults = sizes.unwrap_or([768, 12, 12]);
+    let keys = ["EMBED_DIM", "DEPTH", "NUM_HEADS"];
+    let mut found = defaults;
+    for ((key, default), found) in keys.into_iter().zip(defaults).zip(&mut found) {
+        *found = backbone.checked(key, default, at_least_one);
+        if sizes.is_some() && *found != default {
+            backbone.problem(key, format!("{kind} has {default}, not {found}; for other sizes use vit_ce"));
+        }
+    }
+    found
 }
 
 /// A key of the reference with a single value that means anything here; others are refused.

@@ -89,7 +89,7 @@ MODEL:
 TRAIN:
   LR: -1
   BATCH_SIZE: 2.5
-  AMP: True
+  AMP: fp16
   CLS_WEIGTH: 0.1
   PHASES:
     joint: {EPOCHS: 0, LRR: 1}
@@ -101,13 +101,14 @@ TRAIN:
     x.yaml:2:12: DATA.SEARCH.SIZ: unknown key; did you mean SIZE?
     x.yaml:3:50: DATA.TRAIN.DATASETS_RATIO: has 1 ratios for 2 data sets of DATASETS_NAME
     x.yaml:4:9: DATA.MEAN: expected one number for each of R, G, B, found 1
-    x.yaml:6:20: MODEL.BACKBONE.TYPE: unknown value `resnet50`; known: vit_base_patch16_224, vit_base_patch16_224_ce, vit_ce
+    x.yaml:6:20: MODEL.BACKBONE.TYPE: unknown value `resnet50`; known: vit_base_patch16_224, vit_base_patch16_224_ce, vit_large_patch16_224, vit_large_patch16_224_ce, vit_ce
     x.yaml:6:38: MODEL.BACKBONE.CE_LOC: block 40 does not exist; there are blocks 0 to 11
-    x.yaml:6:38: MODEL.BACKBONE.CE_LOC: vit_base_patch16_224 eliminates no candidates; use vit_base_patch16_224_ce
+    x.yaml:6:38: MODEL.BACKBONE.CE_LOC: vit_base_patch16_224 eliminates no candidates; use vit_base_patch16_224_ce, or leave the key out
     x.yaml:6:62: MODEL.BACKBONE.CE_KEEP_RATIO: must lie between 0 and 1, found 7
+    x.yaml:6:62: MODEL.BACKBONE.CE_KEEP_RATIO: vit_base_patch16_224 eliminates no candidates; use vit_base_patch16_224_ce, or leave the key out
     x.yaml:8:7: TRAIN.LR: must be above 0, found -1
     x.yaml:9:15: TRAIN.BATCH_SIZE: expected a whole number from 0, found 2.5
-    x.yaml:10:8: TRAIN.AMP: mixed precision is not supported; use False
+    x.yaml:10:8: TRAIN.AMP: expected true or false, found the text `fp16`
     x.yaml:11:3: TRAIN.CLS_WEIGTH: unknown key; did you mean CLS_WEIGHT?
     x.yaml:13:12: TRAIN.PHASES.joint.LR: must be above 0, found -1
     x.yaml:13:21: TRAIN.PHASES.joint.EPOCHS: must be at least 1
@@ -126,4 +127,32 @@ fn the_learning_rate_warms_up_and_falls_as_the_schedule_says() {
     let milestones = ScheduleKind::MultiStep { milestones: vec![2, 4], rate: 0.5 };
     let multi = Schedule { kind: milestones, warmup_epochs: 0.0 };
     assert_eq!([1.9, 2.0, 4.0].map(|at| multi.factor(at, 9)), [1.0, 0.5, 0.25]);
+}
+
+#[test]
+fn the_backbones_of_the_reference_have_their_sizes() {
+    let with = |backbone: &str, head: &str| {
+        experiment(&format!("MODEL: {{BACKBONE: {{{backbone}}}, HEAD: {{TYPE: {head}}}}}")).map(|experiment| {
+            let again =
+                super::Experiment::from_node(&Node::parse("again.yaml", &experiment.resolved).unwrap()).unwrap();
+            assert_eq!(again.resolved, experiment.resolved);
+            crate::train::network::config(&experiment)
+        })
+    };
+    let sizes = |config: &crate::model::Config| (config.dim, config.depth, config.heads);
+    let base = with("TYPE: vit_base_patch16_224_ce, CE_LOC: [3], CE_KEEP_RATIO: [0.7]", "CENTER").unwrap();
+    assert_eq!((sizes(&base), base.elimination.layers), ((768, 12, 12), vec![3]));
+    let large = with("TYPE: vit_large_patch16_224_ce, CE_LOC: [23], CE_KEEP_RATIO: [0.7]", "CORNER").unwrap();
+    assert_eq!(sizes(&large), sizes(&crate::model::Config::large()));
+    assert_eq!(large.box_head, crate::model::BoxHeadKind::Corner);
+    assert!(with("TYPE: vit_large_patch16_224", "CENTER").unwrap().elimination.layers.is_empty());
+    assert_eq!(sizes(&with("TYPE: vit_ce, EMBED_DIM: 64, DEPTH: 4, NUM_HEADS: 2", "CENTER").unwrap()), (64, 4, 2));
+
+    let wrong = "TYPE: vit_large_patch16_224, DEPTH: 12, CE_LOC: [3], CE_KEEP_RATIO: [0.7]";
+    insta::assert_snapshot!(with(wrong, "MLP").unwrap_err(), @r"
+    x.yaml:1:56: MODEL.BACKBONE.DEPTH: vit_large_patch16_224 has 24, not 12; for other sizes use vit_ce
+    x.yaml:1:68: MODEL.BACKBONE.CE_LOC: vit_large_patch16_224 eliminates no candidates; use vit_large_patch16_224_ce, or leave the key out
+    x.yaml:1:88: MODEL.BACKBONE.CE_KEEP_RATIO: vit_large_patch16_224 eliminates no candidates; use vit_large_patch16_224_ce, or leave the key out
+    x.yaml:1:109: MODEL.HEAD.TYPE: unknown value `MLP`; known: CENTER, CORNER
+    ");
 }

@@ -6,6 +6,7 @@ use super::{
     positive,
 };
 use crate::settings::Section;
+use crate::train::precision::Precision;
 
 /// `TRAIN`.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Training {
     pub class_smoothing: f64,
     /// Epoch (from 1) from which the class head no longer trains; `None`: never.
     pub freeze_class_epoch: Option<usize>,
+    /// In what precision steps compute (`AMP`, `TF32`).
+    pub precision: Precision,
     /// Factor on the learning rate of the backbone's group.
     pub backbone_multiplier: f64,
     /// AdamW's weight decay.
@@ -109,9 +112,7 @@ impl Training {
         };
         let phases = phases::read(&mut section, two_stage, joint);
         section.choice("OPTIMIZER", "ADAMW", &["ADAMW"]);
-        if section.value("AMP", false) {
-            section.problem("AMP", "mixed precision is not supported; use False");
-        }
+        let precision = Precision { autocast: section.value("AMP", false), tf32: section.value("TF32", false) };
         if section.optional::<usize>("NUM_WORKER").is_some() {
             warnings.push("TRAIN.NUM_WORKER: the pipeline file says how many workers each stage has".into());
         }
@@ -125,6 +126,7 @@ impl Training {
             class_focal_alpha: section.checked("CLS_FOCAL_ALPHA", 0.25, fraction),
             class_focal_gamma: section.checked("CLS_FOCAL_GAMMA", 2.0, not_negative),
             class_smoothing: section.checked("CLS_LABEL_SMOOTHING", 0.1, fraction),
+            precision,
             freeze_class_epoch: usize::try_from(freeze_class).ok(),
             backbone_multiplier: section.checked("BACKBONE_MULTIPLIER", 0.1, not_negative),
             weight_decay: section.checked("WEIGHT_DECAY", 1e-4, not_negative),

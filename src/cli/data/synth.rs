@@ -1,4 +1,4 @@
-//! `trackflow data`: making data sets.
+//! `trackflow data synth`: making labelled scenes.
 
 use crate::{
     data::{
@@ -7,25 +7,12 @@ use crate::{
     },
     failure::Result,
 };
-use clap::{Args, Subcommand};
+use clap::Args;
 use std::path::PathBuf;
-
-/// `trackflow data …`.
-#[derive(Debug, Args)]
-pub struct DataArgs {
-    #[command(subcommand)]
-    verb: DataVerb,
-}
-
-#[derive(Debug, Subcommand)]
-enum DataVerb {
-    /// Render synthetic scenes with condition labels (GOT-10k layout)
-    Synth(SynthArgs),
-}
 
 /// `trackflow data synth`.
 #[derive(Debug, Args)]
-struct SynthArgs {
+pub(super) struct SynthArgs {
     /// Folder to write: got10k/train, got10k/val and conditions
     #[arg(long)]
     out: PathBuf,
@@ -60,17 +47,11 @@ fn condition(name: &str) -> std::result::Result<Condition, String> {
         .ok_or_else(|| format!("unknown condition{}", crate::settings::did_you_mean(name, known)))
 }
 
-/// Does what `trackflow data …` says.
+/// Renders the scenes.
 ///
 /// # Errors
-/// Whatever the verb reports.
-pub fn data(args: &DataArgs) -> Result<()> {
-    match &args.verb {
-        DataVerb::Synth(args) => synth(args),
-    }
-}
-
-fn synth(args: &SynthArgs) -> Result<()> {
+/// The folder cannot be written, or holds something else.
+pub(super) fn synth(args: &SynthArgs) -> Result<()> {
     let options = SynthOptions {
         train: args.sequences,
         val: args.val_sequences,

@@ -1,45 +1,24 @@
 //! Scene-condition labels of frames, from `<CLS_ANN_DIR>/<sequence>/<sequence>.jsonl`: one JSON object a frame.
 //!
 //! Two schemas exist: flags of detectors (`cv_response`) and of a vision-language model (`vlm_response`), and later
-//! probabilities (`attributes`), where a condition counts from one half. In both the class of a frame is the first
-//! present one of [`RANKED`]; else one of the [`MEASURED`] ones that are present, drawn; else normal.
+//! probabilities (`attributes`) with a `severity`, where a condition counts from one half. In both the class of a frame
+//! is the first present one of [`RANKED`]; else one of the [`MEASURED`] ones that are present, drawn; else normal. The
+//! probabilities and the severity of the later schema are kept beside the class ([`Soft`]).
+
+mod parse;
+
+pub use parse::{MEASURED, RANKED};
 
 use std::fmt;
 use std::path::Path;
 
 use rayon::prelude::*;
-use serde_json::{Map, Value};
 
 use crate::data::condition::{Condition, UNLABELLED};
 use crate::data::dataset::{Dataset, Sequence};
 use crate::data::problems::Problems;
 use crate::data::random::Draws;
 use crate::failure::{Failure, Result};
-
-/// The judged conditions by priority, under the names of both schemas. Glare is a matter of light, and the later
-/// schema counts the object's changed appearance to the change of light.
-pub const RANKED: [(&str, Condition); 9] = [
-    ("occlusion", Condition::Occlusion),
-    ("motion_blur", Condition::MotionBlur),
-    ("illu_change", Condition::IlluminationChange),
-    ("illumination_appearance_change", Condition::IlluminationChange),
-    ("specular_glare", Condition::IlluminationChange),
-    ("partial_visibility", Condition::PartialVisibility),
-    ("out_of_frame", Condition::PartialVisibility),
-    ("variance_appear", Condition::AppearanceVariation),
-    ("background_clutter", Condition::BackgroundClutter),
-];
-
-/// The measured conditions, none before the others.
-pub const MEASURED: [(&str, Condition); 4] = [
-    ("scale_variation", Condition::ScaleVariation),
-    ("low_res", Condition::LowResolution),
-    ("low_resolution", Condition::LowResolution),
-    ("low_contrast", Condition::LowContrast),
-];
-
-/// The probability from which a condition of the later schema is present.
-const PRESENT: f64 = 0.5;
 
 /// The classes that a frame may have: none when it is unlabelled, several when a draw decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,19 +52,39 @@ impl ConditionSet {
     }
 }
 
+/// What the later schema says of a frame beyond its class: targets for soft or multi-label losses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Soft {
+    /// By class index: the largest probability among the attributes of a class, 0 for a class without any; for normal,
+    /// what the largest of all others leaves to 1.
+    pub probabilities: [f32; Condition::COUNT],
+    /// How much the conditions disturb, on the file's own scale (the largest, when it is given by attribute).
+    pub severity: Option<f32>,
+}
+
 /// The labels of a sequence's frames; a sequence without a label file has none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Labels(Vec<ConditionSet>);
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Labels {
+    classes: Vec<ConditionSet>,
+    /// By frame, in ascending order.
+    soft: Vec<(u32, Soft)>,
+}
 
 impl Labels {
     /// The classes of a frame, empty when it is unlabelled.
     pub fn of(&self, frame: usize) -> ConditionSet {
-        self.0.get(frame).copied().unwrap_or_default()
+        self.classes.get(frame).copied().unwrap_or_default()
+    }
+
+    /// Probabilities and severity of a frame, where its file has the later schema.
+    pub fn soft(&self, frame: usize) -> Option<&Soft> {
+        let at = self.soft.binary_search_by_key(&frame, |(frame, _)| *frame as usize).ok()?;
+        self.soft.get(at).map(|(_, soft)| soft)
     }
 
     /// Whether no frame is labelled.
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|set| set.is_empty())
+        self.classes.iter().all(|set| set.is_empty())
     }
 }
 
@@ -133,7 +132,7 @@ impl LabelReport {
         } else {
             self.unlabelled_sequences += 1;
         }
-        for set in found.labels.0.iter().filter(|set| !set.is_empty()) {
+        for set in found.labels.classes.iter().filter(|set| !set.is_empty()) {
             self.labelled_frames += 1;
             set.iter().for_each(|condition| self.classes[condition.index()] += 1);
         }
@@ -188,12 +187,16 @@ fn read(sequence: &Sequence, folder: &Path) -> Found {
     };
     found.file = true;
     let mut sets = vec![ConditionSet::default(); sequence.len()];
+    let mut soft = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match parse(line) {
+        match parse::line(line) {
             Err(what) => found.problems.line(&path, i + 1, what),
-            Ok((frame, set)) => match sets.get_mut(frame) {
+            Ok(parse::Line { frame, classes, soft: own }) => match sets.get_mut(frame) {
                 None => found.beyond += 1,
-                Some(slot) if slot.is_empty() => *slot = set,
+                Some(slot) if slot.is_empty() => {
+                    *slot = classes;
+                    soft.extend(own.map(|own| (frame as u32, own)));
+                }
                 Some(_) => {
                     let what = format!("frame_id {} stands on an earlier line too; keep one", frame + 1);
                     found.problems.line(&path, i + 1, what);
@@ -201,71 +204,9 @@ fn read(sequence: &Sequence, folder: &Path) -> Found {
             },
         }
     }
-    found.labels = Labels(sets);
+    soft.sort_by_key(|(frame, _)| *frame);
+    found.labels = Labels { classes: sets, soft };
     found
-}
-
-/// The frame (counted from 0) and the classes of one line, or what is wrong with it.
-fn parse(line: &str) -> std::result::Result<(usize, ConditionSet), String> {
-    let record: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
-        // The position of serde_json is within this line.
-        let text = error.to_string();
-        let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-        format!("not a JSON object: {what} at column {}", error.column())
-    })?;
-    let id = record.get("frame_id").ok_or("frame_id is missing; frames are counted from 1")?;
-    let frame =
-        id.as_u64().filter(|&id| id > 0).ok_or_else(|| format!("frame_id is {id}; frames are counted from 1"))?;
-
-    let mut answers: Vec<(&str, bool)> = Vec::new();
-    for group in ["vlm_response", "cv_response", "attributes"] {
-        match record.get(group) {
-            None | Some(Value::Null) => {}
-            Some(Value::Object(entries)) => {
-                for (name, value) in entries {
-                    if RANKED.iter().chain(&MEASURED).any(|(known, _)| known == name) {
-                        answers.push((name, present(value).map_err(|what| format!("{group}.{name}: {what}"))?));
-                    }
-                }
-            }
-            Some(_) => return Err(format!("{group} is not an object")),
-        }
-    }
-    if answers.is_empty() {
-        return Err("names no condition in vlm_response, cv_response or attributes".into());
-    }
-    Ok((frame as usize - 1, decide(&answers)))
-}
-
-fn decide(answers: &[(&str, bool)]) -> ConditionSet {
-    let present = |name: &str| answers.iter().any(|&(answer, present)| present && answer == name);
-    if let Some((_, condition)) = RANKED.iter().find(|(name, _)| present(name)) {
-        return ConditionSet::only(*condition);
-    }
-    let mut set = ConditionSet::default();
-    for (_, condition) in MEASURED.iter().filter(|(name, _)| present(name)) {
-        set.insert(*condition);
-    }
-    if set.is_empty() { ConditionSet::only(Condition::Normal) } else { set }
-}
-
-/// Whether a value says that its condition is present: `0`/`1`, `{"flag": 0/1}` or `{"prob": 0…1}`.
-fn present(value: &Value) -> std::result::Result<bool, String> {
-    let flag = |value: &Value| match value {
-        Value::Bool(flag) => Ok(*flag),
-        Value::Number(number) if number.as_f64() == Some(0.0) => Ok(false),
-        Value::Number(number) if number.as_f64() == Some(1.0) => Ok(true),
-        other => Err(format!("{other} is not 0 or 1")),
-    };
-    let Value::Object(entry) = value else { return flag(value) };
-    if let Some(value) = entry.get("flag") {
-        return flag(value);
-    }
-    let prob = entry.get("prob").ok_or("holds neither flag nor prob")?;
-    match prob.as_f64() {
-        Some(p) if (0.0..=1.0).contains(&p) => Ok(p >= PRESENT),
-        _ => Err(format!("{prob} is not a probability")),
-    }
 }
 
 #[cfg(test)]

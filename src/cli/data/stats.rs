@@ -1,0 +1,111 @@
+//! `trackflow data stats`: what a data set holds, as a table and a picture.
+
+use super::save;
+use crate::{
+    data::{
+        condition::Condition,
+        dataset::{self, Roots},
+        labels,
+        stats::{Histogram, Stats},
+    },
+    failure::Result,
+    monitor::chart::{Bars, sheet},
+};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// `trackflow data stats`.
+#[derive(Debug, Args)]
+pub(super) struct StatsArgs {
+    /// Data sets by their names in an experiment; also folder:PATH
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
+    #[arg(long = "data_dir", alias = "data-dir")]
+    data_dir: Option<PathBuf>,
+    /// Folder of condition labels, below the data folder or absolute (default: conditions, where it is there)
+    #[arg(long = "cls_ann_dir", alias = "cls-ann-dir", value_name = "DIR")]
+    labels: Option<PathBuf>,
+    /// Picture to write
+    #[arg(long, value_name = "FILE.png")]
+    out: Option<PathBuf>,
+}
+
+/// Prints the numbers of the named data sets together, and draws them when asked to.
+///
+/// # Errors
+/// 66 for data that is missing or has faults, 74 when the picture cannot be written.
+pub(super) fn stats(args: &StatsArgs) -> Result<()> {
+    let roots = Roots::open(args.data_dir.as_deref())?;
+    let mut sets = dataset::load(&args.names, &roots)?;
+    let folder = roots.base.join(args.labels.as_deref().unwrap_or(Path::new("conditions")));
+    let labels = (args.labels.is_some() || folder.is_dir()).then(|| labels::attach(&mut sets, &folder));
+    let mut lines: Vec<String> = sets.iter().map(|set| set.summary()).collect();
+    lines.extend(sets.iter().flat_map(|set| set.notes.iter().map(|note| format!("note: {note}"))));
+    match labels {
+        Some(Ok(report)) => {
+            lines.push(format!("condition labels: {} of {} frames", report.labelled_frames, report.frames));
+        }
+        // Labels that were not asked for may be those of other sets.
+        Some(Err(failure)) if args.labels.is_some() => return Err(failure),
+        _ => lines.push("no condition labels (--cls_ann_dir)".into()),
+    }
+    let stats = Stats::of(&sets);
+    lines.iter().for_each(|line| println!("{line}"));
+    let panels = panels(&stats);
+    for Bars { title, bars } in &panels {
+        println!("\n{title}");
+        let total: u64 = bars.iter().map(|(_, count)| count).sum();
+        for (name, count) in bars {
+            println!("  {name:<22} {count:>10}  {:>5.1} %", 100.0 * *count as f64 / total.max(1) as f64);
+        }
+    }
+    if let Some(out) = &args.out {
+        save(&sheet(&args.names.join(", "), &lines, &panels), out)?;
+        println!("\npicture: {}", out.display());
+    }
+    Ok(())
+}
+
+/// How many frame sizes are listed.
+const SIZES: usize = 8;
+
+fn panels(stats: &Stats) -> Vec<Bars> {
+    let plain = |edge: f64| edge.to_string();
+    let percent = |edge: f64| format!("{:.0} %", 100.0 * edge);
+    let with_mean = |title: &str, histogram: &Histogram, mean: &dyn Fn(f64) -> String| match histogram.mean() {
+        Some(value) => format!("{title}, mean {}", mean(value)),
+        None => title.to_string(),
+    };
+    let bars = |title: String, bars: Vec<(String, u64)>| Bars { title, bars };
+    let two = |value: f64| format!("{value:.2}");
+    let mut panels = vec![
+        bars(with_mean("frames of a sequence", &stats.lengths, &|m| format!("{m:.0}")), stats.lengths.bins(plain)),
+        bars("sequences by size of their first frame".into(), sizes(stats)),
+        bars(
+            with_mean("side of the box by that of the frame", &stats.scale, &|m| format!("{:.1} %", 100.0 * m)),
+            stats.scale.bins(percent),
+        ),
+        bars(with_mean("width by height of the box", &stats.aspect, &two), stats.aspect.bins(plain)),
+        bars(with_mean("way of the box in a frame by its side", &stats.motion, &two), stats.motion.bins(plain)),
+    ];
+    if stats.labelled > 0 {
+        let counts = Condition::ALL.iter().zip(stats.conditions).map(|(c, count)| (c.name().to_string(), count));
+        panels.push(bars(format!("conditions of {} labelled frames", stats.labelled), counts.collect()));
+    }
+    panels
+}
+
+fn sizes(stats: &Stats) -> Vec<(String, u64)> {
+    let all = stats.sizes_by_count();
+    let name = |size: &Option<(u32, u32)>| match size {
+        Some((width, height)) => format!("{width} x {height}"),
+        None => "unreadable".to_string(),
+    };
+    let mut named: Vec<(String, u64)> = all.iter().take(SIZES).map(|(size, count)| (name(size), *count)).collect();
+    if all.len() > SIZES {
+        let rest = all[SIZES..].iter().map(|(_, count)| count).sum();
+        named.push((format!("{} other sizes", all.len() - SIZES), rest));
+    }
+    named
+}

@@ -1,0 +1,198 @@
+//! `trackflow doctor`: whether this machine can train, and where the data is.
+
+use crate::{
+    data::dataset::{KEYS, PATHS_FILE, Roots, cache_folder},
+    failure::{Failure, FailureKind, Result},
+    telemetry,
+    train::device::DeviceChoice,
+};
+use clap::Args;
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
+
+/// `trackflow doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Write configs/paths.yaml, in which each data set has a line for its folder
+    #[arg(long)]
+    init: bool,
+    /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
+    #[arg(long = "data_dir", alias = "data-dir")]
+    data_dir: Option<PathBuf>,
+    /// Folder for checkpoints, logs and results
+    #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
+    save_dir: PathBuf,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+/// What one look found.
+enum Finding {
+    Ok(String),
+    /// Something that a run may do without.
+    Missing(String),
+    /// Something that no run can do without.
+    Bad(FailureKind, String),
+}
+
+/// Prints a list of what is there and what is missing, with remedies.
+///
+/// # Errors
+/// The first thing without which no run is possible decides the exit code: 69 for the device, 74 for folders that
+/// cannot be written, 78 for a wrong `configs/paths.yaml`.
+pub fn doctor(args: &DoctorArgs) -> Result<()> {
+    if args.init {
+        init()?;
+    }
+    let roots = Roots::open(args.data_dir.as_deref())?;
+    let mut found = vec![
+        ("libtorch", libtorch()),
+        ("device", device(args.device)),
+        ("processors", processors()),
+        ("memory", memory()),
+        ("save_dir", writable(&args.save_dir, "--save_dir")),
+        ("cache", cache()),
+        ("metrics port", port()),
+        ("data", data(&roots)),
+    ];
+    found.extend(KEYS.iter().skip(1).map(|(key, holds)| (*key, root(&roots, key, holds))));
+    let mut failure = None;
+    for (name, finding) in found {
+        let (word, text) = match finding {
+            Finding::Ok(text) => ("ok", text),
+            Finding::Missing(text) => ("missing", text),
+            Finding::Bad(kind, text) => {
+                failure.get_or_insert_with(|| Failure::new(kind, format!("{name}: {text}")));
+                ("bad", text)
+            }
+        };
+        println!("{name:<16} {word:<8} {text}");
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+fn libtorch() -> Finding {
+    let sum = tch::Tensor::from_slice(&[1.0f32, 2.0]).f_sum(tch::Kind::Float).and_then(f64::try_from);
+    match sum {
+        Ok(3.0) => Finding::Ok(format!("computes; {} threads", tch::get_num_threads())),
+        Ok(other) => Finding::Bad(FailureKind::Unavailable, format!("computes 1 + 2 = {other}; install torch 2.11")),
+        Err(error) => Finding::Bad(FailureKind::Unavailable, format!("{error}; install torch 2.11")),
+    }
+}
+
+fn device(choice: DeviceChoice) -> Finding {
+    match choice.open() {
+        Ok(tch::Device::Cuda(number)) => Finding::Ok(format!("cuda:{number}")),
+        Ok(_) => Finding::Ok("cpu (no GPU answers: training a full model takes days; the demo runs)".into()),
+        Err(failure) => Finding::Bad(failure.kind, failure.message),
+    }
+}
+
+fn processors() -> Finding {
+    match std::thread::available_parallelism() {
+        Ok(count) if count.get() >= 2 => Finding::Ok(count.to_string()),
+        Ok(_) => Finding::Missing("only 1: data and step share it".into()),
+        Err(error) => Finding::Missing(format!("cannot be counted: {error}")),
+    }
+}
+
+/// What training the full model with a batch of 1 on a CPU takes, in GiB.
+const ENOUGH: f64 = 13.0;
+
+fn memory() -> Finding {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim_start_matches(':').split_whitespace().next()?.parse::<f64>().ok()? / f64::from(1 << 20))
+    };
+    match (field("MemAvailable"), field("MemTotal")) {
+        (Some(free), Some(all)) if free >= ENOUGH => Finding::Ok(format!("{free:.1} of {all:.1} GiB free")),
+        (Some(free), Some(all)) => Finding::Missing(format!(
+            "{free:.1} of {all:.1} GiB free: enough for small models; the full one needs {ENOUGH} on a CPU"
+        )),
+        _ => Finding::Missing("unknown: /proc/meminfo says nothing".into()),
+    }
+}
+
+/// Whether files can be made in `folder`, or in the nearest one above it that is there.
+fn writable(folder: &Path, flag: &str) -> Finding {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let Some(there) = absolute.ancestors().find(|path| path.exists()) else {
+        return Finding::Bad(FailureKind::Output, format!("{}: no such place", folder.display()));
+    };
+    let probe = there.join(format!(".trackflow-{}", std::process::id()));
+    match std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe)) {
+        Ok(()) => Finding::Ok(format!("{} can be written", folder.display())),
+        Err(error) => {
+            let text = format!("{}: {error}; make it writable or name another {flag}", there.display());
+            Finding::Bad(FailureKind::Output, text)
+        }
+    }
+}
+
+fn cache() -> Finding {
+    let Some(folder) = cache_folder() else {
+        return Finding::Missing("none: data sets are read anew each time; set TRACKFLOW_CACHE or HOME".into());
+    };
+    match writable(&folder, "TRACKFLOW_CACHE") {
+        Finding::Bad(_, text) => Finding::Missing(format!("data sets are read anew each time: {text}")),
+        other => other,
+    }
+}
+
+fn port() -> Finding {
+    let address = telemetry::DEFAULT_ADDRESS;
+    let port = address.port();
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::Ok(format!("{port} is free")),
+        Err(error) => Finding::Missing(format!("{port}: {error}; a run takes a free one and prints it (--metrics)")),
+    }
+}
+
+fn data(roots: &Roots) -> Finding {
+    let path = roots.base.display();
+    match roots.base.is_dir() {
+        true => Finding::Ok(format!("{path}")),
+        false => {
+            Finding::Missing(format!("{path}: no such folder; name one with --data_dir or trackflow doctor --init"))
+        }
+    }
+}
+
+fn root(roots: &Roots, key: &str, holds: &str) -> Finding {
+    match roots.found(key) {
+        Some(path) => Finding::Ok(path.display().to_string()),
+        None => match roots.own(key) {
+            Some(path) => Finding::Missing(format!("{}: no such folder; correct {PATHS_FILE}", path.display())),
+            None => Finding::Missing(format!("{holds}; put it below the data folder or name it in {PATHS_FILE}")),
+        },
+    }
+}
+
+/// Writes the file of folders, with what is found already.
+fn init() -> Result<()> {
+    let file = Path::new(PATHS_FILE);
+    if file.exists() {
+        println!("{PATHS_FILE} is there already and stays as it is");
+        return Ok(());
+    }
+    let roots = Roots::below(Path::new("./data"));
+    let mut text = String::from(
+        "# Where the data sets lie. An empty line: below data_dir, under the usual names. --data_dir overrides all.\n",
+    );
+    for (key, holds) in KEYS {
+        let path = if key == "data_dir" { Some(roots.base.clone()) } else { roots.found(key) };
+        let value = path.map_or_else(String::new, |path| format!(" {}", path.display()));
+        text.push_str(&format!("# {holds}\n{key}:{value}\n"));
+    }
+    let failed = |error: std::io::Error| Failure::output(format!("{PATHS_FILE}: cannot be written: {error}"));
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    std::fs::write(file, text).map_err(failed)?;
+    println!("{PATHS_FILE} written: name the folders of your data sets there");
+    Ok(())
+}

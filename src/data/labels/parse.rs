@@ -1,0 +1,131 @@
+//! One line of a label file, in either schema.
+
+use serde_json::{Map, Value};
+
+use super::{ConditionSet, Soft};
+use crate::data::condition::Condition;
+
+/// The judged conditions by priority, under the names of both schemas. Glare is a matter of light, and the later
+/// schema counts the object's changed appearance to the change of light.
+pub const RANKED: [(&str, Condition); 9] = [
+    ("occlusion", Condition::Occlusion),
+    ("motion_blur", Condition::MotionBlur),
+    ("illu_change", Condition::IlluminationChange),
+    ("illumination_appearance_change", Condition::IlluminationChange),
+    ("specular_glare", Condition::IlluminationChange),
+    ("partial_visibility", Condition::PartialVisibility),
+    ("out_of_frame", Condition::PartialVisibility),
+    ("variance_appear", Condition::AppearanceVariation),
+    ("background_clutter", Condition::BackgroundClutter),
+];
+
+/// The measured conditions, none before the others.
+pub const MEASURED: [(&str, Condition); 4] = [
+    ("scale_variation", Condition::ScaleVariation),
+    ("low_res", Condition::LowResolution),
+    ("low_resolution", Condition::LowResolution),
+    ("low_contrast", Condition::LowContrast),
+];
+
+/// The probability from which a condition of the later schema is present.
+const PRESENT: f32 = 0.5;
+
+/// What one line says.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// Counted from 0.
+    pub frame: usize,
+    pub classes: ConditionSet,
+    pub soft: Option<Soft>,
+}
+
+/// What a line says, or what is wrong with it.
+pub(super) fn line(line: &str) -> Result<Line, String> {
+    let record: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
+        // The position of serde_json is within this line.
+        let text = error.to_string();
+        let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+        format!("not a JSON object: {what} at column {}", error.column())
+    })?;
+    let id = record.get("frame_id").ok_or("frame_id is missing; frames are counted from 1")?;
+    let frame =
+        id.as_u64().filter(|&id| id > 0).ok_or_else(|| format!("frame_id is {id}; frames are counted from 1"))?;
+
+    let mut answers: Vec<(&str, f32)> = Vec::new();
+    for group in ["vlm_response", "cv_response", "attributes"] {
+        match record.get(group) {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(entries)) => {
+                for (name, value) in entries {
+                    if RANKED.iter().chain(&MEASURED).any(|(known, _)| known == name) {
+                        answers.push((name, probability(value).map_err(|what| format!("{group}.{name}: {what}"))?));
+                    }
+                }
+            }
+            Some(_) => return Err(format!("{group} is not an object")),
+        }
+    }
+    if answers.is_empty() {
+        return Err("names no condition in vlm_response, cv_response or attributes".into());
+    }
+    let severity = match record.get("severity") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(severity(value)?),
+    };
+    let later = record.get("attributes").is_some_and(Value::is_object);
+    let soft = later.then(|| Soft { probabilities: by_class(&answers), severity });
+    Ok(Line { frame: frame as usize - 1, classes: decide(&answers), soft })
+}
+
+/// A number, or one by attribute of which the largest counts.
+fn severity(value: &Value) -> Result<f32, String> {
+    let wrong = || format!("severity is {value}; write a number from 0 on, or one for each attribute");
+    let number = |value: &Value| value.as_f64().filter(|v| *v >= 0.0).map(|v| v as f32).ok_or_else(wrong);
+    match value {
+        Value::Object(entries) => entries.values().try_fold(0.0f32, |most, value| Ok(most.max(number(value)?))),
+        value => number(value),
+    }
+}
+
+fn by_class(answers: &[(&str, f32)]) -> [f32; Condition::COUNT] {
+    let mut all = [0.0f32; Condition::COUNT];
+    for (name, probability) in answers {
+        if let Some((_, condition)) = RANKED.iter().chain(&MEASURED).find(|(known, _)| known == name) {
+            let slot = &mut all[condition.index()];
+            *slot = slot.max(*probability);
+        }
+    }
+    all[Condition::Normal.index()] = 1.0 - all.iter().fold(0.0, |most: f32, p| most.max(*p));
+    all
+}
+
+fn decide(answers: &[(&str, f32)]) -> ConditionSet {
+    let present = |name: &str| answers.iter().any(|&(answer, p)| p >= PRESENT && answer == name);
+    if let Some((_, condition)) = RANKED.iter().find(|(name, _)| present(name)) {
+        return ConditionSet::only(*condition);
+    }
+    let mut set = ConditionSet::default();
+    for (_, condition) in MEASURED.iter().filter(|(name, _)| present(name)) {
+        set.insert(*condition);
+    }
+    if set.is_empty() { ConditionSet::only(Condition::Normal) } else { set }
+}
+
+/// How probable a value makes its condition: `0`/`1`, `{"flag": 0/1}` or `{"prob": 0…1}`.
+fn probability(value: &Value) -> Result<f32, String> {
+    let flag = |value: &Value| match value {
+        Value::Bool(flag) => Ok(f32::from(u8::from(*flag))),
+        Value::Number(number) if number.as_f64() == Some(0.0) => Ok(0.0),
+        Value::Number(number) if number.as_f64() == Some(1.0) => Ok(1.0),
+        other => Err(format!("{other} is not 0 or 1")),
+    };
+    let Value::Object(entry) = value else { return flag(value) };
+    if let Some(value) = entry.get("flag") {
+        return flag(value);
+    }
+    let prob = entry.get("prob").ok_or("holds neither flag nor prob")?;
+    match prob.as_f64() {
+        Some(p) if (0.0..=1.0).contains(&p) => Ok(p as f32),
+        _ => Err(format!("{prob} is not a probability")),
+    }
+}

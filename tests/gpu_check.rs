@@ -1,0 +1,55 @@
+//! `scripts/gpu-check` on the CPU: everything but the golden values and the GPU.
+
+mod support;
+
+use std::{path::Path, process::Command};
+use support::text;
+
+/// Whether python3 has the torch that the script asks for.
+fn has_torch() -> bool {
+    let probe = "import numpy, torch; assert torch.__version__.startswith('2.11.'), torch.__version__";
+    let answer = Command::new("python3").args(["-c", probe]).output();
+    match answer {
+        Ok(output) if output.status.success() => true,
+        Ok(output) => {
+            eprintln!("SKIPPED: python3 has no torch 2.11 with numpy\n{}", text(&output));
+            false
+        }
+        Err(error) => {
+            eprintln!("SKIPPED: python3 does not start: {error}");
+            false
+        }
+    }
+}
+
+fn gpu_check() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/gpu-check"))
+}
+
+#[test]
+fn its_cpu_part_measures_ours_and_pytorch_side_by_side() {
+    if !has_torch() {
+        return;
+    }
+    let arguments = ["--device", "cpu", "--quick", "--program", env!("CARGO_BIN_EXE_trackflow")];
+    let output = gpu_check().args(arguments).output().unwrap();
+    let printed = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    for row in ["trackflow", "pytorch reference", "pytorch tuned"] {
+        for phase in ["frozen", "joint"] {
+            let measured = |line: &&str| line.trim_start().starts_with(row) && line.contains(phase);
+            assert!(printed.lines().filter(measured).count() > 0, "{row} {phase}\n{printed}");
+        }
+    }
+    assert!(printed.contains("bf16") && printed.contains("fp32"), "{printed}");
+}
+
+#[test]
+fn a_missing_program_is_named_with_the_remedy() {
+    let Ok(output) = gpu_check().args(["--program", "/nowhere/trackflow"]).output() else {
+        eprintln!("SKIPPED: python3 does not start");
+        return;
+    };
+    assert_eq!(output.status.code(), Some(66), "{}", text(&output));
+    assert!(text(&output).contains("make gpu-pack"), "{}", text(&output));
+}
