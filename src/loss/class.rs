@@ -32,6 +32,19 @@ pub struct ClassTerms {
     pub labelled: Tensor,
 }
 
+/// How many labelled frames of each condition (rows) were told to be which (columns): `[K, K]` f64 of logits
+/// `[N, B, K]` and labels `[N, B]` i64, on their device.
+pub fn confusion(logits: &Tensor, labels: &Tensor) -> Tensor {
+    let classes = logits.size()[2];
+    let of_each = |index: &Tensor| index.flatten(0, -1).unsqueeze(-1).eq_tensor(&known_classes(classes, index));
+    let (truth, told) = (of_each(labels).to_kind(Kind::Double), of_each(&logits.detach().argmax(-1, false)));
+    truth.tr().matmul(&told.to_kind(Kind::Double))
+}
+
+fn known_classes(classes: i64, like: &Tensor) -> Tensor {
+    Tensor::arange(classes, (Kind::Int64, like.device()))
+}
+
 impl ClassLoss {
     /// The terms of logits `[N, B, K]` and labels `[N, B]` i64; a label outside `0..K` is no label.
     pub fn terms(self, logits: &Tensor, labels: &Tensor) -> ClassTerms {

@@ -6,7 +6,7 @@ pub mod heatmap;
 pub mod overlap;
 mod terms;
 
-pub use class::ClassLoss;
+pub use class::{ClassLoss, confusion};
 pub use terms::{LossTerms, Report, Target, Weights, loss};
 
 #[cfg(test)]

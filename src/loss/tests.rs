@@ -130,6 +130,14 @@ fn focal_loss_counts_peaks_per_frame() {
 }
 
 #[test]
+fn conditions_are_counted_by_what_they_are_and_what_they_were_told_to_be() {
+    let logits = float(&[0.1, 0.9, 0.8, 0.2, 0.3, 0.7, 0.6, 0.4]).view([2, 2, 2]);
+    let labels = Tensor::from_slice(&[1i64, 1, UNLABELLED, 0]).view([2, 2]);
+    let counts = Vec::<f64>::try_from(confusion(&logits, &labels).view([-1])).unwrap();
+    assert_eq!(counts, [1.0, 0.0, 1.0, 1.0], "told 1 and 0 of two ones, told 0 of the zero; no label counts nowhere");
+}
+
+#[test]
 fn class_losses_have_their_known_values() {
     let logits = float(&[2.0, 0.0, 0.0, 0.0, 0.0, 0.0]).view([1, 2, 3]);
     let labels = Tensor::from_slice(&[0i64, UNLABELLED]).view([1, 2]);

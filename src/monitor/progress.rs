@@ -129,7 +129,7 @@ impl Observer for Progress {
                     self.step_line(&mut window);
                 }
             }
-            Event::Pass { visit, means } => {
+            Event::Pass { visit, means, .. } => {
                 let epoch = if visit.before { 0 } else { visit.epoch + 1 };
                 let what = match (visit.split, visit.before) {
                     (Split::Val, true) => "validation before training".to_string(),

@@ -109,11 +109,14 @@ impl Observer for RunLog {
                 fields.insert("forward_seconds".into(), json!(time.forward));
                 self.write("batch", fields);
             }
-            Event::Pass { visit, means } => {
+            Event::Pass { visit, means, confusion } => {
                 let mut fields = numbers(means);
                 fields.insert("position".into(), visit.position.into());
                 fields.insert("split".into(), visit.split.name().into());
                 fields.insert("epoch".into(), (if visit.before { 0 } else { visit.epoch + 1 }).into());
+                if !confusion.rows().is_empty() {
+                    fields.insert("confusion".into(), json!(confusion.rows()));
+                }
                 self.write("pass", fields);
             }
             Event::Saved { path, bytes, seconds, position } => {

@@ -7,6 +7,7 @@ use crate::{
     settings::Section,
     telemetry::names,
     train::{
+        confusion::Confusion,
         events::{Event, Observer},
         itinerary::{Split, Visit},
         tally::{Progress, Terms},
@@ -58,9 +59,13 @@ impl AggregateStage {
         let StepReport { visit, clips, outcome, time } = report;
         let values = Vec::<f64>::try_from(&outcome.terms)?;
         let terms = Terms::unpack(&values).ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
-        let (means, in_a_row) = {
+        let confusion = match &outcome.confusion {
+            Some(counts) => Confusion::from_counts(&Vec::<f64>::try_from(counts.flatten(0, -1))?),
+            None => None,
+        };
+        let (pass, in_a_row) = {
             let mut progress = self.progress();
-            (progress.add(&visit, &terms, clips), progress.nonfinite_in_a_row)
+            (progress.add(&visit, &terms, confusion.as_ref(), clips), progress.nonfinite_in_a_row)
         };
         publish(&visit, clips, &terms, outcome.lr);
         if visit.split == Split::Train {
@@ -69,14 +74,14 @@ impl AggregateStage {
         }
         let event = Event::Batch { visit, clips, terms, lr: outcome.lr, time };
         self.observer.observe(&event);
-        if let Some(means) = means {
+        if let Some((means, confusion)) = pass {
             if visit.split == Split::Val {
                 gauge!(names::VALIDATION_IOU).set(means.iou);
                 if let Some(accuracy) = means.accuracy() {
                     gauge!(names::VALIDATION_CLASS_ACCURACY).set(accuracy);
                 }
             }
-            self.observer.observe(&Event::Pass { visit, means });
+            self.observer.observe(&Event::Pass { visit, means, confusion });
         }
         if terms.applied == 0.0 && visit.split == Split::Train {
             counter!(names::TRAIN_NONFINITE_STEPS).increment(1);

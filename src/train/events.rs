@@ -1,6 +1,6 @@
 //! What a run tells those who watch it. The stages emit events; logs, progress bars and reports observe them.
 
-use super::{itinerary::Visit, tally::Terms};
+use super::{confusion::Confusion, itinerary::Visit, tally::Terms};
 use std::path::PathBuf;
 
 /// Where a step's time went, in seconds.
@@ -34,6 +34,8 @@ pub enum Event {
         visit: Visit,
         /// Means over its clips.
         means: Terms,
+        /// Which conditions were taken for which, in validation; empty otherwise.
+        confusion: Confusion,
     },
     /// A checkpoint was written.
     Saved {

@@ -1,6 +1,7 @@
 //! The experiment, the optimizer, the step and checkpoints.
 
 pub mod checkpoint;
+pub mod confusion;
 pub mod device;
 pub mod events;
 pub mod experiment;

@@ -26,12 +26,14 @@ pub(super) struct Shard {
 }
 
 /// What a shard gave.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Part {
     /// The loss report, `[Report::LEN]` f64.
     pub report: Tensor,
     /// Gradients of `share · objective`, one for each trained parameter; undefined where there is none.
     pub gradients: Vec<Tensor>,
+    /// Labelled frames by true and told condition, `[K, K]` f64, where they were counted.
+    pub confusion: Option<Tensor>,
     /// Where its time went.
     pub spent: Spent,
 }
@@ -104,9 +106,7 @@ pub(super) fn side_by_side(
 /// One part for the whole batch: gradients are summed, means weighted, counts summed, all in the shards' order.
 pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
     let mut parts = parts.into_iter();
-    let Some((share, first)) = parts.next() else {
-        return Part { report: Tensor::new(), gradients: Vec::new(), spent: Spent::default() };
-    };
+    let Some((share, first)) = parts.next() else { return Part::default() };
     if share == 1.0 {
         return first;
     }
@@ -118,9 +118,10 @@ pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
         weights
     };
     let mut report = &first.report * weights(share, &first.report);
-    let (mut gradients, spent) = (first.gradients, first.spent);
+    let (mut gradients, mut confusion, spent) = (first.gradients, first.confusion, first.spent);
     for (share, part) in parts {
         report += &part.report * weights(share, &part.report);
+        confusion = confusion.zip(part.confusion).map(|(sum, counts)| sum + counts);
         for (sum, gradient) in gradients.iter_mut().zip(part.gradients) {
             match (sum.defined(), gradient.defined()) {
                 (true, true) => drop(sum.g_add_(&gradient)),
@@ -129,7 +130,7 @@ pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
             }
         }
     }
-    Part { report, gradients, spent }
+    Part { report, gradients, confusion, spent }
 }
 
 #[cfg(test)]
@@ -183,7 +184,7 @@ mod tests {
             )?;
             let inputs: Vec<&Tensor> = model.params().parameters().map(|(_, tensor)| tensor).collect();
             let gradients = Tensor::f_run_backward(&[&terms.objective * shard.share], &inputs, false, false)?;
-            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, spent: Spent::default() })
+            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, ..Part::default() })
         };
         merge(side_by_side(split(batch, count), work).unwrap())
     }

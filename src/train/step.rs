@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
-    loss::{ClassLoss, Target, Weights, loss},
+    loss::{ClassLoss, Target, Weights, confusion, loss},
     model::{ClipInput, ForwardOptions, Hiptrack, MaskClamp, Statistics, StepSeed, keep_rate::keep_rate},
 };
 use std::time::Instant;
@@ -33,6 +33,8 @@ pub struct Batch {
 pub struct Outcome {
     /// `[Terms::COUNT]` f64 on the device: the fields of [`Terms`] in their order.
     pub terms: Tensor,
+    /// In validation, `[K, K]` f64 on the device: labelled frames by true (row) and told condition.
+    pub confusion: Option<Tensor>,
     /// Learning rates of the heads and of the backbone; 0 in validation.
     pub lr: [f64; 2],
     /// Where the host's time went.
@@ -150,13 +152,14 @@ impl Trainer {
             tch::no_grad(|| {
                 let output = precision.forward(device, || model.model().evaluate(&shard.input, &options))?;
                 let report = loss(&output, &shard.target, &weights)?.report_tensor().shallow_clone();
-                Ok(Part { report, gradients: Vec::new(), spent: Spent::default() })
+                let confusion = output.logits().map(|logits| confusion(&logits, &shard.target.labels));
+                Ok(Part { report, confusion, ..Part::default() })
             })
         })?;
-        let report = merge(parts).report;
+        let Part { report, confusion, .. } = merge(parts);
         // [0, 1]: no gradient, and applied.
         let rest = Tensor::arange(2, (Kind::Double, report.device()));
-        Ok(Outcome { terms: pack(&report, &rest), lr: [0.0; 2], spent: Spent::default() })
+        Ok(Outcome { terms: pack(&report, &rest), confusion, lr: [0.0; 2], spent: Spent::default() })
     }
 
     fn train(&mut self, batch: &Batch) -> Result<Outcome> {
@@ -183,15 +186,15 @@ impl Trainer {
             let gradients = Tensor::f_run_backward(&[objective], &trained, false, false)?;
             let (forward, backward) = ((half - start).as_secs_f64(), half.elapsed().as_secs_f64());
             let spent = Spent { forward, backward, update: 0.0 };
-            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, spent })
+            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, confusion: None, spent })
         })?;
         let start = Instant::now();
-        let Part { report, gradients, spent } = merge(parts);
+        let Part { report, gradients, confusion: _, spent } = merge(parts);
         let update = optimizer.update(&gradients, lr[0], lr[1])?;
         let spent = Spent { update: start.elapsed().as_secs_f64(), ..spent };
         let finite = report.get(0).isfinite().to_kind(Kind::Double) * update.applied.to_kind(Kind::Double);
         let rest = Tensor::stack(&[update.norm.to_kind(Kind::Double), finite], 0);
-        Ok(Outcome { terms: pack(&report, &rest), lr, spent })
+        Ok(Outcome { terms: pack(&report, &rest), confusion: None, lr, spent })
     }
 
     /// Learning rates of heads and backbone for the step of `visit`.

@@ -1,7 +1,10 @@
 //! Sums over the batches of an epoch, and the results of the run so far. They travel inside checkpoints, so that a
 //! resumed epoch reports the same means as an uninterrupted one.
 
-use super::itinerary::{Split, Visit};
+use super::{
+    confusion::Confusion,
+    itinerary::{Split, Visit},
+};
 use serde::{Deserialize, Serialize};
 
 /// The numbers of one batch in the order in which the step packs them: losses as means over frames.
@@ -144,12 +147,15 @@ impl Sums {
 }
 
 /// Mean IoU and class accuracy of one pass over validation clips.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Mean IoU.
     pub iou: f64,
     /// Class accuracy over labelled frames, when there are any.
     pub accuracy: Option<f64>,
+    /// Which conditions were taken for which; empty without a class head.
+    #[serde(default)]
+    pub confusion: Confusion,
 }
 
 /// Where a run stands: the unfinished pass and the validations so far.
@@ -157,6 +163,9 @@ pub struct Score {
 pub struct Progress {
     /// Sums of the unfinished pass.
     pub open: Sums,
+    /// Conditions in the unfinished pass, in validation.
+    #[serde(default)]
+    pub open_confusion: Confusion,
     /// Validation before the first step.
     pub before: Option<Score>,
     /// The newest validation after training began.
@@ -168,9 +177,16 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Adds a batch; the means of its pass when it was the last one.
-    pub fn add(&mut self, visit: &Visit, terms: &Terms, clips: usize) -> Option<Terms> {
+    /// Adds a batch; the means of its pass, and which conditions were taken for which in it, when it was the last one.
+    pub fn add(
+        &mut self,
+        visit: &Visit,
+        terms: &Terms,
+        confusion: Option<&Confusion>,
+        clips: usize,
+    ) -> Option<(Terms, Confusion)> {
         self.open.add(terms, clips);
+        confusion.into_iter().for_each(|counts| self.open_confusion.add(counts));
         if visit.split == Split::Train {
             let bad = terms.applied == 0.0;
             self.nonfinite += u64::from(bad);
@@ -179,12 +195,13 @@ impl Progress {
         if visit.batch + 1 < visit.of {
             return None;
         }
-        let means = std::mem::take(&mut self.open).means();
-        if let (Split::Val, Some(means)) = (visit.split, means) {
-            let score = Some(Score { iou: means.iou, accuracy: means.accuracy() });
-            if visit.before { self.before = score } else { self.latest = score }
+        let confusion = std::mem::take(&mut self.open_confusion);
+        let means = std::mem::take(&mut self.open).means()?;
+        if visit.split == Split::Val {
+            let score = Score { iou: means.iou, accuracy: means.accuracy(), confusion: confusion.clone() };
+            if visit.before { self.before = Some(score) } else { self.latest = Some(score) }
         }
-        means
+        Some((means, confusion))
     }
 }
 
@@ -221,21 +238,21 @@ mod tests {
     fn a_batch_that_is_not_finite_is_counted_and_left_out() {
         let mut progress = Progress::default();
         let bad = Terms { applied: 0.0, total: f64::NAN, ..Terms::default() };
-        progress.add(&visit(Split::Train, 0, 3, false), &bad, 2);
-        progress.add(&visit(Split::Train, 1, 3, false), &bad, 2);
+        progress.add(&visit(Split::Train, 0, 3, false), &bad, None, 2);
+        progress.add(&visit(Split::Train, 1, 3, false), &bad, None, 2);
         assert_eq!(progress.nonfinite_in_a_row, 2);
-        let means = progress.add(&visit(Split::Train, 2, 3, false), &terms(2.0, 0.0), 2).unwrap();
+        let (means, _) = progress.add(&visit(Split::Train, 2, 3, false), &terms(2.0, 0.0), None, 2).unwrap();
         assert_eq!((means.total, progress.nonfinite_in_a_row, progress.nonfinite), (2.0, 0, 2));
     }
 
     #[test]
     fn validations_before_and_after_are_told_apart_and_survive_a_checkpoint() {
         let mut progress = Progress::default();
-        progress.add(&visit(Split::Val, 0, 1, true), &terms(1.0, 2.0), 1);
-        progress.add(&visit(Split::Val, 0, 1, false), &terms(6.0, 2.0), 1);
-        assert_eq!(progress.before.map(|score| score.iou), Some(0.1));
-        assert_eq!(progress.latest.map(|score| score.iou), Some(0.6));
-        progress.add(&visit(Split::Train, 0, 2, false), &terms(1.0 / 3.0, 2.0), 1);
+        progress.add(&visit(Split::Val, 0, 1, true), &terms(1.0, 2.0), None, 1);
+        progress.add(&visit(Split::Val, 0, 1, false), &terms(6.0, 2.0), None, 1);
+        assert_eq!(progress.before.as_ref().map(|score| score.iou), Some(0.1));
+        assert_eq!(progress.latest.as_ref().map(|score| score.iou), Some(0.6));
+        progress.add(&visit(Split::Train, 0, 2, false), &terms(1.0 / 3.0, 2.0), None, 1);
         let text = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
     }

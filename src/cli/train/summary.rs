@@ -66,13 +66,27 @@ fn results(progress: &Progress) {
     if progress.before.is_none() && progress.latest.is_none() {
         return;
     }
-    let iou = |score: &Option<Score>| score.map_or("-".into(), |score| format!("{:.3}", score.iou));
-    let accuracy = |score: &Option<Score>| {
-        score.and_then(|score| score.accuracy).map_or("-".into(), |accuracy| format!("{:.1} %", 100.0 * accuracy))
+    let scores = [progress.before.as_ref(), progress.latest.as_ref()];
+    let row = |name: &str, value: &dyn Fn(&Score) -> Option<String>| {
+        let [before, after] = scores.map(|score| score.and_then(value).unwrap_or("-".into()));
+        format!("  {name:<24}{before:>8}  {after:>8}")
     };
-    println!("held-out clips          before     after");
-    println!("  mean IoU            {:>8}  {:>8}", iou(&progress.before), iou(&progress.latest));
-    println!("  condition accuracy  {:>8}  {:>8}", accuracy(&progress.before), accuracy(&progress.latest));
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    println!("held-out clips              before     after");
+    println!("{}", row("mean IoU", &|score| Some(format!("{:.3}", score.iou))));
+    println!("{}", row("condition accuracy", &|score| score.accuracy.map(percent)));
+    let newest = scores[1].or(scores[0]).map_or_else(Vec::new, |score| score.confusion.recalls());
+    for recall in newest {
+        let share = |score: &Score| {
+            let recalls = score.confusion.recalls();
+            let own = recalls.iter().find(|other| other.condition == recall.condition)?;
+            Some(percent(own.right as f64 / own.frames as f64))
+        };
+        let mistaken = recall.mistaken.map_or(String::new(), |(other, count)| {
+            format!("   {:>7} taken for {other}", percent(count as f64 / recall.frames as f64))
+        });
+        println!("{}{mistaken}", row(&format!("  {}", recall.condition), &share));
+    }
     println!();
 }
 

@@ -14,7 +14,6 @@ use super::shape::Shape;
 use super::sprite::Sprite;
 use super::texture::Texture;
 use super::truth::{contrast, threshold};
-use super::world::mean_around;
 use crate::data::condition::Condition;
 use crate::data::random::Draws;
 
@@ -238,7 +237,7 @@ impl Scene {
         self.resize(draws, side, 1.1, speed);
         let t = 0.5 * frames as f64;
         let place = self.view(t).world(self.target.path.at(t));
-        let local = mean_around(&self.world, place.0, place.1, 1.5 * side);
+        let local = self.world.mean_around(place.0, place.1, 1.5 * side);
         let skin = &self.target.looks.skins[0];
         // Where it is dark already, nothing darker can be told from it.
         let darker = draws.chance(0.5) && luminance(local) > 0.1;
@@ -250,6 +249,7 @@ impl Scene {
         let grey = draws.range(0.25, 0.55) as f32;
         let veil = [grey, grey * draws.range(0.97, 1.03) as f32, grey * draws.range(0.97, 1.1) as f32];
         let mut clear = draws.range(0.35, 0.62);
+        self.reveal(frames);
         // Thick enough that the contrast is low on the whole way.
         for at in [0, frames / 2, frames.saturating_sub(1)] {
             self.film.haze = Some(Haze { clear: clear as f32, veil });

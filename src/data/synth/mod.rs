@@ -19,6 +19,7 @@ mod noise;
 mod occlude;
 mod options;
 mod picture;
+mod place;
 mod plan;
 mod render;
 mod scene;

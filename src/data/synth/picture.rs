@@ -61,8 +61,13 @@ impl Picture {
 
     /// Paints a sprite.
     pub fn paint(&mut self, sprite: &Sprite, pose: Pose, role: Role) {
+        self.paint_within(sprite, pose, role, &self.whole());
+    }
+
+    /// Paints the part of a sprite within some columns and rows.
+    pub fn paint_within(&mut self, sprite: &Sprite, pose: Pose, role: Role, within: &(Range<usize>, Range<usize>)) {
         let mark = if role == Role::Target { 1.0 } else { 0.0 };
-        self.cover(sprite.sampler(2.0 * pose.half_w.max(pose.half_h)), pose, |pixel, texel| {
+        self.cover(sprite.sampler(2.0 * pose.half_w.max(pose.half_h)), pose, within, |pixel, texel| {
             let under = 1.0 - texel[3];
             let over = [texel[0], texel[1], texel[2], mark * texel[3]];
             for (p, o) in pixel.iter_mut().zip(over) {
@@ -73,7 +78,12 @@ impl Picture {
 
     /// Darkens the ground under a sprite: its blurred silhouette takes away `strength` of the light.
     pub fn shadow(&mut self, sprite: &Sprite, pose: Pose, strength: f32) {
-        self.cover(sprite.sampler(0.2 * pose.side()), pose, |pixel, texel| {
+        self.shadow_within(sprite, pose, strength, &self.whole());
+    }
+
+    /// Darkens the ground under a sprite within some columns and rows.
+    pub fn shadow_within(&mut self, sprite: &Sprite, pose: Pose, strength: f32, within: &(Range<usize>, Range<usize>)) {
+        self.cover(sprite.sampler(0.2 * pose.side()), pose, within, |pixel, texel| {
             let light = 1.0 - strength * texel[3];
             for p in pixel.iter_mut().take(3) {
                 *p *= light;
@@ -104,9 +114,26 @@ impl Picture {
         (range(|p| p.0, self.width), range(|p| p.1, self.height))
     }
 
-    /// Calls `blend` for every pixel that the posed sprite touches.
-    fn cover(&mut self, sampler: Sampler<'_>, pose: Pose, blend: impl Fn(&mut [f32; 4], [f32; 4])) {
+    /// All columns and rows.
+    fn whole(&self) -> (Range<usize>, Range<usize>) {
+        (0..self.width, 0..self.height)
+    }
+
+    /// Calls `blend` for every pixel within some columns and rows that the posed sprite touches. What a pixel gets does
+    /// not depend on these: every row is walked from where the sprite begins.
+    fn cover(
+        &mut self,
+        sampler: Sampler<'_>,
+        pose: Pose,
+        within: &(Range<usize>, Range<usize>),
+        blend: impl Fn(&mut [f32; 4], [f32; 4]),
+    ) {
         let (columns, rows) = self.region(pose);
+        let rows = rows.start.max(within.1.start)..rows.end.min(within.1.end);
+        let end = columns.end.min(within.0.end);
+        if within.0.start >= end || columns.start >= end {
+            return;
+        }
         let (sin, cos) = pose.turn.sin_cos();
         let (across, down) = ((cos / pose.half_w) as f32, (-sin / pose.half_h) as f32);
         for row in rows {
@@ -115,8 +142,8 @@ impl Picture {
             let mut u = ((dx * cos + dy * sin) / pose.half_w) as f32;
             let mut v = ((dy * cos - dx * sin) / pose.half_h) as f32;
             let start = row * self.width;
-            for pixel in &mut self.pixels[start + columns.start..start + columns.end] {
-                if u.abs() < Sampler::REACH && v.abs() < Sampler::REACH {
+            for (column, pixel) in (columns.start..end).zip(&mut self.pixels[start + columns.start..start + end]) {
+                if column >= within.0.start && u.abs() < Sampler::REACH && v.abs() < Sampler::REACH {
                     let texel = sampler.at(u, v);
                     if texel[3] > 0.0 {
                         blend(pixel, texel);

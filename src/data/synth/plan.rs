@@ -6,11 +6,12 @@ use super::light::Light;
 use super::looks::{Change, Looks};
 use super::motion::{Axis, Bounds, Path, Wave};
 use super::options::{Split, SynthOptions};
+use super::place::place;
 use super::scene::{Actor, Anchor, Camera, Scene, Target};
 use super::shape::Shape;
 use super::sprite::{Relief, Sprite};
 use super::texture::Texture;
-use super::world::{mean_around, world};
+use super::world::World;
 use crate::data::condition::Condition;
 use crate::data::random::Draws;
 
@@ -73,9 +74,9 @@ impl Scene {
             Relief { towards: (angle.cos() as f32, -(angle.sin().abs()) as f32), depth: draws.range(0.4, 1.0) as f32 };
         let (world_width, world_height) = ((WORLD * width) as usize, (WORLD * height) as usize);
         let even = matches!(condition, Condition::LowContrast | Condition::BackgroundClutter);
-        let world = world(&mut draws, world_width, world_height, unit, relief, even);
-
-        let shadowed = world.shadowed;
+        let place = place(&mut draws, (world_width, world_height), unit, relief, even);
+        let shadowed = place.shadowed;
+        let mut world = World::new(place, world_width, world_height);
 
         let mut draws = key.draws(Purpose::Motion);
         let camera = camera(&mut draws, (world_width as f64, world_height as f64), unit);
@@ -85,7 +86,7 @@ impl Scene {
         let side = 24.0 * unit * (80.0f64 / 24.0).powf(draws.uniform());
         let half = (0.5 * side * aspect.sqrt(), 0.5 * side / aspect.sqrt());
         let middle = camera.pan.at(0.5 * options.frames as f64);
-        let background = mean_around(&world.picture, middle.0, middle.1, 0.4 * height);
+        let background = world.mean_around(middle.0, middle.1, 0.4 * height);
         let palette = Palette::against(&mut draws, background);
         let skin = Texture::new(&mut draws, palette, [1.2, 3.2]);
         let looks = Looks::one(shape, skin, aspect);
@@ -114,7 +115,7 @@ impl Scene {
             condition,
             size: (options.width, options.height),
             unit,
-            world: world.picture,
+            world,
             relief,
             camera,
             target,
@@ -132,6 +133,7 @@ impl Scene {
         if scene.target.looks.change == Change::None {
             scene.target.still = Some(scene.look(0.0));
         }
+        scene.reveal(options.frames);
         scene
     }
 

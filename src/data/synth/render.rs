@@ -38,7 +38,7 @@ impl Scene {
         let (mut shown, mut visible, mut whole) = (0.0, 0.0, 0.0);
         let mut light: Option<Picture> = None;
         for moment in 0..moments {
-            let when = t + self.film.exposure * ((moment as f64 + 0.5) / moments as f64 - 0.5);
+            let when = self.moment(t, moment, moments);
             let mut now = self.backdrop(self.view(when));
             self.paint_behind(&mut now, when);
             let pose = self.target_pose(when);
@@ -100,6 +100,29 @@ impl Scene {
         (target, background)
     }
 
+    /// Paints all of the background that can be seen in `frames` frames.
+    pub(super) fn reveal(&mut self, frames: usize) {
+        let (width, height) = (self.size.0 as f64, self.size.1 as f64);
+        for index in 0..frames {
+            let t = index as f64;
+            let moments = self.moments(t);
+            for moment in 0..moments {
+                let view = self.view(self.moment(t, moment, moments));
+                let corners = [(0.0, 0.0), (width, 0.0), (0.0, height), (width, height)].map(|at| view.world(at));
+                let extreme = |pick: fn(f64, f64) -> f64| {
+                    let (x, y) = corners[0];
+                    corners.iter().fold((x, y), |(x, y), corner| (pick(x, corner.0), pick(y, corner.1)))
+                };
+                self.world.reveal(extreme(f64::min), extreme(f64::max));
+            }
+        }
+    }
+
+    /// The time of one of the moments in which the shutter of the frame at `t` is open.
+    fn moment(&self, t: f64, moment: usize, moments: usize) -> f64 {
+        t + self.film.exposure * ((moment as f64 + 0.5) / moments as f64 - 0.5)
+    }
+
     fn moments(&self, t: f64) -> usize {
         let (target, background) = self.smear(t);
         (target.max(background) / PIXELS_PER_MOMENT).clamp(1.0, MOST_MOMENTS).round() as usize
@@ -115,13 +138,14 @@ impl Scene {
             let start = (x0 + row * down.0, y0 + row * down.1);
             (start, (start.0 + (x1 - x0) * width as f64, start.1 + (y1 - y0) * width as f64))
         };
+        let world = self.world.picture();
         let mut pixels = Vec::with_capacity(width * height);
         for row in 0..height {
             let (start, end) = ends(row as f64);
             let (mut x, mut y) = (start.0 as f32, start.1 as f32);
-            let inside = self.world.contains(start) && self.world.contains(end);
+            let inside = world.contains(start) && world.contains(end);
             for _ in 0..width {
-                pixels.push(if inside { self.world.at(x, y) } else { self.world.mirrored(x, y) });
+                pixels.push(if inside { world.at(x, y) } else { world.mirrored(x, y) });
                 x += across.0;
                 y += across.1;
             }

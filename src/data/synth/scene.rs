@@ -6,8 +6,9 @@ use super::film::Film;
 use super::light::Light;
 use super::looks::Looks;
 use super::motion::{Path, Wave};
-use super::picture::{Picture, Pose};
+use super::picture::Pose;
 use super::sprite::{Relief, Sprite};
+use super::world::World;
 use crate::data::condition::Condition;
 
 /// The camera over the world. View coordinates are the pixels of a camera that neither shakes, zooms nor rolls.
@@ -67,7 +68,7 @@ pub struct Target {
 }
 
 /// All that is needed to render a sequence.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Scene {
     /// What the sequence is to show.
     pub condition: Condition,
@@ -76,7 +77,7 @@ pub struct Scene {
     /// Scale of the picture (1 for 240 lines).
     pub unit: f64,
     /// The background.
-    pub world: Picture,
+    pub world: World,
     /// Direction and strength of the modelling light.
     pub relief: Relief,
     /// The camera.

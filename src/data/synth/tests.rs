@@ -152,8 +152,7 @@ fn a_condition_is_measured_in_most_frames_and_in_none_of_a_normal_sequence() {
 fn the_occluded_part_is_what_disappears_when_the_occluder_is_put_in() {
     let options = small();
     for index in 0..4 {
-        let (scene, frames, _) = shoot(&options, Split::Val, index, Condition::Occlusion);
-        let mut open = scene.clone();
+        let (mut open, frames, _) = shoot(&options, Split::Val, index, Condition::Occlusion);
         open.before.clear();
         let key = Key::new(&options, Split::Val, index);
         for (at, frame) in frames.iter().enumerate() {

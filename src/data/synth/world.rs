@@ -1,278 +1,133 @@
-//! Backgrounds: a picture larger than the view, painted once per sequence, that the camera moves over.
+//! Backgrounds: a picture larger than the view that the camera moves over. It is painted once per sequence, and only
+//! where the camera looks: most of it is never seen in a short one.
 
-use super::colour::{Palette, Rgb, hsv, mix, scaled};
-use super::noise::{fractal, step, value};
-use super::picture::{Picture, Pose, Role};
-use super::shape::Shape;
-use super::sprite::{Relief, SIDE, Sprite};
-use super::texture::Texture;
-use crate::data::random::Draws;
+use std::fmt;
+use std::ops::Range;
 
-/// The kinds of place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Loose ground seen from above, in patches.
-    Ground,
-    /// A wall with panels.
-    Wall,
-    /// Sky, hills and a plain up to the horizon.
-    Landscape,
-    /// Leaves close by.
-    Thicket,
-    /// A plain backdrop with soft lights.
-    Studio,
-    /// Asphalt with kerb and pavement.
-    Street,
-}
+use super::colour::Rgb;
+use super::picture::{Picture, Role};
+use super::place::{Colour, Place};
 
-const KINDS: [Kind; 6] = [Kind::Ground, Kind::Wall, Kind::Landscape, Kind::Thicket, Kind::Studio, Kind::Street];
-/// Kinds without a horizon: what is near a place looks like what is a little further off.
-const EVEN: [Kind; 4] = [Kind::Ground, Kind::Wall, Kind::Thicket, Kind::Ground];
+/// The side of a tile, the unit in which a background is painted, in pixels.
+const TILE: usize = 32;
 
-/// A painted background.
-#[derive(Clone, Debug)]
+/// A background.
 pub struct World {
-    /// What it looks like.
-    pub picture: Picture,
-    /// Whether things cast shadows on it.
-    pub shadowed: bool,
+    picture: Picture,
+    place: Place,
+    /// Which tiles are painted, row by row.
+    painted: Vec<bool>,
 }
 
-/// Paints a background. `unit` is the scale of the picture (1 for 240 lines); `even` asks for a place of one kind of
-/// surface throughout.
-pub fn world(draws: &mut Draws, width: usize, height: usize, unit: f64, relief: Relief, even: bool) -> World {
-    let kind = if even { EVEN[draws.below(EVEN.len())] } else { KINDS[draws.below(KINDS.len())] };
-    let mut picture = Picture::new(width, height);
-    match kind {
-        Kind::Ground => ground(draws, &mut picture, unit),
-        Kind::Wall => wall(draws, &mut picture, unit, relief),
-        Kind::Landscape => landscape(draws, &mut picture, unit),
-        Kind::Thicket => thicket(draws, &mut picture, unit),
-        Kind::Studio => studio(draws, &mut picture, unit),
-        Kind::Street => street(draws, &mut picture, unit),
-    }
-    if matches!(kind, Kind::Ground | Kind::Landscape | Kind::Street) {
-        let from = if kind == Kind::Landscape { 0.55 } else { 0.0 };
-        props(draws, &mut picture, unit, relief, from);
-    }
-    // In the open, things before the sky have nothing near behind them that their shadow could fall on.
-    World { picture, shadowed: kind != Kind::Landscape }
-}
-
-/// The mean colour of a part of a picture around a place, in steps of a few pixels.
-pub fn mean_around(picture: &Picture, x: f64, y: f64, reach: f64) -> Rgb {
-    let mut sum = [0.0; 3];
-    let steps = 12;
-    for row in 0..steps {
-        for column in 0..steps {
-            let place = |index: i32| reach * (f64::from(index) / f64::from(steps - 1) * 2.0 - 1.0);
-            let pixel = picture.mirrored((x + place(column)) as f32, (y + place(row)) as f32);
-            for c in 0..3 {
-                sum[c] += pixel[c];
-            }
-        }
-    }
-    sum.map(|s| s / (steps * steps) as f32)
-}
-
-fn fill(picture: &mut Picture, colour: impl Fn(f32, f32) -> Rgb) {
-    let width = picture.width;
-    for (index, pixel) in picture.pixels.iter_mut().enumerate() {
-        let [r, g, b] = colour((index % width) as f32, (index / width) as f32);
-        *pixel = [r, g, b, 0.0];
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "World({} x {}, {} decals)", self.picture.width, self.picture.height, self.place.decals.len())
     }
 }
 
-/// Slow changes of brightness over a surface: 1 ± `depth`.
-fn unevenness(draws: &mut Draws, unit: f64, depth: f64) -> impl Fn(f32, f32) -> f32 + use<> {
-    let (scale, seed) = ((1.0 / (90.0 * unit)) as f32, draws.bits() as u32);
-    let depth = (2.0 * depth * draws.range(0.6, 1.0)) as f32;
-    move |x, y| 1.0 + depth * (value(x * scale, y * scale, seed) - 0.5)
-}
+impl World {
+    /// A place of this size in which nothing is painted yet.
+    pub fn new(place: Place, width: usize, height: usize) -> Self {
+        let painted = vec![false; width.div_ceil(TILE) * height.div_ceil(TILE)];
+        Self { picture: Picture::new(width, height), place, painted }
+    }
 
-fn ground(draws: &mut Draws, picture: &mut Picture, unit: f64) {
-    let palette = Palette::surface(draws);
-    let base = Texture::ground(draws, palette, [1.0 / 26.0 / unit, 1.0 / 9.0 / unit]);
-    let other_palette = Palette::surface(draws);
-    let patch = Texture::ground(draws, other_palette, [1.0 / 20.0 / unit, 1.0 / 7.0 / unit]);
-    let (scale, seed) = ((draws.range(0.006, 0.014) / unit) as f32, draws.bits() as u32);
-    let threshold = draws.range(0.45, 0.62) as f32;
-    let light = unevenness(draws, unit, 0.3);
-    fill(picture, |x, y| {
-        let share = step(threshold - 0.03, threshold + 0.03, fractal(x * scale, y * scale, seed, 3));
-        let colour = match share {
-            0.0 => base.at(x, y),
-            1.0 => patch.at(x, y),
-            _ => mix(base.at(x, y), patch.at(x, y), share),
+    /// What it looks like, where it has been [revealed](Self::reveal).
+    pub fn picture(&self) -> &Picture {
+        &self.picture
+    }
+
+    /// Paints what is not yet painted of the part between two corners; beyond the edge the picture is mirrored.
+    pub fn reveal(&mut self, low: (f64, f64), high: (f64, f64)) {
+        let tiles = |low: f64, high: f64, side: usize| {
+            let limit = side as f64;
+            // Interpolation reaches for the neighbouring pixels.
+            let (low, high) = (low - 2.0, high + 2.0);
+            let mirrored = (low.min(2.0 * limit - high), high.max(-low));
+            let place = |x: f64| x.clamp(0.0, limit - 1.0) as usize / TILE;
+            place(mirrored.0)..place(mirrored.1) + 1
         };
-        scaled(colour, light(x, y))
-    });
-}
-
-fn wall(draws: &mut Draws, picture: &mut Picture, unit: f64, relief: Relief) {
-    let palette = Palette::surface(draws);
-    let base = Texture::masonry(draws, palette, [1.0 / 24.0 / unit, 1.0 / 10.0 / unit]);
-    let light = unevenness(draws, unit, 0.3);
-    fill(picture, |x, y| scaled(base.at(x, y), light(x, y)));
-    // Posters, windows and doors.
-    let panels: Vec<Sprite> = (0..3)
-        .map(|_| {
-            let palette = Palette::paint(draws);
-            let skin = Texture::new(draws, palette, [1.5, 4.0]);
-            Sprite::bake(SIDE / 2, |x, y| Shape::RoundedBox(0.03).distance(x, y), |u, v| skin.at(u, v), relief)
-        })
-        .collect();
-    for _ in 0..3 + draws.below(5) {
-        let pose = Pose {
-            x: draws.range(0.0, picture.width as f64),
-            y: draws.range(0.0, picture.height as f64),
-            half_w: draws.range(18.0, 50.0) * unit,
-            half_h: draws.range(22.0, 60.0) * unit,
-            turn: draws.range(-0.03, 0.03),
-        };
-        picture.paint(&panels[draws.below(panels.len())], pose, Role::Other);
-    }
-}
-
-fn landscape(draws: &mut Draws, picture: &mut Picture, unit: f64) {
-    let (width, height) = (picture.width as f32, picture.height as f32);
-    let horizon = height * draws.range(0.42, 0.55) as f32;
-    let (zenith, haze) = {
-        let hue = draws.range(0.52, 0.66);
-        let value = draws.range(0.6, 0.95);
-        (hsv(hue, draws.range(0.2, 0.6), value), hsv(hue - draws.range(0.0, 0.5), draws.range(0.04, 0.2), value))
-    };
-    let cloud = (draws.bits() as u32, (draws.range(0.006, 0.012) / unit) as f32, draws.range(0.42, 0.58) as f32);
-    let hill_colours = [Palette::surface(draws).mean(), Palette::surface(draws).mean()];
-    let hills: [(u32, f32, f32); 2] = [0.10, 0.05].map(|tall: f64| {
-        let scale = (draws.range(0.007, 0.02) / unit) as f32;
-        (draws.bits() as u32, scale, height * (tall * draws.range(0.7, 1.5)) as f32)
-    });
-    let palette = Palette::surface(draws);
-    let plain = Texture::ground(draws, palette, [0.06 / unit, 0.12 / unit]);
-    let average = palette.mean();
-    let light = unevenness(draws, unit, 0.2);
-    fill(picture, |x, y| {
-        if y >= horizon {
-            // A plane seen from the side: distance grows as the inverse of the height under the horizon.
-            let near = (y - horizon) / (height - horizon);
-            let far = 1.0 / (near + 0.16);
-            let ground = plain.at((x - 0.5 * width) * far * 0.45, far * 260.0 * unit as f32);
-            let ground = mix(average, ground, step(0.0, 0.3, near));
-            return scaled(mix(haze, ground, 0.4 + 0.6 * step(0.0, 0.35, near)), light(x, y));
-        }
-        for (index, &(seed, scale, tall)) in hills.iter().enumerate().rev() {
-            let ridge = horizon - tall * (0.3 + 1.4 * fractal(x * scale, 0.5, seed, 4));
-            if y > ridge {
-                let tone = 0.8 + 0.4 * value(x * 0.15, y * 0.25, seed);
-                return mix(scaled(hill_colours[index], tone), haze, if index == 0 { 0.55 } else { 0.3 });
-            }
-        }
-        let sky = mix(zenith, haze, (y / horizon).powi(2));
-        let cover = fractal(x * cloud.1, y * cloud.1 * 2.2, cloud.0, 4);
-        mix(sky, [0.9, 0.9, 0.92], 0.85 * step(cloud.2, cloud.2 + 0.22, cover))
-    });
-}
-
-fn thicket(draws: &mut Draws, picture: &mut Picture, unit: f64) {
-    let palette = Palette::surface(draws);
-    let near = Texture::leaves(draws, palette, [1.0 / 22.0 / unit, 1.0 / 10.0 / unit]);
-    let far = Texture::leaves(draws, palette, [1.0 / 9.0 / unit, 1.0 / 6.0 / unit]);
-    let (scale, seed) = ((0.02 / unit) as f32, draws.bits() as u32);
-    let light = unevenness(draws, unit, 0.35);
-    fill(picture, |x, y| {
-        let depth = step(0.4, 0.6, fractal(x * scale, y * scale, seed, 2));
-        let colour = if depth < 0.5 { scaled(far.at(x, y), 0.45 + 0.3 * depth) } else { near.at(x, y) };
-        scaled(colour, light(x, y))
-    });
-}
-
-fn studio(draws: &mut Draws, picture: &mut Picture, unit: f64) {
-    let palette = Palette::surface(draws);
-    let angle = draws.range(0.0, std::f64::consts::TAU);
-    let (cos, sin) = (angle.cos() as f32, angle.sin() as f32);
-    let (width, height) = (picture.width as f32, picture.height as f32);
-    let seed = draws.bits() as u32;
-    let fibre = (draws.range(0.02, 0.06) / unit) as f32;
-    let disks: Vec<(f32, f32, f32, Rgb)> = (0..14 + draws.below(20))
-        .map(|_| {
-            let (x, y) = (draws.range(0.0, 1.0) as f32 * width, draws.range(0.0, 1.0) as f32 * height);
-            let glow = scaled(Palette::paint(draws).mean(), draws.range(0.1, 0.5) as f32);
-            (x, y, (draws.range(14.0, 60.0) * unit) as f32, glow)
-        })
-        .collect();
-    fill(picture, |x, y| {
-        let along = 0.5 + 0.45 * ((x / width - 0.5) * cos + (y / height - 0.5) * sin) * 2.0;
-        let cloth = 0.75 + 0.5 * fractal(x * fibre, y * fibre * 0.3, seed, 3);
-        let mut colour = scaled(palette.ramp(along), cloth);
-        for &(cx, cy, radius, glow) in &disks {
-            let distance = ((x - cx) * (x - cx) + (y - cy) * (y - cy)) / (radius * radius);
-            if distance < 1.0 {
-                let share = 1.0 - step(0.65, 1.0, distance);
-                for c in 0..3 {
-                    colour[c] += share * glow[c];
+        let across = self.picture.width.div_ceil(TILE);
+        for row in tiles(low.1, high.1, self.picture.height) {
+            for column in tiles(low.0, high.0, self.picture.width) {
+                if !std::mem::replace(&mut self.painted[row * across + column], true) {
+                    self.paint(column * TILE, row * TILE);
                 }
             }
         }
-        colour
-    });
+    }
+
+    /// Paints the tile with this corner.
+    fn paint(&mut self, x: usize, y: usize) {
+        let picture = &mut self.picture;
+        let end = |start: usize, side: usize| start..(start + TILE).min(side);
+        let within = (end(x, picture.width), end(y, picture.height));
+        fill(picture, &within, &self.place.colour);
+        for decal in &self.place.decals {
+            let thing = &self.place.things[decal.thing];
+            match decal.shadow {
+                Some(strength) => picture.shadow_within(thing, decal.pose, strength, &within),
+                None => picture.paint_within(thing, decal.pose, Role::Other, &within),
+            }
+        }
+    }
+
+    /// The mean colour around a place, in steps of a few pixels.
+    pub fn mean_around(&mut self, x: f64, y: f64, reach: f64) -> Rgb {
+        self.reveal((x - reach, y - reach), (x + reach, y + reach));
+        let mut sum = [0.0; 3];
+        let steps = 12;
+        for row in 0..steps {
+            for column in 0..steps {
+                let place = |index: i32| reach * (f64::from(index) / f64::from(steps - 1) * 2.0 - 1.0);
+                let pixel = self.picture.mirrored((x + place(column)) as f32, (y + place(row)) as f32);
+                for c in 0..3 {
+                    sum[c] += pixel[c];
+                }
+            }
+        }
+        sum.map(|s| s / (steps * steps) as f32)
+    }
 }
 
-fn street(draws: &mut Draws, picture: &mut Picture, unit: f64) {
-    let asphalt = scaled([0.16, 0.16, 0.17], draws.range(0.6, 1.8) as f32);
-    let pavement_palette = Palette::surface(draws);
-    let pavement = Texture::masonry(draws, pavement_palette, [1.0 / 22.0 / unit, 1.0 / 12.0 / unit]);
-    let angle = draws.range(-0.25, 0.25) as f32;
-    let (sin, cos) = angle.sin_cos();
-    let (width, height) = (picture.width as f32, picture.height as f32);
-    let unit32 = unit as f32;
-    let road = height * draws.range(0.22, 0.34) as f32;
-    let seed = draws.bits() as u32;
-    let light = unevenness(draws, unit, 0.25);
-    fill(picture, |x, y| {
-        let along = (x - 0.5 * width) * cos + (y - 0.5 * height) * sin;
-        let across = (y - 0.5 * height) * cos - (x - 0.5 * width) * sin;
-        let off = across.abs() - road;
-        let grain = fractal(x * 0.35 / unit32, y * 0.35 / unit32, seed, 2);
-        let colour = if off < 0.0 {
-            let stain = fractal(along * 0.02 / unit32, across * 0.05 / unit32, seed ^ 3, 3);
-            let road_colour = scaled(asphalt, 0.55 + 0.5 * grain + 0.5 * stain);
-            let dash = step(0.0, 0.02, (along / (70.0 * unit32)).rem_euclid(1.0) - 0.5);
-            let line = (1.0 - step(2.5, 4.0, across.abs() / unit32)) * dash;
-            let border = 1.0 - step(2.0, 3.0, (off + 9.0 * unit32).abs() / unit32);
-            mix(road_colour, [0.75, 0.74, 0.7], line.max(border) * (0.6 + 0.4 * grain))
-        } else if off < 7.0 * unit32 {
-            scaled([0.45, 0.44, 0.42], 0.7 + 0.5 * grain)
-        } else {
-            pavement.at(along, across)
-        };
-        scaled(colour, light(x, y))
-    });
+fn fill(picture: &mut Picture, (columns, rows): &(Range<usize>, Range<usize>), colour: &Colour) {
+    for row in rows.clone() {
+        for column in columns.clone() {
+            let [r, g, b] = colour(column as f32, row as f32);
+            picture.pixels[row * picture.width + column] = [r, g, b, 0.0];
+        }
+    }
 }
 
-/// Stones, bushes and boxes with their shadows, below the share `from` of the height.
-fn props(draws: &mut Draws, picture: &mut Picture, unit: f64, relief: Relief, from: f64) {
-    let things: Vec<Sprite> = (0..3)
-        .map(|_| {
-            let (shape, palette) = (Shape::prop(draws), Palette::surface(draws));
-            let skin = Texture::new(draws, palette, [1.5, 4.0]);
-            Sprite::bake(SIDE / 2, |x, y| shape.distance(x, y), |u, v| skin.at(u, v), relief)
-        })
-        .collect();
-    let mut places: Vec<f64> = (0..8 + draws.below(18)).map(|_| draws.range(from, 1.0)).collect();
-    places.sort_by(f64::total_cmp);
-    for place in places {
-        let size = draws.range(6.0, 22.0) * unit * if from > 0.0 { 0.4 + 1.4 * (place - from) } else { 1.0 };
-        let pose = Pose {
-            x: draws.range(0.0, picture.width as f64),
-            y: place * picture.height as f64,
-            half_w: size,
-            half_h: size * draws.range(0.6, 1.3),
-            turn: draws.range(-0.4, 0.4),
-        };
-        let thing = &things[draws.below(things.len())];
-        let away = (f64::from(relief.towards.0), f64::from(relief.towards.1));
-        picture.shadow(thing, Pose { x: pose.x - 0.4 * size * away.0, y: pose.y - 0.4 * size * away.1, ..pose }, 0.5);
-        picture.paint(thing, pose, Role::Other);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::random::Draws;
+    use crate::data::synth::place::place;
+    use crate::data::synth::sprite::Relief;
+
+    #[test]
+    fn a_background_is_the_same_whether_it_is_painted_at_once_or_bit_by_bit() {
+        for word in 0..12 {
+            let relief = Relief { towards: (0.6, -0.8), depth: 0.7 };
+            let draw = || {
+                let place = place(&mut Draws::new(&[word]), (150, 110), 0.5, relief, false);
+                World::new(place, 150, 110)
+            };
+            let (mut once, mut bits) = (draw(), draw());
+            once.reveal((0.0, 0.0), (150.0, 110.0));
+            // The second part lies beyond the right edge, where the picture is mirrored.
+            for (low, high) in [((70.0, 40.0), (80.0, 90.0)), ((149.0, 3.0), (230.0, 20.0))] {
+                bits.reveal(low, high);
+                for y in low.1 as usize..high.1 as usize {
+                    for x in low.0 as usize..high.0 as usize {
+                        let at = |world: &World| world.picture.mirrored(x as f32 + 0.3, y as f32 + 0.8);
+                        assert_eq!(at(&once), at(&bits), "background {word} at {x}, {y}");
+                    }
+                }
+            }
+            let painted = bits.painted.iter().filter(|painted| **painted).count();
+            assert!(painted < bits.painted.len(), "what nobody looks at stays unpainted");
+        }
     }
 }
