@@ -30,11 +30,7 @@ impl TurboDecoder {
 
 impl TurboDecoder {
     /// Decodes the area that `wanted` names for the frame's size; nothing where it names none.
-    fn part(
-        &mut self,
-        bytes: &[u8],
-        wanted: impl FnOnce((u32, u32)) -> Option<Area>,
-    ) -> Result<Part, DecodeError> {
+    fn part(&mut self, bytes: &[u8], wanted: impl FnOnce((u32, u32)) -> Option<Area>) -> Result<Part, DecodeError> {
         let opened = self.jpeg.open(bytes)?;
         let frame = (opened.header().width, opened.header().height);
         check_size(frame.0, frame.1)?;

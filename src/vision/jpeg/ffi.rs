@@ -70,7 +70,13 @@ unsafe extern "C" {
     ) -> i32;
     pub fn tf_jpeg_start(this: *mut Decompressor, area: *mut Area, report: *mut Report) -> i32;
     pub fn tf_jpeg_read(this: *mut Decompressor, rgb: *mut u8, capacity: usize, report: *mut Report) -> i32;
-    pub fn tf_jpeg_transcode(bytes: *const u8, length: usize, interval: u32, out: *mut Bytes, report: *mut Report) -> i32;
+    pub fn tf_jpeg_transcode(
+        bytes: *const u8,
+        length: usize,
+        interval: u32,
+        out: *mut Bytes,
+        report: *mut Report,
+    ) -> i32;
     pub fn tf_jpeg_encode(
         rgb: *const u8,
         width: u32,

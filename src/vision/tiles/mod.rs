@@ -142,16 +142,7 @@ impl Tiling {
         // The frame header comes before all lists, which stand right before the scan.
         kept.extend_from_slice(&bytes[from..]);
         let width = u32::from(head.interval) * head.mcu.0;
-        Ok(Self {
-            frame: head.frame,
-            mcu: head.mcu,
-            width,
-            across,
-            down,
-            starts,
-            head: kept,
-            size_at: head.size_at,
-        })
+        Ok(Self { frame: head.frame, mcu: head.mcu, width, across, down, starts, head: kept, size_at: head.size_at })
     }
 
     /// How long the file is.
