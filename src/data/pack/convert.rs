@@ -1,10 +1,13 @@
 //! What becomes of one frame.
 
 use crate::data::dataset::packed::How;
-#[cfg(feature = "turbojpeg")]
-use crate::vision::decode::Container;
 use crate::vision::decode::{DecodeError, check_complete};
 use crate::vision::rect::Rect;
+#[cfg(feature = "turbojpeg")]
+use crate::vision::{
+    decode::{Container, Decoder, TurboDecoder},
+    jpeg, tiles,
+};
 
 /// A frame as it goes into a shard.
 pub(super) struct Converted {
@@ -49,8 +52,6 @@ impl Loss {
 /// The bytes are no whole picture.
 #[cfg(feature = "turbojpeg")]
 pub(super) fn convert(bytes: Vec<u8>, how: &How, object: Option<&Rect>) -> Result<Converted, DecodeError> {
-    use crate::vision::{decode, jpeg, tiles};
-
     let container = check_complete(&bytes)?;
     let (tile, scale) = match how {
         How::Lossless { tile } => (*tile, 1.0),
@@ -59,27 +60,44 @@ pub(super) fn convert(bytes: Vec<u8>, how: &How, object: Option<&Rect>) -> Resul
         }
     };
     // Less than a tenth is not worth a generation of losses.
-    if let (How::Scaled { quality, .. }, true) = (how, scale < 0.9) {
-        let mut decoder = decode::TurboDecoder::new()?;
-        let whole = decode::Decoder::decode(&mut decoder, &bytes, None)?.pixels;
-        let (scaled, scale) = shrink(&whole, scale);
-        let units = tiles::interval(scaled.width().div_ceil(16), tile).unwrap_or(1);
-        let (file, head) = tiles::list_tiles(&jpeg::encode(&scaled, *quality, units)?)?;
-        let back = decode::Decoder::decode(&mut decoder, &file, None)?.pixels;
-        let error = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
-        let squares = back.iter().zip(scaled.iter()).map(error).sum();
-        let loss = Loss { squares, values: back.len() as f64, scaled: 1 };
-        return Ok(Converted { bytes: file, head: head as u32, scale, loss });
-    }
-    let as_is = |bytes| Ok(Converted { bytes, head: 0, scale: 1.0, loss: Loss::default() });
-    if container != Container::Jpeg {
-        return as_is(bytes);
-    }
+    let scaled = match how {
+        How::Scaled { quality, .. } if scale < 0.9 => Some(scaled(&bytes, *quality, tile, scale)?),
+        _ => None,
+    };
+    let whole = match container {
+        Container::Jpeg => tiled(bytes, tile)?,
+        Container::Png => plain(bytes),
+    };
+    // A file of low quality may be smaller than its scaled copy.
+    Ok(scaled.filter(|scaled| scaled.bytes.len() < whole.bytes.len()).unwrap_or(whole))
+}
+
+/// A file that goes into a shard as it is.
+fn plain(bytes: Vec<u8>) -> Converted {
+    Converted { bytes, head: 0, scale: 1.0, loss: Loss::default() }
+}
+
+#[cfg(feature = "turbojpeg")]
+fn tiled(bytes: Vec<u8>, tile: u32) -> Result<Converted, DecodeError> {
     let mut decompressor = jpeg::Decompressor::new()?;
     let header = *decompressor.open(&bytes)?.header();
-    let Some(units) = tiles::interval(header.width.div_ceil(header.mcu.0), tile) else { return as_is(bytes) };
+    let Some(units) = tiles::interval(header.width.div_ceil(header.mcu.0), tile) else { return Ok(plain(bytes)) };
     let (file, head) = tiles::list_tiles(&jpeg::with_restarts(&bytes, units)?)?;
-    Ok(Converted { bytes: file, head: head as u32, scale: 1.0, loss: Loss::default() })
+    Ok(Converted { head: head as u32, ..plain(file) })
+}
+
+#[cfg(feature = "turbojpeg")]
+fn scaled(bytes: &[u8], quality: u8, tile: u32, scale: f64) -> Result<Converted, DecodeError> {
+    let mut decoder = TurboDecoder::new()?;
+    let whole = decoder.decode(bytes, None)?.pixels;
+    let (scaled, scale) = shrink(&whole, scale);
+    let units = tiles::interval(scaled.width().div_ceil(16), tile).unwrap_or(1);
+    let (bytes, head) = tiles::list_tiles(&jpeg::encode(&scaled, quality, units)?)?;
+    let back = decoder.decode(&bytes, None)?.pixels;
+    let error = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
+    let squares = back.iter().zip(scaled.iter()).map(error).sum();
+    let loss = Loss { squares, values: back.len() as f64, scaled: 1 };
+    Ok(Converted { bytes, head: head as u32, scale, loss })
 }
 
 /// Without libjpeg-turbo frames go into shards as they are.
@@ -87,7 +105,7 @@ pub(super) fn convert(bytes: Vec<u8>, how: &How, object: Option<&Rect>) -> Resul
 pub(super) fn convert(bytes: Vec<u8>, how: &How, _object: Option<&Rect>) -> Result<Converted, DecodeError> {
     check_complete(&bytes)?;
     match how {
-        How::Lossless { .. } => Ok(Converted { bytes, head: 0, scale: 1.0, loss: Loss::default() }),
+        How::Lossless { .. } => Ok(plain(bytes)),
         How::Scaled { .. } => Err(DecodeError::new(
             crate::vision::decode::DecodeReason::Unsupported,
             "this program was built without libjpeg-turbo, which scaling needs",
