@@ -11,7 +11,7 @@ use crate::{
     settings::Section,
     telemetry::names,
     train::events::{Event, Observer},
-    vision::rect::Rect,
+    vision::{pool, rect::Rect},
 };
 use std::sync::Arc;
 
@@ -90,7 +90,10 @@ impl CollateStage {
     fn close(&mut self, out: &mut Outbox) -> Result<()> {
         if !self.waiting.is_empty() {
             self.next += 1;
-            out.emit(pack(collate(&std::mem::take(&mut self.waiting))?));
+            let clips = std::mem::take(&mut self.waiting);
+            let batch = collate(&clips)?;
+            clips.into_iter().flat_map(|clip| clip.crops).for_each(|crop| pool::give(crop.into_raw()));
+            out.emit(pack(batch));
         }
         Ok(())
     }
@@ -140,8 +143,8 @@ pub(super) fn collate(clips: &[CroppedClip]) -> Result<CollatedBatch> {
         visit: first.ticket.visit,
         clips: clips.len(),
         frames,
-        template: Vec::with_capacity(bytes(0)),
-        search: Vec::with_capacity(bytes(1) * frames),
+        template: pool::take(bytes(0)),
+        search: pool::take(bytes(1) * frames),
         template_boxes: Vec::new(),
         search_boxes: Vec::new(),
         labels: Vec::new(),

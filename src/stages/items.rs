@@ -9,7 +9,7 @@ use crate::{
         itinerary::Visit,
         step::{Batch, Outcome},
     },
-    vision::{area::Part, rect::Rect},
+    vision::{area::Part, pool, rect::Rect},
 };
 use image::RgbImage;
 use std::sync::Arc;
@@ -85,6 +85,14 @@ pub struct CollatedBatch {
     pub search_boxes: Vec<f32>,
     /// `[N, B]`.
     pub labels: Vec<i64>,
+}
+
+/// The pixels' memory is for the next batch, whatever becomes of this one.
+impl Drop for CollatedBatch {
+    fn drop(&mut self) {
+        pool::give(std::mem::take(&mut self.template));
+        pool::give(std::mem::take(&mut self.search));
+    }
 }
 
 /// What the step says of one batch.
