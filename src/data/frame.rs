@@ -32,6 +32,7 @@ pub fn read(file: &FrameFile, decoder: &mut dyn Decoder, window: Option<&Window>
 fn tiles(file: &FrameFile, head: u32, decoder: &mut dyn Decoder, window: &Window) -> Result<Part, FrameFault> {
     let head = file.read_range(0..u64::from(head)).map_err(|error| unreadable(file, &error))?;
     let tiling = Tiling::parse(&head).map_err(|error| broken(file, &error, true))?;
+    pool::give(head);
     let Some(area) = shown(window, tiling.frame) else { return Ok(Part::nothing(tiling.frame)) };
     let region = tiling.region(&area);
     let bytes = file.read_range(region.bytes.clone()).map_err(|error| unreadable(file, &error))?;
@@ -42,9 +43,10 @@ fn tiles(file: &FrameFile, head: u32, decoder: &mut dyn Decoder, window: &Window
         part
     });
     pool::give(bytes);
-    let part = cut.map_err(|error| broken(file, &error, file.read().is_err()))?;
-    let origin = (part.origin.0 + region.area.x, part.origin.1 + region.area.y);
-    Ok(Part { origin, frame: tiling.frame, pixels: part.pixels })
+    let mut part = cut.map_err(|error| broken(file, &error, file.read().is_err()))?;
+    part.origin = (part.origin.0 + region.area.x, part.origin.1 + region.area.y);
+    part.frame = tiling.frame;
+    Ok(part)
 }
 
 fn unreadable(file: &FrameFile, error: &std::io::Error) -> FrameFault {

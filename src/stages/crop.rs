@@ -9,7 +9,6 @@ use crate::{
     train::experiment::Data,
     vision::{
         area::Part,
-        pool,
         rect::Rect,
         resample::{ExactBilinear, FastBilinear, Resampler},
     },
@@ -100,8 +99,6 @@ impl Stage for CropStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         let DecodedClip { ticket, plan, frames } = unpack(payload)?;
         let (crops, boxes) = crop_clip(self.resampler.as_mut(), &plan, &frames, self.template, self.search)?;
-        // Nobody else has a frame, unless one is kept for other clips.
-        frames.into_iter().filter_map(Arc::into_inner).for_each(|frame| pool::give(frame.pixels.into_raw()));
         out.emit(pack(CroppedClip { ticket, plan, crops, boxes }));
         Ok(())
     }
