@@ -2,6 +2,19 @@
 
 const DASHES = ["", "7 4", "2 4", "9 3 2 3", "4 2"];
 
+// Many noisy points are drawn faintly, with their running mean over them.
+const NOISY = 40;
+
+function smooth(values) {
+  const keep = 1 - 1 / Math.max(4, values.length / 16);
+  let sum = 0, weight = 0;
+  return values.map(value => {
+    if (!isNumber(value)) return value;
+    [sum, weight] = [keep * sum + value, keep * weight + 1];
+    return sum / weight;
+  });
+}
+
 // Round steps that divide a range.
 function ticks(low, high, count) {
   const raw = (high - low) / Math.max(1, count) || 1, power = 10 ** Math.floor(Math.log10(raw));
@@ -53,9 +66,12 @@ class Chart {
     this.draw();
   }
 
-  // Series: name, x, y, and whether its points are drawn. Those without a number are left out.
+  // Series: name, x, y, its colour if not its place's, whether its points are drawn (dots), and whether they are
+  // many and noisy. Those without a number are left out.
   show(series, hint) {
-    this.series = series.map((one, index) => ({ ...one, index })).filter(one => one.y.some(isNumber));
+    this.series = series.map((one, index) => ({ ...one, index, raw: one.noisy && one.y.length > NOISY ? one.y : null }))
+      .filter(one => one.y.some(isNumber));
+    for (const one of this.series) if (one.raw) one.y = smooth(one.raw);
     this.card.hidden = this.series.length === 0;
     if (hint !== undefined) this.hint.textContent = hint;
     if (!this.card.hidden) this.draw();
@@ -64,7 +80,7 @@ class Chart {
   draw() {
     const { format, formatX, low, high, chance } = this.options;
     const width = this.view.clientWidth || 400, height = 190, left = 46, right = 12, top = 8, bottom = 22;
-    const values = this.series.flatMap(one => one.y.filter(isNumber)), xs = this.xs();
+    const values = this.series.flatMap(one => (one.raw ?? one.y).filter(isNumber)), xs = this.xs();
     let least = Math.min(...values, low ?? Infinity), most = Math.max(...values, high ?? -Infinity);
     if (most - least < 1e-9) { least -= Math.abs(least) * .1 || .5; most += Math.abs(most) * .1 || .5; }
     const pad = (most - least) * .06;
@@ -85,7 +101,7 @@ class Chart {
     }
     if (chance !== undefined && chance > least && chance < most) {
       picture.append(svg("line", { class: "chance", x1: left, x2: width - right, y1: py(chance), y2: py(chance) }));
-      picture.append(svg("text", { x: width - right, y: py(chance) - 4, "text-anchor": "end" }, "chance"));
+      picture.append(svg("text", { x: left + 4, y: py(chance) - 4 }, "chance"));
     }
     for (const one of this.series) this.line(picture, one, px, py);
     if (this.at !== null) {
@@ -101,14 +117,17 @@ class Chart {
 
   line(picture, one, px, py) {
     const colour = one.colour ?? one.index;
-    let path = "", open = false;
-    one.x.forEach((x, index) => {
-      const y = one.y[index];
-      if (!isNumber(y)) { open = false; return; }
-      path += `${open ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`;
-      open = true;
-    });
-    picture.append(svg("path", { class: `line s${colour}`, d: path, "stroke-dasharray": DASHES[colour] }));
+    const path = values => {
+      let text = "", open = false;
+      one.x.forEach((x, index) => {
+        const y = values[index];
+        if (isNumber(y)) text += `${open ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`;
+        open = isNumber(y);
+      });
+      return text;
+    };
+    if (one.raw) picture.append(svg("path", { class: `line raw s${colour}`, d: path(one.raw) }));
+    picture.append(svg("path", { class: `line s${colour}`, d: path(one.y), "stroke-dasharray": DASHES[one.index] }));
     if (one.dots) one.x.forEach((x, index) => {
       if (isNumber(one.y[index])) picture.append(svg("circle", { class: `dot f${colour}`, cx: px(x), cy: py(one.y[index]), r: 3.2 }));
     });
@@ -131,7 +150,7 @@ class Chart {
     this.names.replaceChildren(...this.series.map(one => {
       const colour = one.colour ?? one.index;
       const key = svg("svg", { viewBox: "0 0 22 8", "aria-hidden": "true" },
-        svg("line", { class: `line s${colour}`, x1: 1, x2: 21, y1: 4, y2: 4, "stroke-dasharray": DASHES[colour], "stroke-width": 2 }));
+        svg("line", { class: `line s${colour}`, x1: 1, x2: 21, y1: 4, y2: 4, "stroke-dasharray": DASHES[one.index], "stroke-width": 2 }));
       return el("span", {}, key, `${one.name} `, el("b", {}, format(this.value(one))));
     }), this.at === null ? "" : el("span", {}, `${this.options.atX ?? "step"} ${formatX(this.at)}`));
   }

@@ -2,7 +2,6 @@
 
 const PERIOD = 2000;
 const step = value => isNumber(value) ? Math.round(value).toLocaleString("en") : "–";
-const unit = { low: 0, high: 1 };
 const charts = {
   loss: new Chart($("charts"), { title: "Loss", format: short, formatX: step }),
   iou: new Chart($("charts"), { title: "Tracking: mean IoU", format: short, formatX: step, low: 0 }),
@@ -37,15 +36,15 @@ function tiles(status) {
     found.push(tile("IoU, validation", val ? short(val.numbers.iou) : "–", val ? `best ${short(best)}` : "none yet"));
     found.push(tile("Accuracy, validation", val ? percent(val.numbers.accuracy) : "–", val ? `epoch ${val.epoch}` : "none yet"));
     found.push(tile("λ", short(run.weights?.cls), `lr ${short(run.lr?.heads)}, ${short(run.lr?.backbone)}`));
+    found.push(tile("Memory", bytes(process.memory_bytes), `most ${bytes(process.peak_memory_bytes)}`));
     if (run.nonfinite_steps > 0) found.push(tile("Not finite", step(run.nonfinite_steps), "steps, which changed nothing", true));
   }
-  found.push(tile("Memory", bytes(process.memory_bytes), `most ${bytes(process.peak_memory_bytes)}`));
   $("tiles").replaceChildren(...found);
 }
 
 function curves(status) {
   const train = status.curves.train, vals = status.validations;
-  const over = name => ({ x: train.step, y: train[name] });
+  const over = name => ({ x: train.step, y: train[name], noisy: true });
   const val = name => ({ x: vals.map(one => one.step), y: vals.map(one => one.numbers[name]), dots: true });
   charts.loss.show([{ name: "L_total", ...over("total") }, { name: "L_box", ...over("box") }, { name: "L_cls", ...over("cls") },
     { name: "L_total, validation", ...val("total"), colour: 4 }]);
@@ -63,7 +62,8 @@ function conditions(status) {
   $("conditions-card").hidden = told.length === 0;
   if (told.length === 0) return;
   const [first, last] = [told[0], told.at(-1)];
-  $("conditions-hint").textContent = `validation after epoch ${last.epoch}${told.length > 1 ? `; marks: after epoch ${first.epoch}` : ""}`;
+  const when = one => one.epoch === 0 ? "before training" : `after epoch ${one.epoch}`;
+  $("conditions-hint").textContent = `${when(last)}${told.length > 1 ? `; marks: ${when(first)}` : ""}`;
   fill($("conditions"), JSON.stringify([first.step, last.step, told.length]), () => {
     const rows = status.conditions.flatMap((name, index) => {
       if (last.frames[index] === 0) return [];
@@ -83,7 +83,7 @@ function lists(status) {
   $("checkpoints-card").hidden = checkpoints.length === 0;
   $("checkpoints-hint").textContent = isNumber(checkpoints[0]?.time) ? `the last ${duration(Math.max(1, Math.round(status.time - checkpoints[0].time)))} ago` : "";
   fill($("checkpoints"), JSON.stringify(checkpoints), () => {
-    const row = one => el("tr", {}, el("td", {}, one.file), el("td", { class: "num" }, bytes(one.bytes)),
+    const row = one => el("tr", {}, el("td", { title: one.file }, one.file.replace(/\.safetensors$/, "")), el("td", { class: "num" }, bytes(one.bytes)),
       el("td", { class: "num" }, duration(one.seconds)), el("td", { class: "num" }, clock(one.time)));
     const head = ["file", "size", "written in", "at"].map((name, index) => el("th", index > 0 ? { class: "num" } : {}, name));
     return [el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...checkpoints.map(row)))];

@@ -33,7 +33,7 @@ const percentWhole = value => isNumber(value) ? `${Math.round(100 * value)} %` :
 function rate(value) {
   if (!isNumber(value)) return "–";
   if (value === 0) return "0/s";
-  return value < .1 ? `${short(60 * value)}/min` : `${short(value)}/s`;
+  return value < .95 ? `${short(60 * value)}/min` : `${short(value)}/s`;
 }
 
 function bytes(value) {
@@ -46,6 +46,7 @@ function bytes(value) {
 
 function duration(seconds) {
   if (!isNumber(seconds)) return "–";
+  if (seconds === 0) return "0 s";
   if (seconds < 0.001) return `${short(seconds * 1e6)} µs`;
   if (seconds < 1) return `${short(seconds * 1e3)} ms`;
   if (seconds < 100) return `${seconds < 10 ? short(seconds) : Math.round(seconds)} s`;
