@@ -1,6 +1,12 @@
 //! `aggregate`: reads the numbers of a step, sums them up, and tells observers and metrics.
 
-use super::{Facts, RunContext, figures::Figures, forms::small, items::*};
+use super::{
+    Facts, RunContext,
+    figures::Figures,
+    forms::small,
+    items::*,
+    seen::{Pixels, seen},
+};
 use crate::{
     failure::{Failure, Result},
     flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
@@ -39,6 +45,7 @@ impl Blueprint<RunContext> for Aggregate {
             observer: context.observer.clone(),
             figures: Figures::new(&context.itinerary, &context.experiment.training.phases),
             training: context.experiment.training.clone(),
+            pixels: Pixels { mean: context.experiment.data.mean, std: context.experiment.data.std },
         }))
     }
 
@@ -52,6 +59,7 @@ struct AggregateStage {
     observer: Arc<dyn Observer>,
     figures: Figures,
     training: Training,
+    pixels: Pixels,
 }
 
 impl AggregateStage {
@@ -102,6 +110,10 @@ impl Stage for AggregateStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         match unpack(payload)? {
             StepOutput::Report(report) => self.report(report),
+            StepOutput::Look { visit, look } => {
+                self.observer.observe(&Event::Seen(Arc::new(seen(visit, &look, &self.pixels)?)));
+                Ok(())
+            }
             StepOutput::Snapshot { mut state, epoch_end } => {
                 state.about.progress = serde_json::to_value(&*self.progress())
                     .map_err(|error| Failure::output(format!("the checkpoint's header: {error}")))?;

@@ -16,6 +16,7 @@ mod items;
 mod preview;
 mod replay;
 mod sample;
+mod seen;
 mod step;
 mod upload;
 

@@ -63,7 +63,7 @@ pub fn record() -> Result<Recorder> {
 }
 
 /// A recorder with the buckets of every histogram.
-pub(super) fn build() -> Result<PrometheusRecorder> {
+fn build() -> Result<PrometheusRecorder> {
     let mut builder = PrometheusBuilder::new();
     for metric in ALL {
         if let MetricKind::Histogram(buckets) = metric.kind {

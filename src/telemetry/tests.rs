@@ -4,7 +4,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 
 use super::names::{self, ALL, MetricKind, Unit};
-use super::{SecondsCounter, process::Process, record, recorder};
+use super::{SecondsCounter, record};
 
 #[test]
 fn what_is_recorded_is_rendered_in_the_text_format() {
@@ -45,30 +45,6 @@ fn a_total_of_seconds_never_goes_back() {
     counter.reach(Duration::from_millis(1500));
     counter.reach(Duration::from_millis(500));
     assert!(record().unwrap().render().contains("trackflow_train_part_seconds_total{part=\"test\"} 1.5\n"));
-}
-
-/// Observations of 8 bytes each pile up until somebody folds them into their buckets.
-#[test]
-fn upkeep_keeps_memory_bounded_when_nobody_scrapes() {
-    let recorder = recorder::build().unwrap();
-    let handle = recorder.handle();
-    let resident = || Process::now().memory.unwrap();
-    metrics::with_local_recorder(&recorder, || {
-        let steps = histogram!(names::TRAIN_STEP_SECONDS);
-        let mut before = 0;
-        for round in 0..100 {
-            for _ in 0..200_000 {
-                steps.record(0.25);
-            }
-            handle.run_upkeep();
-            if round == 10 {
-                before = resident();
-            }
-        }
-        let grown = resident().saturating_sub(before);
-        assert!(grown < 48 << 20, "{grown} bytes more after 18 million observations (144 MB)");
-    });
-    assert!(handle.render().contains("trackflow_train_step_seconds_count 20000000\n"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     support::{ask, get, program, succeed, train},
 };
 use std::{
-    io::Read,
+    io::{Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -51,6 +51,19 @@ pub fn a_run_tells_where_it_is() {
     assert_eq!((&validation["epoch"], &validation["step"]), (&1.into(), &4.into()));
     assert!(validation["frames"].as_array().unwrap().iter().any(|frames| frames.as_u64() > Some(0)), "{validation:#}");
     assert!(status["process"]["memory_bytes"].as_u64() > Some(1 << 20));
+    // Some clips of the last validation, with what the model said of them.
+    let clips = &status["clips"][0];
+    assert_eq!((&clips["split"], clips["clips"].as_array().unwrap().len()), (&"val".into(), 3), "{clips:#}");
+    let frame = &clips["clips"][2]["frames"][1];
+    assert!((0.0..=1.0).contains(&frame["iou"].as_f64().unwrap()) && frame["told_condition"].is_string(), "{frame:#}");
+    let picture = format!("/clips/val/{}.jpg", frame["picture"]);
+    let mut stream = TcpStream::connect(&run.address).unwrap();
+    write!(stream, "GET {picture} HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let begin = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let decoded = image::load_from_memory(&answer[begin..]).unwrap();
+    assert_eq!((decoded.width(), decoded.height()), (64, 64), "search crops of the experiment");
     // Numbers agree with what Prometheus gets.
     assert!(get(&run.address, "/metrics").1.contains("trackflow_train_task_weight{task=\"cls\"} 1\n"));
 }
@@ -86,6 +99,11 @@ pub fn odd_and_huge_requests_are_refused() {
         "/page/page.js",
         "/%00",
         "/favicon.ico",
+        "/clips/val/9.jpg",
+        "/clips/val/-1.jpg",
+        "/clips/val/99999999999999999999999.jpg",
+        "/clips/out/0.jpg",
+        "/clips/val/..%2f..%2f0.jpg",
     ] {
         let (head, body) = get(address, path);
         assert!(head.contains(" 404 ") && !body.contains("root:"), "{path}: {head}\n{body}");

@@ -7,6 +7,7 @@ mod curve;
 mod looks;
 mod page;
 mod past;
+mod pictures;
 mod server;
 mod status;
 
@@ -22,8 +23,11 @@ use crate::{
         tally::Terms,
     },
 };
+use actix_web::web::Bytes;
 use curve::Curve;
 use looks::Looks;
+use pictures::Pictures;
+use status::short;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -85,6 +89,7 @@ struct Shown {
     validations: Vec<Validation>,
     checkpoints: VecDeque<Saved>,
     messages: VecDeque<Message>,
+    pictures: Pictures,
     /// The newest batch, and the newest training batch with its learning rates.
     last: Option<Visit>,
     newest: Option<(Visit, Terms, [f64; 2])>,
@@ -136,6 +141,7 @@ impl Live {
                 validations: Vec::new(),
                 checkpoints: VecDeque::new(),
                 messages: VecDeque::new(),
+                pictures: Pictures::default(),
                 last: None,
                 newest: None,
                 nonfinite: 0,
@@ -151,6 +157,11 @@ impl Live {
     /// From now on the run is under way: its meters are on `board`, its stages have at `most` so many workers.
     pub fn attach(&self, board: Arc<Board>, most: BTreeMap<String, usize>, stop: StopToken) {
         self.shown().running = Some(Running { board, most, stop, since: Instant::now() });
+    }
+
+    /// A picture of the newest clips as JPEG; none when there is no such.
+    fn picture(&self, split: &str, number: usize) -> Option<Bytes> {
+        self.shown().pictures.file(split, number)
     }
 
     /// Looks at meters and memory; the server calls it once a second.
@@ -237,6 +248,7 @@ impl Observer for Live {
                 let saved = Saved { file, bytes: *bytes, seconds: *seconds, position: *position, at };
                 push(&mut shown.checkpoints, saved);
             }
+            Event::Seen(seen) => shown.pictures.show(seen),
             Event::Note(text) => shown.message(false, text),
             Event::Warning(text) => shown.message(true, text),
         }

@@ -35,7 +35,7 @@ const MOST_CLIENTS: usize = 64;
 
 /// The page brings all that it needs and may load nothing else; no other page may frame it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
-                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -105,6 +105,7 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
                 other => HttpResponse::ServiceUnavailable().content_type(TEXT).body(format!("{other}\n")),
             }))
             .service(read_only("/status.json", move || reply("application/json", status.status().to_string())))
+            .service(pictures(live.clone()))
             .default_service(web::to(|| async {
                 let paths = "not found; there are / /metrics /healthz /readyz /status.json\n";
                 HttpResponse::NotFound().content_type(TEXT).body(paths)
@@ -131,6 +132,22 @@ fn read_only(path: &'static str, answer: impl Fn() -> HttpResponse + Clone + 'st
     };
     let refused = || async { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, HEAD")).finish() };
     web::resource(path).route(web::route().guard(as_guard(reads)).to(handler)).default_service(web::to(refused))
+}
+
+/// The pictures of the newest clips. What the path says is looked up among those in memory, and nowhere else.
+fn pictures(live: Arc<Live>) -> Resource {
+    let answer = move |path: web::Path<(String, usize)>| {
+        let (split, number) = path.into_inner();
+        let picture = live.picture(&split, number);
+        async move {
+            match picture {
+                Some(bytes) => HttpResponse::Ok().content_type("image/jpeg").body(bytes),
+                None => HttpResponse::NotFound().content_type(TEXT).body("no such picture\n"),
+            }
+        }
+    };
+    let refused = || async { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET")).finish() };
+    web::resource("/clips/{split}/{number}.jpg").route(web::get().to(answer)).default_service(web::to(refused))
 }
 
 fn as_guard(guard: impl Guard + 'static) -> impl Guard {

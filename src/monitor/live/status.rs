@@ -32,6 +32,7 @@ impl Live {
             "curves": curves(&shown),
             "validations": shown.validations.iter().map(validation).collect::<Vec<_>>(),
             "conditions": Condition::ALL.map(Condition::name),
+            "clips": shown.pictures.status(),
             "checkpoints": checkpoints(&shown),
             "messages": messages(&shown),
             "process": process(),
@@ -48,7 +49,7 @@ fn state(shown: &Shown) -> &'static str {
 }
 
 /// Five digits are enough to draw; what is not a number is null.
-fn short(value: f64) -> Value {
+pub(super) fn short(value: f64) -> Value {
     match format!("{value:.4e}").parse::<f64>() {
         Ok(value) if value.is_finite() => json!(value),
         _ => Value::Null,

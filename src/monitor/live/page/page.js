@@ -56,7 +56,15 @@ function curves(status) {
   charts.memory.show([{ name: "resident", x: memory.seconds, y: memory.bytes, colour: 1 }], ceiling ? `machine: ${bytes(ceiling)}` : "");
 }
 
-// Bars of the last validation; a mark where the first one was.
+// How one number went from validation to validation, from 0 to 1.
+function spark(values) {
+  const picture = svg("svg", { class: "spark", viewBox: "0 0 60 16", preserveAspectRatio: "none", "aria-hidden": "true" });
+  const at = values.flatMap((value, index) => isNumber(value) ? [`${2 + 56 * index / Math.max(1, values.length - 1)} ${15 - 14 * value}`] : []);
+  if (at.length > 1) picture.append(svg("path", { class: "line s1", d: `M${at.join("L")}` }));
+  return picture;
+}
+
+// Bars of the last validation with a mark where the first one was, and how they went.
 function conditions(status) {
   const told = status.validations.filter(one => one.frames.some(frames => frames > 0));
   $("conditions-card").hidden = told.length === 0;
@@ -71,11 +79,39 @@ function conditions(status) {
       const bar = el("div", { class: "bar", role: "img", "aria-label": `${words(name)}: ${percentWhole(accuracy)}, at first ${percentWhole(before)}` },
         el("i", { style: `width:${100 * (accuracy ?? 0)}%` }),
         told.length > 1 && isNumber(before) ? el("u", { style: `left:calc(${100 * before}% - 1px)` }) : null);
-      return [el("span", {}, words(name)), bar,
+      return [el("span", {}, words(name)), bar, spark(told.map(one => one.accuracy[index])),
         el("span", { class: "num" }, `${percentWhole(accuracy)} `, el("small", {}, `of ${last.frames[index]}`))];
     });
     return [el("div", { class: "cond" }, ...rows)];
   });
+}
+
+// A crop with its boxes, which are shares of it.
+function picture(set, one, alt, caption, good) {
+  const frame = svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" });
+  for (const [name, place] of [["truth", one.truth], ["told", one.told]]) {
+    if (!place?.every(isNumber)) continue;
+    const [x, y, width, height] = place.map(share => 100 * share);
+    for (const kind of ["edge", name]) frame.append(svg("rect", { class: `mark ${kind}`, x, y, width, height }));
+  }
+  const image = el("img", { src: `/clips/${set.split}/${one.picture}.jpg?${set.position}`, alt, loading: "lazy" });
+  return el("figure", {}, el("div", { class: "crop" }, image, frame), el("figcaption", good === false ? { class: "wrong" } : {}, caption));
+}
+
+function clips(status) {
+  $("clips-card").hidden = status.clips.length === 0;
+  fill($("clips"), JSON.stringify(status.clips.map(set => [set.split, set.position])), () => status.clips.map(set => {
+    const when = set.epoch === 0 ? "before training" : set.split === "val" ? `after epoch ${set.epoch}` : `epoch ${set.epoch}`;
+    const shown = set.clips.map(clip => el("div", { class: "clip" },
+      picture(set, clip.template, "template with the object", "template"),
+      ...clip.frames.map(one => {
+        const [is, told] = [one.condition, one.told_condition].map(name => name === null ? null : words(name));
+        const right = is === null || told === null ? null : is === told;
+        const condition = told === null ? is ?? "" : right === null ? told : right ? `✓ ${told}` : `✗ ${told}, is ${is}`;
+        return picture(set, one, `search frame: IoU ${short(one.iou)}, ${condition}`, `IoU ${isNumber(one.iou) ? one.iou.toFixed(2) : "–"} ${condition}`, right);
+      })));
+    return el("div", {}, el("h3", {}, `${set.split === "val" ? "Validation" : "Training"}, ${when}`), el("div", { class: "clips" }, ...shown));
+  }));
 }
 
 function lists(status) {
@@ -126,6 +162,7 @@ function draw() {
   sentence(status.pipeline);
   $("window").textContent = status.pipeline ? `the last ${duration(status.pipeline.window_seconds)}` : "";
   if (status.pipeline) drawFlow($("flow"), status.pipeline);
+  clips(status);
   curves(status);
   conditions(status);
   lists(status);
