@@ -24,6 +24,8 @@ function ticks(low, high, count) {
   return found;
 }
 
+const nearest = (xs, wanted) => xs.reduce((best, x) => Math.abs(x - wanted) < Math.abs(best - wanted) ? x : best);
+
 class Chart {
   // `options`: title, hint, format of values, format of x, low and high (where the axis is to reach at least), chance.
   constructor(parent, options) {
@@ -46,7 +48,7 @@ class Chart {
       if (event.key === "Escape") this.move(null);
       if (by === undefined || xs.length === 0) return;
       event.preventDefault();
-      const now = this.at === null ? xs.length - 1 : xs.indexOf(this.at);
+      const now = this.at === null ? xs.length - 1 : xs.indexOf(nearest(xs, this.at));
       this.move(xs[Math.min(xs.length - 1, Math.max(0, now + by))]);
     });
   }
@@ -56,8 +58,7 @@ class Chart {
   point(event) {
     const box = this.view.getBoundingClientRect(), xs = this.xs();
     if (xs.length === 0 || !this.toX) return;
-    const wanted = this.toX(event.clientX - box.left);
-    this.move(xs.reduce((best, x) => Math.abs(x - wanted) < Math.abs(best - wanted) ? x : best));
+    this.move(nearest(xs, this.toX(event.clientX - box.left)));
   }
 
   move(at) {
@@ -101,7 +102,6 @@ class Chart {
     }
     if (chance !== undefined && chance > least && chance < most) {
       picture.append(svg("line", { class: "chance", x1: left, x2: width - right, y1: py(chance), y2: py(chance) }));
-      picture.append(svg("text", { x: left + 4, y: py(chance) - 4 }, "chance"));
     }
     for (const one of this.series) this.line(picture, one, px, py);
     if (this.at !== null) {

@@ -42,7 +42,7 @@ function stageBox(stage, top, x, y, width, height) {
   group.append(svg("text", { class: "name", x: x + 10, y: y + 19 }, clip));
   group.append(utilisation(stage, x + 10, y + 28, width - 20));
   const faults = stage.failures > 0;
-  const below = faults ? `✕ ${stage.failures} failed` : `${top ? "◆ " : ""}${percentWhole(stage.busy)}${width < 112 && top ? "" : " busy"}`;
+  const below = faults ? `✕ ${stage.failures} failed` : `${top ? "◆ " : ""}${percentWhole(stage.busy)}${width < 126 && top ? "" : " busy"}`;
   group.append(svg("text", { class: `small ${faults ? "fault" : top ? "flag" : ""}`, x: x + 10, y: y + 53 }, below));
   group.append(svg("text", { class: "small", x: x + width - 9, y: y + 53, "text-anchor": "end" }, `×${stage.workers}`));
   return group;

@@ -5,7 +5,7 @@ const step = value => isNumber(value) ? Math.round(value).toLocaleString("en") :
 const charts = {
   loss: new Chart($("charts"), { title: "Loss", format: short, formatX: step }),
   iou: new Chart($("charts"), { title: "Tracking: mean IoU", format: short, formatX: step, low: 0 }),
-  accuracy: new Chart($("charts"), { title: "Condition accuracy", format: percent, formatX: step, low: 0, chance: .1 }),
+  accuracy: new Chart($("charts"), { title: "Condition accuracy", hint: "dotted: chance, 10 %", format: percent, formatX: step, low: 0, chance: .1 }),
   time: new Chart($("charts"), { title: "Time of a step", format: duration, formatX: step, low: 0 }),
   gradient: new Chart($("charts"), { title: "Gradient norm before clipping", format: short, formatX: step, low: 0 }),
   memory: new Chart($("charts"), { title: "Memory of the process", format: bytes, formatX: duration, low: 0, atX: "after" }),
@@ -32,9 +32,9 @@ function tiles(status) {
     const [wait, work] = [mean(curve, "data_seconds", 5), mean(curve, "step_seconds", 5)], clips = mean(curve, "clips", 5);
     const share = wait / (wait + work);
     found.push(tile("Samples/s", short(clips / (wait + work)), `${short(1 / (wait + work))} steps/s`));
-    found.push(tile("Waiting for data", percent(share), share > .2 ? "the device starves" : share > .05 ? "a little" : "the device is fed", share > .2));
-    found.push(tile("IoU, validation", val ? short(val.numbers.iou) : "–", val ? `best ${short(best)}` : "none yet"));
-    found.push(tile("Accuracy, validation", val ? percent(val.numbers.accuracy) : "–", val ? `epoch ${val.epoch}` : "none yet"));
+    found.push(tile("Data wait", percent(share), share > .2 ? "the device starves" : share > .05 ? "a little" : "the device is fed", share > .2));
+    found.push(tile("Val. IoU", val ? short(val.numbers.iou) : "–", val ? `best ${short(best)}` : "none yet"));
+    found.push(tile("Val. accuracy", val ? percent(val.numbers.accuracy) : "–", val ? `epoch ${val.epoch}` : "none yet"));
     found.push(tile("λ", short(run.weights?.cls), `lr ${short(run.lr?.heads)}, ${short(run.lr?.backbone)}`));
     found.push(tile("Memory", bytes(process.memory_bytes), `most ${bytes(process.peak_memory_bytes)}`));
     if (run.nonfinite_steps > 0) found.push(tile("Not finite", step(run.nonfinite_steps), "steps, which changed nothing", true));
