@@ -48,7 +48,7 @@ fn compile_jpeg_shim() {
     println!("cargo:rerun-if-env-changed=DEP_TURBOJPEG_INCLUDE");
     let include = env::var("DEP_TURBOJPEG_INCLUDE").unwrap_or_default();
     cc::Build::new()
-        .files(["errors.c", "decompress.c"].map(|file| format!("{shim}/{file}")))
+        .files(["errors.c", "decompress.c", "transcode.c"].map(|file| format!("{shim}/{file}")))
         .includes(include.split(',').filter(|folder| !folder.is_empty()))
         .std("c99")
         .opt_level(3)

@@ -130,7 +130,7 @@ fn scores(folder: &Path, video: &Video, problems: &mut Problems) -> Option<Score
         return None;
     }
     // GOT-10k cuts boxes to the picture; the size is in the header of its first frame.
-    let size = std::fs::read(video.frames.path(0)).ok().and_then(|bytes| dimensions(&bytes).ok());
+    let size = video.frames.file(0).read().ok().and_then(|bytes| dimensions(&bytes).ok());
     let size = size.map(|(width, height)| (f64::from(width), f64::from(height)));
     Some(score::sequence(&found, &video.boxes, &video.visible, size))
 }

@@ -135,12 +135,12 @@ mod tests {
             let plan = planner.plan(0, index, 0).unwrap();
             let (plan, ()) = make(&planner, plan, quarantine, |plan| {
                 for frame in plan.frames() {
-                    if let Some(fault) = quarantine.fault(&frame.path) {
+                    if let Some(fault) = quarantine.fault(&frame.file.path) {
                         return Err(fault);
                     }
                     reads += 1;
                     if frame.frame.is_multiple_of(bad) {
-                        let (file, detail) = (frame.path.clone(), "torn".into());
+                        let (file, detail) = (frame.file.path.clone(), "torn".into());
                         return Err(FrameFault { file, reason: "truncated", detail, is_of_file: true });
                     }
                 }
@@ -168,7 +168,7 @@ mod tests {
         let planner = planner();
         let plan = planner.plan(0, 4, 0).unwrap();
         let failure = make(&planner, plan, &Quarantine::new(3), |plan| -> std::result::Result<(), _> {
-            let file = plan.template.path.clone();
+            let file = plan.template.file.path.clone();
             Err(FrameFault { file, reason: "missing", detail: "gone".into(), is_of_file: true })
         })
         .unwrap_err();

@@ -1,11 +1,11 @@
 //! A close look at a data set, sequence by sequence: what `trackflow data verify` reports.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::data::dataset::{Found, Scan, Sequence};
+use crate::data::dataset::{Found, FrameFile, Scan, Sequence};
 use crate::data::verify;
 use crate::vision::decode::DecoderKind;
 
@@ -61,9 +61,9 @@ type Look = std::result::Result<(u32, u32), Fault>;
 pub fn inspect(scan: &Scan, deep: bool, progress: impl Fn(usize) + Sync) -> Inspection {
     // Of pictures with many objects each is opened once.
     let shared: HashMap<PathBuf, Look> = if scan.images {
-        let paths: BTreeSet<PathBuf> =
-            scan.sequences.iter().flat_map(|found| paths(&found.sequence).map(|(_, path)| path)).collect();
-        paths.into_par_iter().map(|path| (path.clone(), look(&path, deep))).collect()
+        let all = scan.sequences.iter().flat_map(|found| files(&found.sequence));
+        let files: BTreeMap<PathBuf, FrameFile> = all.map(|(_, file)| (file.path.clone(), file)).collect();
+        files.into_par_iter().map(|(path, file)| (path, look(&file, deep))).collect()
     } else {
         HashMap::new()
     };
@@ -92,8 +92,8 @@ pub fn inspect(scan: &Scan, deep: bool, progress: impl Fn(usize) + Sync) -> Insp
     }
 }
 
-fn paths(sequence: &Sequence) -> impl Iterator<Item = (usize, PathBuf)> {
-    (0..sequence.frames.len()).map(|frame| (frame, sequence.path(frame)))
+fn files(sequence: &Sequence) -> impl Iterator<Item = (usize, FrameFile)> {
+    (0..sequence.frames.len()).map(|frame| (frame, sequence.file(frame)))
 }
 
 fn sequence(found: &Found, deep: bool, shared: &HashMap<PathBuf, Look>) -> (Vec<Fault>, usize) {
@@ -101,16 +101,16 @@ fn sequence(found: &Found, deep: bool, shared: &HashMap<PathBuf, Look>) -> (Vec<
     let annotation = |text: &String| Fault { kind: "annotation", text: text.clone() };
     let mut faults: Vec<Fault> = found.problems.lines().iter().map(annotation).collect();
     let mut opened = 0;
-    for (frame, path) in paths(sequence) {
-        let look = match shared.get(&path) {
+    for (frame, file) in files(sequence) {
+        let look = match shared.get(&file.path) {
             Some(look) => look.clone(),
             None => {
                 opened += 1;
-                look(&path, deep)
+                look(&file, deep)
             }
         };
         match look {
-            Ok(size) => faults.extend(object(sequence, frame, &path, size)),
+            Ok(size) => faults.extend(object(sequence, frame, &file.path, size)),
             Err(fault) => faults.push(fault),
         }
     }
@@ -132,15 +132,15 @@ fn object(sequence: &Sequence, frame: usize, path: &Path, (width, height): (u32,
     Some(Fault { kind: "box", text })
 }
 
-fn look(path: &Path, deep: bool) -> Look {
+fn look(file: &FrameFile, deep: bool) -> Look {
     let fault = |kind: &'static str, what: String| {
         let remedy = "extract the data set's archive again, or leave the sequence out";
-        Fault { kind, text: format!("{}: {what}; {remedy}", path.display()) }
+        Fault { kind, text: format!("{}: {what}; {remedy}", file.path.display()) }
     };
     if !deep {
-        return verify::frame(path).map_err(|broken| fault(broken.kind, broken.what));
+        return verify::frame(file).map_err(|broken| fault(broken.kind, broken.what));
     }
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = file.read().map_err(|error| {
         let kind = if error.kind() == std::io::ErrorKind::NotFound { "missing" } else { "unreadable" };
         fault(kind, error.to_string())
     })?;

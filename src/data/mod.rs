@@ -3,8 +3,10 @@
 pub mod attempts;
 pub mod condition;
 pub mod dataset;
+pub mod frame;
 pub mod inspect;
 pub mod labels;
+pub mod pack;
 pub mod plan;
 pub mod problems;
 pub mod random;

@@ -1,14 +1,11 @@
 //! What a data set holds, in numbers: lengths, sizes, boxes, motion, conditions.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::data::condition::Condition;
-use crate::data::dataset::{Dataset, Sequence};
+use crate::data::dataset::{Dataset, FrameFile, Sequence};
 use crate::vision::decode::dimensions;
 
 /// Counts of values that fall between neighbouring edges; the first and last bin are open.
@@ -105,7 +102,7 @@ impl Stats {
 
     fn of_sequence(sequence: &Sequence) -> Self {
         let mut stats = Self::empty();
-        let size = (!sequence.is_empty()).then(|| first_size(&sequence.path(0))).flatten();
+        let size = (!sequence.is_empty()).then(|| first_size(&sequence.file(0))).flatten();
         (stats.sequences, stats.frames) = (1, sequence.len() as u64);
         stats.lengths.add(sequence.len() as f64);
         stats.sizes.insert(size, 1);
@@ -158,14 +155,15 @@ impl Stats {
 /// How much of a picture holds its header; with a thumbnail before it, the whole is read.
 const HEAD: u64 = 1 << 16;
 
-fn first_size(path: &Path) -> Option<(u32, u32)> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
-    dimensions(&head).ok().or_else(|| dimensions(&std::fs::read(path).ok()?).ok())
+fn first_size(file: &FrameFile) -> Option<(u32, u32)> {
+    let head = file.start(HEAD).ok()?;
+    dimensions(&head).ok().or_else(|| dimensions(&file.read().ok()?).ok())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::data::dataset::FrameFiles;
 

@@ -1,13 +1,10 @@
 //! The check at the start of a run that the frames are there and whole, so that no run fails hours later.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::data::dataset::{Dataset, Sequence};
+use crate::data::dataset::{Dataset, FrameFile, Sequence};
 use crate::data::problems::Problems;
 use crate::failure::Result;
 use crate::vision::decode::{Container, DecodeError, check_complete, dimensions};
@@ -83,11 +80,11 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
             let frame = (k as u128 * frames as u128 / opened as u128) as usize;
             let which = ends.partition_point(|&end| end <= frame);
             let first = if which == 0 { 0 } else { ends[which - 1] };
-            let path = sequences[which].path(frame - first);
-            let broken = self::frame(&path).err()?;
+            let file = sequences[which].file(frame - first);
+            let broken = self::frame(&file).err()?;
             let mut problems = Problems::default();
             let remedy = "extract the data set's archive again, or leave the sequence out";
-            problems.file(&path, format_args!("{}; {remedy}", broken.what));
+            problems.file(&file.path, format_args!("{}; {remedy}", broken.what));
             Some(problems)
         })
         .collect();
@@ -137,8 +134,8 @@ impl From<std::io::Error> for Broken {
 }
 
 /// Width and height of a frame whose file is whole, from its first and last bytes alone where they tell.
-pub(super) fn frame(path: &Path) -> std::result::Result<(u32, u32), Broken> {
-    let ends = ends(path)?;
+pub(super) fn frame(file: &FrameFile) -> std::result::Result<(u32, u32), Broken> {
+    let ends = ends(file)?;
     if ends.whole {
         check_complete(&ends.tail)?;
         return Ok(dimensions(&ends.tail)?);
@@ -151,7 +148,7 @@ pub(super) fn frame(path: &Path) -> std::result::Result<(u32, u32), Broken> {
         return Ok(size);
     }
     // An end marker further inside (much appended data) is still an end, and a header behind a thumbnail one too.
-    let bytes = std::fs::read(path)?;
+    let bytes = file.read()?;
     check_complete(&bytes)?;
     Ok(dimensions(&bytes)?)
 }
@@ -163,19 +160,17 @@ struct Ends {
     whole: bool,
 }
 
-fn ends(path: &Path) -> std::io::Result<Ends> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut head = Vec::new();
-    (&mut file).take(TAIL).read_to_end(&mut head)?;
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-    let mut tail = Vec::new();
-    file.take(TAIL).read_to_end(&mut tail)?;
+fn ends(file: &FrameFile) -> std::io::Result<Ends> {
+    let length = file.length()?;
+    let head = file.start(TAIL)?;
+    let tail = file.read_range(length.saturating_sub(TAIL)..length)?;
     Ok(Ends { head, tail, whole: length <= TAIL })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::data::dataset::FrameFiles;
 

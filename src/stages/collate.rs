@@ -135,12 +135,13 @@ pub(super) fn collate(clips: &[CroppedClip]) -> Result<CollatedBatch> {
     let unequal = || Failure::stage("the clips of a batch differ in frames or sizes");
     let first = clips.first().ok_or_else(|| Failure::stage("a batch without clips"))?;
     let frames = first.plan.search.len();
+    let bytes = |crop: usize| first.crops.get(crop).map_or(0, |crop| crop.as_raw().len()) * clips.len();
     let mut batch = CollatedBatch {
         visit: first.ticket.visit,
         clips: clips.len(),
         frames,
-        template: Vec::new(),
-        search: Vec::new(),
+        template: Vec::with_capacity(bytes(0)),
+        search: Vec::with_capacity(bytes(1) * frames),
         template_boxes: Vec::new(),
         search_boxes: Vec::new(),
         labels: Vec::new(),

@@ -8,6 +8,8 @@ use super::{Facts, RunContext, cache::FrameCache, forms::DECODED, items::*};
 use crate::{
     data::{
         attempts::{self, FrameFault, Quarantine},
+        dataset::FrameFile,
+        frame,
         plan::{ClipPlan, Planner},
     },
     failure::{Failure, Result},
@@ -16,14 +18,11 @@ use crate::{
     train::{events::Event, itinerary::Split},
     vision::{
         area::Part,
-        decode::{Decoder, DecoderKind, check_complete},
+        decode::{Decoder, DecoderKind},
         window::Window,
     },
 };
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "decode",
@@ -120,15 +119,15 @@ struct DecodeStage {
 impl DecodeStage {
     fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
         // The clip of a picture shows it in every frame: then it is decoded whole, once.
-        let one = plan.search.iter().all(|planned| planned.path == plan.template.path);
+        let one = plan.search.iter().all(|planned| planned.file.path == plan.template.file.path);
         let mut frames: Vec<Arc<Part>> = Vec::with_capacity(plan.search.len() + 1);
         for planned in plan.frames() {
             let frame = match frames.last() {
                 Some(last) if one => last.clone(),
-                _ => self.frame(&planned.path, (!one).then_some(&planned.window))?,
+                _ => self.frame(&planned.file, (!one).then_some(&planned.window))?,
             };
             if !planned.window.overlaps(frame.frame.0, frame.frame.1) {
-                let (file, detail) = (planned.path.clone(), "the object's box lies outside the frame".into());
+                let (file, detail) = (planned.file.path.clone(), "the object's box lies outside the frame".into());
                 return Err(FrameFault { file, reason: "outside", detail, is_of_file: false });
             }
             frames.push(frame);
@@ -137,26 +136,17 @@ impl DecodeStage {
     }
 
     /// At least what `window` shows of the frame; all of it without a window and where frames are kept.
-    fn frame(&mut self, path: &Path, window: Option<&Window>) -> std::result::Result<Arc<Part>, FrameFault> {
-        if let Some(fault) = self.quarantine.fault(path) {
+    fn frame(&mut self, file: &FrameFile, window: Option<&Window>) -> std::result::Result<Arc<Part>, FrameFault> {
+        if let Some(fault) = self.quarantine.fault(&file.path) {
             return Err(fault);
         }
-        let kept = self.cache.as_ref().and_then(|cache| lock(cache).get(path));
+        let Some(cache) = &self.cache else { return Ok(Arc::new(frame::read(file, self.decoder.as_mut(), window)?)) };
+        let kept = lock(cache).get(&file.path);
         if let Some(frame) = kept {
             return Ok(frame);
         }
-        let broken = |reason, detail, is_of_file| FrameFault { file: path.to_path_buf(), reason, detail, is_of_file };
-        let bytes = std::fs::read(path).map_err(|error| broken("unreadable", error.to_string(), true))?;
-        let window = window.filter(|_| self.cache.is_none());
-        let frame = self.decoder.decode(&bytes, window).map_err(|error| {
-            // Damage inside the picture data shows in some windows and not in others.
-            let is_of_file = window.is_none() || check_complete(&bytes).is_err();
-            broken(error.reason.name(), error.detail, is_of_file)
-        })?;
-        let frame = Arc::new(frame);
-        if let Some(cache) = &self.cache {
-            lock(cache).put(path, frame.clone());
-        }
+        let frame = Arc::new(frame::read(file, self.decoder.as_mut(), None)?);
+        lock(cache).put(&file.path, frame.clone());
         Ok(frame)
     }
 }

@@ -14,7 +14,7 @@ fn clip(slot: usize, value: u8) -> CroppedClip {
     let object = Rect::new(0.25, 0.25, 0.5, 0.5);
     let window = Window { x: 0, y: 0, side: 4, centre: (2.0, 2.0) };
     let frame = |index: usize| FramePlan {
-        path: "x.jpg".into(),
+        file: std::path::PathBuf::from("x.jpg").into(),
         frame: index,
         object,
         window,

@@ -6,6 +6,7 @@ use super::{
     videos::Video,
 };
 use crate::{
+    data::{dataset::FrameFile, frame},
     failure::{Failure, Result},
     model::online::Online,
     vision::{
@@ -14,7 +15,7 @@ use crate::{
     },
 };
 use crossbeam_channel::bounded;
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 /// Decoded frames that wait for the tracker.
 const AHEAD: usize = 2;
@@ -31,7 +32,7 @@ pub fn run(online: &Online, options: &Options, video: &Video, mut done: impl FnM
             let mut decoder = DecoderKind::best().decoder();
             for frame in 0..frames.len() {
                 let read = match &mut decoder {
-                    Ok(decoder) => read(decoder.as_mut(), &frames.path(frame)),
+                    Ok(decoder) => read(decoder.as_mut(), &frames.file(frame)),
                     Err(error) => Err(Failure::stage(error.to_string())),
                 };
                 // The tracker has ended when nobody receives.
@@ -64,8 +65,7 @@ pub fn run(online: &Online, options: &Options, video: &Video, mut done: impl FnM
     })
 }
 
-fn read(decoder: &mut dyn Decoder, path: &Path) -> Result<Part> {
-    let failed = |what: &dyn std::fmt::Display| Failure::input(format!("{}: {what}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
-    decoder.decode(&bytes, None).map_err(|error| failed(&error))
+fn read(decoder: &mut dyn Decoder, file: &FrameFile) -> Result<Part> {
+    let failed = |what: &dyn std::fmt::Display| Failure::input(format!("{}: {what}", file.path.display()));
+    frame::read(file, decoder, None).map_err(|fault| failed(&format_args!("{}: {}", fault.reason, fault.detail)))
 }

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod jpeg;
 pub mod rect;
 pub mod resample;
+pub mod tiles;
 pub mod window;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `trackflow bench …`: measurements on this machine, one file each.
 
+mod data;
 mod step;
 mod track;
 
@@ -15,6 +16,8 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum BenchVerb {
+    /// Clips/s of a pipeline that ends in a counter, and the share of each stage
+    Data(data::DataBenchArgs),
     /// Time and peak memory of a training step, by phase
     Step(step::StepArgs),
     /// Frames/s of the online tracker: template prompt, short memory, full memory
@@ -27,6 +30,7 @@ enum BenchVerb {
 /// Whatever the bench reports.
 pub fn bench(args: &BenchArgs) -> Result<()> {
     match &args.verb {
+        BenchVerb::Data(args) => data::data(args),
         BenchVerb::Step(args) => step::step(args),
         BenchVerb::Track(args) => track::track(args),
     }

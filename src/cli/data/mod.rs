@@ -1,5 +1,6 @@
 //! `trackflow data`: making data sets and looking into them.
 
+mod pack;
 mod show;
 mod stats;
 mod synth;
@@ -23,6 +24,8 @@ enum DataVerb {
     Verify(verify::VerifyArgs),
     /// Frames, sizes, boxes and conditions as a table and a picture
     Stats(stats::StatsArgs),
+    /// Rewrite a data set into shards that are read faster
+    Pack(pack::PackArgs),
     /// Contact sheets of clips as the model sees them
     Show(Box<show::ShowArgs>),
 }
@@ -36,6 +39,7 @@ pub fn data(args: &DataArgs) -> Result<()> {
         DataVerb::Synth(args) => synth::synth(args),
         DataVerb::Verify(args) => verify::verify(args),
         DataVerb::Stats(args) => stats::stats(args),
+        DataVerb::Pack(args) => pack::pack(args),
         DataVerb::Show(args) => show::show(args),
     }
 }

@@ -7,6 +7,7 @@ use crate::{
         attempts::{self, FrameFault, Quarantine},
         condition::Condition,
         dataset::{self, Dataset, Roots},
+        frame,
         plan::{ClipPlan, FramePlan, PlanMode, Planner},
     },
     failure::{Failure, Result},
@@ -122,14 +123,13 @@ fn planner(args: &ShowArgs, experiment: &Experiment) -> Result<Planner> {
 
 fn read(decoder: &mut dyn Decoder, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
     let frame = |planned: &FramePlan| {
-        let broken = |reason, detail, is_of_file| FrameFault { file: planned.path.clone(), reason, detail, is_of_file };
-        let bytes = std::fs::read(&planned.path).map_err(|error| broken("unreadable", error.to_string(), true))?;
-        let frame = decoder
-            .decode(&bytes, Some(&planned.window))
-            .map_err(|error| broken(error.reason.name(), error.detail, false))?;
+        let frame = frame::read(&planned.file, decoder, Some(&planned.window))?;
         match planned.window.overlaps(frame.frame.0, frame.frame.1) {
             true => Ok(Arc::new(frame)),
-            false => Err(broken("outside", "the object's box lies outside the frame".into(), false)),
+            false => {
+                let (file, detail) = (planned.file.path.clone(), "the object's box lies outside the frame".into());
+                Err(FrameFault { file, reason: "outside", detail, is_of_file: false })
+            }
         }
     };
     plan.frames().map(frame).collect()

@@ -9,6 +9,7 @@ use super::folder::AnyFolder;
 use super::got10k::{Got10k, Mvtd};
 use super::lasot::Lasot;
 use super::otb::Otb;
+use super::packed::{self, Packed};
 use super::trackingnet::TrackingNet;
 use super::uav123::Uav123;
 use super::vid::Vid;
@@ -56,7 +57,7 @@ const FOLDER: &str = "folder";
 
 /// The names that [`load`] understands.
 pub fn known_names() -> impl Iterator<Item = &'static str> {
-    KNOWN.iter().map(|(name, ..)| *name).chain([FOLDER])
+    KNOWN.iter().map(|(name, ..)| *name).chain(["folder:PATH", "packed:PATH"])
 }
 
 impl Roots {
@@ -92,6 +93,9 @@ impl Request {
             let path = base.strip_prefix("folder:").map(PathBuf::from);
             return Ok(Self { name, layout: &AnyFolder, part: Part::All, path, list });
         }
+        if let Some(path) = base.strip_prefix("packed:") {
+            return Ok(Self { name, layout: &Packed, part: Part::All, path: Some(path.into()), list });
+        }
         let Some(&(_, layout, part)) = KNOWN.iter().find(|(known, ..)| *known == base) else {
             return Err(unknown_name(base));
         };
@@ -101,6 +105,13 @@ impl Request {
             _ => part,
         };
         Ok(Self { name, layout, part, path: None, list })
+    }
+
+    /// The same data set in shards, where its own files are not at hand but it was packed below the data folder.
+    fn or_packed(self, roots: &Roots) -> Self {
+        let folder = Path::new(packed::FOLDER).join(&self.name);
+        let at_hand = self.path.is_some() || self.root(roots).is_ok() || !packed::is_pack(&roots.base.join(&folder));
+        if at_hand { self } else { Self { layout: &Packed, part: Part::All, path: Some(folder), ..self } }
     }
 
     /// The data set's folder, or why there is none.
@@ -181,6 +192,7 @@ pub fn load(names: &[String], roots: &Roots) -> Result<Vec<Dataset>> {
     let mut problems = Problems::default();
     let mut datasets = Vec::new();
     for request in requests(names)? {
+        let request = request.or_packed(roots);
         match open(&request, roots) {
             Ok(dataset) => datasets.push(dataset),
             Err(found) => problems.extend(found),
@@ -196,9 +208,9 @@ pub fn load(names: &[String], roots: &Roots) -> Result<Vec<Dataset>> {
 /// 78 for a name that does not exist, 66 when its folder is missing.
 pub fn scan(name: &str, roots: &Roots) -> Result<Scan> {
     let requests = requests(&[name.to_owned()])?;
-    let request = requests.first().ok_or_else(|| Failure::config("no data set named"))?;
+    let request = requests.into_iter().next().ok_or_else(|| Failure::config("no data set named"))?.or_packed(roots);
     match request.root(roots) {
-        Ok(root) => Ok(read(request, &root)),
+        Ok(root) => Ok(read(&request, &root)),
         Err(problems) => match problems.into_result() {
             Err(failure) => Err(failure),
             Ok(()) => Err(Failure::input(format!("{name}: no such folder"))),
@@ -229,10 +241,7 @@ fn unknown_name(name: &str) -> String {
         _ => String::new(),
     };
     let all: Vec<&str> = known_names().collect();
-    format!(
-        "{name}: unknown data set; {hint}known are {}:PATH; NAME@LIST takes the sequences of a list",
-        all.join(", ")
-    )
+    format!("{name}: unknown data set; {hint}known are {}; NAME@LIST takes the sequences of a list", all.join(", "))
 }
 
 fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Problems> {
@@ -246,7 +255,7 @@ fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Proble
             name: name.as_str().into(),
             sequences: kept.sequences,
             notes: kept.notes.into_iter().map(|note| format!("{name}: {note}")).collect(),
-            images: request.layout.is_images(),
+            images: is_images(request, &root),
             opening: Opening { seconds: start.elapsed().as_secs_f64(), from_cache },
         }
     };
@@ -276,6 +285,11 @@ fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Proble
     Ok(dataset(kept, false, start))
 }
 
+/// Whether the set holds pictures; a packed one says what it was packed from.
+fn is_images(request: &Request, root: &Path) -> bool {
+    request.layout.is_images() || (packed::is_pack(root) && packed::Summary::read(root).is_ok_and(|it| it.images))
+}
+
 fn read(request: &Request, root: &Path) -> Scan {
     let mut inquiry = Inquiry::default();
     let ask = Ask { root, part: request.part, list: request.list.as_deref() };
@@ -283,7 +297,7 @@ fn read(request: &Request, root: &Path) -> Scan {
     Scan {
         name: request.name.clone(),
         root: root.to_owned(),
-        images: request.layout.is_images(),
+        images: is_images(request, root),
         sequences,
         problems: std::mem::take(&mut inquiry.problems),
         notes: std::mem::take(&mut inquiry.notes),

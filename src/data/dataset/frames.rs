@@ -5,12 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::codec::{Reader, Writer};
+use super::file::{FrameFile, Member, Place};
 
 /// The files of a sequence's frames, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameFiles {
     folder: Arc<Path>,
     names: Names,
+    packed: Option<Packed>,
+}
+
+/// Where the files lie when they are members of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Packed {
+    shard: Arc<Path>,
+    places: Vec<Place>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +58,18 @@ impl FrameFiles {
         Self::of(Arc::clone(folder), vec![name.to_owned()])
     }
 
+    /// The members of `shard` with these names below `folder`, at `places`; as many as both lists have.
+    pub(super) fn packed(shard: &Arc<Path>, folder: &str, mut names: Vec<String>, mut places: Vec<Place>) -> Self {
+        names.truncate(places.len());
+        places.truncate(names.len());
+        let packed = Some(Packed { shard: Arc::clone(shard), places });
+        Self { packed, ..Self::of(shard.join(folder).into(), names) }
+    }
+
     fn of(folder: Arc<Path>, names: Vec<String>) -> Self {
         let numbered = numbered(&names);
         let names = numbered.unwrap_or_else(|| Names::Listed(names.into_iter().map(String::into_boxed_str).collect()));
-        Self { folder, names }
+        Self { folder, names, packed: None }
     }
 
     /// How many frames there are.
@@ -87,6 +104,16 @@ impl FrameFiles {
         }
     }
 
+    /// Where frame `index` lies.
+    ///
+    /// # Panics
+    /// If `index` is not below [`FrameFiles::len`].
+    pub fn file(&self, index: usize) -> FrameFile {
+        let member =
+            self.packed.as_ref().map(|packed| Member { shard: Arc::clone(&packed.shard), place: packed.places[index] });
+        FrameFile { path: self.path(index), member }
+    }
+
     /// The frames from `from` to before `to`, both limited to what exists.
     pub fn slice(&self, from: usize, to: usize) -> Self {
         let to = to.min(self.len());
@@ -97,7 +124,11 @@ impl FrameFiles {
             }
             Names::Listed(names) => Names::Listed(names[from..to].to_vec()),
         };
-        Self { folder: self.folder.clone(), names }
+        let packed = self
+            .packed
+            .as_ref()
+            .map(|packed| Packed { shard: packed.shard.clone(), places: packed.places[from..to].to_vec() });
+        Self { folder: self.folder.clone(), names, packed }
     }
 }
 
@@ -118,6 +149,16 @@ impl FrameFiles {
                 names.iter().for_each(|name| to.text(name));
             }
         }
+        to.u8(u8::from(self.packed.is_some()));
+        if let Some(packed) = &self.packed {
+            to.text(&packed.shard.to_string_lossy());
+            to.count(packed.places.len());
+            for place in &packed.places {
+                to.u64(place.offset);
+                to.u64(u64::from(place.length) << 32 | u64::from(place.head));
+                to.u64(u64::from(place.crc));
+            }
+        }
     }
 
     /// The files in `folder` that [`FrameFiles::encode`] wrote down.
@@ -131,8 +172,20 @@ impl FrameFiles {
             },
             _ => Names::Listed((0..from.count()?).map(|_| Some(from.text()?.into())).collect::<Option<_>>()?),
         };
-        Some(Self { folder: Arc::clone(folder), names })
+        let mut files = Self { folder: Arc::clone(folder), names, packed: None };
+        if from.u8()? != 0 {
+            let shard = Path::new(from.text()?).into();
+            let places: Vec<Place> = (0..from.count()?).map(|_| place(from)).collect::<Option<_>>()?;
+            files.packed = (places.len() == files.len()).then_some(Packed { shard, places });
+            files.packed.as_ref()?;
+        }
+        Some(files)
     }
+}
+
+fn place(from: &mut Reader<'_>) -> Option<Place> {
+    let (offset, lengths, crc) = (from.u64()?, from.u64()?, from.u64()?);
+    Some(Place { offset, length: (lengths >> 32) as u32, head: lengths as u32, crc: crc as u32 })
 }
 
 fn is_picture(name: &str) -> bool {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::FrameFiles;
+use super::{FrameFile, FrameFiles};
 use crate::data::labels::Labels;
 use crate::vision::rect::Rect;
 
@@ -61,13 +61,19 @@ impl Sequence {
         &self.visible
     }
 
-    pub(super) fn boxes(&self) -> &[[f32; 4]] {
+    /// The object's boxes, `x, y, w, h` in pixels of the frames.
+    pub fn boxes(&self) -> &[[f32; 4]] {
         &self.boxes
     }
 
-    /// The file of a frame.
+    /// What a frame's file is called.
     pub fn path(&self, frame: usize) -> PathBuf {
         self.frames.path(frame)
+    }
+
+    /// Where a frame lies.
+    pub fn file(&self, frame: usize) -> FrameFile {
+        self.frames.file(frame)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::data::dataset::FrameFile;
 use crate::vision::rect::Rect;
 use crate::vision::window::Window;
 
@@ -10,7 +11,7 @@ use crate::vision::window::Window;
 #[derive(Clone, Debug, PartialEq)]
 pub struct FramePlan {
     /// The frame's file.
-    pub path: PathBuf,
+    pub file: FrameFile,
     /// The frame's place in its sequence, from 0.
     pub frame: usize,
     /// The object's box in the frame, in pixels.

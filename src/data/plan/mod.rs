@@ -184,7 +184,7 @@ impl Planner {
                 let object = sequence.object(frame);
                 let window = window(&object, crop, &mut draws).ok_or("no_window")?;
                 Ok(FramePlan {
-                    path: sequence.path(frame),
+                    file: sequence.file(frame),
                     frame,
                     object,
                     window,

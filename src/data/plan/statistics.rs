@@ -145,7 +145,7 @@ fn a_picture_gives_clips_of_itself_with_crops_jittered_one_by_one() {
     assert_eq!(planner.notes(), ["P: 1 of 5 objects left out: their boxes have no area"]);
     for index in 0..50 {
         let clip = planner.plan(0, index, 0).unwrap();
-        assert!(clip.search.len() == 5 && clip.frames().all(|frame| frame.path == clip.template.path));
+        assert!(clip.search.len() == 5 && clip.frames().all(|frame| frame.file.path == clip.template.file.path));
         let windows: Vec<_> = clip.search.iter().map(|frame| (frame.window.x, frame.window.side)).collect();
         assert!((1..5).all(|i| !windows[..i].contains(&windows[i])), "{windows:?}");
     }

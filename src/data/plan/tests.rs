@@ -51,7 +51,7 @@ proptest! {
             let back = frame.window.to_frame(&Rect::new(scaled(b.x), scaled(b.y), scaled(b.w), scaled(b.h)), size);
             prop_assert!((back.x - frame.object.x).abs() < 1e-6 && (back.h - frame.object.h).abs() < 1e-6);
             let name = format!("{}/{}/{:08}.jpg", clip.dataset, &clip.sequence[1..], frame.frame + 1);
-            prop_assert_eq!(frame.path.to_str(), Some(name.as_str()));
+            prop_assert_eq!(frame.file.path.to_str(), Some(name.as_str()));
         }
     }
 }

@@ -3,7 +3,7 @@
 use image::ImageFormat;
 
 use super::{Container, DecodeError, DecodeReason, Decoder, check_complete, check_size, dimensions};
-use crate::vision::area::Part;
+use crate::vision::area::{Area, Part};
 use crate::vision::window::Window;
 
 /// Decodes whole frames, JPEG and PNG; grey, palette and transparent pictures come out as RGB.
@@ -16,6 +16,10 @@ impl Decoder for ImageDecoder {
         let (width, height) = dimensions(bytes)?;
         check_size(width, height)?;
         decode_complete(bytes, container)
+    }
+
+    fn decode_area(&mut self, bytes: &[u8], _area: &Area) -> Result<Part, DecodeError> {
+        self.decode(bytes, None)
     }
 }
 

@@ -14,7 +14,7 @@ pub use turbojpeg::TurboDecoder;
 
 use std::fmt;
 
-use crate::vision::area::Part;
+use crate::vision::area::{Area, Part};
 use crate::vision::window::Window;
 
 /// Turns the bytes of a whole picture file into pixels; one decoder per thread, as it may keep buffers.
@@ -27,6 +27,12 @@ pub trait Decoder: Send {
     /// The bytes are no picture, or one that misses a part: that is an error, never a grey area. A decoder that is
     /// asked for a window need not notice damage in the picture data below it.
     fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<Part, DecodeError>;
+
+    /// The picture in `bytes` as RGB: at least `area` of it, which lies inside and is not empty.
+    ///
+    /// # Errors
+    /// As for [`Decoder::decode`].
+    fn decode_area(&mut self, bytes: &[u8], area: &Area) -> Result<Part, DecodeError>;
 }
 
 /// More pixels than any video frame has; a header that declares more is damaged.

@@ -28,6 +28,20 @@ impl TurboDecoder {
     }
 }
 
+impl TurboDecoder {
+    /// Decodes the area that `wanted` names for the frame's size; nothing where it names none.
+    fn part(&mut self, bytes: &[u8], wanted: impl FnOnce((u32, u32)) -> Option<Area>) -> Result<Part, DecodeError> {
+        let opened = self.jpeg.open(bytes)?;
+        let frame = (opened.header().width, opened.header().height);
+        check_size(frame.0, frame.1)?;
+        let Some(area) = wanted(frame) else { return Ok(Part::nothing(frame)) };
+        let mut pixels = Vec::new();
+        let area = opened.read(area, &mut pixels)?;
+        let pixels = RgbImage::from_raw(area.width, area.height, pixels).unwrap_or_default();
+        Ok(Part { pixels, origin: (area.x, area.y), frame })
+    }
+}
+
 impl Decoder for TurboDecoder {
     fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<Part, DecodeError> {
         let container = check_complete(bytes)?;
@@ -36,20 +50,17 @@ impl Decoder for TurboDecoder {
             check_size(width, height)?;
             return decode_complete(bytes, container);
         }
-        let opened = self.jpeg.open(bytes)?;
-        let frame = (opened.header().width, opened.header().height);
-        check_size(frame.0, frame.1)?;
-        let area = match window {
-            None => Area::whole(frame.0, frame.1),
-            Some(window) => match shown(window, frame) {
-                None => return Ok(Part::nothing(frame)),
-                Some(area) => area,
-            },
-        };
-        let mut pixels = Vec::new();
-        let area = opened.read(area, &mut pixels)?;
-        let pixels = RgbImage::from_raw(area.width, area.height, pixels).unwrap_or_default();
-        Ok(Part { pixels, origin: (area.x, area.y), frame })
+        self.part(bytes, |frame| match window {
+            None => Some(Area::whole(frame.0, frame.1)),
+            Some(window) => shown(window, frame),
+        })
+    }
+
+    fn decode_area(&mut self, bytes: &[u8], area: &Area) -> Result<Part, DecodeError> {
+        match check_complete(bytes)? {
+            Container::Jpeg => self.part(bytes, |_| Some(*area)),
+            Container::Png => self.decode(bytes, None),
+        }
     }
 }
 

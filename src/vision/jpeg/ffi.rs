@@ -51,6 +51,13 @@ pub struct Decompressor {
     _private: [u8; 0],
 }
 
+/// `tf_jpeg_bytes`.
+#[repr(C)]
+pub struct Bytes {
+    pub bytes: *mut u8,
+    pub length: usize,
+}
+
 unsafe extern "C" {
     pub fn tf_jpeg_decompressor_new() -> *mut Decompressor;
     pub fn tf_jpeg_decompressor_free(this: *mut Decompressor);
@@ -63,4 +70,21 @@ unsafe extern "C" {
     ) -> i32;
     pub fn tf_jpeg_start(this: *mut Decompressor, area: *mut Area, report: *mut Report) -> i32;
     pub fn tf_jpeg_read(this: *mut Decompressor, rgb: *mut u8, capacity: usize, report: *mut Report) -> i32;
+    pub fn tf_jpeg_transcode(
+        bytes: *const u8,
+        length: usize,
+        interval: u32,
+        out: *mut Bytes,
+        report: *mut Report,
+    ) -> i32;
+    pub fn tf_jpeg_encode(
+        rgb: *const u8,
+        width: u32,
+        height: u32,
+        quality: u32,
+        interval: u32,
+        out: *mut Bytes,
+        report: *mut Report,
+    ) -> i32;
+    pub fn tf_jpeg_bytes_free(bytes: *mut Bytes);
 }

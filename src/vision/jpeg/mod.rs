@@ -1,13 +1,16 @@
 //! libjpeg-turbo, through its own interface rather than the TurboJPEG wrapper, which costs more for each frame.
 //!
 //! libjpeg reports errors by `longjmp`, which must not cross Rust. So every call goes through a C function in `shim/`
-//! that catches it: `errors.c` is the error manager, `decompress.c` decodes windows. `ffi.rs` declares them and the
+//! that catches it: `errors.c` is the error manager, `decompress.c` decodes windows, `transcode.c`
+//! writes. `ffi.rs` declares them and the
 //! types here make them safe. What else needs libjpeg becomes another C file beside these, on the same error manager.
 
 mod decompressor;
 mod ffi;
+mod transcode;
 
 pub use decompressor::{Decompressor, Header, Opened};
+pub use transcode::{encode, with_restarts};
 
 use std::ffi::CStr;
 

@@ -3,10 +3,12 @@
 mod exact;
 mod fast;
 mod lines;
+mod smooth;
 mod vector;
 
 pub use exact::ExactBilinear;
 pub use fast::FastBilinear;
+pub use smooth::smooth;
 
 use image::RgbImage;
 

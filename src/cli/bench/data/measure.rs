@@ -1,0 +1,281 @@
+//! One measurement: the pipeline in this process for a while.
+
+use super::DataBenchArgs;
+use crate::{
+    cli::{find, load, train::sets},
+    data::{
+        attempts::Quarantine,
+        dataset::Roots,
+        rejects::{Budget, Rejects},
+    },
+    failure::{Failure, Result},
+    flow::{Graph, Run, Settings, StopReason, StopToken, compile_all, sentence},
+    settings::Reading,
+    stages::{Facts, KINDS, PRAISE, RunContext},
+    train::{
+        checkpoint::{About, FORMAT, Folder},
+        device,
+        events::{Event, Observer},
+        experiment::Experiment,
+        itinerary::{Itinerary, Split, batches},
+        tally::Progress,
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+use tch::Device;
+
+/// Windows that rates are taken over.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// What was measured.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub experiment: String,
+    pub pipeline: String,
+    /// Workers of the decoding stages.
+    pub workers: String,
+    /// Clips in a batch, frames in a clip.
+    pub batch: usize,
+    pub frames: usize,
+    /// Clips a second: the median over windows, and the lowest and highest of them.
+    pub clips_per_second: f64,
+    pub slowest: f64,
+    pub fastest: f64,
+    pub windows: usize,
+    pub seconds: f64,
+    /// Stages with the share of the time in which their workers were busy, waited, and were blocked.
+    pub stages: Vec<StageShare>,
+    pub bottleneck: String,
+    /// Most resident memory of the process, and how much of it is from before the run.
+    pub peak_bytes: u64,
+    pub before_bytes: u64,
+    /// What the plan allows items to take.
+    pub ceiling_bytes: u64,
+    /// Clips that were planned again.
+    pub redrawn: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StageShare {
+    pub stage: String,
+    pub workers: usize,
+    pub busy: f64,
+    pub waiting: f64,
+    pub blocked: f64,
+    /// Milliseconds of work an item.
+    pub milliseconds: f64,
+}
+
+/// Runs the pipeline for the time asked for.
+///
+/// # Errors
+/// Whatever is wrong with experiment, pipeline or data, or ends the run.
+pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
+    let mut node = find::experiment(&args.script, &args.config)?;
+    for argument in &args.set {
+        node.set(argument)?;
+    }
+    let experiment = Experiment::from_node(&node)?;
+    let graph = graph(args, &experiment)?;
+    let roots = Roots::open(args.data_dir.as_deref())?;
+    if experiment.data.synth.is_some() && args.data_dir.is_none() {
+        let text = format!("--config {} makes its scenes when it trains; name them with --data_dir", args.config);
+        return Err(Failure::input(text));
+    }
+    let planners = sets::open(&experiment, &roots, args.seed, false)?;
+    let scratch = Scratch::new()?;
+    let rejects =
+        Rejects::new(Budget { floor: experiment.data.max_rejected as u64, share: experiment.data.max_rejected_share });
+    let observer: Arc<dyn Observer> = Arc::new(Warnings { quiet: args.json });
+    let batch = experiment.training.batch_size;
+    let itinerary = Itinerary {
+        // Never reached.
+        epochs: 1 << 40,
+        train_batches: batches(planners.train.clips_per_epoch(), batch, Split::Train),
+        val_batches: 0,
+        val_interval: usize::MAX,
+        val_before: false,
+    };
+    let facts = Facts { experiment: experiment.clone(), on_accelerator: false };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let ceiling = graph.memory(&facts, cores).host();
+    let frames = experiment.data.search_frames + 1;
+    let quarantine = Quarantine::new(experiment.data.quarantine_after as u64);
+    let context = Arc::new(RunContext {
+        train: planners.train,
+        val: None,
+        rejects: rejects.clone(),
+        quarantine,
+        itinerary,
+        position: 0,
+        max_steps: None,
+        about: About {
+            format: FORMAT,
+            program: env!("CARGO_PKG_VERSION").into(),
+            experiment: args.config.clone(),
+            position: 0,
+            step: 0,
+            epoch: 0,
+            phase: 0,
+            seed: args.seed,
+            plan: String::new(),
+            progress: serde_json::Value::Null,
+        },
+        experiment,
+        device: Device::Cpu,
+        trainer: Mutex::new(None),
+        progress: Arc::new(Mutex::new(Progress::default())),
+        folder: scratch.folder.clone(),
+        observer,
+    });
+
+    let before = device::peak_memory(Device::Cpu)?;
+    let stop = StopToken::new();
+    let run = Run::build_with(&graph, &context, stop.clone(), Settings::default())?;
+    let board = run.board();
+    // Batches that reached the sink.
+    let arrived = move || {
+        let stages = board.stages();
+        let sinks = stages.iter().filter(|stage| stages.iter().all(|other| !other.inputs.contains(&stage.id)));
+        sinks.map(|stage| stage.taken).sum::<u64>()
+    };
+    let seconds = Duration::from_secs(args.seconds);
+    let watch = thread::spawn({
+        let stop = stop.clone();
+        move || windows(seconds, arrived, &stop)
+    });
+    let outcome = run.join();
+    // The run may have ended by itself, with a failure.
+    stop.stop(StopReason::Reached("the time of the bench".into()));
+    let marks = watch.join().map_err(|_| Failure::stage("the clock of the bench died"))?;
+    outcome.result.clone()?;
+    let limits = load::limits(&graph);
+    let loads = load::loads(&outcome, &limits);
+    let mut rates: Vec<f64> = marks.windows(2).map(|pair| rate(pair) * batch as f64).collect();
+    rates.sort_by(f64::total_cmp);
+    let stages = loads.iter().zip(&outcome.stages).map(|(load, stage)| StageShare {
+        stage: load.id.clone(),
+        workers: load.workers,
+        busy: load.share(load.busy),
+        waiting: load.share(load.waited),
+        blocked: load.share(load.blocked),
+        milliseconds: 1e3 * load.busy.as_secs_f64() / stage.taken.max(1) as f64,
+    });
+    Ok(Measured {
+        experiment: format!("{}/{}", args.script, args.config),
+        pipeline: graph.name().to_string(),
+        workers: match args.workers.as_slice() {
+            [workers] => workers.to_string(),
+            _ => "as in the pipeline".into(),
+        },
+        batch,
+        frames,
+        clips_per_second: rates.get(rates.len() / 2).copied().unwrap_or(0.0),
+        slowest: rates.first().copied().unwrap_or(0.0),
+        fastest: rates.last().copied().unwrap_or(0.0),
+        windows: rates.len(),
+        seconds: marks.last().zip(marks.first()).map_or(0.0, |(last, first)| (last.0 - first.0).as_secs_f64()),
+        stages: stages.collect(),
+        bottleneck: sentence(&loads, PRAISE).unwrap_or_default(),
+        peak_bytes: device::peak_memory(Device::Cpu)?,
+        before_bytes: before,
+        ceiling_bytes: ceiling,
+        redrawn: rejects.rejected(),
+    })
+}
+
+/// The pipeline with the asked-for workers, checked against the experiment.
+fn graph(args: &DataBenchArgs, experiment: &Experiment) -> Result<Graph<RunContext>> {
+    let mut node = find::pipeline(&args.pipeline)?;
+    if let [workers] = args.workers.as_slice() {
+        let draft = compile_all(&Reading::new(), &node, &KINDS);
+        let decoders: Vec<String> = draft
+            .iter()
+            .flat_map(|graph| graph.nodes().iter())
+            .filter(|node| node.kind.name.starts_with("decode"))
+            .map(|node| node.id.clone())
+            .collect();
+        for id in decoders {
+            node.set(&format!("stages.{id}.workers={workers}"))?;
+        }
+    }
+    let reading = Reading::new();
+    let graph = compile_all(&reading, &node, &KINDS);
+    find::finish(&reading)?;
+    let graph = graph.ok_or_else(|| Failure::config(format!("{}: could not be read", args.pipeline)))?;
+    graph.check_forms(&reading, &Facts { experiment: experiment.clone(), on_accelerator: false });
+    find::finish(&reading)?;
+    let has = |kind: &str| graph.nodes().iter().any(|node| node.kind.name == kind);
+    match !has("step") && has("count") {
+        true => Ok(graph),
+        false => {
+            let text = format!("{}: a pipeline for this bench ends in a `count`, not in a `step`", args.pipeline);
+            Err(Failure::config(format!("{text}; pipelines/bench-data.yaml does")))
+        }
+    }
+}
+
+/// Times and batches that had arrived at them: after warming up, then at the end of each window.
+fn windows(seconds: Duration, arrived: impl Fn() -> u64, stop: &StopToken) -> Vec<(Duration, u64)> {
+    let begin = Instant::now();
+    let warm = (seconds / 4).clamp(Duration::from_secs(1), WINDOW);
+    let count = (seconds.as_secs_f64() / WINDOW.as_secs_f64()).round().max(1.0);
+    let window = seconds.div_f64(count);
+    let mut marks = Vec::new();
+    let mut due = warm;
+    while marks.len() <= count as usize && !stop.is_stopping() {
+        thread::sleep(Duration::from_millis(5));
+        if begin.elapsed() >= due {
+            marks.push((begin.elapsed(), arrived()));
+            due += window;
+        }
+    }
+    stop.stop(StopReason::Reached("the time of the bench".into()));
+    marks
+}
+
+fn rate(pair: &[(Duration, u64)]) -> f64 {
+    match pair {
+        [(from, first), (to, last)] => (last - first) as f64 / (*to - *from).as_secs_f64().max(1e-9),
+        _ => 0.0,
+    }
+}
+
+/// Tells of what goes wrong with clips.
+struct Warnings {
+    quiet: bool,
+}
+
+impl Observer for Warnings {
+    fn observe(&self, event: &Event) {
+        if let (Event::Warning(text), false) = (event, self.quiet) {
+            eprintln!("warning: {text}");
+        }
+    }
+}
+
+/// A folder for checkpoints that are never written, gone afterwards.
+struct Scratch {
+    path: PathBuf,
+    folder: Folder,
+}
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("trackflow-bench-{}", std::process::id()));
+        let folder = Folder::open(&path)?;
+        Ok(Self { path, folder })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,100 @@
+//! Where a frame's bytes lie: in a file of their own, or inside a shard of a packed set.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The file of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameFile {
+    /// What it is called: its path, or the shard's path and the member's name.
+    pub path: PathBuf,
+    /// Where it lies inside a shard, when it does.
+    pub member: Option<Member>,
+}
+
+/// A member of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The shard.
+    pub shard: Arc<Path>,
+    /// Where in it.
+    pub place: Place,
+}
+
+/// Where a member lies in its shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its first byte.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub length: u32,
+    /// How many of them stand before the tiles of a tiled JPEG file ([`crate::vision::tiles`]); 0 for anything else.
+    pub head: u32,
+    /// CRC-32 of all of them.
+    pub crc: u32,
+}
+
+impl From<PathBuf> for FrameFile {
+    fn from(path: PathBuf) -> Self {
+        Self { path, member: None }
+    }
+}
+
+impl FrameFile {
+    /// All bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read; or its shard is too short, or holds other bytes than were packed.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        let Some(Member { place, .. }) = &self.member else { return std::fs::read(&self.path) };
+        let bytes = self.read_range(0..u64::from(place.length))?;
+        match crc32fast::hash(&bytes) == place.crc {
+            true => Ok(bytes),
+            false => Err(io::Error::new(ErrorKind::InvalidData, "damaged since it was packed: the checksum differs")),
+        }
+    }
+
+    /// Some of the bytes of a member of a shard; a range of a plain file.
+    ///
+    /// # Errors
+    /// The file cannot be read or is too short.
+    pub fn read_range(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let (path, start) = match &self.member {
+            Some(member) => (&*member.shard, member.place.offset),
+            None => (self.path.as_path(), 0),
+        };
+        let mut bytes = vec![0; range.end.saturating_sub(range.start) as usize];
+        File::open(path)?.read_exact_at(&mut bytes, start + range.start)?;
+        Ok(bytes)
+    }
+
+    /// The first bytes, at most `most`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn start(&self, most: u64) -> io::Result<Vec<u8>> {
+        match &self.member {
+            Some(member) => self.read_range(0..most.min(u64::from(member.place.length))),
+            None => {
+                let mut bytes = Vec::new();
+                File::open(&self.path)?.take(most).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// How many bytes there are.
+    ///
+    /// # Errors
+    /// The file is not there.
+    pub fn length(&self) -> io::Result<u64> {
+        match &self.member {
+            Some(member) => Ok(u64::from(member.place.length)),
+            None => Ok(std::fs::metadata(&self.path)?.len()),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A packed set: shards (tar files) with the frames, and beside each its index.
+//!
+//! `pack.json` says what was packed and how large each shard must be; it is written last. `shard-000000.jsonl` has a
+//! line for each sequence: name, boxes, visible frames, and where in the shard each frame lies.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::catalog::Part;
+use super::file::Place;
+use super::{Ask, Found, FrameFiles, Inquiry, Layout, Sequence};
+use crate::data::problems::Problems;
+
+/// Where packed sets are looked for, below the data folder.
+pub const FOLDER: &str = "packed";
+/// The file that makes a folder a packed set.
+pub const SUMMARY: &str = "pack.json";
+/// What [`Summary::format`] must be.
+pub const FORMAT: &str = "trackflow pack 1";
+
+const REMEDY: &str = "run `trackflow data pack` again with the same --out: whole shards are kept";
+
+/// What was packed, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// [`FORMAT`].
+    pub format: String,
+    /// The set's name in experiments.
+    pub name: String,
+    /// Whether its sequences are pictures with one object each.
+    pub images: bool,
+    /// How frames were rewritten.
+    pub how: How,
+    /// Bytes of the frames' own files.
+    pub source_bytes: u64,
+    /// The shards, in order.
+    pub shards: Vec<Shard>,
+}
+
+/// How frames are rewritten.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "lowercase")]
+pub enum How {
+    /// The same pixels; JPEG files in tiles about `tile` minimum coded units wide.
+    Lossless {
+        /// Wanted width of a tile in minimum coded units.
+        tile: u32,
+    },
+    /// Scaled down to what crops need, and compressed again.
+    Scaled {
+        /// Wanted width of a tile in minimum coded units.
+        tile: u32,
+        /// JPEG quality, 1 to 100.
+        quality: u8,
+        /// Side of a crop ÷ its search area factor, the larger of template's and search's: pixels that √(w·h) of the
+        /// object's box is scaled to where it has more.
+        object: f64,
+    },
+}
+
+/// A shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its file's name.
+    pub file: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// How many sequences.
+    pub sequences: usize,
+    /// How many frames.
+    pub frames: usize,
+    /// Bytes of the frames' own files.
+    pub source_bytes: u64,
+}
+
+/// A sequence in a shard's index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name.
+    pub sequence: String,
+    /// The folder of its members.
+    pub folder: String,
+    /// The names of its members.
+    pub names: Vec<String>,
+    /// `x, y, w, h` in pixels of the frames as they are in the shard.
+    pub boxes: Vec<[f32; 4]>,
+    /// Whether each frame shows the object.
+    pub visible: Vec<bool>,
+    /// Offset, length, length of what stands before tiles, and CRC-32 of each member.
+    pub places: Vec<(u64, u32, u32, u32)>,
+}
+
+/// Whether `folder` holds a packed set.
+pub fn is_pack(folder: &Path) -> bool {
+    folder.join(SUMMARY).is_file()
+}
+
+/// The index of a shard.
+pub fn index_name(shard: &str) -> String {
+    format!("{}.jsonl", shard.trim_end_matches(".tar"))
+}
+
+impl Summary {
+    /// Reads the summary of the packed set in `folder`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(folder: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(folder.join(SUMMARY)).map_err(|error| error.to_string())?;
+        Self::parse(&text)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let summary: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        match summary.format == FORMAT {
+            true => Ok(summary),
+            false => Err(format!("its format is `{}`; this program reads `{FORMAT}`", summary.format)),
+        }
+    }
+}
+
+/// `packed:PATH`.
+pub(super) struct Packed;
+
+impl Layout for Packed {
+    fn folders(&self, _part: Part) -> &'static [&'static str] {
+        &[FOLDER]
+    }
+
+    fn key(&self, _part: Part) -> &'static str {
+        "data_dir"
+    }
+
+    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+        let file = ask.root.join(SUMMARY);
+        if !inquiry.exists(&file) {
+            inquiry.problems.file(&file, format_args!("no such file: packing was not finished; {REMEDY}"));
+            return Vec::new();
+        }
+        let Some(text) = inquiry.text(&file) else { return Vec::new() };
+        let summary = match Summary::parse(&text) {
+            Ok(summary) => summary,
+            Err(what) => {
+                inquiry.problems.file(&file, format_args!("{what}; {REMEDY}"));
+                return Vec::new();
+            }
+        };
+        if let How::Scaled { quality, .. } = summary.how {
+            inquiry.notes.push(format!("frames are scaled to what crops need, JPEG quality {quality}"));
+        }
+        let listed = ask.list.map(|list| inquiry.lines(list));
+        let mut found = Vec::new();
+        for shard in &summary.shards {
+            let path: Arc<Path> = ask.root.join(&shard.file).into();
+            inquiry.exists(&path);
+            match std::fs::metadata(&path) {
+                Ok(data) if data.len() == shard.bytes => {}
+                Ok(data) => {
+                    let what = format!("has {} bytes of {}: a torn shard", data.len(), shard.bytes);
+                    inquiry.problems.file(&path, format_args!("{what}; {REMEDY}"));
+                    continue;
+                }
+                Err(error) => {
+                    inquiry.problems.file(&path, format_args!("{error}; {REMEDY}"));
+                    continue;
+                }
+            }
+            let index = ask.root.join(index_name(&shard.file));
+            let lines = inquiry.lines(&index);
+            if lines.len() != shard.sequences {
+                let what = format!("has {} sequences of {}", lines.len(), shard.sequences);
+                inquiry.problems.file(&index, format_args!("{what}; {REMEDY}"));
+            }
+            for (number, line) in lines.iter().enumerate() {
+                match serde_json::from_str::<Entry>(line) {
+                    Ok(entry) if listed.as_ref().is_none_or(|list| list.contains(&entry.sequence)) => {
+                        found.push(sequence(entry, &path, shard.bytes));
+                    }
+                    Ok(_) => {}
+                    Err(error) => inquiry.problems.line(&index, number + 1, format_args!("{error}; {REMEDY}")),
+                }
+            }
+        }
+        found
+    }
+}
+
+fn sequence(entry: Entry, shard: &Arc<Path>, bytes: u64) -> Found {
+    let mut problems = Problems::default();
+    let lengths = [entry.names.len(), entry.boxes.len(), entry.visible.len(), entry.places.len()];
+    let inside = |&(offset, length, head, _): &(u64, u32, u32, u32)| {
+        head <= length && offset.checked_add(u64::from(length)).is_some_and(|end| end <= bytes)
+    };
+    if lengths.iter().any(|length| *length != lengths[0]) || !entry.places.iter().all(inside) {
+        problems.file(shard, format_args!("{}: its index is damaged; {REMEDY}", entry.sequence));
+    }
+    let place = |(offset, length, head, crc)| Place { offset, length, head, crc };
+    let places = entry.places.into_iter().map(place).collect();
+    let frames = FrameFiles::packed(shard, &entry.folder, entry.names, places);
+    Found { sequence: Sequence::new(&entry.sequence, frames, entry.boxes, Some(entry.visible)), problems }
+}

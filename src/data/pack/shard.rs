@@ -1,0 +1,181 @@
+//! Writing one shard, and telling whether it is there already.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::convert::{Converted, Loss, convert};
+use super::{cannot, draft, folder_name, settle};
+use crate::data::dataset::packed::{Entry, How, Shard, index_name};
+use crate::data::dataset::{FrameFile, Sequence};
+use crate::data::problems::Problems;
+use crate::failure::Result;
+use crate::vision::rect::Rect;
+
+/// Frames that are converted at a time.
+const CHUNK: usize = 64;
+
+/// The shard that was planned so, when it is there and whole.
+pub(super) fn whole(folder: &Path, planned: &Shard, sequences: &[&Sequence]) -> Option<Shard> {
+    let index = std::fs::read_to_string(folder.join(index_name(&planned.file))).ok()?;
+    let bytes = std::fs::metadata(folder.join(&planned.file)).ok()?.len();
+    let entries: Vec<Entry> = index.lines().map(|line| serde_json::from_str(line).ok()).collect::<Option<_>>()?;
+    let same = entries.len() == sequences.len()
+        && entries.iter().zip(sequences).all(|(entry, sequence)| {
+            entry.sequence == *sequence.name
+                && entry.places.len() == sequence.len()
+                && entry.visible == sequence.visible()
+        });
+    // A tar file ends with two blocks of zeros after its last member.
+    let ends = entries.iter().flat_map(|entry| &entry.places).map(|place| place.0 + u64::from(place.1)).max();
+    let end = ends.map_or(0, |end| end.next_multiple_of(512)) + 1024;
+    (same && bytes == end).then(|| Shard { bytes, ..planned.clone() })
+}
+
+/// Converts and writes the frames of `sequences`.
+///
+/// # Errors
+/// 66 for frames that cannot be read, all at once; 74 when the shard cannot be written.
+pub(super) fn write(
+    folder: &Path,
+    planned: &Shard,
+    sequences: &[&Sequence],
+    how: &How,
+    loss: &mut Loss,
+    progress: &(impl Fn(usize) + Sync),
+) -> Result<Shard> {
+    let (path, index) = (folder.join(&planned.file), folder.join(index_name(&planned.file)));
+    let file = File::create(draft(&path)).map_err(|error| cannot(&path, &error))?;
+    let tar = tar::Builder::new(Counted { file: BufWriter::new(file), written: 0 });
+    let mut writer = Writer { tar, seen: HashMap::new() };
+    let (mut problems, mut lines, mut folders) = (Problems::default(), String::new(), HashMap::new());
+    for sequence in sequences {
+        let entry = writer.sequence(sequence, how, &mut folders, loss, &mut problems, progress);
+        let entry = entry.map_err(|error| cannot(&path, &error))?;
+        lines += &serde_json::to_string(&entry).map_err(|error| cannot(&index, &error))?;
+        lines.push('\n');
+    }
+    if let Err(failure) = problems.into_result() {
+        let _ = std::fs::remove_file(draft(&path));
+        return Err(failure);
+    }
+    let bytes = writer.close().map_err(|error| cannot(&path, &error))?;
+    std::fs::write(draft(&index), lines).map_err(|error| cannot(&index, &error))?;
+    settle(&draft(&path), &path)?;
+    settle(&draft(&index), &index)?;
+    Ok(Shard { bytes, ..planned.clone() })
+}
+
+struct Writer {
+    tar: tar::Builder<Counted>,
+    /// Where files lie that several sequences share: folder, name and place.
+    seen: HashMap<std::path::PathBuf, (String, String, (u64, u32, u32, u32))>,
+}
+
+impl Writer {
+    fn sequence(
+        &mut self,
+        sequence: &Sequence,
+        how: &How,
+        folders: &mut HashMap<String, usize>,
+        loss: &mut Loss,
+        problems: &mut Problems,
+        progress: &(impl Fn(usize) + Sync),
+    ) -> std::io::Result<Entry> {
+        let mut entry = Entry {
+            sequence: sequence.name.to_string(),
+            folder: String::new(),
+            names: Vec::with_capacity(sequence.len()),
+            boxes: sequence.boxes().to_vec(),
+            visible: sequence.visible().to_vec(),
+            places: Vec::with_capacity(sequence.len()),
+        };
+        // A picture that several objects share is stored once, as long as it is stored as it is.
+        if let (1, How::Lossless { .. }, Some((folder, name, place))) =
+            (sequence.len(), how, self.seen.get(&sequence.path(0)))
+        {
+            (entry.folder, entry.names, entry.places) = (folder.clone(), vec![name.clone()], vec![*place]);
+            progress(1);
+            return Ok(entry);
+        }
+        entry.folder = folder_name(&sequence.name, folders);
+        let frames: Vec<usize> = (0..sequence.len()).collect();
+        for chunk in frames.chunks(CHUNK) {
+            let converted: Vec<std::result::Result<Converted, (FrameFile, String)>> =
+                chunk.par_iter().map(|&frame| one(sequence, frame, how)).collect();
+            for (&frame, converted) in chunk.iter().zip(converted) {
+                match converted {
+                    Ok(converted) => {
+                        for value in &mut entry.boxes[frame] {
+                            *value = (f64::from(*value) * converted.scale) as f32;
+                        }
+                        loss.add(&converted.loss);
+                        let name = sequence.path(frame).file_name().unwrap_or_default().to_string_lossy().into_owned();
+                        entry.places.push(self.member(&format!("{}/{name}", entry.folder), &converted)?);
+                        entry.names.push(name);
+                    }
+                    Err((file, what)) => {
+                        problems.file(&file.path, format_args!("{what}; extract the data set's archive again"));
+                    }
+                }
+            }
+            progress(chunk.len());
+        }
+        if let ([name], [place]) = (entry.names.as_slice(), entry.places.as_slice()) {
+            self.seen.insert(sequence.path(0), (entry.folder.clone(), name.clone(), *place));
+        }
+        Ok(entry)
+    }
+
+    /// Appends a member; where it lies.
+    fn member(&mut self, name: &str, converted: &Converted) -> std::io::Result<(u64, u32, u32, u32)> {
+        let bytes = &converted.bytes;
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_entry_type(tar::EntryType::Regular);
+        self.tar.append_data(&mut header, name, bytes.as_slice())?;
+        // A member is padded to whole blocks.
+        let offset = self.tar.get_ref().written - (bytes.len() as u64).next_multiple_of(512);
+        Ok((offset, bytes.len() as u32, converted.head, crc32fast::hash(bytes)))
+    }
+
+    fn close(self) -> std::io::Result<u64> {
+        let mut counted = self.tar.into_inner()?;
+        counted.flush()?;
+        Ok(counted.written)
+    }
+}
+
+/// Counts what is written.
+struct Counted {
+    file: BufWriter<File>,
+    written: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.written += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn one(sequence: &Sequence, frame: usize, how: &How) -> std::result::Result<Converted, (FrameFile, String)> {
+    let file = sequence.file(frame);
+    // A frame without the object is scaled as the last one with it.
+    let shown = sequence.visible().get(..=frame).and_then(|visible| visible.iter().rposition(|&seen| seen));
+    let object: Option<Rect> = shown.map(|frame| sequence.object(frame));
+    let converted = file
+        .read()
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| convert(bytes, how, object.as_ref()).map_err(|error| error.to_string()));
+    converted.map_err(|what| (file, what))
+}
