@@ -6,6 +6,7 @@ pub mod process;
 mod recorder;
 mod seconds;
 
+pub use gpu::{Gpu, gpus};
 pub use recorder::{Recorder, record};
 pub use seconds::SecondsCounter;
 

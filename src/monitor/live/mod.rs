@@ -231,6 +231,12 @@ fn push<T>(queue: &mut VecDeque<T>, item: T) {
 
 impl Observer for Live {
     fn observe(&self, event: &Event) {
+        if let Event::Seen(seen) = event {
+            // Pictures are encoded before anybody who asks has to wait.
+            let pictures = pictures::Shown::new(seen);
+            self.shown().pictures.show(pictures);
+            return;
+        }
         let mut shown = self.shown();
         match event {
             Event::Batch { visit, clips, terms, lr, time } => {
@@ -248,7 +254,7 @@ impl Observer for Live {
                 let saved = Saved { file, bytes: *bytes, seconds: *seconds, position: *position, at };
                 push(&mut shown.checkpoints, saved);
             }
-            Event::Seen(seen) => shown.pictures.show(seen),
+            Event::Seen(_) => {}
             Event::Note(text) => shown.message(false, text),
             Event::Warning(text) => shown.message(true, text),
         }

@@ -23,8 +23,9 @@ pub(super) struct Pictures {
     val: Option<Shown>,
 }
 
+/// Some clips, ready to be sent.
 #[derive(Debug)]
-struct Shown {
+pub(super) struct Shown {
     visit: Visit,
     clips: Vec<Value>,
     /// JPEG, numbered as in `clips`.
@@ -32,19 +33,11 @@ struct Shown {
 }
 
 impl Pictures {
-    /// Shows `seen` instead of what was shown of its split: of each clip the template, the first search frame, and the
-    /// last, before which the model has seen the most.
-    pub fn show(&mut self, seen: &Seen) {
-        let mut shown = Shown { visit: seen.visit, clips: Vec::new(), files: Vec::new() };
-        for clip in &seen.clips {
-            let template = json!({"picture": shown.add(&clip.template), "truth": numbers(&clip.object)});
-            let last = clip.frames.iter().skip(1).last();
-            let frames: Vec<Value> = clip.frames.first().into_iter().chain(last).map(|one| shown.frame(one)).collect();
-            shown.clips.push(json!({"template": template, "frames": frames}));
-        }
-        match seen.visit.split {
-            Split::Train => self.train = Some(shown),
-            Split::Val => self.val = Some(shown),
+    /// Shows `new` instead of what was shown of its split.
+    pub fn show(&mut self, new: Shown) {
+        match new.visit.split {
+            Split::Train => self.train = Some(new),
+            Split::Val => self.val = Some(new),
         }
     }
 
@@ -71,6 +64,18 @@ impl Pictures {
 }
 
 impl Shown {
+    /// Of each clip the template, the first search frame, and the last, before which the model has seen the most.
+    pub fn new(seen: &Seen) -> Self {
+        let mut shown = Self { visit: seen.visit, clips: Vec::new(), files: Vec::new() };
+        for clip in &seen.clips {
+            let template = json!({"picture": shown.add(&clip.template), "truth": numbers(&clip.object)});
+            let last = clip.frames.iter().skip(1).last();
+            let frames: Vec<Value> = clip.frames.first().into_iter().chain(last).map(|one| shown.frame(one)).collect();
+            shown.clips.push(json!({"template": template, "frames": frames}));
+        }
+        shown
+    }
+
     /// The number of the picture; null when it cannot be encoded.
     fn add(&mut self, picture: &RgbImage) -> Value {
         let mut bytes = Vec::new();

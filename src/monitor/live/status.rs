@@ -5,7 +5,10 @@ use crate::{
     data::condition::Condition,
     flow::{Load, sentence},
     stages::PRAISE,
-    telemetry::process::{Process, machine_memory, timestamp},
+    telemetry::{
+        Gpu, gpus,
+        process::{Process, machine_memory, timestamp},
+    },
     train::tally::Terms,
 };
 use serde_json::{Value, json};
@@ -219,5 +222,16 @@ fn process() -> Value {
         "machine_memory_bytes": machine_memory().map(|(total, _)| total),
         "threads": process.threads,
         "cpu_seconds": process.cpu.map(|cpu| short(cpu.as_secs_f64())),
+        "gpus": gpus().iter().map(gpu).collect::<Vec<_>>(),
+    })
+}
+
+fn gpu(gpu: &Gpu) -> Value {
+    json!({
+        "index": gpu.index,
+        "utilisation": gpu.utilisation.map(short),
+        "memory_used_bytes": gpu.memory.map(|(used, _)| used),
+        "memory_bytes": gpu.memory.map(|(_, all)| all),
+        "watts": gpu.watts.map(short),
     })
 }

@@ -37,6 +37,10 @@ function tiles(status) {
     found.push(tile("Val. accuracy", val ? percent(val.numbers.accuracy) : "–", val ? `epoch ${val.epoch}` : "none yet"));
     found.push(tile("λ", short(run.weights?.cls), `lr ${short(run.lr?.heads)}, ${short(run.lr?.backbone)}`));
     found.push(tile("Memory", bytes(process.memory_bytes), `most ${bytes(process.peak_memory_bytes)}`));
+    for (const gpu of process.gpus) {
+      const sub = [bytes(gpu.memory_used_bytes), isNumber(gpu.watts) ? `${Math.round(gpu.watts)} W` : ""];
+      found.push(tile(`GPU ${gpu.index}`, percentWhole(gpu.utilisation), sub.filter(Boolean).join(" · ")));
+    }
     if (run.nonfinite_steps > 0) found.push(tile("Not finite", step(run.nonfinite_steps), "steps, which changed nothing", true));
   }
   $("tiles").replaceChildren(...found);
