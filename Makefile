@@ -18,7 +18,7 @@ MISSING_TOOLS = $(foreach tool,$(JPEG_TOOLS),$(if $(shell command -v $(tool)),,$
 # Looked at when a recipe runs, after `tools`.
 FEATURES = $(if $(strip $(MISSING_TOOLS)),--no-default-features)
 
-.PHONY: help tools libtorch build demo test lint bench gpu-pack clean
+.PHONY: help tools libtorch build demo test lint bench bench-peers gpu-pack clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -69,6 +69,9 @@ lint: libtorch tools ## formatting and clippy, warnings are errors
 bench: libtorch tools ## measure channels, decoding and the step
 	$(CARGO) bench --locked $(FEATURES)
 	$(CARGO) run --release --locked $(FEATURES) -- bench step --config demo
+
+bench-peers: build ## clips/s beside what else people load clips with (FRAMES=a folder in GOT-10k layout)
+	scripts/bench-peers $(FRAMES)
 
 gpu-pack: build ## collect in target/gpu what scripts/gpu-check needs on a machine without a compiler
 	mkdir -p target/gpu

@@ -7,11 +7,13 @@ use crate::{
 use std::path::{Path, PathBuf};
 
 /// Files that every installation has, by the path under which a clone has them.
-const BUILT_IN: [(&str, &str); 8] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("configs/hiptrack/demo.yaml", include_str!("../../configs/hiptrack/demo.yaml")),
     ("configs/hiptrack/hiptrack_cls.yaml", include_str!("../../configs/hiptrack/hiptrack_cls.yaml")),
     ("pipelines/train.yaml", include_str!("../../pipelines/train.yaml")),
     ("pipelines/train-two-decoders.yaml", include_str!("../../pipelines/train-two-decoders.yaml")),
+    ("pipelines/train-packed.yaml", include_str!("../../pipelines/train-packed.yaml")),
+    ("pipelines/train-conditions.yaml", include_str!("../../pipelines/train-conditions.yaml")),
     ("pipelines/train-erase.yaml", include_str!("../../pipelines/train-erase.yaml")),
     ("pipelines/bench-data.yaml", include_str!("../../pipelines/bench-data.yaml")),
     ("pipelines/replay.yaml", include_str!("../../pipelines/replay.yaml")),

@@ -7,6 +7,7 @@ use crate::data::dataset::{FrameFile, Member};
 use crate::vision::area::{Area, Part};
 use crate::vision::crop::shown;
 use crate::vision::decode::{DecodeError, Decoder, check_complete};
+use crate::vision::pool;
 use crate::vision::tiles::Tiling;
 use crate::vision::window::Window;
 
@@ -21,7 +22,9 @@ pub fn read(file: &FrameFile, decoder: &mut dyn Decoder, window: Option<&Window>
             let bytes = file.read().map_err(|error| unreadable(file, &error))?;
             // Damage inside the picture data shows in some windows and not in others.
             let is_of_file = |_: &DecodeError| window.is_none() || check_complete(&bytes).is_err();
-            decoder.decode(&bytes, window).map_err(|error| broken(file, &error, is_of_file(&error)))
+            let part = decoder.decode(&bytes, window).map_err(|error| broken(file, &error, is_of_file(&error)));
+            pool::give(bytes);
+            part
         }
     }
 }
@@ -29,14 +32,21 @@ pub fn read(file: &FrameFile, decoder: &mut dyn Decoder, window: Option<&Window>
 fn tiles(file: &FrameFile, head: u32, decoder: &mut dyn Decoder, window: &Window) -> Result<Part, FrameFault> {
     let head = file.read_range(0..u64::from(head)).map_err(|error| unreadable(file, &error))?;
     let tiling = Tiling::parse(&head).map_err(|error| broken(file, &error, true))?;
+    pool::give(head);
     let Some(area) = shown(window, tiling.frame) else { return Ok(Part::nothing(tiling.frame)) };
     let region = tiling.region(&area);
     let bytes = file.read_range(region.bytes.clone()).map_err(|error| unreadable(file, &error))?;
     let inner = Area { x: area.x - region.area.x, y: area.y - region.area.y, ..area };
-    let cut = tiling.cut(&region, &bytes).and_then(|cut| decoder.decode_area(&cut, &inner));
-    let part = cut.map_err(|error| broken(file, &error, file.read().is_err()))?;
-    let origin = (part.origin.0 + region.area.x, part.origin.1 + region.area.y);
-    Ok(Part { origin, frame: tiling.frame, pixels: part.pixels })
+    let cut = tiling.cut(&region, &bytes).and_then(|cut| {
+        let part = decoder.decode_area(&cut, &inner);
+        pool::give(cut);
+        part
+    });
+    pool::give(bytes);
+    let mut part = cut.map_err(|error| broken(file, &error, file.read().is_err()))?;
+    part.origin = (part.origin.0 + region.area.x, part.origin.1 + region.area.y);
+    part.frame = tiling.frame;
+    Ok(part)
 }
 
 fn unreadable(file: &FrameFile, error: &std::io::Error) -> FrameFault {

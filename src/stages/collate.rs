@@ -11,7 +11,7 @@ use crate::{
     settings::Section,
     telemetry::names,
     train::events::{Event, Observer},
-    vision::rect::Rect,
+    vision::{pool, rect::Rect},
 };
 use std::sync::Arc;
 
@@ -140,8 +140,8 @@ pub(super) fn collate(clips: &[CroppedClip]) -> Result<CollatedBatch> {
         visit: first.ticket.visit,
         clips: clips.len(),
         frames,
-        template: Vec::with_capacity(bytes(0)),
-        search: Vec::with_capacity(bytes(1) * frames),
+        template: pool::take(bytes(0)),
+        search: pool::take(bytes(1) * frames),
         template_boxes: Vec::new(),
         search_boxes: Vec::new(),
         labels: Vec::new(),

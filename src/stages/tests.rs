@@ -44,6 +44,11 @@ fn clip(slot: usize, value: u8) -> CroppedClip {
     }
 }
 
+/// A plan of two search frames.
+pub(super) fn clip_plan() -> ClipPlan {
+    clip(0, 10).plan.clone()
+}
+
 #[test]
 fn a_batch_is_frame_major_and_in_order_of_its_clips() {
     let batch = collate(&[clip(0, 10), clip(1, 20)]).unwrap();

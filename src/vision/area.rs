@@ -2,6 +2,8 @@
 
 use image::RgbImage;
 
+use crate::vision::pool;
+
 /// A rectangle of whole pixels inside a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Area {
@@ -39,6 +41,13 @@ pub struct Part {
     pub origin: (u32, u32),
     /// Width and height of the frame.
     pub frame: (u32, u32),
+}
+
+/// The pixels' memory is for the next frame.
+impl Drop for Part {
+    fn drop(&mut self) {
+        pool::give(std::mem::take(&mut self.pixels).into_raw());
+    }
 }
 
 impl Part {

@@ -1,4 +1,6 @@
 //! Where a frame's bytes lie: in a file of their own, or inside a shard of a packed set.
+//!
+//! Buffers come from [`pool`]; readers give them back.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -6,6 +8,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::vision::pool;
 
 /// The file of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +54,12 @@ impl FrameFile {
     /// # Errors
     /// The file cannot be read; or its shard is too short, or holds other bytes than were packed.
     pub fn read(&self) -> io::Result<Vec<u8>> {
-        let Some(Member { place, .. }) = &self.member else { return std::fs::read(&self.path) };
+        let Some(Member { place, .. }) = &self.member else {
+            let mut file = File::open(&self.path)?;
+            let mut bytes = pool::take(file.metadata()?.len() as usize + 1);
+            file.read_to_end(&mut bytes)?;
+            return Ok(bytes);
+        };
         let bytes = self.read_range(0..u64::from(place.length))?;
         match crc32fast::hash(&bytes) == place.crc {
             true => Ok(bytes),
@@ -67,7 +76,7 @@ impl FrameFile {
             Some(member) => (&*member.shard, member.place.offset),
             None => (self.path.as_path(), 0),
         };
-        let mut bytes = vec![0; range.end.saturating_sub(range.start) as usize];
+        let mut bytes = pool::zeros(range.end.saturating_sub(range.start) as usize);
         File::open(path)?.read_exact_at(&mut bytes, start + range.start)?;
         Ok(bytes)
     }

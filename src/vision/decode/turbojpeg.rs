@@ -9,6 +9,7 @@ use crate::vision::{
     area::{Area, Part},
     crop::shown,
     jpeg::{Decompressor, JpegError, JpegErrorKind},
+    pool,
     window::Window,
 };
 
@@ -35,7 +36,8 @@ impl TurboDecoder {
         let frame = (opened.header().width, opened.header().height);
         check_size(frame.0, frame.1)?;
         let Some(area) = wanted(frame) else { return Ok(Part::nothing(frame)) };
-        let mut pixels = Vec::new();
+        // The decoder widens the area to whole coded units on both sides.
+        let mut pixels = pool::take((area.width as usize + 96) * area.height as usize * 3);
         let area = opened.read(area, &mut pixels)?;
         let pixels = RgbImage::from_raw(area.width, area.height, pixels).unwrap_or_default();
         Ok(Part { pixels, origin: (area.x, area.y), frame })

@@ -15,6 +15,7 @@ use segments::{Head, MARKER, head};
 
 use crate::vision::area::Area;
 use crate::vision::decode::{DecodeError, DecodeReason};
+use crate::vision::pool;
 
 /// What the application segments begin with.
 const SIGNATURE: &[u8] = b"TFTILES\x01";
@@ -179,7 +180,7 @@ impl Tiling {
         if data.len() as u64 != region.bytes.end - region.bytes.start {
             return Err(DecodeError::new(DecodeReason::Truncated, "the file ends within a tile"));
         }
-        let mut file = Vec::with_capacity(self.head.len() + data.len() + 2);
+        let mut file = pool::take(self.head.len() + data.len() + 2);
         file.extend_from_slice(&self.head);
         let [h1, h0] = (region.area.height as u16).to_be_bytes();
         let [w1, w0] = (region.area.width as u16).to_be_bytes();

@@ -20,6 +20,7 @@ use crate::{
         itinerary::{Itinerary, Split, batches},
         tally::Progress,
     },
+    vision::pool,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -57,6 +58,8 @@ pub(super) struct Measured {
     pub before_bytes: u64,
     /// What the plan allows items to take.
     pub ceiling_bytes: u64,
+    /// Buffers for pixels and files that were allocated after warming up, by frame.
+    pub allocated_per_frame: f64,
     /// Clips that were planned again.
     pub redrawn: u64,
 }
@@ -180,12 +183,16 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
         slowest: rates.first().copied().unwrap_or(0.0),
         fastest: rates.last().copied().unwrap_or(0.0),
         windows: rates.len(),
-        seconds: marks.last().zip(marks.first()).map_or(0.0, |(last, first)| (last.0 - first.0).as_secs_f64()),
+        seconds: marks.last().zip(marks.first()).map_or(0.0, |(last, first)| (last.at - first.at).as_secs_f64()),
         stages: stages.collect(),
         bottleneck: sentence(&loads, PRAISE).unwrap_or_default(),
         peak_bytes: device::peak_memory(Device::Cpu)?,
         before_bytes: before,
         ceiling_bytes: ceiling,
+        allocated_per_frame: marks.first().zip(marks.last()).map_or(0.0, |(first, last)| {
+            let made = (last.arrived - first.arrived) as f64 * (batch * frames) as f64;
+            (last.allocated - first.allocated) as f64 / made.max(1.0)
+        }),
         redrawn: rejects.rejected(),
     })
 }
@@ -221,8 +228,17 @@ fn graph(args: &DataBenchArgs, experiment: &Experiment) -> Result<Graph<RunConte
     }
 }
 
-/// Times and batches that had arrived at them: after warming up, then at the end of each window.
-fn windows(seconds: Duration, arrived: impl Fn() -> u64, stop: &StopToken) -> Vec<(Duration, u64)> {
+/// What had happened at a time.
+struct Mark {
+    at: Duration,
+    /// Batches at the sink.
+    arrived: u64,
+    /// Buffers allocated.
+    allocated: u64,
+}
+
+/// Marks after warming up and then at the end of each window; stops the run.
+fn windows(seconds: Duration, arrived: impl Fn() -> u64, stop: &StopToken) -> Vec<Mark> {
     let begin = Instant::now();
     let warm = (seconds / 4).clamp(Duration::from_secs(1), WINDOW);
     let count = (seconds.as_secs_f64() / WINDOW.as_secs_f64()).round().max(1.0);
@@ -232,7 +248,7 @@ fn windows(seconds: Duration, arrived: impl Fn() -> u64, stop: &StopToken) -> Ve
     while marks.len() <= count as usize && !stop.is_stopping() {
         thread::sleep(Duration::from_millis(5));
         if begin.elapsed() >= due {
-            marks.push((begin.elapsed(), arrived()));
+            marks.push(Mark { at: begin.elapsed(), arrived: arrived(), allocated: pool::allocated() });
             due += window;
         }
     }
@@ -240,9 +256,10 @@ fn windows(seconds: Duration, arrived: impl Fn() -> u64, stop: &StopToken) -> Ve
     marks
 }
 
-fn rate(pair: &[(Duration, u64)]) -> f64 {
+/// Batches a second between two marks.
+fn rate(pair: &[Mark]) -> f64 {
     match pair {
-        [(from, first), (to, last)] => (last - first) as f64 / (*to - *from).as_secs_f64().max(1e-9),
+        [from, to] => (to.arrived - from.arrived) as f64 / (to.at - from.at).as_secs_f64().max(1e-9),
         _ => 0.0,
     }
 }

@@ -43,10 +43,11 @@ pub(super) fn table(of: &Measured) -> String {
     let _ = writeln!(text, "  {}", of.bottleneck);
     let _ = writeln!(
         text,
-        "  memory: peak {}, {} of it before the run; items may take {}",
+        "  memory: peak {}, {} of it before the run; items may take {}; {:.3} buffers allocated a frame",
         human_bytes(of.peak_bytes),
         human_bytes(of.before_bytes),
-        human_bytes(of.ceiling_bytes)
+        human_bytes(of.ceiling_bytes),
+        of.allocated_per_frame
     );
     if of.redrawn > 0 {
         let _ = writeln!(text, "  {} clips were planned again", of.redrawn);
