@@ -3,11 +3,7 @@
 mod support;
 
 use clap::Parser;
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    path::Path,
-};
+use std::path::Path;
 use trackflow::{cli::Cli, stages::KINDS, telemetry};
 
 /// Runs the program in this process, so that its metrics can be looked at afterwards.
@@ -37,14 +33,6 @@ fn train(save_dir: &Path, pipeline: &Path) {
     assert_eq!(Cli::try_parse_from(arguments).unwrap().run(), Ok(0), "{pipeline}");
 }
 
-fn scrape(address: SocketAddr) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
-
 #[test]
 fn every_kind_runs_and_has_its_metrics() {
     let home = tempfile::tempdir().unwrap();
@@ -61,7 +49,7 @@ fn every_kind_runs_and_has_its_metrics() {
     std::fs::write(&own, text.replace("[LASOT]", "[GOT10K_official_val]")).unwrap();
     train(home.path(), &own);
 
-    let text = scrape(telemetry::serve(Some("127.0.0.1:0".parse().unwrap())).unwrap());
+    let text = telemetry::record().unwrap().render();
     let missing = |name: &str, label: &str| {
         !text.lines().any(|line| line.starts_with(&format!("trackflow_{name}{{")) && line.contains(label))
     };

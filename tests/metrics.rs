@@ -6,8 +6,10 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::Stdio,
+    time::{Duration, Instant},
 };
 use support::train;
+use trackflow::telemetry::{names, process::Process};
 
 fn scrape(address: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -52,7 +54,7 @@ fn a_run_can_be_scraped_while_it_trains() {
         if parts.iter().all(|part| answer.contains(part)) {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
     let id = i32::try_from(child.id()).unwrap();
     // SAFETY: the child is ours and has not been waited for, so its number is its own.
@@ -62,4 +64,25 @@ fn a_run_can_be_scraped_while_it_trains() {
     for part in parts {
         assert!(answer.contains(part), "{part} is missing in {answer}");
     }
+}
+
+/// An observation takes 24 bytes (it and its time) until somebody folds it into its bucket: a scrape, or the upkeep every five seconds.
+#[test]
+fn observations_do_not_pile_up_when_nobody_scrapes() {
+    let recorder = trackflow::telemetry::record().unwrap();
+    let resident = || Process::now().memory.unwrap();
+    let steps = metrics::histogram!(names::TRAIN_STEP_SECONDS);
+    steps.record(0.25);
+    let (before, begin) = (resident(), Instant::now());
+    let mut count = 1u64;
+    while begin.elapsed() < Duration::from_secs(13) {
+        (0..15_000).for_each(|_| steps.record(0.25));
+        count += 15_000;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (grown, all) = (resident().saturating_sub(before), 24 * count);
+    // What came in five seconds may be there, as nothing was folded yet; all of it would be more than twice as much.
+    assert!(all > 64 << 20, "{count} observations are too few to tell");
+    assert!(grown < all * 6 / 10, "{grown} bytes more after {count} observations, which take {all}");
+    assert!(recorder.render().contains(&format!("trackflow_train_step_seconds_count {count}\n")));
 }

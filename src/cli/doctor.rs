@@ -3,7 +3,7 @@
 use crate::{
     data::dataset::{KEYS, PATHS_FILE, Roots, cache_folder},
     failure::{Failure, FailureKind, Result},
-    telemetry,
+    monitor::live,
     train::device::DeviceChoice,
 };
 use clap::Args;
@@ -144,7 +144,7 @@ fn cache() -> Finding {
 }
 
 fn port() -> Finding {
-    let address = telemetry::DEFAULT_ADDRESS;
+    let address = live::DEFAULT_ADDRESS;
     let port = address.port();
     match TcpListener::bind(address) {
         Ok(_) => Finding::Ok(format!("{port} is free")),

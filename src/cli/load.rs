@@ -1,10 +1,10 @@
 //! Where the time of a run went: a table of its stages, and a sentence on who held it up.
 
-use crate::flow::{Graph, Load, RunOutcome, World, sentence};
+use crate::{
+    flow::{Graph, Load, RunOutcome, World, sentence},
+    stages::PRAISE,
+};
 use std::{collections::BTreeMap, time::Duration};
-
-/// What is said when the step is the bottleneck: that is what it is all for.
-pub const PRAISE: (&str, &str) = ("step", "the device is fed");
 
 /// The most workers of each stage.
 pub fn limits<C: World>(graph: &Graph<C>) -> BTreeMap<String, usize> {

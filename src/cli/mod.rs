@@ -17,6 +17,7 @@ pub mod track;
 pub mod train;
 pub mod tune;
 pub mod validate;
+mod watch;
 
 use crate::failure::Result;
 use clap::{Parser, Subcommand};

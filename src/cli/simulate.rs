@@ -1,11 +1,11 @@
 //! `trackflow simulate`: runs a pipeline of simulated stages, to try a shape without any data.
 
-use super::{find, load};
+use super::{find, load, watch};
 use crate::{
     failure::{Failure, Result},
     flow::{Run, Settings, StopToken, compile_all, sim, watch_signals},
+    monitor::live::Live,
     settings::Reading,
-    telemetry,
 };
 use clap::Args;
 use std::{net::SocketAddr, sync::Arc};
@@ -19,7 +19,7 @@ pub struct SimulateArgs {
     /// Threads that stages with `workers: auto` may have in all (default: the machine's cores)
     #[arg(long)]
     cores: Option<usize>,
-    /// Address of /metrics
+    /// Address of the live page and /metrics
     #[arg(long, value_name = "HOST:PORT")]
     metrics: Option<SocketAddr>,
 }
@@ -33,15 +33,17 @@ pub fn simulate(args: &SimulateArgs) -> Result<i32> {
     let graph = compile_all(&reading, &find::pipeline(&args.pipeline)?, sim::KINDS);
     find::finish(&reading)?;
     let graph = graph.ok_or_else(|| Failure::config(format!("{}: could not be read", args.pipeline)))?;
-    let address = telemetry::serve(args.metrics)?;
-    println!("metrics: http://{address}/metrics");
+    let live = Live::new("simulate");
+    watch::serve(args.metrics, &live)?.iter().for_each(|line| println!("{line}"));
     let stop = StopToken::new();
     let _signals = watch_signals(stop.clone())?;
     let mut settings = Settings { tell: Arc::new(|notice| println!("note: {}", notice.text())), ..Settings::default() };
     settings.cores = args.cores.unwrap_or(settings.cores);
     let sim = sim::Sim::default();
     sim.valve.open();
-    let outcome = Run::build_with(&graph, &Arc::new(sim), stop, settings)?.join();
+    let run = Run::build_with(&graph, &Arc::new(sim), stop.clone(), settings)?;
+    live.attach(run.board(), load::limits(&graph), stop);
+    let outcome = run.join();
     let taken: u64 = outcome.stages.iter().filter(|stage| stage.inputs.is_empty()).map(|stage| stage.taken).sum();
     let wall = outcome.wall.as_secs_f64().max(1e-9);
     println!("{taken} items in {wall:.2} s, {:.1} items/s\n", taken as f64 / wall);

@@ -2,12 +2,11 @@
 
 mod scrape;
 
-use super::load::PRAISE;
 use crate::{
     failure::Result,
     flow::{Load, sentence, sim},
-    stages::KINDS,
-    telemetry::DEFAULT_ADDRESS,
+    monitor::live::DEFAULT_ADDRESS,
+    stages::{KINDS, PRAISE},
 };
 use clap::Args;
 use scrape::{Sample, scrape};

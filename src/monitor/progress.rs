@@ -142,6 +142,7 @@ impl Observer for Progress {
                 let size = *bytes as f64 / 1e6;
                 self.line(&format!("checkpoint: {} ({size:.1} MB in {seconds:.2} s)", path.display()));
             }
+            Event::Seen(_) => {}
             Event::Note(message) => self.line(message),
             Event::Warning(message) => self.line(&format!("warning: {message}")),
         }

@@ -127,6 +127,7 @@ impl Observer for RunLog {
                 fields.insert("position".into(), (*position).into());
                 self.write("checkpoint", fields);
             }
+            Event::Seen(_) => {}
             Event::Note(message) => {
                 self.write("note", Map::from_iter([("message".to_string(), message.as_str().into())]));
             }

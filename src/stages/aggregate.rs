@@ -1,20 +1,28 @@
 //! `aggregate`: reads the numbers of a step, sums them up, and tells observers and metrics.
 
-use super::{Facts, RunContext, forms::small, items::*};
+use super::{
+    Facts, RunContext,
+    figures::Figures,
+    forms::small,
+    items::*,
+    seen::{Pixels, seen},
+};
 use crate::{
     failure::{Failure, Result},
     flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
-    telemetry::names,
     train::{
         confusion::Confusion,
         events::{Event, Observer},
-        itinerary::{Split, Visit},
+        experiment::Training,
+        itinerary::Split,
         tally::{Progress, Terms},
     },
 };
-use metrics::{counter, gauge, histogram};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "aggregate",
@@ -35,7 +43,9 @@ impl Blueprint<RunContext> for Aggregate {
         Ok(Box::new(AggregateStage {
             progress: context.progress.clone(),
             observer: context.observer.clone(),
-            nonfinite_limit: context.experiment.training.nonfinite_limit as u64,
+            figures: Figures::new(&context.itinerary, &context.experiment.training.phases),
+            training: context.experiment.training.clone(),
+            pixels: Pixels { mean: context.experiment.data.mean, std: context.experiment.data.std },
         }))
     }
 
@@ -47,7 +57,9 @@ impl Blueprint<RunContext> for Aggregate {
 struct AggregateStage {
     progress: Arc<Mutex<Progress>>,
     observer: Arc<dyn Observer>,
-    nonfinite_limit: u64,
+    figures: Figures,
+    training: Training,
+    pixels: Pixels,
 }
 
 impl AggregateStage {
@@ -55,9 +67,11 @@ impl AggregateStage {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn report(&self, report: StepReport) -> Result<()> {
+    fn report(&mut self, report: StepReport) -> Result<()> {
         let StepReport { visit, clips, outcome, time } = report;
+        let asked = Instant::now();
         let values = Vec::<f64>::try_from(&outcome.terms)?;
+        let sync = asked.elapsed();
         let terms = Terms::unpack(&values).ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
         let confusion = match &outcome.confusion {
             Some(counts) => Confusion::from_counts(&Vec::<f64>::try_from(counts.flatten(0, -1))?),
@@ -67,27 +81,23 @@ impl AggregateStage {
             let mut progress = self.progress();
             (progress.add(&visit, &terms, confusion.as_ref(), clips), progress.nonfinite_in_a_row)
         };
-        publish(&visit, clips, &terms, outcome.lr);
+        self.figures.batch(&visit, clips, &terms, outcome.lr);
         if visit.split == Split::Train {
-            histogram!(names::TRAIN_STEP_SECONDS).record(time.forward);
-            histogram!(names::TRAIN_DATA_WAIT_SECONDS).record(time.data);
+            self.figures.phase(self.training.phase_at(visit.epoch).0);
+            self.figures.time(&time, &outcome.spent, sync);
         }
         let event = Event::Batch { visit, clips, terms, lr: outcome.lr, time };
         self.observer.observe(&event);
         if let Some((means, confusion)) = pass {
             if visit.split == Split::Val {
-                gauge!(names::VALIDATION_IOU).set(means.iou);
-                if let Some(accuracy) = means.accuracy() {
-                    gauge!(names::VALIDATION_CLASS_ACCURACY).set(accuracy);
-                }
+                self.figures.validation(&means, &confusion);
             }
             self.observer.observe(&Event::Pass { visit, means, confusion });
         }
         if terms.applied == 0.0 && visit.split == Split::Train {
-            counter!(names::TRAIN_NONFINITE_STEPS).increment(1);
             let step = visit.step + 1;
             self.observer.observe(&Event::Warning(format!("step {step} is not finite; it changed nothing")));
-            if in_a_row >= self.nonfinite_limit {
+            if in_a_row >= self.training.nonfinite_limit as u64 {
                 let remedy = "lower TRAIN.LR or TRAIN.GRAD_CLIP_NORM; the last checkpoint is sound";
                 return Err(Failure::stage(format!("{in_a_row} steps in a row were not finite; {remedy}")));
             }
@@ -96,29 +106,14 @@ impl AggregateStage {
     }
 }
 
-fn publish(visit: &Visit, clips: usize, terms: &Terms, lr: [f64; 2]) {
-    if visit.split != Split::Train {
-        return;
-    }
-    counter!(names::TRAIN_STEPS).increment(1);
-    counter!(names::TRAIN_CLIPS).increment(clips as u64);
-    gauge!(names::TRAIN_EPOCH).set((visit.epoch + 1) as f64);
-    gauge!(names::TRAIN_IOU).set(terms.iou);
-    if let Some(accuracy) = terms.accuracy() {
-        gauge!(names::TRAIN_CLASS_ACCURACY).set(accuracy);
-    }
-    for (name, value) in terms.losses() {
-        gauge!(names::TRAIN_LOSS, "term" => name.trim_start_matches("Loss/")).set(value);
-    }
-    for (group, lr) in [("heads", lr[0]), ("backbone", lr[1])] {
-        gauge!(names::TRAIN_LEARNING_RATE, "group" => group).set(lr);
-    }
-}
-
 impl Stage for AggregateStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         match unpack(payload)? {
             StepOutput::Report(report) => self.report(report),
+            StepOutput::Look { visit, look } => {
+                self.observer.observe(&Event::Seen(Arc::new(seen(visit, &look, &self.pixels)?)));
+                Ok(())
+            }
             StepOutput::Snapshot { mut state, epoch_end } => {
                 state.about.progress = serde_json::to_value(&*self.progress())
                     .map_err(|error| Failure::output(format!("the checkpoint's header: {error}")))?;

@@ -1,17 +1,15 @@
 //! `checkpoint`: writes checkpoints, each whole or not at all, and removes the old ones.
 
-use super::{RunContext, items::*};
+use super::{RunContext, figures, items::*};
 use crate::{
     failure::Result,
     flow::{Blueprint, Kind, Outbox, Payload, Stage, unpack},
     settings::Section,
-    telemetry::names,
     train::{
         checkpoint::Folder,
         events::{Event, Observer},
     },
 };
-use metrics::{counter, gauge};
 use std::{sync::Arc, time::Instant};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
@@ -50,9 +48,7 @@ impl Stage for CheckpointStage {
         let start = Instant::now();
         let (path, bytes) = self.folder.save(&state, epoch_end, self.keep)?;
         let seconds = start.elapsed().as_secs_f64();
-        counter!(names::CHECKPOINT_SAVES).increment(1);
-        gauge!(names::CHECKPOINT_SECONDS).set(seconds);
-        gauge!(names::CHECKPOINT_BYTES).set(bytes as f64);
+        figures::saved(bytes, seconds);
         self.observer.observe(&Event::Saved { path, bytes, seconds, position: state.about.position });
         Ok(())
     }

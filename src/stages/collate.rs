@@ -70,12 +70,12 @@ impl CollateStage {
     fn count(&self, plan: &ClipPlan) -> Result<()> {
         for redraw in &plan.redraws {
             let (reason, dataset) = (redraw.reason, redraw.dataset.to_string());
-            metrics::counter!(names::REJECTED_CLIPS, "reason" => reason, "dataset" => dataset).increment(1);
+            metrics::counter!(names::REJECTED_CLIPS, "reason" => reason, "dataset" => dataset.clone()).increment(1);
             let detail = &redraw.detail;
             self.observer.observe(&Event::Warning(format!("clip planned again ({reason}): {detail}")));
             let failures = self.rejects.reject(redraw)?;
             if let Some(file) = redraw.file.as_ref().filter(|_| failures == self.quarantine_after) {
-                metrics::gauge!(names::QUARANTINED_FILES).increment(1.0);
+                metrics::gauge!(names::QUARANTINED_FILES, "reason" => reason, "dataset" => dataset).increment(1.0);
                 let text = format!("{} failed {failures} times and is not read again", file.display());
                 self.observer.observe(&Event::Warning(text));
             }

@@ -7,7 +7,7 @@ use crate::{
         checkpoint::State,
         events::StepTime,
         itinerary::Visit,
-        step::{Batch, Outcome},
+        step::{Batch, Look, Outcome},
     },
     vision::{area::Part, pool, rect::Rect},
 };
@@ -133,6 +133,13 @@ pub struct StepReport {
 pub enum StepOutput {
     /// A batch is done.
     Report(StepReport),
+    /// Some clips of the batch `visit`, for people to look at.
+    Look {
+        /// Which batch.
+        visit: Visit,
+        /// The clips, still on the device.
+        look: Look,
+    },
     /// All tensors as they are after the batches reported so far.
     Snapshot {
         /// The tensors; the aggregate fills in the progress.

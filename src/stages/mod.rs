@@ -10,11 +10,13 @@ mod context;
 mod crop;
 mod decode;
 mod erase;
+mod figures;
 mod forms;
 mod items;
 mod preview;
 mod replay;
 mod sample;
+mod seen;
 mod step;
 mod upload;
 
@@ -46,6 +48,9 @@ pub static KINDS: [Kind<RunContext>; 15] = [
     preview::KIND,
     count::kind(),
 ];
+
+/// What is said when a stage of this kind is the bottleneck: that is what it is all for.
+pub const PRAISE: (&str, &str) = ("step", "the device is fed");
 
 #[cfg(test)]
 mod tests;

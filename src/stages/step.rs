@@ -52,6 +52,9 @@ impl Blueprint<RunContext> for Step {
     }
 }
 
+/// Of the first batch of each epoch and of each validation, so many clips are shown to people.
+const LOOKED_AT: i64 = 3;
+
 struct StepStage {
     trainer: Trainer,
     training: Training,
@@ -92,6 +95,10 @@ impl Stage for StepStage {
         let visit = batch.visit;
         (self.last, self.saved) = (Some(visit), false);
         out.emit(pack(StepOutput::Report(StepReport { visit, clips, outcome, time })));
+        if visit.batch == 0 {
+            let look = self.trainer.look(&batch, LOOKED_AT)?;
+            out.emit(pack(StepOutput::Look { visit, look }));
+        }
         if visit.closes_epoch {
             self.snapshot(&visit, true, out);
         }

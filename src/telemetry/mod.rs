@@ -1,10 +1,13 @@
-//! What trackflow tells a Prometheus: the names of all metrics, and the endpoint that serves them.
+//! What trackflow tells a Prometheus: the names of all metrics, and the recorder that keeps them.
 
-mod exporter;
+mod gpu;
 pub mod names;
+pub mod process;
+mod recorder;
 mod seconds;
 
-pub use exporter::{DEFAULT_ADDRESS, serve};
+pub use gpu::{Gpu, gpus};
+pub use recorder::{Recorder, record};
 pub use seconds::SecondsCounter;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Every metric that trackflow exports: the only place that knows their names.
 //!
-//! Units are base units (seconds, bytes, ratios from 0 to 1); counters end in `_total`.
+//! Units are base units (seconds, bytes, watts, ratios from 0 to 1); counters end in `_total`.
 
 /// How a metric behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +15,21 @@ pub enum MetricKind {
     Histogram(&'static [f64]),
 }
 
+/// What a metric is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of things, a loss, a weight: no unit.
+    One,
+    /// From 0 to 1.
+    Ratio,
+    /// Seconds.
+    Second,
+    /// Bytes.
+    Byte,
+    /// Watts.
+    Watt,
+}
+
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
@@ -22,25 +37,33 @@ pub struct Metric {
     pub name: &'static str,
     /// How it behaves.
     pub kind: MetricKind,
+    /// What it is counted in.
+    pub unit: Unit,
     /// Its labels.
     pub labels: &'static [&'static str],
-    /// What it says, with its unit.
+    /// What it says.
     pub help: &'static str,
 }
 
-/// From a step on a fast GPU to one of the full model on a CPU.
-const STEP_BUCKETS: &[f64] = &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0];
+/// From a step of a small model on a fast GPU to one of the full model on a CPU.
+const STEP_BUCKETS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0];
 
 /// From a queue that is full to a starved trainer.
 const WAIT_BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// From a small model on a local disk to the full one on a slow share.
+const SAVE_BUCKETS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+
 macro_rules! metrics {
-    ($($constant:ident = $name:literal, $kind:expr, [$($label:literal),*], $help:literal;)*) => {
+    ($($constant:ident = $name:literal, $kind:expr, $unit:ident, [$($label:literal),*], $help:literal;)*) => {
         $(#[doc = $help] pub const $constant: &str = concat!("trackflow_", $name);)*
 
         /// All metrics.
         pub const ALL: &[Metric] = &[
-            $(Metric { name: $constant, kind: $kind, labels: &[$($label),*], help: $help }),*
+            $(Metric {
+                name: $constant, kind: $kind, unit: Unit::$unit, labels: &[$($label),*], help: $help,
+            }),*
         ];
     };
 }
@@ -48,53 +71,98 @@ macro_rules! metrics {
 use MetricKind::{Counter, Gauge, Histogram, Seconds};
 
 metrics! {
-    BUILD_INFO = "build_info", Gauge, ["version"], "Always 1; the label says which program runs.";
+    BUILD_INFO = "build_info", Gauge, One, ["version"], "Always 1; the label says which program runs.";
 
-    CHANNEL_DEPTH = "channel_depth", Gauge, ["from", "to"], "Items that wait in the channel.";
-    CHANNEL_CAPACITY = "channel_capacity", Gauge, ["from", "to"], "The most items that can wait in the channel.";
-    CHANNEL_ITEMS = "channel_items_total", Counter, ["from", "to"], "Items that were put into the channel.";
-    CHANNEL_SEND_BLOCKED = "channel_send_blocked_seconds_total", Seconds, ["from", "to"],
+    CHANNEL_DEPTH = "channel_depth", Gauge, One, ["from", "to"], "Items that wait in the channel.";
+    CHANNEL_CAPACITY = "channel_capacity", Gauge, One, ["from", "to"], "The most items that can wait in the channel.";
+    CHANNEL_ITEMS = "channel_items_total", Counter, One, ["from", "to"], "Items that were put into the channel.";
+    CHANNEL_SEND_BLOCKED = "channel_send_blocked_seconds_total", Seconds, Second, ["from", "to"],
         "Seconds that workers of `from` were blocked because `to` did not keep up, summed over workers.";
-    CHANNEL_RECEIVE_WAIT = "channel_receive_wait_seconds_total", Seconds, ["from", "to"],
+    CHANNEL_RECEIVE_WAIT = "channel_receive_wait_seconds_total", Seconds, Second, ["from", "to"],
         "Seconds that workers of `to` waited for `from`, summed over workers.";
 
-    STAGE_BUSY = "stage_busy_seconds_total", Seconds, ["stage", "kind"],
+    STAGE_BUSY = "stage_busy_seconds_total", Seconds, Second, ["stage", "kind"],
         "Seconds spent in the stage's own work, summed over workers.";
-    STAGE_ITEMS = "stage_items_total", Counter, ["stage", "kind"], "Items that the stage has taken.";
-    STAGE_WORKERS = "stage_workers", Gauge, ["stage", "kind"], "Workers that are running.";
-    STAGE_FAILURES = "stage_failures_total", Counter, ["stage", "kind"],
+    STAGE_ITEMS = "stage_items_total", Counter, One, ["stage", "kind"], "Items that the stage has taken.";
+    STAGE_WORKERS = "stage_workers", Gauge, One, ["stage", "kind"], "Workers that are running.";
+    STAGE_FAILURES = "stage_failures_total", Counter, One, ["stage", "kind"],
         "How often a worker failed with an error or a panic.";
-    STAGE_RESTARTS = "stage_restarts_total", Counter, ["stage", "kind"],
+    STAGE_RESTARTS = "stage_restarts_total", Counter, One, ["stage", "kind"],
         "How often a worker that had failed was replaced.";
-    STAGE_LEFT_OUT = "stage_left_out_total", Counter, ["stage", "kind"],
+    STAGE_LEFT_OUT = "stage_left_out_total", Counter, One, ["stage", "kind"],
         "Items that failed twice and that the run went on without.";
 
-    TRAIN_LOSS = "train_loss", Gauge, ["term"], "The loss of the last step by term, as a mean over frames.";
-    TRAIN_IOU = "train_iou", Gauge, [], "Mean IoU of the last step, from 0 to 1.";
-    TRAIN_CLASS_ACCURACY = "train_class_accuracy", Gauge, [],
+    TRAIN_INFO = "train_info", Gauge, One, ["experiment", "device"], "Always 1; the labels say what is trained, and where.";
+    TRAIN_LOSS = "train_loss", Gauge, One, ["term"], "The loss of the last step by term, as a mean over frames.";
+    TRAIN_IOU = "train_iou", Gauge, Ratio, [], "Mean IoU of the last step, from 0 to 1.";
+    TRAIN_CLASS_ACCURACY = "train_class_accuracy", Gauge, Ratio, [],
         "Share of labelled frames of the last step whose condition was found, from 0 to 1.";
-    TRAIN_STEP_SECONDS = "train_step_seconds", Histogram(STEP_BUCKETS), [],
+    TRAIN_GRADIENT_NORM = "train_gradient_norm", Gauge, One, [],
+        "Norm of all gradients of the last step together, before clipping.";
+    TRAIN_TASK_WEIGHT = "train_task_weight", Gauge, One, ["task"],
+        "Weight of each task's loss in the total: λ for `cls`.";
+    TRAIN_LEARNING_RATE = "train_learning_rate", Gauge, One, ["group"], "The learning rate by parameter group.";
+    TRAIN_STEP_SECONDS = "train_step_seconds", Histogram(STEP_BUCKETS), Second, [],
         "Seconds from one batch to the next without the wait for data.";
-    TRAIN_DATA_WAIT_SECONDS = "train_data_wait_seconds", Histogram(WAIT_BUCKETS), [],
+    TRAIN_PART_SECONDS = "train_part_seconds_total", Seconds, Second, ["part"],
+        "Seconds of the host in the parts of steps: forward, backward, update.";
+    TRAIN_DATA_WAIT_SECONDS = "train_data_wait_seconds", Histogram(WAIT_BUCKETS), Second, [],
         "Seconds that a step waited for its batch.";
-    TRAIN_STEPS = "train_steps_total", Counter, [], "Optimizer steps.";
-    TRAIN_CLIPS = "train_clips_total", Counter, [], "Clips that went through a step.";
-    TRAIN_EPOCH = "train_epoch", Gauge, [], "The epoch, from 1.";
-    TRAIN_LEARNING_RATE = "train_learning_rate", Gauge, ["group"], "The learning rate by parameter group.";
-    TRAIN_NONFINITE_STEPS = "train_nonfinite_steps_total", Counter, [],
+    TRAIN_SYNC_SECONDS = "train_sync_seconds", Histogram(WAIT_BUCKETS), Second, [],
+        "Seconds until the device told the numbers of a step; nobody but the report waits for them.";
+    TRAIN_STEPS = "train_steps_total", Counter, One, [], "Optimizer steps.";
+    TRAIN_CLIPS = "train_clips_total", Counter, One, [], "Clips that went through a step.";
+    TRAIN_EPOCH = "train_epoch", Gauge, One, [], "The epoch, from 1.";
+    TRAIN_EPOCHS = "train_epochs", Gauge, One, [], "Epochs of the whole run.";
+    TRAIN_EPOCH_STEPS = "train_epoch_steps", Gauge, One, [], "Optimizer steps of an epoch.";
+    TRAIN_PROGRESS = "train_progress_ratio", Gauge, Ratio, [],
+        "Share of the batches of the whole run, validation included, that are done.";
+    TRAIN_PHASE = "train_phase", Gauge, One, ["phase"], "1 for the phase that is trained, 0 for the others.";
+    TRAIN_NONFINITE_STEPS = "train_nonfinite_steps_total", Counter, One, [],
         "Steps that were skipped because loss or gradients were not finite.";
 
-    VALIDATION_IOU = "validation_iou", Gauge, [], "Mean IoU of the last validation, from 0 to 1.";
-    VALIDATION_CLASS_ACCURACY = "validation_class_accuracy", Gauge, [],
+    VALIDATION_LOSS = "validation_loss", Gauge, One, ["term"],
+        "The loss of the last validation by term, as a mean over frames.";
+    VALIDATION_IOU = "validation_iou", Gauge, Ratio, [], "Mean IoU of the last validation, from 0 to 1.";
+    VALIDATION_BEST_IOU = "validation_best_iou", Gauge, Ratio, [],
+        "The best mean IoU of all validations since the process began.";
+    VALIDATION_CLASS_ACCURACY = "validation_class_accuracy", Gauge, Ratio, [],
         "Class accuracy of the last validation, from 0 to 1.";
+    VALIDATION_CONDITION_ACCURACY = "validation_condition_accuracy", Gauge, Ratio, ["condition"],
+        "Share of the frames of a condition that the last validation told right, from 0 to 1.";
+    VALIDATION_CONDITION_FRAMES = "validation_condition_frames", Gauge, One, ["condition"],
+        "Labelled frames of a condition in the last validation.";
 
-    REJECTED_CLIPS = "rejected_clips_total", Counter, ["reason", "dataset"],
+    REJECTED_CLIPS = "rejected_clips_total", Counter, One, ["reason", "dataset"],
         "Planned clips that could not be used and were planned again.";
-    LEFT_OUT_SEQUENCES = "left_out_sequences", Gauge, ["reason", "dataset"],
+    LEFT_OUT_SEQUENCES = "left_out_sequences", Gauge, One, ["reason", "dataset"],
         "Sequences that give no clips: too short, or the object is rarely visible.";
-    QUARANTINED_FILES = "quarantined_files", Gauge, [], "Frame files that failed so often that they are not read again.";
+    QUARANTINED_FILES = "quarantined_files", Gauge, One, ["reason", "dataset"],
+        "Frame files that failed so often that they are not read again.";
 
-    CHECKPOINT_SAVES = "checkpoint_saves_total", Counter, [], "Checkpoints that were written.";
-    CHECKPOINT_SECONDS = "checkpoint_seconds", Gauge, [], "Seconds that the last checkpoint took to write.";
-    CHECKPOINT_BYTES = "checkpoint_bytes", Gauge, [], "Bytes of the last checkpoint.";
+    CHECKPOINT_SAVES = "checkpoint_saves_total", Counter, One, [], "Checkpoints that were written.";
+    CHECKPOINT_SECONDS = "checkpoint_seconds", Histogram(SAVE_BUCKETS), Second, [],
+        "Seconds that a checkpoint took to write.";
+    CHECKPOINT_BYTES = "checkpoint_bytes", Gauge, Byte, [], "Bytes of the last checkpoint.";
+    CHECKPOINT_TIME = "checkpoint_timestamp_seconds", Gauge, Second, [],
+        "When the last checkpoint was written, in seconds since 1970.";
+
+    PROCESS_MEMORY = "process_resident_memory_bytes", Gauge, Byte, [], "Memory of the process that is resident.";
+    PROCESS_PEAK_MEMORY = "process_peak_memory_bytes", Gauge, Byte, [],
+        "The most memory of the process that was ever resident.";
+    PROCESS_CPU = "process_cpu_seconds_total", Seconds, Second, [],
+        "Processor time of the process, summed over its threads.";
+    PROCESS_THREADS = "process_threads", Gauge, One, [], "Threads of the process.";
+    PROCESS_OPEN_FILES = "process_open_files", Gauge, One, [], "Open file descriptors of the process.";
+    PROCESS_START = "process_start_time_seconds", Gauge, Second, [],
+        "When the process began, in seconds since 1970.";
+    MACHINE_MEMORY = "machine_memory_bytes", Gauge, Byte, [], "Memory of the machine.";
+    MACHINE_MEMORY_AVAILABLE = "machine_memory_available_bytes", Gauge, Byte, [],
+        "Memory of the machine that new work could have.";
+
+    GPU_UTILISATION = "gpu_utilisation_ratio", Gauge, Ratio, ["gpu"],
+        "Share of the last moment in which a kernel ran on the GPU.";
+    GPU_MEMORY_USED = "gpu_memory_used_bytes", Gauge, Byte, ["gpu"], "Memory of the GPU that is in use, by anyone.";
+    GPU_MEMORY = "gpu_memory_bytes", Gauge, Byte, ["gpu"], "Memory of the GPU.";
+    GPU_POWER = "gpu_power_watts", Gauge, Watt, ["gpu"], "Power that the GPU draws.";
 }

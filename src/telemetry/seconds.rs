@@ -30,6 +30,11 @@ impl SecondsCounter {
         // 584 years of nanoseconds fit.
         self.0.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
+
+    /// Makes it `total`, unless it is more already.
+    pub fn reach(&self, total: Duration) {
+        self.0.fetch_max(u64::try_from(total.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 /// All counters of seconds in the text format of Prometheus.
@@ -44,7 +49,10 @@ pub(super) fn render() -> String {
         let _ = writeln!(text, "# TYPE {name} counter");
         for (labels, nanos) in family {
             let seconds = Duration::from_nanos(nanos.load(Ordering::Relaxed)).as_secs_f64();
-            let _ = writeln!(text, "{name}{{{labels}}} {seconds}");
+            let _ = match labels.is_empty() {
+                true => writeln!(text, "{name} {seconds}"),
+                false => writeln!(text, "{name}{{{labels}}} {seconds}"),
+            };
         }
         text.push('\n');
     }

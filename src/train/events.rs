@@ -1,7 +1,9 @@
 //! What a run tells those who watch it. The stages emit events; logs, progress bars and reports observe them.
 
 use super::{confusion::Confusion, itinerary::Visit, tally::Terms};
-use std::path::PathBuf;
+use crate::{data::condition::Condition, vision::rect::Rect};
+use image::RgbImage;
+use std::{path::PathBuf, sync::Arc};
 
 /// Where a step's time went, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,10 +50,47 @@ pub enum Event {
         /// Batches of the run that are done in it.
         position: u64,
     },
+    /// Some clips of a batch as the model sees them, with what it says of them.
+    Seen(Arc<Seen>),
     /// A choice that the program made by itself and that a user may want to know.
     Note(String),
     /// Something that a user should know and that does not end the run.
     Warning(String),
+}
+
+/// Some clips of a batch.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The batch.
+    pub visit: Visit,
+    /// The clips.
+    pub clips: Vec<SeenClip>,
+}
+
+/// A clip as the model sees it. Boxes are shares of the crop.
+#[derive(Clone, Debug)]
+pub struct SeenClip {
+    /// The crop of the template.
+    pub template: RgbImage,
+    /// The object in it.
+    pub object: Rect,
+    /// The search frames.
+    pub frames: Vec<SeenFrame>,
+}
+
+/// A search frame as the model sees it, with what it says. Boxes are shares of the crop.
+#[derive(Clone, Debug)]
+pub struct SeenFrame {
+    /// The crop.
+    pub crop: RgbImage,
+    /// Where the object is.
+    pub truth: Rect,
+    /// Where the model says it is.
+    pub told: Rect,
+    /// The condition, if the frame is labelled.
+    pub condition: Option<Condition>,
+    /// The condition that the model tells, if it has a class head.
+    pub told_condition: Option<Condition>,
 }
 
 /// Watches a run. Observers never fail a run and never block it for long.

@@ -1,6 +1,10 @@
 //! One batch: forward, loss, backward and update, or an evaluation. Nothing here waits for the device; the numbers of
 //! a batch stay in one small tensor that someone else reads.
 
+mod look;
+
+pub use look::Look;
+
 use super::{
     checkpoint::{About, OPTIMIZER, State},
     experiment::{Experiment, Training},

@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{
+    io::{BufReader, Lines, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{ChildStdout, Command, Output},
     sync::OnceLock,
 };
 use tempfile::TempDir;
@@ -93,4 +95,27 @@ pub fn files(folder: &Path) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+/// Where a run that was just started says that it serves its page and its metrics.
+pub fn address(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    let told = |line: String| Some(line.strip_prefix("metrics: http://")?.trim_end_matches("/metrics").to_string());
+    lines.map(|line| line.unwrap()).find_map(told).unwrap()
+}
+
+/// Head and body of what `address` answers.
+pub fn get(address: &str, path: &str) -> (String, String) {
+    ask(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
+}
+
+/// The same for a whole request, which has to end the connection.
+pub fn ask(address: &str, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    // Who is refused early may not read all of it.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.to_string(), body.to_string())
 }

@@ -38,7 +38,7 @@ pub struct TrainArgs {
     /// Do at most this many training steps in this call, then save
     #[arg(long = "max_steps", alias = "max-steps", value_name = "N")]
     pub max_steps: Option<u64>,
-    /// Address of /metrics (default: 127.0.0.1:9187, or a free port when that one is used)
+    /// Address of the live page and /metrics (default: 127.0.0.1:9187, or a free port when that one is used)
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<SocketAddr>,
     /// auto: go on from the newest checkpoint; never: start anew; or the path of a checkpoint

@@ -8,7 +8,7 @@ mod summary;
 
 pub use args::{Mode, Resume, TrainArgs};
 
-use super::{find, load};
+use super::{find, load, watch};
 use crate::{
     data::{
         attempts::Quarantine,
@@ -17,10 +17,14 @@ use crate::{
     },
     failure::{Failure, Result},
     flow::{Graph, Notice, Run, Settings, StopToken, Tell, compile_all, watch_signals},
-    monitor::{progress::Progress, run_log::RunLog},
+    monitor::{
+        live::{Live, Plan},
+        progress::Progress,
+        run_log::RunLog,
+    },
     settings::Reading,
     stages::{Facts, KINDS, RunContext},
-    telemetry::{self, names},
+    telemetry::names,
     train::{
         checkpoint::{About, FORMAT, Folder},
         events::{Event, Observer},
@@ -58,14 +62,14 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     graph.check_forms(&reading, &Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() });
     find::finish(&reading)?;
     let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
-    let address = telemetry::serve(args.metrics)?;
-    metrics::gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    let live = Live::new("train");
+    let addresses = watch::serve(args.metrics, &live)?;
     println!("experiment: {}", node.origin.source);
     for warning in &experiment.warnings {
         println!("warning: {warning}");
     }
-    println!("metrics: http://{address}/metrics");
-    launch(args, experiment, Pipeline { graph: &graph, resolved: reading.resolved() }, device, folder)
+    addresses.iter().for_each(|line| println!("{line}"));
+    launch(args, experiment, Pipeline { graph: &graph, resolved: reading.resolved() }, device, folder, live)
 }
 
 /// Opens the data sets of `experiment` below `data_dir` and checks them, and gives what a user should know about them.
@@ -100,6 +104,7 @@ fn launch(
     pipeline: Pipeline<'_>,
     device: Device,
     folder: Folder,
+    live: Arc<Live>,
 ) -> Result<i32> {
     let stop = StopToken::new();
     let _signals = watch_signals(stop.clone())?;
@@ -139,19 +144,37 @@ fn launch(
         progress: serde_json::Value::Null,
     };
     let (trainer, progress, position) = resume::resume(&args.resume, &folder, trainer, &about)?;
+    let device_name = summary::device_name(device);
     println!(
         "model: {:.2} M parameters on {}; {} epochs of {} steps of {} clips",
         trainer.parameters() as f64 / 1e6,
-        summary::device_name(device),
+        device_name,
         itinerary.epochs,
         itinerary.train_batches,
         experiment.training.batch_size,
     );
     write(&args.save_dir.join("experiment.yaml"), &experiment.resolved)?;
     write(&args.save_dir.join("pipeline.yaml"), &pipeline.resolved)?;
-    let log = RunLog::open(&args.save_dir.join("run.jsonl"), position)?;
+    let experiment_name = about.experiment.clone();
+    metrics::gauge!(names::TRAIN_INFO, "experiment" => experiment_name.clone(), "device" => device_name.clone())
+        .set(1.0);
+    live.plan(Plan {
+        experiment: experiment_name,
+        device: device_name,
+        parameters: trainer.parameters(),
+        epochs: itinerary.epochs,
+        epoch_steps: itinerary.train_batches,
+        batches: itinerary.len(),
+        position,
+        phases: phases(&experiment),
+    });
+    let log_path = args.save_dir.join("run.jsonl");
+    let log = RunLog::open(&log_path, position)?;
+    if position > 0 {
+        live.recall(&log_path);
+    }
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
-    let observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone())];
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone()), Box::new(live.clone())];
     let rejects =
         Rejects::new(Budget { floor: experiment.data.max_rejected as u64, share: experiment.data.max_rejected_share });
     let quarantine = Quarantine::new(experiment.data.quarantine_after as u64);
@@ -184,11 +207,12 @@ fn launch(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cores = cores.saturating_sub(context.experiment.training.threads).max(1);
     let settings = Settings { tell: tell.clone(), cores, ..Settings::default() };
-    let run = Run::build_with(pipeline.graph, &context, stop, settings)?;
+    let run = Run::build_with(pipeline.graph, &context, stop.clone(), settings)?;
+    let limits = load::limits(pipeline.graph);
+    live.attach(run.board(), limits.clone(), stop);
     let _hangups = reload::watch(&args.pipeline, pipeline.graph, run.control(), &context, tell)?;
     let outcome = run.join();
     watcher.finish();
-    let limits = load::limits(pipeline.graph);
     write(&args.save_dir.join("load.json"), &format!("{:#}\n", load::json(&outcome, &limits)))?;
     let progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
     summary::print(&summary::Facts {
@@ -203,6 +227,12 @@ fn launch(
     });
     outcome.result?;
     Ok(outcome.stopped.map_or(0, |reason| reason.exit_code()))
+}
+
+/// What the live page says of the phases.
+fn phases(experiment: &Experiment) -> Vec<(String, usize, [f64; 2])> {
+    let phases = experiment.training.phases.iter();
+    phases.map(|phase| (phase.name.clone(), phase.epochs, [phase.box_weight, phase.class_weight])).collect()
 }
 
 fn itinerary(experiment: &Experiment, planners: &sets::Planners) -> Itinerary {

@@ -1,21 +1,11 @@
 //! The numbers of a run, in its outcome and at the metrics endpoint.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::{node, run};
 use crate::flow::Graph;
 use crate::flow::sim::{Collect, Count, Sim, Sleep};
 use crate::telemetry;
-
-fn scrape(address: SocketAddr) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
 
 fn value(text: &str, series: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{series}\n{text}"));
@@ -24,7 +14,7 @@ fn value(text: &str, series: &str) -> f64 {
 
 #[test]
 fn the_outcome_and_a_scrape_tell_the_same_and_runs_add_up() {
-    let address = telemetry::serve(Some("127.0.0.1:0".parse().unwrap())).unwrap();
+    let recorder = telemetry::record().unwrap();
     let nodes = vec![
         node("count", Count { items: 12, ..Count::default() }).capacity(1),
         node("sleep", Sleep { mean: Duration::from_millis(2), jitter: false }).capacity(5),
@@ -32,7 +22,7 @@ fn the_outcome_and_a_scrape_tell_the_same_and_runs_add_up() {
     ];
     let graph = Graph::chain("metered", nodes).unwrap();
     let first = run(&graph, &Sim::default());
-    let text = scrape(address);
+    let text = recorder.render();
     assert_eq!(value(&text, r#"trackflow_channel_items_total{from="count",to="sleep"}"#), 12.0);
     assert_eq!(value(&text, r#"trackflow_channel_capacity{from="sleep",to="collect"}"#), 5.0);
     assert_eq!(value(&text, r#"trackflow_channel_depth{from="sleep",to="collect"}"#), 0.0);
@@ -49,7 +39,7 @@ fn the_outcome_and_a_scrape_tell_the_same_and_runs_add_up() {
     assert!(first.wall >= first.stages[1].busy);
 
     let second = run(&graph, &Sim::default());
-    let text = scrape(address);
+    let text = recorder.render();
     assert_eq!(value(&text, r#"trackflow_stage_items_total{stage="sleep",kind="sleep"}"#), 24.0);
     assert_eq!(value(&text, busy), (first.stages[1].busy + second.stages[1].busy).as_secs_f64());
 }

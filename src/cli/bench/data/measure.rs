@@ -11,7 +11,7 @@ use crate::{
     failure::{Failure, Result},
     flow::{Graph, Run, Settings, StopReason, StopToken, compile_all, sentence},
     settings::Reading,
-    stages::{Facts, KINDS, RunContext},
+    stages::{Facts, KINDS, PRAISE, RunContext},
     train::{
         checkpoint::{About, FORMAT, Folder},
         device,
@@ -185,7 +185,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
         windows: rates.len(),
         seconds: marks.last().zip(marks.first()).map_or(0.0, |(last, first)| (last.at - first.at).as_secs_f64()),
         stages: stages.collect(),
-        bottleneck: sentence(&loads, load::PRAISE).unwrap_or_default(),
+        bottleneck: sentence(&loads, PRAISE).unwrap_or_default(),
         peak_bytes: device::peak_memory(Device::Cpu)?,
         before_bytes: before,
         ceiling_bytes: ceiling,

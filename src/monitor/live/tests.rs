@@ -1,0 +1,137 @@
+use super::*;
+use crate::failure::FailureKind;
+use crate::train::events::StepTime;
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+};
+
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The status line and headers, and the body.
+fn ask(address: SocketAddr, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_string(), body.to_string())
+}
+
+fn visit(split: Split, step: u64) -> Visit {
+    Visit { position: step, split, epoch: 0, batch: 0, of: 9, step, before: false, closes_epoch: false }
+}
+
+#[test]
+fn a_used_address_is_told_at_once_and_the_default_moves_away() {
+    let taken = TcpListener::bind(ANY_PORT).unwrap().local_addr().unwrap();
+    let _holder = TcpListener::bind(taken).unwrap();
+    let failure = serve(Some(taken), Live::new("train")).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unavailable);
+    assert!(failure.message.starts_with(&format!("cannot serve metrics at {taken}: ")), "{failure}");
+    assert!(failure.message.ends_with("give a free port with --metrics HOST:PORT"), "{failure}");
+    let (first, second) = (serve(None, Live::new("train")).unwrap(), serve(None, Live::new("train")).unwrap());
+    assert_ne!(first, second);
+    assert!(first.ip().is_loopback() && second.ip().is_loopback());
+}
+
+#[test]
+fn every_path_has_its_status_and_nothing_can_be_written() {
+    let address = serve(Some(ANY_PORT), Live::new("train")).unwrap();
+    for (request, status) in [
+        ("GET /", "200 OK"),
+        ("GET /metrics?x=1", "200 OK"),
+        ("GET /healthz", "200 OK"),
+        ("GET /readyz", "503 Service Unavailable"),
+        ("GET /status.json", "200 OK"),
+        ("HEAD /status.json", "200 OK"),
+        ("GET /../../etc/passwd", "404 Not Found"),
+        ("GET /%2e%2e/%2e%2e/etc/passwd", "404 Not Found"),
+        ("GET /metrics/", "404 Not Found"),
+        ("POST /metrics", "405 Method Not Allowed"),
+        ("DELETE /", "405 Method Not Allowed"),
+        ("PUT /x", "404 Not Found"),
+    ] {
+        let (head, body) = ask(address, request);
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request}: {head}");
+        assert!(head.to_lowercase().contains("content-security-policy: default-src 'none'"), "{request}: {head}");
+        assert_eq!(body.is_empty(), request.starts_with("HEAD") || status.starts_with("405"), "{request}: {body}");
+    }
+}
+
+#[test]
+fn the_status_tells_batches_validations_checkpoints_and_messages() {
+    let live = Live::new("train");
+    live.plan(Plan { epochs: 2, epoch_steps: 5, batches: 12, ..Plan::default() });
+    let terms = Terms { total: 1.0 / 3.0, iou: 0.5, labelled: 4.0, correct: 1.0, applied: 1.0, ..Terms::default() };
+    let time = StepTime { data: 0.1, forward: 0.2 };
+    for step in 0..3 {
+        live.observe(&Event::Batch { visit: visit(Split::Train, step), clips: 4, terms, lr: [1e-3, 1e-4], time });
+    }
+    let bad = Terms { applied: 0.0, total: f64::NAN, ..terms };
+    live.observe(&Event::Batch { visit: visit(Split::Train, 3), clips: 4, terms: bad, lr: [1e-3, 1e-4], time });
+    let mut counts = [0.0; 100];
+    (counts[33], counts[36]) = (3.0, 1.0);
+    let confusion = Confusion::from_counts(&counts).unwrap();
+    live.observe(&Event::Pass { visit: visit(Split::Val, 4), means: terms, confusion });
+    live.observe(&Event::Saved { path: "/a/b.safetensors".into(), bytes: 7, seconds: 0.5, position: 4 });
+    live.observe(&Event::Warning("<b>\"odd\"</b>".into()));
+    let status = live.status();
+    assert_eq!(status["state"], "starting");
+    assert_eq!(status["run"]["step"], 4);
+    assert_eq!(status["run"]["nonfinite_steps"], 1);
+    assert_eq!(status["run"]["last"]["total"], serde_json::Value::Null);
+    assert_eq!(status["curves"]["train"]["step"], serde_json::json!([1, 2, 3]));
+    assert_eq!(status["curves"]["train"]["total"], serde_json::json!([0.33333, 0.33333, 0.33333]));
+    assert_eq!(status["curves"]["train"]["accuracy"][0], 0.25);
+    assert_eq!(status["validations"][0]["accuracy"][3], 0.75);
+    assert_eq!(status["validations"][0]["frames"][3], 4);
+    assert_eq!(status["validations"][0]["accuracy"][0], serde_json::Value::Null);
+    assert_eq!(status["checkpoints"][0]["file"], "b.safetensors");
+    assert_eq!(status["messages"][0]["text"], "<b>\"odd\"</b>");
+}
+
+#[test]
+fn many_events_are_kept_in_bounded_memory() {
+    let live = Live::new("train");
+    let terms = Terms { total: 1.0, applied: 1.0, ..Terms::default() };
+    for step in 0..5000 {
+        let time = StepTime::default();
+        live.observe(&Event::Batch { visit: visit(Split::Train, step), clips: 4, terms, lr: [0.0; 2], time });
+        live.observe(&Event::Pass { visit: visit(Split::Val, step), means: terms, confusion: Confusion::default() });
+        live.observe(&Event::Saved { path: "x".into(), bytes: 1, seconds: 0.1, position: step });
+        live.observe(&Event::Warning(step.to_string()));
+    }
+    let shown = live.shown();
+    assert!(shown.validations.len() <= KEPT && shown.checkpoints.len() <= KEPT && shown.messages.len() <= KEPT);
+    assert!(shown.train.xs().len() <= KEPT);
+    assert_eq!((shown.validations[0].step, shown.train.xs().last().copied()), (0, Some(5000.0)));
+    drop(shown);
+    assert!(live.status().to_string().len() < 200_000);
+}
+
+#[test]
+fn a_run_that_goes_on_shows_its_past() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("run.jsonl");
+    let log = crate::monitor::run_log::RunLog::open(&path, 0).unwrap();
+    let terms = Terms { total: 0.5, iou: 0.25, labelled: 4.0, correct: 3.0, applied: 1.0, ..Terms::default() };
+    let time = StepTime { data: 0.1, forward: 0.2 };
+    let mut counts = [0.0; 100];
+    counts[11] = 3.0;
+    let confusion = Confusion::from_counts(&counts).unwrap();
+    for event in [
+        Event::Batch { visit: visit(Split::Train, 0), clips: 4, terms, lr: [1e-3, 1e-4], time },
+        Event::Pass { visit: visit(Split::Val, 1), means: terms, confusion },
+        Event::Saved { path: "/a/b.safetensors".into(), bytes: 7, seconds: 0.5, position: 4 },
+    ] {
+        log.observe(&event);
+    }
+    let live = Live::new("train");
+    live.recall(&path);
+    let status = live.status();
+    assert_eq!(status["curves"]["train"]["total"], serde_json::json!([0.5]));
+    assert_eq!(status["curves"]["train"]["accuracy"], serde_json::json!([0.75]));
+    assert_eq!((&status["validations"][0]["step"], &status["validations"][0]["accuracy"][1]), (&1.into(), &1.0.into()));
+    assert_eq!(status["checkpoints"][0]["file"], "b.safetensors");
+}

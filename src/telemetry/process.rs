@@ -1,0 +1,121 @@
+//! What the system says about this process and its machine.
+
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use metrics::gauge;
+
+use super::{SecondsCounter, names};
+
+/// This process at one moment. What the system does not tell is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Bytes that are resident.
+    pub memory: Option<u64>,
+    /// The most bytes that ever were.
+    pub peak_memory: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Processor time, summed over threads.
+    pub cpu: Option<Duration>,
+}
+
+impl Process {
+    /// As of now.
+    pub fn now() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self {
+            memory: kib(&status, "VmRSS"),
+            peak_memory: kib(&status, "VmHWM"),
+            threads: field(&status, "Threads"),
+            cpu: cpu(),
+        }
+    }
+}
+
+/// Total and available bytes of the machine's memory.
+pub fn machine_memory() -> Option<(u64, u64)> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    Some((kib(&text, "MemTotal")?, kib(&text, "MemAvailable")?))
+}
+
+/// The number after `name:`.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The same for lines in KiB, in bytes.
+fn kib(text: &str, name: &str) -> Option<u64> {
+    field(text, name).map(|kib| kib << 10)
+}
+
+fn cpu() -> Option<Duration> {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: getrusage fills what it is given, and says so by 0.
+    let usage = unsafe {
+        match libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) {
+            0 => usage.assume_init(),
+            _ => return None,
+        }
+    };
+    let time = |of: libc::timeval| {
+        let seconds = Duration::from_secs(u64::try_from(of.tv_sec).unwrap_or(0));
+        seconds + Duration::from_micros(u64::try_from(of.tv_usec).unwrap_or(0))
+    };
+    Some(time(usage.ru_utime) + time(usage.ru_stime))
+}
+
+/// Seconds since 1970.
+pub fn timestamp(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Says when the process began.
+pub(super) fn publish_start() {
+    gauge!(names::PROCESS_START).set(timestamp(SystemTime::now()).floor());
+}
+
+/// Tells the recorder how this process and its machine are now.
+pub(super) fn publish() {
+    let set = |name: &'static str, value: Option<u64>| {
+        if let Some(value) = value {
+            gauge!(name).set(value as f64);
+        }
+    };
+    let process = Process::now();
+    set(names::PROCESS_MEMORY, process.memory);
+    set(names::PROCESS_PEAK_MEMORY, process.peak_memory);
+    set(names::PROCESS_THREADS, process.threads);
+    set(names::PROCESS_OPEN_FILES, fs::read_dir("/proc/self/fd").ok().map(|files| files.count() as u64));
+    if let Some(cpu) = process.cpu {
+        SecondsCounter::new(names::PROCESS_CPU, &[]).reach(cpu);
+    }
+    let machine = machine_memory();
+    set(names::MACHINE_MEMORY, machine.map(|(total, _)| total));
+    set(names::MACHINE_MEMORY_AVAILABLE, machine.map(|(_, available)| available));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_what_it_has_and_its_time_grows() {
+        let before = Process::now();
+        let large = vec![1u8; 64 << 20];
+        let sum: u64 = large.iter().map(|byte| u64::from(*byte)).sum();
+        let after = Process::now();
+        assert_eq!(sum, 64 << 20);
+        assert!(after.peak_memory.unwrap() >= before.memory.unwrap().max(64 << 20), "{before:?} {after:?}");
+        assert!(after.cpu.unwrap() > before.cpu.unwrap() && after.threads.unwrap() >= 1);
+        let (total, available) = machine_memory().unwrap();
+        assert!(total > available && available > 0);
+    }
+
+    #[test]
+    fn fields_are_told_by_their_whole_name() {
+        let text = "VmRSSx: 1 kB\nVmRSS:\t  12 kB\nThreads:\t3\n";
+        assert_eq!((kib(text, "VmRSS"), field(text, "Threads"), kib(text, "VmHWM")), (Some(12288), Some(3), None));
+    }
+}

@@ -1,0 +1,82 @@
+//! The live page of a run: over HTTP, and as a browser draws it. The browser is Debian's package `chromium`; without it
+//! that test is ignored and says so.
+
+mod browser;
+mod http;
+#[path = "../support/mod.rs"]
+mod support;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A run that trains until it is dropped.
+struct Run {
+    child: Child,
+    address: String,
+}
+
+impl Run {
+    fn start(save_dir: &Path, settings: &[&str]) -> Self {
+        let mut command = support::train(save_dir);
+        command.args(["--set", "TRAIN.PHASES.joint.EPOCHS=100000"]).args(settings);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = support::address(&mut lines);
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let (head, body) = support::get(&self.address, "/status.json");
+        assert!(head.contains(" 200 ") && head.contains("application/json"), "{head}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// The first status of which `done` is true.
+    fn wait(&self, done: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let begin = Instant::now();
+        loop {
+            let status = self.status();
+            if done(&status) {
+                return status;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "{status:#}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn trial(name: &str, there: bool, run: fn()) -> Trial {
+    let run = move || {
+        run();
+        Ok::<(), Failed>(())
+    };
+    Trial::test(name, run).with_ignored_flag(!there)
+}
+
+fn main() {
+    let there = browser::is_there();
+    if !there {
+        eprintln!("SKIPPED: chromium is missing: sudo apt-get install chromium");
+    }
+    let trials = vec![
+        trial("http::a_run_tells_where_it_is", true, http::a_run_tells_where_it_is),
+        trial("http::a_run_that_goes_on_shows_its_past", true, http::a_run_that_goes_on_shows_its_past),
+        trial("http::odd_and_huge_requests_are_refused", true, http::odd_and_huge_requests_are_refused),
+        trial("http::another_address_is_warned_of", true, http::another_address_is_warned_of),
+        trial("browser::the_page_draws_a_run", there, browser::the_page_draws_a_run),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
