@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
@@ -71,8 +71,15 @@ pub(super) fn write(
 
 struct Writer {
     tar: tar::Builder<Counted>,
-    /// Where files lie that several sequences share: folder, name and place.
-    seen: HashMap<std::path::PathBuf, (String, String, (u64, u32, u32, u32))>,
+    /// Where files lie that several sequences may share.
+    seen: HashMap<PathBuf, Stored>,
+}
+
+/// A file that is in the shard.
+struct Stored {
+    folder: String,
+    name: String,
+    place: (u64, u32, u32, u32),
 }
 
 impl Writer {
@@ -94,7 +101,7 @@ impl Writer {
             places: Vec::with_capacity(sequence.len()),
         };
         // A picture that several objects share is stored once, as long as it is stored as it is.
-        if let (1, How::Lossless { .. }, Some((folder, name, place))) =
+        if let (1, How::Lossless { .. }, Some(Stored { folder, name, place })) =
             (sequence.len(), how, self.seen.get(&sequence.path(0)))
         {
             (entry.folder, entry.names, entry.places) = (folder.clone(), vec![name.clone()], vec![*place]);
@@ -125,7 +132,8 @@ impl Writer {
             progress(chunk.len());
         }
         if let ([name], [place]) = (entry.names.as_slice(), entry.places.as_slice()) {
-            self.seen.insert(sequence.path(0), (entry.folder.clone(), name.clone(), *place));
+            let stored = Stored { folder: entry.folder.clone(), name: name.clone(), place: *place };
+            self.seen.insert(sequence.path(0), stored);
         }
         Ok(entry)
     }
