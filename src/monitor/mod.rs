@@ -1,5 +1,6 @@
 //! What a user sees of a run and its data: the log of events, progress, charts.
 
 pub mod chart;
+pub mod health;
 pub mod progress;
 pub mod run_log;

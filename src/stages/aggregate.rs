@@ -7,10 +7,12 @@ use crate::{
     settings::Section,
     telemetry::names,
     train::{
+        checkpoint::{Folder, Validation},
         confusion::Confusion,
         events::{Event, Observer},
         itinerary::{Split, Visit},
         tally::{Progress, Terms},
+        tasks::Gradients,
     },
 };
 use metrics::{counter, gauge, histogram};
@@ -36,6 +38,8 @@ impl Blueprint<RunContext> for Aggregate {
             progress: context.progress.clone(),
             observer: context.observer.clone(),
             nonfinite_limit: context.experiment.training.nonfinite_limit as u64,
+            folder: context.folder.clone(),
+            validated: None,
         }))
     }
 
@@ -48,6 +52,9 @@ struct AggregateStage {
     progress: Arc<Mutex<Progress>>,
     observer: Arc<dyn Observer>,
     nonfinite_limit: u64,
+    folder: Folder,
+    /// What the validation said that has just ended, and the position after it.
+    validated: Option<(u64, Validation)>,
 }
 
 impl AggregateStage {
@@ -55,8 +62,9 @@ impl AggregateStage {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn report(&self, report: StepReport) -> Result<()> {
-        let StepReport { visit, clips, outcome, time } = report;
+    fn report(&mut self, report: StepReport) -> Result<()> {
+        let StepReport { visit, names: clip_names, outcome, time } = report;
+        let clips = clip_names.len();
         let values = Vec::<f64>::try_from(&outcome.terms)?;
         let terms = Terms::unpack(&values).ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
         let confusion = match &outcome.confusion {
@@ -74,8 +82,17 @@ impl AggregateStage {
         }
         let event = Event::Batch { visit, clips, terms, lr: outcome.lr, time };
         self.observer.observe(&event);
+        if let Some(analysis) = outcome.analysis {
+            let gradients = analysis.read()?;
+            publish_gradients(&gradients);
+            self.observer.observe(&Event::Gradients { visit, gradients });
+        }
+        self.validated = None;
         if let Some((means, confusion)) = pass {
             if visit.split == Split::Val {
+                let position = visit.position + 1;
+                let validation = Validation { iou: means.iou, accuracy: means.accuracy(), loss: means.total };
+                self.validated = Some((position, validation));
                 gauge!(names::VALIDATION_IOU).set(means.iou);
                 if let Some(accuracy) = means.accuracy() {
                     gauge!(names::VALIDATION_CLASS_ACCURACY).set(accuracy);
@@ -85,10 +102,12 @@ impl AggregateStage {
         }
         if terms.applied == 0.0 && visit.split == Split::Train {
             counter!(names::TRAIN_NONFINITE_STEPS).increment(1);
-            let step = visit.step + 1;
-            self.observer.observe(&Event::Warning(format!("step {step} is not finite; it changed nothing")));
+            self.observer.observe(&Event::NonFinite { visit, clips: clip_names, in_a_row });
             if in_a_row >= self.nonfinite_limit {
-                let remedy = "lower TRAIN.LR or TRAIN.GRAD_CLIP_NORM; the last checkpoint is sound";
+                let sound = self.folder.newest_sound().map_or("no checkpoint was written before".into(), |path| {
+                    format!("go on from the last sound checkpoint: --resume {} --allow_changes", path.display())
+                });
+                let remedy = format!("lower TRAIN.LR or TRAIN.GRAD_CLIP_NORM; {sound}");
                 return Err(Failure::stage(format!("{in_a_row} steps in a row were not finite; {remedy}")));
             }
         }
@@ -110,8 +129,24 @@ fn publish(visit: &Visit, clips: usize, terms: &Terms, lr: [f64; 2]) {
     for (name, value) in terms.losses() {
         gauge!(names::TRAIN_LOSS, "term" => name.trim_start_matches("Loss/")).set(value);
     }
+    gauge!(names::TRAIN_GRADIENT_NORM).set(terms.gradient_norm);
+    for (task, weight) in [("box", terms.weight_box), ("cls", terms.weight_class)] {
+        gauge!(names::TRAIN_TASK_WEIGHT, "task" => task).set(weight);
+    }
     for (group, lr) in [("heads", lr[0]), ("backbone", lr[1])] {
         gauge!(names::TRAIN_LEARNING_RATE, "group" => group).set(lr);
+    }
+}
+
+fn publish_gradients(gradients: &Gradients) {
+    for block in &gradients.blocks {
+        let name = &block.name;
+        for (task, norm) in [("box", block.box_norm), ("cls", block.class_norm), ("total", block.norm)] {
+            gauge!(names::TRAIN_BLOCK_GRADIENT, "block" => name.clone(), "task" => task).set(norm);
+        }
+        if let Some(cosine) = block.cosine() {
+            gauge!(names::TRAIN_BLOCK_COSINE, "block" => name.clone()).set(cosine);
+        }
     }
 }
 
@@ -119,10 +154,18 @@ impl Stage for AggregateStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         match unpack(payload)? {
             StepOutput::Report(report) => self.report(report),
-            StepOutput::Snapshot { mut state, epoch_end } => {
-                state.about.progress = serde_json::to_value(&*self.progress())
-                    .map_err(|error| Failure::output(format!("the checkpoint's header: {error}")))?;
-                out.emit(pack(PendingCheckpoint { state, epoch_end }));
+            StepOutput::Snapshot { mut state, epoch_end, stall } => {
+                let (progress, in_a_row) = {
+                    let progress = self.progress();
+                    (serde_json::to_value(&*progress), progress.nonfinite_in_a_row)
+                };
+                let about = &mut state.about;
+                about.progress =
+                    progress.map_err(|error| Failure::output(format!("a checkpoint's header: {error}")))?;
+                about.nonfinite_in_a_row = in_a_row;
+                let position = about.position;
+                about.validation = self.validated.filter(|(at, _)| *at == position).map(|(_, said)| said);
+                out.emit(pack(PendingCheckpoint { state, epoch_end, stall }));
                 Ok(())
             }
         }

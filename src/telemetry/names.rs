@@ -84,6 +84,15 @@ metrics! {
     TRAIN_NONFINITE_STEPS = "train_nonfinite_steps_total", Counter, [],
         "Steps that were skipped because loss or gradients were not finite.";
 
+    TRAIN_TASK_WEIGHT = "train_task_weight", Gauge, ["task"],
+        "Factor of the task in what the last step minimised.";
+    TRAIN_GRADIENT_NORM = "train_gradient_norm", Gauge, [], "Norm of all gradients of the last step before clipping.";
+    TRAIN_BLOCK_GRADIENT = "train_block_gradient_norm", Gauge, ["block", "task"],
+        "Norm of the block's gradient by task (box, cls, total) at the last analysis.";
+    TRAIN_BLOCK_COSINE = "train_block_gradient_cosine", Gauge, ["block"],
+        "Cosine between the gradients of both tasks at the last analysis.";
+    HEALTH_ADVICE = "health_advice_total", Counter, ["rule"], "Advice that the run's numbers gave rise to.";
+
     VALIDATION_IOU = "validation_iou", Gauge, [], "Mean IoU of the last validation, from 0 to 1.";
     VALIDATION_CLASS_ACCURACY = "validation_class_accuracy", Gauge, [],
         "Class accuracy of the last validation, from 0 to 1.";
@@ -95,6 +104,7 @@ metrics! {
     QUARANTINED_FILES = "quarantined_files", Gauge, [], "Frame files that failed so often that they are not read again.";
 
     CHECKPOINT_SAVES = "checkpoint_saves_total", Counter, [], "Checkpoints that were written.";
+    CHECKPOINT_FAILURES = "checkpoint_failures_total", Counter, [], "Attempts to write a checkpoint that failed.";
     CHECKPOINT_SECONDS = "checkpoint_seconds", Gauge, [], "Seconds that the last checkpoint took to write.";
     CHECKPOINT_BYTES = "checkpoint_bytes", Gauge, [], "Bytes of the last checkpoint.";
 }
