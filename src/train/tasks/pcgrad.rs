@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 /// The largest factor of a gradient, against one that is next to nothing.
-const LARGEST: f64 = 1e30;
+const LARGEST: f64 = 3e38;
 
 /// One gradient for each parameter from those of two tasks, undefined where a task has none.
 ///
