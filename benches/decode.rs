@@ -34,8 +34,8 @@ fn frames(data: &Path, name: &str) -> Result<Vec<Frame>, Failure> {
     for clip in 0..CLIPS {
         let plan = planner.plan(0, clip, 0)?;
         for (index, planned) in plan.frames().enumerate() {
-            let bytes = std::fs::read(&planned.path)
-                .map_err(|error| Failure::input(format!("{}: {error}", planned.path.display())))?;
+            let bytes = std::fs::read(&planned.file.path)
+                .map_err(|error| Failure::input(format!("{}: {error}", planned.file.path.display())))?;
             let side = if index == 0 { &planner.options().template } else { &planner.options().search };
             frames.push(Frame { bytes, window: planned.window, size: side.size });
         }

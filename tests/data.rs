@@ -31,6 +31,50 @@ fn verify(sets: &Path, more: &[&str]) -> Command {
     command
 }
 
+/// A training of a few steps on the whole sets, with changes; its losses.
+fn trained(home: &Path, name: &str, sets: &Path, more: &[&str]) -> Vec<String> {
+    let save_dir = home.join(name);
+    succeed(train(&save_dir).arg("--data_dir").arg(sets).args(["--max_steps", "3"]).args(more));
+    losses(&save_dir)
+}
+
+#[test]
+fn a_packed_set_trains_to_the_same_bits_and_is_measured() {
+    let home = tempfile::tempdir().unwrap();
+    let sets = copy_data(&home.path().join("sets"));
+    let files = trained(home.path(), "files", &sets, &[]);
+    let mut pack = program();
+    pack.args(["data", "pack", "GOT10K_train_full", "--data_dir"]).arg(&sets);
+    let printed = succeed(&mut pack);
+    assert!(printed.contains("10 sequences, 200 frames in 1 shards") && printed.contains("the same"), "{printed}");
+    assert!(succeed(&mut pack).contains("kept     1 shards that were whole already"));
+
+    let set = "DATA.TRAIN.DATASETS_NAME=[packed:packed/GOT10K_train_full]";
+    let packed = trained(home.path(), "packed", &sets, &["--set", set, "--pipeline", "train-packed"]);
+    assert_eq!(files, packed);
+    // Only the shards were copied to this machine.
+    for sequence in sequences(&sets) {
+        std::fs::remove_dir_all(sequence).unwrap();
+    }
+    std::fs::remove_dir_all(sets.join("got10k/train")).unwrap();
+    assert_eq!(files, trained(home.path(), "shards", &sets, &[]));
+
+    let mut bench = program();
+    bench.args(["bench", "data", "--seconds", "2", "--workers", "2", "--json", "--config"]).arg(support::experiment());
+    let measured = succeed(bench.arg("--data_dir").arg(&sets));
+    let measured: serde_json::Value = serde_json::from_str(&measured).unwrap();
+    assert!(measured["clips_per_second"].as_f64().unwrap() > 0.0, "{measured}");
+    assert_eq!(measured["stages"].as_array().unwrap().len(), 6);
+    let grown = measured["peak_bytes"].as_f64().unwrap() - measured["before_bytes"].as_f64().unwrap();
+    assert!(grown < 64e6 + measured["ceiling_bytes"].as_f64().unwrap(), "{measured}");
+
+    let shard = sets.join("packed/GOT10K_train_full/shard-000000.tar");
+    let file = std::fs::File::options().write(true).open(&shard).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 700).unwrap();
+    let errors = fail(train(&home.path().join("torn")).arg("--data_dir").arg(&sets), 66);
+    assert!(errors.contains("a torn shard") && errors.contains("trackflow data pack"), "{errors}");
+}
+
 #[test]
 fn verify_tells_every_kind_of_fault_by_sequence() {
     let home = tempfile::tempdir().unwrap();

@@ -67,6 +67,11 @@ impl Cli {
     /// # Errors
     /// Whatever the verb reports; its kind decides the exit code.
     pub fn run(self) -> Result<i32> {
+        // `trackflow … | head` ends quietly when nobody reads on; training goes on whoever watches.
+        if !matches!(self.verb, Verb::Train(_)) {
+            // SAFETY: restores the default of a signal before any thread is started.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        }
         match self.verb {
             Verb::Train(args) => train::train(&args),
             Verb::Validate(args) => validate::validate(&args).map(|()| 0),

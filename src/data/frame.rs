@@ -6,45 +6,87 @@ use crate::data::attempts::FrameFault;
 use crate::data::dataset::{FrameFile, Member};
 use crate::vision::area::{Area, Part};
 use crate::vision::crop::shown;
-use crate::vision::decode::{DecodeError, Decoder, check_complete};
+use crate::vision::decode::{Container, DecodeError, Decoder, check_complete, dimensions};
 use crate::vision::pool;
 use crate::vision::tiles::Tiling;
 use crate::vision::window::Window;
 
-/// At least what `window` shows of the frame in `file`; all of it without one.
+/// At least what `window` shows of the frame in `file`; all of it without one. With a `reduction` above 1 (2, 4 or 8) a
+/// JPEG file is decoded at that fraction of its size; the part says so.
 ///
 /// # Errors
 /// The file cannot be read, or is no whole picture.
-pub fn read(file: &FrameFile, decoder: &mut dyn Decoder, window: Option<&Window>) -> Result<Part, FrameFault> {
+pub fn read(
+    file: &FrameFile,
+    decoder: &mut dyn Decoder,
+    window: Option<&Window>,
+    reduction: u32,
+) -> Result<Part, FrameFault> {
     match (&file.member, window) {
-        (Some(Member { place, .. }), Some(window)) if place.head > 0 => tiles(file, place.head, decoder, window),
+        (Some(Member { place, .. }), Some(window)) if place.head > 0 => {
+            tiles(file, place.head, decoder, window, reduction)
+        }
         _ => {
             let bytes = file.read().map_err(|error| unreadable(file, &error))?;
             // Damage inside the picture data shows in some windows and not in others.
             let is_of_file = |_: &DecodeError| window.is_none() || check_complete(&bytes).is_err();
-            let part = decoder.decode(&bytes, window).map_err(|error| broken(file, &error, is_of_file(&error)));
+            let decoded = match window {
+                Some(window) if reduction > 1 => reduced(&bytes, decoder, window, reduction),
+                _ => decoder.decode(&bytes, window),
+            };
+            let part = decoded.map_err(|error| broken(file, &error, is_of_file(&error)));
             pool::give(bytes);
             part
         }
     }
 }
 
-fn tiles(file: &FrameFile, head: u32, decoder: &mut dyn Decoder, window: &Window) -> Result<Part, FrameFault> {
+/// What `window` shows, at 1/`reduction` of its size where the format has that.
+fn reduced(bytes: &[u8], decoder: &mut dyn Decoder, window: &Window, reduction: u32) -> Result<Part, DecodeError> {
+    if check_complete(bytes)? != Container::Jpeg {
+        return decoder.decode(bytes, Some(window));
+    }
+    let (width, height) = dimensions(bytes)?;
+    let frame = (width.div_ceil(reduction), height.div_ceil(reduction));
+    match shown(&window.reduced(reduction), frame) {
+        Some(area) => decoder.decode_area(bytes, &area, reduction),
+        None => Ok(Part::nothing_of(frame, reduction)),
+    }
+}
+
+fn tiles(
+    file: &FrameFile,
+    head: u32,
+    decoder: &mut dyn Decoder,
+    window: &Window,
+    reduction: u32,
+) -> Result<Part, FrameFault> {
     let head = file.read_range(0..u64::from(head)).map_err(|error| unreadable(file, &error))?;
     let tiling = Tiling::parse(&head).map_err(|error| broken(file, &error, true))?;
-    let Some(area) = shown(window, tiling.frame) else { return Ok(Part::nothing(tiling.frame)) };
-    let region = tiling.region(&area);
+    pool::give(head);
+    let frame = (tiling.frame.0.div_ceil(reduction), tiling.frame.1.div_ceil(reduction));
+    let nothing = Part::nothing_of(frame, reduction);
+    let Some(area) = shown(&window.reduced(reduction), frame) else { return Ok(nothing) };
+    let region = tiling.region(&Area {
+        x: area.x * reduction,
+        y: area.y * reduction,
+        width: (area.width * reduction).min(tiling.frame.0 - area.x * reduction),
+        height: (area.height * reduction).min(tiling.frame.1 - area.y * reduction),
+    });
     let bytes = file.read_range(region.bytes.clone()).map_err(|error| unreadable(file, &error))?;
-    let inner = Area { x: area.x - region.area.x, y: area.y - region.area.y, ..area };
+    // Tiles begin at whole multiples of eight pixels.
+    let origin = (region.area.x / reduction, region.area.y / reduction);
+    let inner = Area { x: area.x - origin.0, y: area.y - origin.1, ..area };
     let cut = tiling.cut(&region, &bytes).and_then(|cut| {
-        let part = decoder.decode_area(&cut, &inner);
+        let part = decoder.decode_area(&cut, &inner, reduction);
         pool::give(cut);
         part
     });
     pool::give(bytes);
-    let part = cut.map_err(|error| broken(file, &error, file.read().is_err()))?;
-    let origin = (part.origin.0 + region.area.x, part.origin.1 + region.area.y);
-    Ok(Part { origin, frame: tiling.frame, pixels: part.pixels })
+    let mut part = cut.map_err(|error| broken(file, &error, file.read().is_err()))?;
+    part.origin = (part.origin.0 + origin.0, part.origin.1 + origin.1);
+    part.frame = frame;
+    Ok(part)
 }
 
 fn unreadable(file: &FrameFile, error: &std::io::Error) -> FrameFault {

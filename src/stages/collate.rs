@@ -90,10 +90,7 @@ impl CollateStage {
     fn close(&mut self, out: &mut Outbox) -> Result<()> {
         if !self.waiting.is_empty() {
             self.next += 1;
-            let clips = std::mem::take(&mut self.waiting);
-            let batch = collate(&clips)?;
-            clips.into_iter().flat_map(|clip| clip.crops).for_each(|crop| pool::give(crop.into_raw()));
-            out.emit(pack(batch));
+            out.emit(pack(collate(&std::mem::take(&mut self.waiting))?));
         }
         Ok(())
     }

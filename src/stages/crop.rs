@@ -9,7 +9,6 @@ use crate::{
     train::experiment::Data,
     vision::{
         area::Part,
-        pool,
         rect::Rect,
         resample::{ExactBilinear, FastBilinear, Resampler},
     },
@@ -91,7 +90,10 @@ pub fn crop_clip(
     let mut crops = Vec::with_capacity(frames.len());
     for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
         let size = if index == 0 { template } else { search };
-        crops.push(resampler.crop(frame, &planned.window, size)?);
+        crops.push(match frame.reduction {
+            1 => resampler.crop(frame, &planned.window, size)?,
+            by => resampler.crop(frame, &planned.window.reduced(by), size)?,
+        });
     }
     Ok((crops, plan.frames().map(|planned| planned.crop_box).collect()))
 }
@@ -100,8 +102,6 @@ impl Stage for CropStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         let DecodedClip { ticket, plan, frames } = unpack(payload)?;
         let (crops, boxes) = crop_clip(self.resampler.as_mut(), &plan, &frames, self.template, self.search)?;
-        // Nobody else has a frame, unless one is kept for other clips.
-        frames.into_iter().filter_map(Arc::into_inner).for_each(|frame| pool::give(frame.pixels.into_raw()));
         out.emit(pack(CroppedClip { ticket, plan, crops, boxes }));
         Ok(())
     }

@@ -33,7 +33,11 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 256,
     capacity: 4,
-    parse: |section: &mut Section<'_>| Box::new(Decode { decoder: decoder(section), megabytes: 0, cache: None }),
+    parse: |section: &mut Section<'_>| {
+        let decoder = decoder(section);
+        let dct_scaling = dct_scaling(section, decoder);
+        Box::new(Decode { decoder, dct_scaling, megabytes: 0, cache: None })
+    },
 };
 
 pub(super) const CACHED_KIND: Kind<RunContext> = Kind {
@@ -44,7 +48,12 @@ pub(super) const CACHED_KIND: Kind<RunContext> = Kind {
             (*megabytes == 0).then(|| "must be at least 1; the kind decode keeps nothing".to_string())
         });
         let decoder = decoder(section);
-        Box::new(Decode { decoder, megabytes, cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))) })
+        Box::new(Decode {
+            decoder,
+            dct_scaling: false,
+            megabytes,
+            cache: Some(Arc::new(Mutex::new(FrameCache::new(megabytes << 20)))),
+        })
     },
     ..KIND
 };
@@ -73,9 +82,21 @@ fn decoder(section: &mut Section<'_>) -> DecoderKind {
     kind
 }
 
+/// Reads the option `dct_scaling`.
+fn dct_scaling(section: &mut Section<'_>, decoder: DecoderKind) -> bool {
+    let about = "decode large windows at 1/2, 1/4 or 1/8 of their size, which changes their pixels";
+    let on = section.says(about).value("dct_scaling", false);
+    if on && decoder == DecoderKind::Image {
+        section.problem("dct_scaling", "the decoder `image` cannot; take turbojpeg");
+    }
+    on
+}
+
 struct Decode {
     /// The most that the cache holds.
     megabytes: usize,
+    /// Whether frames are decoded smaller where their windows are larger than the crops.
+    dct_scaling: bool,
     decoder: DecoderKind,
     cache: Option<Arc<Mutex<FrameCache>>>,
 }
@@ -89,6 +110,10 @@ impl Blueprint<RunContext> for Decode {
         Ok(Box::new(DecodeStage {
             decoder: self.decoder.decoder().map_err(|error| Failure::stage(error.to_string()))?,
             cache: self.cache.clone(),
+            sizes: self.dct_scaling.then(|| {
+                let data = &context.experiment.data;
+                (data.template.size as u32, data.search.size as u32)
+            }),
             train: context.train.clone(),
             val: context.val.clone(),
             quarantine: context.quarantine.clone(),
@@ -111,6 +136,8 @@ impl Blueprint<RunContext> for Decode {
 struct DecodeStage {
     decoder: Box<dyn Decoder>,
     cache: Option<Arc<Mutex<FrameCache>>>,
+    /// Sides of the template's and of a search crop, where frames may be decoded smaller.
+    sizes: Option<(u32, u32)>,
     train: Arc<Planner>,
     val: Option<Arc<Planner>>,
     quarantine: Quarantine,
@@ -121,12 +148,18 @@ impl DecodeStage {
         // The clip of a picture shows it in every frame: then it is decoded whole, once.
         let one = plan.search.iter().all(|planned| planned.file.path == plan.template.file.path);
         let mut frames: Vec<Arc<Part>> = Vec::with_capacity(plan.search.len() + 1);
-        for planned in plan.frames() {
+        for (index, planned) in plan.frames().enumerate() {
+            let reduction = match self.sizes {
+                Some((template, search)) if !one => {
+                    planned.window.reduction(if index == 0 { template } else { search })
+                }
+                _ => 1,
+            };
             let frame = match frames.last() {
                 Some(last) if one => last.clone(),
-                _ => self.frame(&planned.file, (!one).then_some(&planned.window))?,
+                _ => self.frame(&planned.file, (!one).then_some(&planned.window), reduction)?,
             };
-            if !planned.window.overlaps(frame.frame.0, frame.frame.1) {
+            if !planned.window.reduced(frame.reduction).overlaps(frame.frame.0, frame.frame.1) {
                 let (file, detail) = (planned.file.path.clone(), "the object's box lies outside the frame".into());
                 return Err(FrameFault { file, reason: "outside", detail, is_of_file: false });
             }
@@ -136,16 +169,23 @@ impl DecodeStage {
     }
 
     /// At least what `window` shows of the frame; all of it without a window and where frames are kept.
-    fn frame(&mut self, file: &FrameFile, window: Option<&Window>) -> std::result::Result<Arc<Part>, FrameFault> {
+    fn frame(
+        &mut self,
+        file: &FrameFile,
+        window: Option<&Window>,
+        reduction: u32,
+    ) -> std::result::Result<Arc<Part>, FrameFault> {
         if let Some(fault) = self.quarantine.fault(&file.path) {
             return Err(fault);
         }
-        let Some(cache) = &self.cache else { return Ok(Arc::new(frame::read(file, self.decoder.as_mut(), window)?)) };
+        let Some(cache) = &self.cache else {
+            return Ok(Arc::new(frame::read(file, self.decoder.as_mut(), window, reduction)?));
+        };
         let kept = lock(cache).get(&file.path);
         if let Some(frame) = kept {
             return Ok(frame);
         }
-        let frame = Arc::new(frame::read(file, self.decoder.as_mut(), None)?);
+        let frame = Arc::new(frame::read(file, self.decoder.as_mut(), None, 1)?);
         lock(cache).put(&file.path, frame.clone());
         Ok(frame)
     }

@@ -54,7 +54,7 @@ pub struct DecodedClip {
 }
 
 /// A clip as crops.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CroppedClip {
     /// Its seat.
     pub ticket: Ticket,
@@ -64,6 +64,26 @@ pub struct CroppedClip {
     pub crops: Vec<RgbImage>,
     /// The object in each of them, in units of the crop's side.
     pub boxes: Vec<Rect>,
+}
+
+/// A copy whose crops are in buffers that were used before: a supervised stage keeps one of each clip it works on.
+impl Clone for CroppedClip {
+    fn clone(&self) -> Self {
+        let copy = |crop: &RgbImage| {
+            let mut pixels = pool::take(crop.len());
+            pixels.extend_from_slice(crop);
+            RgbImage::from_raw(crop.width(), crop.height(), pixels).unwrap_or_default()
+        };
+        let crops = self.crops.iter().map(copy).collect();
+        Self { ticket: self.ticket, plan: self.plan.clone(), crops, boxes: self.boxes.clone() }
+    }
+}
+
+/// The crops' memory is for the next clip.
+impl Drop for CroppedClip {
+    fn drop(&mut self) {
+        self.crops.drain(..).for_each(|crop| pool::give(crop.into_raw()));
+    }
 }
 
 /// B clips of N search frames as raw pixels, in row-major order.

@@ -46,7 +46,7 @@ fn clip(slot: usize, value: u8) -> CroppedClip {
 
 /// A plan of two search frames.
 pub(super) fn clip_plan() -> ClipPlan {
-    clip(0, 10).plan
+    clip(0, 10).plan.clone()
 }
 
 #[test]

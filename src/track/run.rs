@@ -67,5 +67,5 @@ pub fn run(online: &Online, options: &Options, video: &Video, mut done: impl FnM
 
 fn read(decoder: &mut dyn Decoder, file: &FrameFile) -> Result<Part> {
     let failed = |what: &dyn std::fmt::Display| Failure::input(format!("{}: {what}", file.path.display()));
-    frame::read(file, decoder, None).map_err(|fault| failed(&format_args!("{}: {}", fault.reason, fault.detail)))
+    frame::read(file, decoder, None, 1).map_err(|fault| failed(&format_args!("{}: {}", fault.reason, fault.detail)))
 }

@@ -2,6 +2,8 @@
 
 use image::RgbImage;
 
+use crate::vision::pool;
+
 /// A rectangle of whole pixels inside a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Area {
@@ -37,19 +39,33 @@ pub struct Part {
     pub pixels: RgbImage,
     /// The frame's column and row of the first of them.
     pub origin: (u32, u32),
-    /// Width and height of the frame.
+    /// Width and height of the frame, reduced as the pixels are.
     pub frame: (u32, u32),
+    /// The pixels are of the frame at 1/`reduction` of its size: 1, 2, 4 or 8.
+    pub reduction: u32,
+}
+
+/// The pixels' memory is for the next frame.
+impl Drop for Part {
+    fn drop(&mut self) {
+        pool::give(std::mem::take(&mut self.pixels).into_raw());
+    }
 }
 
 impl Part {
     /// A whole frame.
     pub fn whole(pixels: RgbImage) -> Self {
-        Self { frame: pixels.dimensions(), pixels, origin: (0, 0) }
+        Self { frame: pixels.dimensions(), pixels, origin: (0, 0), reduction: 1 }
     }
 
     /// Nothing of a frame of this size.
     pub fn nothing(frame: (u32, u32)) -> Self {
-        Self { pixels: RgbImage::default(), origin: (0, 0), frame }
+        Self::nothing_of(frame, 1)
+    }
+
+    /// Nothing of a frame that has this size at 1/`reduction`.
+    pub fn nothing_of(frame: (u32, u32), reduction: u32) -> Self {
+        Self { pixels: RgbImage::default(), origin: (0, 0), frame, reduction }
     }
 
     /// Where the pixels lie in the frame.

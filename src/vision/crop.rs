@@ -90,6 +90,7 @@ mod tests {
                     pixels: image::imageops::crop_imm(&frame, x, y, width, height).to_image(),
                     origin: (x, y),
                     frame: (23, 17),
+                    reduction: 1,
                 },
                 None => Part::nothing((23, 17)),
             };
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn a_part_that_is_too_small_is_an_error_rather_than_black() {
         let window = Window { x: 2, y: 2, side: 5, centre: (4.0, 4.0) };
-        let part = Part { pixels: RgbImage::new(4, 5), origin: (2, 2), frame: (23, 17) };
+        let part = Part { pixels: RgbImage::new(4, 5), origin: (2, 2), frame: (23, 17), reduction: 1 };
         assert!(crop(&part, &window).unwrap_err().to_string().contains("a crop needs"));
     }
 }

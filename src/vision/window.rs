@@ -37,6 +37,19 @@ impl Window {
         (x.abs().max(y.abs()) < 1e9).then_some(Self { x: x as i64, y: y as i64, side: side as u32, centre })
     }
 
+    /// The largest reduction (1, 2, 4 or 8) of a frame that leaves the window at least `size` pixels.
+    pub fn reduction(&self, size: u32) -> u32 {
+        [8, 4, 2].into_iter().find(|by| self.side / by >= size.max(1)).unwrap_or(1)
+    }
+
+    /// The same part of a frame at 1/`by` of its size, in whole pixels.
+    pub fn reduced(&self, by: u32) -> Self {
+        let part = |length: i64| (length as f64 / f64::from(by)).round() as i64;
+        let side = part(i64::from(self.side)).max(1) as u32;
+        let centre = (self.centre.0 / f64::from(by), self.centre.1 / f64::from(by));
+        Self { x: part(self.x), y: part(self.y), side, centre }
+    }
+
     /// Crop pixels per frame pixel for a crop of `size` pixels.
     pub fn scale(&self, size: u32) -> f64 {
         f64::from(size) / f64::from(self.side)

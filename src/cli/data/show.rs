@@ -123,7 +123,7 @@ fn planner(args: &ShowArgs, experiment: &Experiment) -> Result<Planner> {
 
 fn read(decoder: &mut dyn Decoder, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
     let frame = |planned: &FramePlan| {
-        let frame = frame::read(&planned.file, decoder, Some(&planned.window))?;
+        let frame = frame::read(&planned.file, decoder, Some(&planned.window), 1)?;
         match planned.window.overlaps(frame.frame.0, frame.frame.1) {
             true => Ok(Arc::new(frame)),
             false => {

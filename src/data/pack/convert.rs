@@ -89,14 +89,14 @@ fn tiled(bytes: Vec<u8>, tile: u32) -> Result<Converted, DecodeError> {
 #[cfg(feature = "turbojpeg")]
 fn scaled(bytes: &[u8], quality: u8, tile: u32, scale: f64) -> Result<Converted, DecodeError> {
     let mut decoder = TurboDecoder::new()?;
-    let whole = decoder.decode(bytes, None)?.pixels;
-    let (scaled, scale) = shrink(&whole, scale);
+    let whole = decoder.decode(bytes, None)?;
+    let (scaled, scale) = shrink(&whole.pixels, scale);
     let units = tiles::interval(scaled.width().div_ceil(16), tile).unwrap_or(1);
     let (bytes, head) = tiles::list_tiles(&jpeg::encode(&scaled, quality, units)?)?;
-    let back = decoder.decode(&bytes, None)?.pixels;
+    let back = decoder.decode(&bytes, None)?;
     let error = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
-    let squares = back.iter().zip(scaled.iter()).map(error).sum();
-    let loss = Loss { squares, values: back.len() as f64, scaled: 1 };
+    let squares = back.pixels.iter().zip(scaled.iter()).map(error).sum();
+    let loss = Loss { squares, values: back.pixels.len() as f64, scaled: 1 };
     Ok(Converted { bytes, head: head as u32, scale, loss })
 }
 

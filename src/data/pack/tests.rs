@@ -74,7 +74,7 @@ fn a_packed_set_gives_the_same_crops() {
             let shifted = Rect::new(object.x + draws.range(-60.0, 60.0), object.y, object.w, object.h);
             let window = Window::around(&shifted, draws.range(0.5, 3.0)).unwrap();
             let mut crop = |file| {
-                let part = frame::read(&file, decoder.as_mut(), Some(&window)).unwrap();
+                let part = frame::read(&file, decoder.as_mut(), Some(&window), 1).unwrap();
                 resampler.crop(&part, &window, 64).unwrap()
             };
             assert_eq!(crop(from.file(frame)), crop(to.file(frame)), "{} {frame}", from.name);
@@ -155,6 +155,33 @@ fn a_flipped_bit_is_found_and_broken_frames_stop_packing() {
 
 #[cfg(feature = "turbojpeg")]
 #[test]
+fn reduced_frames_are_alike_from_files_and_shards_and_near_the_exact_crop() {
+    let root = tempfile::tempdir().unwrap();
+    source(root.path());
+    packed(root.path(), &TILED);
+    let original = load("GOT10K_train_full", root.path()).unwrap();
+    let set = load("packed:packed/GOT10K_train_full", root.path()).unwrap();
+    let mut decoder = DecoderKind::best().decoder().unwrap();
+    let mut resampler = ExactBilinear::default();
+    for (object, size) in [(Rect::new(90.0, 60.0, 100.0, 80.0), 40), (Rect::new(250.0, 130.0, 120.0, 90.0), 30)] {
+        let window = Window::around(&object, 1.5).unwrap();
+        let by = window.reduction(size);
+        assert!(by >= 2 && window.side / by >= size && window.side / (2 * by) < size, "{by}");
+        let mut crop = |file: &crate::data::dataset::FrameFile, by: u32| {
+            let part = frame::read(file, decoder.as_mut(), Some(&window), by).unwrap();
+            assert_eq!(part.reduction, by);
+            resampler.crop(&part, &window.reduced(by), size).unwrap()
+        };
+        let (from, to) = (original.sequences[1].file(2), set.sequences[1].file(2));
+        let (exact, files, shards) = (crop(&from, 1), crop(&from, by), crop(&to, by));
+        assert_eq!(files, shards);
+        let error: f64 = exact.iter().zip(files.iter()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
+        assert!(error / (exact.len() as f64) < 12.0, "{}", error / exact.len() as f64);
+    }
+}
+
+#[cfg(feature = "turbojpeg")]
+#[test]
 fn scaled_frames_keep_objects_in_their_boxes() {
     let root = tempfile::tempdir().unwrap();
     source(root.path());
@@ -172,7 +199,7 @@ fn scaled_frames_keep_objects_in_their_boxes() {
     let mut resampler = ExactBilinear::default();
     let mut crop = |file, object: &Rect| {
         let window = Window::around(object, 2.0).unwrap();
-        let part = frame::read(&file, decoder.as_mut(), Some(&window)).unwrap();
+        let part = frame::read(&file, decoder.as_mut(), Some(&window), 1).unwrap();
         resampler.crop(&part, &window, 32).unwrap()
     };
     let (a, b) = (crop(original.sequences[0].file(1), &from), crop(set.sequences[0].file(1), &to));

@@ -18,8 +18,11 @@ impl Decoder for ImageDecoder {
         decode_complete(bytes, container)
     }
 
-    fn decode_area(&mut self, bytes: &[u8], _area: &Area) -> Result<Part, DecodeError> {
-        self.decode(bytes, None)
+    fn decode_area(&mut self, bytes: &[u8], _area: &Area, reduction: u32) -> Result<Part, DecodeError> {
+        match reduction {
+            1 => self.decode(bytes, None),
+            _ => Err(DecodeError::new(DecodeReason::Unsupported, "the decoder `image` does not reduce pictures")),
+        }
     }
 }
 

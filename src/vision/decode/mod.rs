@@ -28,11 +28,12 @@ pub trait Decoder: Send {
     /// asked for a window need not notice damage in the picture data below it.
     fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<Part, DecodeError>;
 
-    /// The picture in `bytes` as RGB: at least `area` of it, which lies inside and is not empty.
+    /// The picture in `bytes` at 1/`reduction` of its size as RGB: at least `area` of that, which lies inside and is not
+    /// empty. Not every decoder reduces.
     ///
     /// # Errors
     /// As for [`Decoder::decode`].
-    fn decode_area(&mut self, bytes: &[u8], area: &Area) -> Result<Part, DecodeError>;
+    fn decode_area(&mut self, bytes: &[u8], area: &Area, reduction: u32) -> Result<Part, DecodeError>;
 }
 
 /// More pixels than any video frame has; a header that declares more is damaged.

@@ -3,7 +3,8 @@
 use image::RgbImage;
 
 use super::{
-    Container, DecodeError, DecodeReason, Decoder, check_complete, check_size, dimensions, image_crate::decode_complete,
+    Container, DecodeError, DecodeReason, Decoder, ImageDecoder, check_complete, check_size, dimensions,
+    image_crate::decode_complete,
 };
 use crate::vision::{
     area::{Area, Part},
@@ -31,16 +32,22 @@ impl TurboDecoder {
 
 impl TurboDecoder {
     /// Decodes the area that `wanted` names for the frame's size; nothing where it names none.
-    fn part(&mut self, bytes: &[u8], wanted: impl FnOnce((u32, u32)) -> Option<Area>) -> Result<Part, DecodeError> {
+    fn part(
+        &mut self,
+        bytes: &[u8],
+        reduction: u32,
+        wanted: impl FnOnce((u32, u32)) -> Option<Area>,
+    ) -> Result<Part, DecodeError> {
         let opened = self.jpeg.open(bytes)?;
         let frame = (opened.header().width, opened.header().height);
         check_size(frame.0, frame.1)?;
+        let frame = (frame.0.div_ceil(reduction), frame.1.div_ceil(reduction));
         let Some(area) = wanted(frame) else { return Ok(Part::nothing(frame)) };
         // The decoder widens the area to whole coded units on both sides.
         let mut pixels = pool::take((area.width as usize + 96) * area.height as usize * 3);
-        let area = opened.read(area, &mut pixels)?;
+        let area = opened.reduced(reduction).read(area, &mut pixels)?;
         let pixels = RgbImage::from_raw(area.width, area.height, pixels).unwrap_or_default();
-        Ok(Part { pixels, origin: (area.x, area.y), frame })
+        Ok(Part { pixels, origin: (area.x, area.y), frame, reduction })
     }
 }
 
@@ -52,16 +59,16 @@ impl Decoder for TurboDecoder {
             check_size(width, height)?;
             return decode_complete(bytes, container);
         }
-        self.part(bytes, |frame| match window {
+        self.part(bytes, 1, |frame| match window {
             None => Some(Area::whole(frame.0, frame.1)),
             Some(window) => shown(window, frame),
         })
     }
 
-    fn decode_area(&mut self, bytes: &[u8], area: &Area) -> Result<Part, DecodeError> {
+    fn decode_area(&mut self, bytes: &[u8], area: &Area, reduction: u32) -> Result<Part, DecodeError> {
         match check_complete(bytes)? {
-            Container::Jpeg => self.part(bytes, |_| Some(*area)),
-            Container::Png => self.decode(bytes, None),
+            Container::Jpeg => self.part(bytes, reduction, |_| Some(*area)),
+            Container::Png => ImageDecoder.decode_area(bytes, area, reduction),
         }
     }
 }

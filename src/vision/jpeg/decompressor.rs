@@ -71,7 +71,7 @@ impl Decompressor {
             restart_interval: (header.restart_interval > 0).then_some(header.restart_interval),
             progressive: header.progressive != 0,
         };
-        Ok(Opened { raw: self.raw, header, borrowed: PhantomData })
+        Ok(Opened { raw: self.raw, header, reduction: 1, borrowed: PhantomData })
     }
 }
 
@@ -80,6 +80,7 @@ impl Decompressor {
 pub struct Opened<'a> {
     raw: NonNull<ffi::Decompressor>,
     header: Header,
+    reduction: u32,
     borrowed: PhantomData<(&'a mut Decompressor, &'a [u8])>,
 }
 
@@ -87,6 +88,12 @@ impl Opened<'_> {
     /// What the header says.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The picture at 1/`by` of its size, rounded up; `by` is 1, 2, 4 or 8. It comes from the coarse DCT coefficients
+    /// alone, which saves time and is about what averaging gives.
+    pub fn reduced(self, by: u32) -> Self {
+        Self { reduction: by, ..self }
     }
 
     /// Decodes `area` into `pixels` (RGB, rows without gaps), whose contents are replaced and whose memory is reused.
@@ -102,7 +109,7 @@ impl Opened<'_> {
         let mut report = ffi::Report::default();
         let mut wide = ffi::Area { x: area.x, y: area.y, width: area.width, height: area.height };
         // SAFETY: the object is alive and borrowed by `self`, the pointers are to valid places.
-        unsafe { ffi::tf_jpeg_start(self.raw.as_ptr(), &raw mut wide, &raw mut report) };
+        unsafe { ffi::tf_jpeg_start(self.raw.as_ptr(), self.reduction, &raw mut wide, &raw mut report) };
         outcome(&report)?;
         let length = wide.width as usize * wide.height as usize * 3;
         pixels.clear();

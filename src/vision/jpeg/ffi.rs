@@ -68,7 +68,7 @@ unsafe extern "C" {
         header: *mut Header,
         report: *mut Report,
     ) -> i32;
-    pub fn tf_jpeg_start(this: *mut Decompressor, area: *mut Area, report: *mut Report) -> i32;
+    pub fn tf_jpeg_start(this: *mut Decompressor, reduction: u32, area: *mut Area, report: *mut Report) -> i32;
     pub fn tf_jpeg_read(this: *mut Decompressor, rgb: *mut u8, capacity: usize, report: *mut Report) -> i32;
     pub fn tf_jpeg_transcode(
         bytes: *const u8,

@@ -75,14 +75,17 @@ int tf_jpeg_open(tf_jpeg_decompressor *self, const uint8_t *bytes, size_t length
     return TF_JPEG_DONE;
 }
 
-int tf_jpeg_start(tf_jpeg_decompressor *self, tf_jpeg_area *area, tf_jpeg_report *report) {
+int tf_jpeg_start(tf_jpeg_decompressor *self, uint32_t reduction, tf_jpeg_area *area, tf_jpeg_report *report) {
     struct jpeg_decompress_struct *info = &self->info;
     JDIMENSION x, end, width;
     tf_jpeg_errors_begin(&self->errors, report);
     if (setjmp(self->errors.escape))
         return give_up(self);
-    if (area->width == 0 || area->height == 0 || area->x >= info->image_width || area->y >= info->image_height ||
-        area->width > info->image_width - area->x || area->height > info->image_height - area->y)
+    info->scale_num = 1;
+    info->scale_denom = reduction;
+    jpeg_calc_output_dimensions(info);
+    if (area->width == 0 || area->height == 0 || area->x >= info->output_width || area->y >= info->output_height ||
+        area->width > info->output_width - area->x || area->height > info->output_height - area->y)
         tf_jpeg_errors_raise(&self->errors, TF_JPEG_MISUSE, "an area outside the picture");
     info->out_color_space = JCS_RGB;
     info->dct_method = JDCT_ISLOW;

@@ -30,10 +30,11 @@ void tf_jpeg_decompressor_free(tf_jpeg_decompressor *self);
 int tf_jpeg_open(tf_jpeg_decompressor *self, const uint8_t *bytes, size_t length, tf_jpeg_header *header,
                  tf_jpeg_report *report);
 
-/* Goes to the first row of `area`, which must lie inside the picture and not be empty. The decoder works in whole
+/* Goes to the first row of `area` of the picture at 1/`reduction` (1, 2, 4 or 8) of its size, rounded up; other sizes
+ * than the whole come from fewer DCT coefficients. `area` must lie inside and not be empty. The decoder works in whole
  * columns of coded units and needs some pixels around those that it gets right, so `area` comes back wider: these are
  * the columns that `read` gives. Those that were asked for equal those of a full decode in every byte. */
-int tf_jpeg_start(tf_jpeg_decompressor *self, tf_jpeg_area *area, tf_jpeg_report *report);
+int tf_jpeg_start(tf_jpeg_decompressor *self, uint32_t reduction, tf_jpeg_area *area, tf_jpeg_report *report);
 
 /* Writes the rows of the area, RGB, without gaps: width * height * 3 bytes, at most `capacity`. */
 int tf_jpeg_read(tf_jpeg_decompressor *self, uint8_t *rgb, size_t capacity, tf_jpeg_report *report);
