@@ -139,8 +139,12 @@ fn experiment(args: &ValidateArgs, config: &str, found: &mut Found) -> Option<Ex
     found.take(&reading);
     found.warnings.extend(experiment.warnings.iter().cloned());
     if clean {
-        for checked in [network::config(&experiment).check(), network::check_pretrained(&experiment)] {
-            checked.unwrap_or_else(|failure| found.fail(failure.within(&node.origin.source)));
+        let file = &node.origin.source;
+        network::config(&experiment).check().unwrap_or_else(|failure| found.fail(failure.within(file)));
+        match network::find_pretrained(&experiment) {
+            // They may be where the run will be.
+            Err(failure) => found.warnings.push(format!("{file}: {failure}")),
+            Ok(_) => network::check_pretrained(&experiment).unwrap_or_else(|failure| found.fail(failure.within(file))),
         }
     }
     clean.then_some(experiment)

@@ -1,6 +1,6 @@
 //! Ctrl-C and friends: the first signal stops the run, which then drains and saves; the second ends the process.
 
-use std::thread;
+use std::{sync::Arc, thread};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
@@ -34,6 +34,15 @@ pub fn watch_signals(stop: StopToken) -> Result<SignalWatch> {
     };
     thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
     Ok(SignalWatch(handle))
+}
+
+/// Makes a write beyond a limit on the size of files (`ulimit -f`) fail as on a full disk, instead of ending the process.
+///
+/// # Errors
+/// `Unavailable` when the handler cannot be installed.
+pub fn survive_file_limits() -> Result<()> {
+    let failed = |error| Failure::unavailable(format!("cannot watch for signals: {error}"));
+    signal_hook::flag::register(libc::SIGXFSZ, Arc::default()).map(drop).map_err(failed)
 }
 
 /// Calls `reload` at each SIGHUP, one at a time, instead of ending the process.

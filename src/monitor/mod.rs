@@ -1,6 +1,7 @@
 //! What a user sees of a run and its data: the log of events, progress, the live page, charts.
 
 pub mod chart;
+pub mod health;
 pub mod live;
 pub mod progress;
 pub mod run_log;

@@ -143,6 +143,17 @@ impl Observer for Progress {
                 self.line(&format!("checkpoint: {} ({size:.1} MB in {seconds:.2} s)", path.display()));
             }
             Event::Seen(_) => {}
+            Event::NonFinite { visit, clips, in_a_row } => {
+                let first = clips.first().map_or("", String::as_str);
+                let more = clips.len().saturating_sub(1);
+                self.line(&format!(
+                    "warning: step {} is not finite and changed nothing ({in_a_row} in a row); its clips: {first}, and \
+                     {more} more in run.jsonl",
+                    visit.step + 1
+                ));
+            }
+            Event::Gradients { .. } => {}
+            Event::Advice(advice) => self.line(&format!("advice: {}", advice.message)),
             Event::Note(message) => self.line(message),
             Event::Warning(message) => self.line(&format!("warning: {message}")),
         }

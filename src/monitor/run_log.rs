@@ -12,18 +12,42 @@ use std::{
     fs::{File, OpenOptions},
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
 };
 
 /// Writes events to `run.jsonl`.
 #[derive(Debug)]
 pub struct RunLog {
     path: PathBuf,
-    file: Mutex<File>,
-    complained: AtomicBool,
+    out: Mutex<Out>,
+}
+
+/// The file, and what could not be written yet: a disk that is full may get room again.
+#[derive(Debug)]
+struct Out {
+    file: File,
+    /// Bytes of whole lines in the file.
+    length: u64,
+    waiting: Vec<u8>,
+    failing: bool,
+}
+
+/// The most that waits; then the newest lines are lost.
+const MOST_WAITING: usize = 64 << 20;
+
+impl Out {
+    /// Writes what waits, in whole lines: what a full disk cut off is taken back.
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.failing {
+            self.file.set_len(self.length)?;
+        }
+        self.failing = true;
+        self.file.write_all(&self.waiting)?;
+        self.length += self.waiting.len() as u64;
+        self.waiting.clear();
+        self.failing = false;
+        Ok(())
+    }
 }
 
 impl RunLog {
@@ -44,19 +68,34 @@ impl RunLog {
         std::fs::write(&temporary, kept).map_err(failed)?;
         std::fs::rename(&temporary, path).map_err(failed)?;
         let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
-        Ok(Self { path: path.to_path_buf(), file: Mutex::new(file), complained: AtomicBool::new(false) })
+        let length = file.metadata().map_err(failed)?.len();
+        let out = Out { file, length, waiting: Vec::new(), failing: false };
+        Ok(Self { path: path.to_path_buf(), out: Mutex::new(out) })
     }
 
     /// Writes one event with its own fields.
     pub fn write(&self, event: &str, mut fields: Map<String, Value>) {
         fields.insert("event".into(), event.into());
         let line = Value::Object(fields).to_string() + "\n";
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = file.write_all(line.as_bytes())
-            && !self.complained.swap(true, Ordering::Relaxed)
-        {
-            eprintln!("warning: {}: {error}; events are lost from here on", self.path.display());
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let failing = out.failing;
+        if out.waiting.len() < MOST_WAITING {
+            out.waiting.extend(line.as_bytes());
         }
+        match out.flush() {
+            Err(error) if !failing => {
+                let path = self.path.display();
+                eprintln!("warning: {path}: {error}; events wait in memory until they can be written");
+            }
+            Ok(()) if failing => eprintln!("{}: written again, nothing was lost", self.path.display()),
+            _ => {}
+        }
+    }
+
+    /// Has the system put on disk what was written.
+    fn sync(&self) {
+        // A checkpoint is as good without it; what fails here fails again, loudly, at the next line.
+        let _ = self.out.lock().unwrap_or_else(PoisonError::into_inner).file.sync_data();
     }
 }
 
@@ -65,21 +104,26 @@ fn set_aside(path: &Path) -> std::io::Result<()> {
     free.map_or(Ok(()), |aside| std::fs::rename(path, aside))
 }
 
+/// What was done before `position`. Looked at from the end: numbers further up may be those of the run before it was
+/// made longer, and stay.
 fn lines_before(file: File, position: u64) -> std::io::Result<String> {
-    let mut kept = String::new();
-    for line in BufReader::new(file).lines() {
-        let line = line?;
+    let mut kept: Vec<String> = Vec::new();
+    let mut within = false;
+    let lines: std::io::Result<Vec<Vec<u8>>> = BufReader::new(file).split(b'\n').collect();
+    for line in lines?.into_iter().rev() {
         // A killed run may leave half a line at the end; it belongs to a batch that is done again.
-        let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
+        let Ok(event) = serde_json::from_slice::<Value>(&line) else { continue };
         let done = event.get("position").and_then(Value::as_u64);
         // A checkpoint's position counts the batches before it, a batch's is its own number.
         let limit = if event["event"] == "checkpoint" { position + 1 } else { position };
-        if done.is_none_or(|done| done < limit) {
-            kept.push_str(&line);
-            kept.push('\n');
+        let before = done.is_none_or(|done| done < limit);
+        within |= before && event["event"] == "batch";
+        if before || within {
+            kept.push(String::from_utf8_lossy(&line).into_owned() + "\n");
         }
     }
-    Ok(kept)
+    kept.reverse();
+    Ok(kept.concat())
 }
 
 fn numbers(terms: &Terms) -> Map<String, Value> {
@@ -90,6 +134,8 @@ fn numbers(terms: &Terms) -> Map<String, Value> {
     fields.insert("labelled".into(), json!(terms.labelled));
     fields.insert("gradient_norm".into(), json!(terms.gradient_norm));
     fields.insert("applied".into(), json!(terms.applied == 1.0));
+    fields.insert("weight_box".into(), json!(terms.weight_box));
+    fields.insert("weight_cls".into(), json!(terms.weight_class));
     fields
 }
 
@@ -119,13 +165,45 @@ impl Observer for RunLog {
                 }
                 self.write("pass", fields);
             }
-            Event::Saved { path, bytes, seconds, position } => {
+            Event::Saved { path, bytes, seconds, stall, position } => {
                 let mut fields = Map::new();
                 fields.insert("path".into(), path.display().to_string().into());
                 fields.insert("bytes".into(), (*bytes).into());
                 fields.insert("seconds".into(), json!(seconds));
+                fields.insert("stall_seconds".into(), json!(stall));
                 fields.insert("position".into(), (*position).into());
                 self.write("checkpoint", fields);
+                self.sync();
+            }
+            Event::NonFinite { visit, clips, in_a_row } => {
+                let mut fields = Map::new();
+                fields.insert("position".into(), visit.position.into());
+                fields.insert("step".into(), visit.step.into());
+                fields.insert("clips".into(), json!(clips[..]));
+                fields.insert("in_a_row".into(), (*in_a_row).into());
+                self.write("nonfinite", fields);
+            }
+            Event::Gradients { visit, gradients } => {
+                let mut fields = Map::new();
+                fields.insert("position".into(), visit.position.into());
+                fields.insert("step".into(), visit.step.into());
+                fields.insert("identity_error".into(), json!(gradients.identity_error()));
+                let rows = gradients.blocks.iter().map(|block| {
+                    json!({
+                        "block": block.name, "box": block.box_norm, "cls": block.class_norm, "total": block.norm,
+                        "cosine": block.cosine(),
+                    })
+                });
+                fields.insert("blocks".into(), rows.collect());
+                self.write("gradients", fields);
+            }
+            Event::Advice(advice) => {
+                let mut fields = Map::new();
+                fields.insert("rule".into(), advice.rule.into());
+                fields.insert("message".into(), advice.message.as_str().into());
+                let numbers = advice.numbers.iter().map(|(name, value)| ((*name).to_string(), json!(value)));
+                fields.insert("numbers".into(), Value::Object(numbers.collect()));
+                self.write("advice", fields);
             }
             Event::Seen(_) => {}
             Event::Note(message) => {
@@ -174,6 +252,36 @@ mod tests {
             std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.iter().map(|line| line["position"].as_u64()).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
         assert_eq!(lines[0]["Loss/total"].as_f64(), Some(1.0 / 3.0));
+    }
+
+    #[test]
+    fn what_a_full_disk_refuses_waits_and_half_a_line_is_taken_back() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("run.jsonl");
+        let log = RunLog::open(&path, 0).unwrap();
+        log.observe(&batch(0));
+        let open = || OpenOptions::new().append(true).open(&path).unwrap();
+        log.out.lock().unwrap().file = File::open(&path).unwrap();
+        log.observe(&batch(1));
+        open().write_all(b"{\"event\":\"ba").unwrap();
+        log.out.lock().unwrap().file = open();
+        log.observe(&batch(2));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let positions: Vec<_> =
+            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["position"].as_u64()).collect();
+        assert_eq!(positions, [Some(0), Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn the_log_of_a_run_that_was_made_longer_keeps_what_was_done() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("run.jsonl");
+        let log = RunLog::open(&path, 0).unwrap();
+        // Positions 4 and 5 were of another length's validation; the longer run goes on at 4 and is killed at 7.
+        [0, 1, 2, 3, 4, 5, 4, 5, 6, 7].into_iter().for_each(|position| log.observe(&batch(position)));
+        RunLog::open(&path, 6).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 8, "{text}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     train::{
+        checkpoint::{Folder, Validation},
         confusion::Confusion,
         events::{Event, Observer},
         experiment::Training,
@@ -46,6 +47,8 @@ impl Blueprint<RunContext> for Aggregate {
             figures: Figures::new(&context.itinerary, &context.experiment.training.phases),
             training: context.experiment.training.clone(),
             pixels: Pixels { mean: context.experiment.data.mean, std: context.experiment.data.std },
+            folder: context.folder.clone(),
+            validated: None,
         }))
     }
 
@@ -60,6 +63,9 @@ struct AggregateStage {
     figures: Figures,
     training: Training,
     pixels: Pixels,
+    folder: Folder,
+    /// What the validation said that has just ended, and the position after it.
+    validated: Option<(u64, Validation)>,
 }
 
 impl AggregateStage {
@@ -68,7 +74,8 @@ impl AggregateStage {
     }
 
     fn report(&mut self, report: StepReport) -> Result<()> {
-        let StepReport { visit, clips, outcome, time } = report;
+        let StepReport { visit, names: clip_names, outcome, time } = report;
+        let clips = clip_names.len();
         let asked = Instant::now();
         let values = Vec::<f64>::try_from(&outcome.terms)?;
         let sync = asked.elapsed();
@@ -88,17 +95,28 @@ impl AggregateStage {
         }
         let event = Event::Batch { visit, clips, terms, lr: outcome.lr, time };
         self.observer.observe(&event);
+        if let Some(analysis) = outcome.analysis {
+            let gradients = analysis.read()?;
+            Figures::gradients(&gradients);
+            self.observer.observe(&Event::Gradients { visit, gradients });
+        }
+        self.validated = None;
         if let Some((means, confusion)) = pass {
             if visit.split == Split::Val {
                 self.figures.validation(&means, &confusion);
+                let position = visit.position + 1;
+                let validation = Validation { iou: means.iou, accuracy: means.accuracy(), loss: means.total };
+                self.validated = Some((position, validation));
             }
             self.observer.observe(&Event::Pass { visit, means, confusion });
         }
         if terms.applied == 0.0 && visit.split == Split::Train {
-            let step = visit.step + 1;
-            self.observer.observe(&Event::Warning(format!("step {step} is not finite; it changed nothing")));
+            self.observer.observe(&Event::NonFinite { visit, clips: clip_names, in_a_row });
             if in_a_row >= self.training.nonfinite_limit as u64 {
-                let remedy = "lower TRAIN.LR or TRAIN.GRAD_CLIP_NORM; the last checkpoint is sound";
+                let sound = self.folder.newest_sound().map_or("no checkpoint was written before".into(), |path| {
+                    format!("go on from the last sound checkpoint: --resume {} --allow_changes", path.display())
+                });
+                let remedy = format!("lower TRAIN.LR or TRAIN.GRAD_CLIP_NORM; {sound}");
                 return Err(Failure::stage(format!("{in_a_row} steps in a row were not finite; {remedy}")));
             }
         }
@@ -114,10 +132,18 @@ impl Stage for AggregateStage {
                 self.observer.observe(&Event::Seen(Arc::new(seen(visit, &look, &self.pixels)?)));
                 Ok(())
             }
-            StepOutput::Snapshot { mut state, epoch_end } => {
-                state.about.progress = serde_json::to_value(&*self.progress())
-                    .map_err(|error| Failure::output(format!("the checkpoint's header: {error}")))?;
-                out.emit(pack(PendingCheckpoint { state, epoch_end }));
+            StepOutput::Snapshot { mut state, epoch_end, stall } => {
+                let (progress, in_a_row) = {
+                    let progress = self.progress();
+                    (serde_json::to_value(&*progress), progress.nonfinite_in_a_row)
+                };
+                let about = &mut state.about;
+                about.progress =
+                    progress.map_err(|error| Failure::output(format!("a checkpoint's header: {error}")))?;
+                about.nonfinite_in_a_row = in_a_row;
+                let position = about.position;
+                about.validation = self.validated.filter(|(at, _)| *at == position).map(|(_, said)| said);
+                out.emit(pack(PendingCheckpoint { state, epoch_end, stall }));
                 Ok(())
             }
         }

@@ -145,6 +145,7 @@ pub(super) fn collate(clips: &[CroppedClip]) -> Result<CollatedBatch> {
         template_boxes: Vec::new(),
         search_boxes: Vec::new(),
         labels: Vec::new(),
+        names: clips.iter().map(name).collect(),
     };
     let like_first = |clip: &CroppedClip| {
         clip.crops.len() == frames + 1
@@ -168,4 +169,11 @@ pub(super) fn collate(clips: &[CroppedClip]) -> Result<CollatedBatch> {
         }
     }
     Ok(batch)
+}
+
+/// `LASOT, sequence bus-2, frames 5: 9, 14`, counted from 1 as in the files' names.
+fn name(clip: &CroppedClip) -> String {
+    let plan = &clip.plan;
+    let frames: Vec<String> = plan.search.iter().map(|frame| (frame.frame + 1).to_string()).collect();
+    format!("{}, sequence {}, frames {}: {}", plan.dataset, plan.sequence, plan.template.frame + 1, frames.join(", "))
 }

@@ -10,6 +10,7 @@ use crate::{
         itinerary::{Itinerary, Split, Visit},
         step::Spent,
         tally::Terms,
+        tasks::Gradients,
     },
 };
 use metrics::{counter, gauge, histogram};
@@ -32,7 +33,13 @@ impl Figures {
     pub fn new(itinerary: &Itinerary, phases: &[Phase]) -> Self {
         gauge!(names::TRAIN_EPOCHS).set(itinerary.epochs as f64);
         gauge!(names::TRAIN_EPOCH_STEPS).set(itinerary.train_batches as f64);
-        for name in [names::TRAIN_STEPS, names::TRAIN_CLIPS, names::TRAIN_NONFINITE_STEPS, names::CHECKPOINT_SAVES] {
+        for name in [
+            names::TRAIN_STEPS,
+            names::TRAIN_CLIPS,
+            names::TRAIN_NONFINITE_STEPS,
+            names::CHECKPOINT_SAVES,
+            names::CHECKPOINT_FAILURES,
+        ] {
             counter!(name).increment(0);
         }
         let part = |part: &str| SecondsCounter::new(names::TRAIN_PART_SECONDS, &[("part", part)]);
@@ -57,6 +64,9 @@ impl Figures {
         gauge!(names::TRAIN_EPOCH).set((visit.epoch + 1) as f64);
         gauge!(names::TRAIN_IOU).set(terms.iou);
         gauge!(names::TRAIN_GRADIENT_NORM).set(terms.gradient_norm);
+        for (task, weight) in [("box", terms.weight_box), ("cls", terms.weight_class)] {
+            gauge!(names::TRAIN_TASK_WEIGHT, "task" => task).set(weight);
+        }
         if let Some(accuracy) = terms.accuracy() {
             gauge!(names::TRAIN_CLASS_ACCURACY).set(accuracy);
         }
@@ -72,12 +82,20 @@ impl Figures {
     /// Phase `present` (its place in the list) is trained.
     pub fn phase(&self, present: usize) {
         for (index, phase) in self.phases.iter().enumerate() {
-            let here = index == present;
-            gauge!(names::TRAIN_PHASE, "phase" => phase.name.clone()).set(f64::from(u8::from(here)));
-            if here {
-                for (task, weight) in [("box", phase.box_weight), ("cls", phase.class_weight)] {
-                    gauge!(names::TRAIN_TASK_WEIGHT, "task" => task).set(weight);
-                }
+            let here = f64::from(u8::from(index == present));
+            gauge!(names::TRAIN_PHASE, "phase" => phase.name.clone()).set(here);
+        }
+    }
+
+    /// The gradients of both tasks were compared.
+    pub fn gradients(gradients: &Gradients) {
+        for block in &gradients.blocks {
+            let name = &block.name;
+            for (task, norm) in [("box", block.box_norm), ("cls", block.class_norm), ("total", block.norm)] {
+                gauge!(names::TRAIN_BLOCK_GRADIENT, "block" => name.clone(), "task" => task).set(norm);
+            }
+            if let Some(cosine) = block.cosine() {
+                gauge!(names::TRAIN_BLOCK_COSINE, "block" => name.clone()).set(cosine);
             }
         }
     }

@@ -105,6 +105,8 @@ pub struct CollatedBatch {
     pub search_boxes: Vec<f32>,
     /// `[N, B]`.
     pub labels: Vec<i64>,
+    /// What the clips are called, for messages.
+    pub names: Arc<[String]>,
 }
 
 /// The pixels' memory is for the next batch, whatever becomes of this one.
@@ -120,8 +122,8 @@ impl Drop for CollatedBatch {
 pub struct StepReport {
     /// Which batch.
     pub visit: Visit,
-    /// Clips in it.
-    pub clips: usize,
+    /// What its clips are called.
+    pub names: Arc<[String]>,
     /// Its numbers, still on the device.
     pub outcome: Outcome,
     /// Where its time went.
@@ -146,6 +148,8 @@ pub enum StepOutput {
         state: Box<State>,
         /// Whether an epoch ends here.
         epoch_end: bool,
+        /// Seconds that the step took for the copies.
+        stall: f64,
     },
 }
 
@@ -156,6 +160,8 @@ pub struct PendingCheckpoint {
     pub state: Box<State>,
     /// Whether an epoch ends here.
     pub epoch_end: bool,
+    /// Seconds that the step took for the copies.
+    pub stall: f64,
 }
 
 /// A batch on the device, as the step takes it.

@@ -66,7 +66,8 @@ fn again(batch: &DeviceBatch, visit: Visit) -> DeviceBatch {
         template_boxes: template_boxes.shallow_clone(),
     };
     let Target { boxes, labels } = &batch.target;
-    DeviceBatch { visit, input, target: Target { boxes: boxes.shallow_clone(), labels: labels.shallow_clone() } }
+    let target = Target { boxes: boxes.shallow_clone(), labels: labels.shallow_clone() };
+    DeviceBatch { visit, input, target, names: batch.names.clone() }
 }
 
 impl Stage for ReplayStage {

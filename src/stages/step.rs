@@ -9,11 +9,14 @@ use crate::{
         checkpoint::About,
         events::StepTime,
         experiment::Training,
-        itinerary::{Split, Visit},
+        itinerary::{Place, Split, Visit},
         step::Trainer,
     },
 };
-use std::{sync::PoisonError, time::Instant};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "step",
@@ -67,16 +70,18 @@ struct StepStage {
 
 impl StepStage {
     fn snapshot(&mut self, visit: &Visit, epoch_end: bool, out: &mut Outbox) {
+        let start = Instant::now();
         let about = About {
             position: visit.position + 1,
             step: visit.step + u64::from(visit.split == Split::Train),
             epoch: visit.epoch,
             phase: self.training.phase_at(visit.epoch).0,
+            place: Some(Place::from(visit)),
             ..self.about.clone()
         };
         let state = Box::new(self.trainer.snapshot(about));
         self.saved = true;
-        out.emit(pack(StepOutput::Snapshot { state, epoch_end }));
+        out.emit(pack(StepOutput::Snapshot { state, epoch_end, stall: start.elapsed().as_secs_f64() }));
     }
 }
 
@@ -89,18 +94,20 @@ impl Stage for StepStage {
         let batch: DeviceBatch = unpack(payload)?;
         let start = Instant::now();
         let data = (start - self.idle_since).as_secs_f64();
-        let outcome = self.trainer.run(&batch)?;
+        let outcome = self.trainer.run(&batch).map_err(out_of_memory)?;
         let time = StepTime { data, forward: start.elapsed().as_secs_f64() };
-        let clips = batch.input.batch() as usize;
         let visit = batch.visit;
         (self.last, self.saved) = (Some(visit), false);
-        out.emit(pack(StepOutput::Report(StepReport { visit, clips, outcome, time })));
+        out.emit(pack(StepOutput::Report(StepReport { visit, names: Arc::clone(&batch.names), outcome, time })));
         if visit.batch == 0 {
             let look = self.trainer.look(&batch, LOOKED_AT)?;
             out.emit(pack(StepOutput::Look { visit, look }));
         }
+        let interval = self.training.saving.interval as u64;
         if visit.closes_epoch {
             self.snapshot(&visit, true, out);
+        } else if visit.split == Split::Train && interval > 0 && (visit.step + 1).is_multiple_of(interval) {
+            self.snapshot(&visit, false, out);
         }
         self.idle_since = Instant::now();
         Ok(())
@@ -113,4 +120,14 @@ impl Stage for StepStage {
         }
         Ok(())
     }
+}
+
+/// What to do about a device that has no memory left.
+fn out_of_memory(failure: Failure) -> Failure {
+    if !failure.message.contains("out of memory") && !failure.message.contains("can't allocate memory") {
+        return failure;
+    }
+    let remedy = "raise TRAIN.ACCUMULATE (the same batch in more parts), lower TRAIN.BATCH_SIZE or DATA.SEARCH.NUMBER, \
+                  or set TRAIN.AMP";
+    Failure { message: format!("the step needs more memory than there is; {remedy}\n  {}", failure.message), ..failure }
 }

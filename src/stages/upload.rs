@@ -74,7 +74,7 @@ impl Stage for UploadStage {
             boxes: floats(&batch.search_boxes, &[frames, clips, 4])?,
             labels: send(&Tensor::from_slice(&batch.labels).f_view([frames, clips])?, self.device)?,
         };
-        out.emit(pack(DeviceBatch { visit: batch.visit, input, target }));
+        out.emit(pack(DeviceBatch { visit: batch.visit, input, target, names: batch.names.clone() }));
         Ok(())
     }
 }

@@ -121,6 +121,12 @@ metrics! {
     TRAIN_NONFINITE_STEPS = "train_nonfinite_steps_total", Counter, One, [],
         "Steps that were skipped because loss or gradients were not finite.";
 
+    TRAIN_BLOCK_GRADIENT = "train_block_gradient_norm", Gauge, One, ["block", "task"],
+        "Norm of the block's gradient by task (box, cls, total) at the last analysis.";
+    TRAIN_BLOCK_COSINE = "train_block_gradient_cosine", Gauge, One, ["block"],
+        "Cosine between the gradients of both tasks at the last analysis.";
+    HEALTH_ADVICE = "health_advice_total", Counter, One, ["rule"], "Advice that the run's numbers gave rise to.";
+
     VALIDATION_LOSS = "validation_loss", Gauge, One, ["term"],
         "The loss of the last validation by term, as a mean over frames.";
     VALIDATION_IOU = "validation_iou", Gauge, Ratio, [], "Mean IoU of the last validation, from 0 to 1.";
@@ -141,6 +147,8 @@ metrics! {
         "Frame files that failed so often that they are not read again.";
 
     CHECKPOINT_SAVES = "checkpoint_saves_total", Counter, One, [], "Checkpoints that were written.";
+    CHECKPOINT_FAILURES = "checkpoint_failures_total", Counter, One, [],
+        "Attempts to write a checkpoint that failed.";
     CHECKPOINT_SECONDS = "checkpoint_seconds", Histogram(SAVE_BUCKETS), Second, [],
         "Seconds that a checkpoint took to write.";
     CHECKPOINT_BYTES = "checkpoint_bytes", Gauge, Byte, [], "Bytes of the last checkpoint.";

@@ -1,6 +1,6 @@
 //! What a run tells those who watch it. The stages emit events; logs, progress bars and reports observe them.
 
-use super::{confusion::Confusion, itinerary::Visit, tally::Terms};
+use super::{confusion::Confusion, itinerary::Visit, tally::Terms, tasks::Gradients};
 use crate::{data::condition::Condition, vision::rect::Rect};
 use image::RgbImage;
 use std::{path::PathBuf, sync::Arc};
@@ -47,11 +47,31 @@ pub enum Event {
         bytes: u64,
         /// How long writing took.
         seconds: f64,
+        /// How long the step waited for the copy that was written.
+        stall: f64,
         /// Batches of the run that are done in it.
         position: u64,
     },
     /// Some clips of a batch as the model sees them, with what it says of them.
     Seen(Arc<Seen>),
+    /// A training step was not finite, and changed nothing.
+    NonFinite {
+        /// Which one.
+        visit: Visit,
+        /// The clips of its batch.
+        clips: Arc<[String]>,
+        /// So many in a row, this one included.
+        in_a_row: u64,
+    },
+    /// The gradients of both tasks were compared.
+    Gradients {
+        /// In which step.
+        visit: Visit,
+        /// What was found.
+        gradients: Gradients,
+    },
+    /// Something that the numbers of the run suggest.
+    Advice(Advice),
     /// A choice that the program made by itself and that a user may want to know.
     Note(String),
     /// Something that a user should know and that does not end the run.
@@ -91,6 +111,17 @@ pub struct SeenFrame {
     pub condition: Option<Condition>,
     /// The condition that the model tells, if it has a class head.
     pub told_condition: Option<Condition>,
+}
+
+/// What the numbers of a run suggest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advice {
+    /// A short name, for metrics.
+    pub rule: &'static str,
+    /// What was seen and what to do about it.
+    pub message: String,
+    /// The numbers that were seen.
+    pub numbers: Vec<(&'static str, f64)>,
 }
 
 /// Watches a run. Observers never fail a run and never block it for long.

@@ -3,6 +3,8 @@
 //! Training and validation batches follow each other in one stream: validation is no second pipeline, and no queue runs
 //! empty between the two.
 
+use serde::{Deserialize, Serialize};
+
 /// Batches that `clips` make: a training epoch leaves out an incomplete last one, a validation keeps it.
 pub fn batches(clips: usize, batch_size: usize, split: Split) -> usize {
     match split {
@@ -51,6 +53,28 @@ pub struct Visit {
     pub closes_epoch: bool,
 }
 
+/// A batch by its place in its own epoch: what finds it again in a run of another length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Whether it trains; otherwise it validates.
+    pub trains: bool,
+    /// Number of the batch within its epoch and split, from 0.
+    pub batch: usize,
+    /// Batches of this epoch and split.
+    pub of: usize,
+    /// Whether it belongs to the validation before training.
+    pub before: bool,
+}
+
+impl From<&Visit> for Place {
+    fn from(visit: &Visit) -> Self {
+        let Visit { epoch, batch, of, before, .. } = *visit;
+        Self { epoch, trains: visit.split == Split::Train, batch, of, before }
+    }
+}
+
 /// The shape of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Itinerary {
@@ -90,6 +114,35 @@ impl Itinerary {
     /// Training steps of the whole run.
     pub fn steps(&self) -> u64 {
         (self.epochs * self.train_batches) as u64
+    }
+
+    /// Where a run goes on whose last batch, in a run of perhaps another shape, was at `place`; and whether that is
+    /// inside the same pass, so that its sums go on too.
+    pub fn after(&self, place: &Place) -> (u64, bool) {
+        let Place { epoch, trains, batch, of, before } = *place;
+        let done = batch + 1;
+        if before {
+            return match self.val_before && self.val_batches == of {
+                true => (done as u64, true),
+                false if done == of => (self.warm_up(), false),
+                false => (0, false),
+            };
+        }
+        if epoch >= self.epochs {
+            return (self.len(), false);
+        }
+        let start = self.start_of(epoch);
+        if trains {
+            // An epoch of another length goes on at the same share of it.
+            let here = done * self.train_batches / of.max(1);
+            return (start + here as u64, of == self.train_batches);
+        }
+        let validates = self.validates_after(epoch);
+        match validates && self.val_batches == of {
+            true => (start + (self.train_batches + done) as u64, true),
+            false if done == of || !validates => (self.start_of(epoch + 1), false),
+            false => (start + self.train_batches as u64, false),
+        }
     }
 
     fn warm_up(&self) -> u64 {
@@ -165,6 +218,24 @@ mod tests {
         assert_eq!(seen.iter().map(|v| v.step).collect::<Vec<_>>(), [0, 0, 1, 2, 3, 4, 4, 5, 6]);
     }
 
+    #[test]
+    fn a_run_that_is_made_longer_goes_on_where_it_was() {
+        let short = Itinerary { epochs: 3, train_batches: 2, val_batches: 1, val_interval: 2, val_before: true };
+        let long = Itinerary { epochs: 6, ..short };
+        let after = |run: &Itinerary, position| {
+            let (next, _) = run.after(&Place::from(&short.visit(position).unwrap()));
+            run.visit(next).map(|visit| (visit.epoch, visit.split, visit.batch))
+        };
+        // The validation after its last epoch is one that the longer run does not have.
+        assert_eq!(after(&long, short.len() - 1), Some((3, Split::Train, 0)));
+        assert_eq!(after(&long, 3), Some((1, Split::Train, 1)));
+        assert_eq!(after(&Itinerary { val_before: false, ..short }, 0), Some((0, Split::Train, 0)));
+        assert_eq!(after(&Itinerary { train_batches: 4, ..short }, 1), Some((0, Split::Train, 2)));
+        assert_eq!(after(&Itinerary { epochs: 1, ..short }, 6), None);
+        let every = Itinerary { val_interval: 1, ..short };
+        assert_eq!(after(&every, 2), Some((0, Split::Val, 0)), "a validation that is due now");
+    }
+
     proptest! {
         #[test]
         fn walking_an_itinerary_meets_each_batch_once(
@@ -191,6 +262,10 @@ mod tests {
                 if run.validates_after(epoch) {
                     expect(Split::Val, epoch, val_batches, false);
                 }
+            }
+            for here in 0..run.len() {
+                let place = Place::from(&run.visit(here).unwrap());
+                prop_assert_eq!(run.after(&place), (here + 1, true), "the same run goes on with the next batch");
             }
             prop_assert_eq!(run.len(), position);
             prop_assert_eq!(run.visit(position), None);

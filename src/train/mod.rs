@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod confusion;
 pub mod device;
+pub mod ema;
 pub mod events;
 pub mod experiment;
 pub mod itinerary;
@@ -14,3 +15,4 @@ pub mod pretrained;
 mod shards;
 pub mod step;
 pub mod tally;
+pub mod tasks;

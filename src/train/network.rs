@@ -36,9 +36,9 @@ pub fn config(experiment: &Experiment) -> Config {
         key_dim: model.key_dim as i64,
         box_head: if model.head == "CORNER" { BoxHeadKind::Corner } else { BoxHeadKind::Centre },
         head_channels: model.head_channels as i64,
-        class_head: Some(ClassHead {
+        class_head: (model.classes > 0).then_some(ClassHead {
             hidden: model.class_hidden as i64,
-            classes: crate::data::condition::Condition::COUNT as i64,
+            classes: model.classes as i64,
             dropout: model.class_dropout,
         }),
     }
@@ -73,8 +73,16 @@ pub fn build(experiment: &Experiment, seed: u64, device: Device) -> Result<(Hipt
 /// # Errors
 /// One is missing, or is no file of weights.
 pub fn check_pretrained(experiment: &Experiment) -> Result<()> {
+    find_pretrained(experiment)?.iter().try_for_each(|path| WeightsFile::open(path).map(|_| ()))
+}
+
+/// The weights files that `experiment` names.
+///
+/// # Errors
+/// One is not there.
+pub fn find_pretrained(experiment: &Experiment) -> Result<Vec<PathBuf>> {
     let (whole, encoder) = pretrained_files(experiment)?;
-    [whole, encoder].into_iter().flatten().try_for_each(|path| WeightsFile::open(&path).map(|_| ()))
+    Ok([whole, encoder].into_iter().flatten().collect())
 }
 
 /// The files of `MODEL.PRETRAIN_FILE` and `MODEL.HIP.PRETRAIN_FILE`.

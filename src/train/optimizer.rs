@@ -75,21 +75,27 @@ impl AdamW {
     }
 
     /// One update with `gradients`, one for each slot and undefined where there is none; they are clipped in place.
-    /// With a non-finite gradient nothing changes, moments and count included.
+    /// With a non-finite gradient, or where `finite` is 0, nothing changes, moments and count included.
     ///
     /// # Errors
     /// A gradient whose shape or device is not its parameter's.
-    pub fn update(&mut self, gradients: &[Tensor], lr: f64, backbone_lr: f64) -> Result<Update> {
-        no_grad(|| self.apply(gradients, lr, backbone_lr))
+    pub fn update(
+        &mut self,
+        gradients: &[Tensor],
+        finite: Option<&Tensor>,
+        lr: f64,
+        backbone_lr: f64,
+    ) -> Result<Update> {
+        no_grad(|| self.apply(gradients, finite, lr, backbone_lr))
     }
 
-    fn apply(&mut self, gradients: &[Tensor], lr: f64, backbone_lr: f64) -> Result<Update> {
+    fn apply(&mut self, gradients: &[Tensor], also: Option<&Tensor>, lr: f64, backbone_lr: f64) -> Result<Update> {
         let AdamWOptions { beta1, beta2, eps, weight_decay, clip_norm } = self.options;
         let present: Vec<(&Slot, &Tensor)> =
             self.slots.iter().zip(gradients).filter(|(_, gradient)| gradient.defined()).collect();
         if present.is_empty() {
             let scalar = |value: f64| Tensor::full([0i64; 0], value, (Kind::Float, self.updates.device()));
-            return Ok(Update { norm: scalar(0.0), applied: scalar(1.0) });
+            return Ok(Update { norm: scalar(0.0), applied: also.map_or_else(|| scalar(1.0), Tensor::shallow_clone) });
         }
         let mut seen = HashSet::new();
         // Autograd may hand the same tensor to two parameters; clipping in place would then clip it twice.
@@ -102,6 +108,7 @@ impl AdamW {
             .collect();
         let norm = native::norm(present.iter().map(|(_, gradient)| *gradient))?;
         let finite = norm.isfinite().to_kind(Kind::Float);
+        let finite = also.map_or_else(|| finite.shallow_clone(), |also| &finite * also);
         let skip: Tensor = 1 - &finite;
         let divisor = (clip_norm > 0.0).then(|| ((&norm + 1e-6) / clip_norm).clamp_min(1.0));
         let count = &self.updates + &finite.to_kind(Kind::Double);
@@ -154,7 +161,7 @@ mod tests {
     fn updates_follow_the_paper() {
         let mut optimizer = one(&[1.5], 0.0);
         for gradient in [0.3f32, -2.0, 0.01] {
-            optimizer.update(&[Tensor::from_slice(&[gradient])], 0.1, 0.0).unwrap();
+            optimizer.update(&[Tensor::from_slice(&[gradient])], None, 0.1, 0.0).unwrap();
         }
         assert!((f64::from(values(&optimizer)[0]) - by_hand(1.5, &[0.3, -2.0, 0.01], 0.1)).abs() < 1e-6);
     }
@@ -162,7 +169,7 @@ mod tests {
     #[test]
     fn gradients_are_clipped_by_their_common_norm() {
         let mut optimizer = one(&[0.0, 0.0], 1.0);
-        let update = optimizer.update(&[Tensor::from_slice(&[3f32, 4.0])], 0.1, 0.1).unwrap();
+        let update = optimizer.update(&[Tensor::from_slice(&[3f32, 4.0])], None, 0.1, 0.1).unwrap();
         assert_eq!(update.norm.double_value(&[]), 5.0);
         let first: Vec<f32> = Vec::try_from(&optimizer.slots[0].exp_avg).unwrap();
         assert!((first[0] - 0.06).abs() < 1e-6 && (first[1] - 0.08).abs() < 1e-6, "{first:?}");
@@ -175,7 +182,7 @@ mod tests {
         let mut optimizer = AdamW::new(options(1.0), parameters, Device::Cpu);
         let gradient = Tensor::arange(6, (Kind::Float, Device::Cpu)).view([3, 2]).transpose(0, 1);
         let expected = &gradient * (0.1 / (2.0f64 * 55.0).sqrt());
-        optimizer.update(&[gradient.shallow_clone(), gradient], 0.1, 0.1).unwrap();
+        optimizer.update(&[gradient.shallow_clone(), gradient], None, 0.1, 0.1).unwrap();
         for slot in &optimizer.slots {
             assert!((&slot.exp_avg - &expected).abs().max().double_value(&[]) < 1e-6);
         }
@@ -185,9 +192,12 @@ mod tests {
     fn a_non_finite_gradient_changes_nothing() {
         let mut optimizer = one(&[1.0, 2.0], 0.1);
         for bad in [f32::NAN, f32::INFINITY] {
-            let update = optimizer.update(&[Tensor::from_slice(&[1.0, bad])], 0.1, 0.1).unwrap();
+            let update = optimizer.update(&[Tensor::from_slice(&[1.0, bad])], None, 0.1, 0.1).unwrap();
             assert_eq!(update.applied.double_value(&[]), 0.0);
         }
+        let lost = Tensor::from(0f32);
+        let update = optimizer.update(&[Tensor::from_slice(&[1f32, 1.0])], Some(&lost), 0.1, 0.1).unwrap();
+        assert_eq!(update.applied.double_value(&[]), 0.0, "the loss was not finite");
         assert_eq!(values(&optimizer), [1.0, 2.0]);
         assert_eq!(optimizer.updates.double_value(&[]), 0.0);
         assert_eq!(optimizer.slots[0].exp_avg.abs().max().double_value(&[]), 0.0);

@@ -32,6 +32,8 @@ pub(super) struct Part {
     pub report: Tensor,
     /// Gradients of `share · objective`, one for each trained parameter; undefined where there is none.
     pub gradients: Vec<Tensor>,
+    /// The gradients of `share · box_task` and `share · class_task`, where they were taken.
+    pub tasks: Option<[Vec<Tensor>; 2]>,
     /// Labelled frames by true and told condition, `[K, K]` f64, where they were counted.
     pub confusion: Option<Tensor>,
     /// Where its time went.
@@ -103,34 +105,51 @@ pub(super) fn side_by_side(
     })
 }
 
-/// One part for the whole batch: gradients are summed, means weighted, counts summed, all in the shards' order.
-pub(super) fn merge(parts: Vec<(f64, Part)>) -> Part {
-    let mut parts = parts.into_iter();
-    let Some((share, first)) = parts.next() else { return Part::default() };
-    if share == 1.0 {
-        return first;
-    }
-    let weights = |share: f64, like: &Tensor| {
-        let weights = Tensor::full([Report::LEN as i64], share, (Kind::Double, like.device()));
-        for count in Report::COUNTS {
-            let _ = weights.narrow(0, count as i64, 1).fill_(1.0);
-        }
-        weights
-    };
-    let mut report = &first.report * weights(share, &first.report);
-    let (mut gradients, mut confusion, spent) = (first.gradients, first.confusion, first.spent);
-    for (share, part) in parts {
-        report += &part.report * weights(share, &part.report);
-        confusion = confusion.zip(part.confusion).map(|(sum, counts)| sum + counts);
-        for (sum, gradient) in gradients.iter_mut().zip(part.gradients) {
-            match (sum.defined(), gradient.defined()) {
-                (true, true) => drop(sum.g_add_(&gradient)),
-                (false, _) => *sum = gradient,
-                (true, false) => {}
+/// One part for the whole batch, added up part by part: gradients are summed, means weighted, counts summed, all in the
+/// order in which they come.
+#[derive(Default)]
+pub(super) struct Merged(Option<Part>);
+
+impl Merged {
+    /// Adds `part`, which is of this share of the clips.
+    pub fn add(&mut self, share: f64, part: Part) {
+        let weighted = |report: Tensor| match share == 1.0 {
+            true => report,
+            false => {
+                let weights = Tensor::full([Report::LEN as i64], share, (Kind::Double, report.device()));
+                for count in Report::COUNTS {
+                    let _ = weights.narrow(0, count as i64, 1).fill_(1.0);
+                }
+                report * weights
             }
+        };
+        let Some(sum) = &mut self.0 else {
+            self.0 = Some(Part { report: weighted(part.report), ..part });
+            return;
+        };
+        sum.report += weighted(part.report);
+        sum.confusion = sum.confusion.take().zip(part.confusion).map(|(sum, counts)| sum + counts);
+        add(&mut sum.gradients, part.gradients);
+        if let (Some([a, b]), Some([c, d])) = (&mut sum.tasks, part.tasks) {
+            add(a, c);
+            add(b, d);
         }
     }
-    Part { report, gradients, confusion, spent }
+
+    /// What was added up.
+    pub fn part(self) -> Part {
+        self.0.unwrap_or_default()
+    }
+}
+
+fn add(sums: &mut [Tensor], gradients: Vec<Tensor>) {
+    for (sum, gradient) in sums.iter_mut().zip(gradients) {
+        match (sum.defined(), gradient.defined()) {
+            (true, true) => drop(sum.g_add_(&gradient)),
+            (false, _) => *sum = gradient,
+            (true, false) => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +189,7 @@ mod tests {
                 boxes: Tensor::full([2, clips, 4], 0.4, (Kind::Float, Device::Cpu)),
                 labels: Tensor::arange(2 * clips, (Kind::Int64, Device::Cpu)).view([2, clips]).remainder(10),
             },
+            names: Default::default(),
         }
     }
 
@@ -186,7 +206,11 @@ mod tests {
             let gradients = Tensor::f_run_backward(&[&terms.objective * shard.share], &inputs, false, false)?;
             Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, ..Part::default() })
         };
-        merge(side_by_side(split(batch, count), work).unwrap())
+        let mut merged = Merged::default();
+        for (share, part) in side_by_side(split(batch, count), work).unwrap() {
+            merged.add(share, part);
+        }
+        merged.part()
     }
 
     #[test]

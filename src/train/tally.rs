@@ -34,19 +34,28 @@ pub struct Terms {
     pub gradient_norm: f64,
     /// 1 when the update was applied (always in validation), 0 when the step was not finite.
     pub applied: f64,
+    /// Factor of the box task in what was minimised, beyond those of its own terms.
+    #[serde(default)]
+    pub weight_box: f64,
+    /// Factor of the class loss in what was minimised: λ, times what the weighting of tasks makes of it.
+    #[serde(default)]
+    pub weight_class: f64,
 }
 
 impl Terms {
     /// How many numbers there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 14;
+
+    /// The first so many are those of a loss report.
+    pub const REPORTED: usize = 10;
 
     /// The terms from their packed form; `None` when the length is not [`Terms::COUNT`].
     pub fn unpack(values: &[f64]) -> Option<Self> {
-        let &[total, box_loss, giou, l1, location, class, class_weighted, iou, correct, labelled, norm, applied] =
-            values
-        else {
+        let (reported, rest) = values.split_at_checked(Self::REPORTED)?;
+        let &[total, box_loss, giou, l1, location, class, class_weighted, iou, correct, labelled] = reported else {
             return None;
         };
+        let &[norm, applied, weight_box, weight_class] = rest else { return None };
         Some(Self {
             total,
             box_loss,
@@ -60,6 +69,8 @@ impl Terms {
             labelled,
             gradient_norm: norm,
             applied,
+            weight_box,
+            weight_class,
         })
     }
 
@@ -112,6 +123,8 @@ impl Sums {
             (&mut sums.class_weighted, terms.class_weighted),
             (&mut sums.iou, terms.iou),
             (&mut sums.gradient_norm, terms.gradient_norm),
+            (&mut sums.weight_box, terms.weight_box),
+            (&mut sums.weight_class, terms.weight_class),
         ] {
             *sum += n * term;
         }
@@ -142,6 +155,8 @@ impl Sums {
             labelled: sums.labelled,
             gradient_norm: sums.gradient_norm / n,
             applied: 1.0,
+            weight_box: sums.weight_box / n,
+            weight_class: sums.weight_class / n,
         })
     }
 }

@@ -63,6 +63,7 @@ fn start_run(home: &Path) -> (Running, String) {
         "DATA.CHECK=annotations",
         "DATA.MAX_REJECTED=1000000",
         "DATA.QUARANTINE_AFTER=1",
+        "TRAIN.GRAD_ANALYSIS_INTERVAL=2",
     ] {
         command.args(["--set", setting]);
     }

@@ -27,7 +27,7 @@ pub fn five_steps(golden: &Golden) {
             .enumerate()
             .map(|(at, (_, shape))| recipe::centred(&format!("func.adamw.g{at}.{step}"), 1, shape, 1.0) * scale)
             .collect();
-        let update = optimizer.update(&gradients, LR, BACKBONE_LR).unwrap();
+        let update = optimizer.update(&gradients, None, LR, BACKBONE_LR).unwrap();
         compare.values(&format!("norm {step}"), &floats(&update.norm), &[norm], relative(1e-6));
     }
     for (at, slot) in optimizer.slots.iter().enumerate() {
@@ -46,7 +46,7 @@ pub fn step(golden: &Golden, parameters: Vec<(String, Tensor)>, gradients: &[Ten
     let before: Vec<(String, Tensor)> =
         parameters.iter().map(|(name, tensor)| (name.clone(), tensor.detach().copy())).collect();
     let mut optimizer = AdamW::new(OPTIONS, parameters, Device::Cpu);
-    let update = optimizer.update(gradients, LR, BACKBONE_LR).unwrap();
+    let update = optimizer.update(gradients, None, LR, BACKBONE_LR).unwrap();
     compare.values("norm", &floats(&update.norm), &golden.floats("step.grad_total_norm"), relative(1e-3));
     let norm = |tensor: &Tensor| tensor.to_kind(Kind::Double).norm().double_value(&[]);
     let mut squares = 0.0;

@@ -160,7 +160,7 @@ fn measure(args: &StepArgs, experiment: &mut Experiment) -> Result<Measured> {
     experiment.training.precision.apply_tf32()?;
     let (model, _) = network::build(experiment, 1, device)?;
     let steps = args.steps as usize + 1;
-    let mut trainer = Trainer::new(experiment, model, 1, steps);
+    let mut trainer = Trainer::new(experiment, model, 1, steps)?;
     let run = Itinerary { epochs: 1, train_batches: steps, val_batches: 0, val_interval: 1, val_before: false };
     let (mut seconds, mut spent) = (Vec::new(), Vec::new());
     for visit in (0..steps as u64).filter_map(|position| run.visit(position)) {
@@ -219,6 +219,7 @@ fn batch(experiment: &Experiment, visit: Visit, device: Device) -> Batch {
             boxes: boxes(&[frames, clips, 4]),
             labels: Tensor::full([frames, clips], 9, (Kind::Int64, device)),
         },
+        names: (1..=clips).map(|clip| format!("clip {clip}")).collect(),
     }
 }
 

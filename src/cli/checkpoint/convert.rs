@@ -3,7 +3,10 @@
 use super::size;
 use crate::{
     failure::Result,
-    train::checkpoint::{self, OPTIMIZER},
+    train::{
+        checkpoint::{self, EMA},
+        pretrained::best_weights,
+    },
     weights::{self, Contents, Format, WeightsFile},
 };
 use clap::Args;
@@ -48,15 +51,18 @@ pub(super) fn strip(args: &ConvertArgs) -> Result<()> {
     let ConvertArgs { input, output } = args;
     let format = Format::of(output)?;
     let file = WeightsFile::open(input)?;
-    let wanted = |name: &str| !name.starts_with(OPTIMIZER) && !name.starts_with("cls_head.");
+    let weights = best_weights(&file);
+    let plain = |name: &str| name.strip_prefix(EMA).unwrap_or(name).to_string();
+    let wanted = |name: &str| weights(name) && !plain(name).starts_with("cls_head.");
     let count = file.entries().len();
-    let tensors = match checkpoint::header(&file)? {
+    let mut tensors = match checkpoint::header(&file)? {
         Some(_) => checkpoint::read_some(input, wanted)?.tensors,
         None => {
             let entries = file.entries().iter().filter(|entry| wanted(&entry.name));
             entries.map(|entry| Ok((entry.name.clone(), file.load(entry)?))).collect::<Result<Vec<_>>>()?
         }
     };
+    tensors.iter_mut().for_each(|(name, _)| *name = plain(name));
     let bytes = write(output, format, &tensors, BTreeMap::new())?;
     let dropped = count - tensors.len();
     say!("{}: {} tensors, {} ({dropped} left out)", output.display(), tensors.len(), size(bytes));

@@ -2,7 +2,7 @@
 
 use crate::train::device::DeviceChoice;
 use clap::{Args, ValueEnum};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// `trackflow train`.
 #[derive(Debug, Args)]
@@ -44,6 +44,12 @@ pub struct TrainArgs {
     /// auto: go on from the newest checkpoint; never: start anew; or the path of a checkpoint
     #[arg(long, default_value = "auto", value_name = "auto|never|PATH")]
     pub resume: Resume,
+    /// Go on although the experiment has changed in ways that matter
+    #[arg(long = "allow_changes", alias = "allow-changes")]
+    pub allow_changes: bool,
+    /// Stop early enough to have saved after this time: 90m, 2h, 1h30m; the same command goes on
+    #[arg(long = "time_limit", alias = "time-limit", value_name = "TIME", value_parser = super::limit::parse)]
+    pub time_limit: Option<Duration>,
 }
 
 /// How many processes train.

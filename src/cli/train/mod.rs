@@ -1,6 +1,8 @@
 //! `trackflow train`: from the command line to a trained tracker.
 
 mod args;
+mod changes;
+mod limit;
 mod reload;
 mod resume;
 pub(in crate::cli) mod sets;
@@ -16,8 +18,11 @@ use crate::{
         rejects::{Budget, Rejects},
     },
     failure::{Failure, Result},
-    flow::{Graph, Notice, Run, Settings, StopToken, Tell, compile_all, watch_signals},
+    flow::{
+        Graph, Notice, Run, Settings, StopReason, StopToken, Tell, compile_all, survive_file_limits, watch_signals,
+    },
     monitor::{
+        health::Health,
         live::{Live, Plan},
         progress::Progress,
         run_log::RunLog,
@@ -33,10 +38,13 @@ use crate::{
         network,
         step::Trainer,
     },
+    weights::write_whole,
 };
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 use tch::Device;
 
@@ -45,6 +53,8 @@ use tch::Device;
 /// # Errors
 /// Everything that keeps the run from starting, and whatever ends it.
 pub fn train(args: &TrainArgs) -> Result<i32> {
+    let begin = Instant::now();
+    survive_file_limits()?;
     let mut node = find::experiment(&args.script, &args.config)?;
     for argument in &args.set {
         node.set(argument)?;
@@ -69,7 +79,8 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
         println!("warning: {warning}");
     }
     addresses.iter().for_each(|line| println!("{line}"));
-    launch(args, experiment, Pipeline { graph: &graph, resolved: reading.resolved() }, device, folder, live)
+    let pipeline = Pipeline { graph: &graph, resolved: reading.resolved() };
+    launch(args, begin, experiment, pipeline, device, folder, live)
 }
 
 /// Opens the data sets of `experiment` below `data_dir` and checks them, and gives what a user should know about them.
@@ -87,9 +98,9 @@ fn stem(config: &str) -> PathBuf {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).map_err(|error| {
-        Failure::output(format!("{}: cannot be written: {error}; choose another --save_dir", path.display()))
-    })
+    write_whole(path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))
+        .map(drop)
+        .map_err(|failure| Failure { message: format!("{failure}; choose another --save_dir"), ..failure })
 }
 
 /// A pipeline, and its file with all defaults filled in.
@@ -100,6 +111,7 @@ struct Pipeline<'a> {
 
 fn launch(
     args: &TrainArgs,
+    begin: Instant,
     experiment: Experiment,
     pipeline: Pipeline<'_>,
     device: Device,
@@ -124,13 +136,17 @@ fn launch(
     let validates = experiment.training.val_interval <= experiment.training.epochs() || experiment.training.val_before;
     let planners = sets::open(&experiment, &roots, args.seed, validates)?;
     planners.notes.iter().for_each(|note| println!("{note}"));
+    if let Some(reason) = stop.reason() {
+        println!("stopped before the first step");
+        return Ok(reason.exit_code());
+    }
     let itinerary = itinerary(&experiment, &planners);
 
     tch::set_num_threads(experiment.training.threads_per_shard());
     experiment.training.precision.apply_tf32()?;
     let (model, loaded) = network::build(&experiment, args.seed, device)?;
     loaded.iter().for_each(|line| println!("{line}"));
-    let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches);
+    let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches)?;
     let about = About {
         format: FORMAT,
         program: env!("CARGO_PKG_VERSION").into(),
@@ -140,10 +156,19 @@ fn launch(
         epoch: 0,
         phase: 0,
         seed: args.seed,
-        plan: resume::plan(&experiment),
+        plan: changes::plan(&experiment),
         progress: serde_json::Value::Null,
+        place: None,
+        validation: None,
+        nonfinite_in_a_row: 0,
     };
-    let (trainer, progress, position) = resume::resume(&args.resume, &folder, trainer, &about)?;
+    let run = resume::Run {
+        experiment: &experiment,
+        itinerary: &itinerary,
+        seed: args.seed,
+        allow_changes: args.allow_changes,
+    };
+    let resume::Start { trainer, progress, position, logged } = resume::resume(&args.resume, &folder, trainer, &run)?;
     let device_name = summary::device_name(device);
     println!(
         "model: {:.2} M parameters on {}; {} epochs of {} steps of {} clips",
@@ -169,18 +194,23 @@ fn launch(
         phases: phases(&experiment),
     });
     let log_path = args.save_dir.join("run.jsonl");
-    let log = RunLog::open(&log_path, position)?;
+    let log = RunLog::open(&log_path, logged)?;
     if position > 0 {
         live.recall(&log_path);
     }
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
-    let observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone()), Box::new(live.clone())];
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone()), Box::new(live.clone())];
+    if let Some(limit) = args.time_limit {
+        // Weights and two moments, of 4 bytes each.
+        let bytes = 12 * trainer.parameters();
+        observers.push(Box::new(limit::TimeLimit::watch(limit, begin, bytes, stop.clone())?));
+    }
     let rejects =
         Rejects::new(Budget { floor: experiment.data.max_rejected as u64, share: experiment.data.max_rejected_share });
     let quarantine = Quarantine::new(experiment.data.quarantine_after as u64);
     let quarantine_after = quarantine.after();
     let progress = Arc::new(Mutex::new(progress));
-    let observer: Arc<dyn Observer> = Arc::new(observers);
+    let observer: Arc<dyn Observer> = Arc::new(Health::new(&experiment, Arc::new(observers)));
     let context = Arc::new(RunContext {
         train: planners.train,
         val: planners.val,
@@ -213,7 +243,7 @@ fn launch(
     let _hangups = reload::watch(&args.pipeline, pipeline.graph, run.control(), &context, tell)?;
     let outcome = run.join();
     watcher.finish();
-    write(&args.save_dir.join("load.json"), &format!("{:#}\n", load::json(&outcome, &limits)))?;
+    let written = write(&args.save_dir.join("load.json"), &format!("{:#}\n", load::json(&outcome, &limits)));
     let progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
     summary::print(&summary::Facts {
         limits: &limits,
@@ -226,6 +256,10 @@ fn launch(
         complete: position >= itinerary.len(),
     });
     outcome.result?;
+    written?;
+    if let Some(StopReason::Reached(goal)) = &outcome.stopped {
+        println!("stopped for {goal}; the same command goes on");
+    }
     Ok(outcome.stopped.map_or(0, |reason| reason.exit_code()))
 }
 

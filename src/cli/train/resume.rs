@@ -1,57 +1,48 @@
 //! Where a run goes on.
 
-use super::Resume;
+use super::{
+    Resume,
+    changes::{Change, changes},
+};
 use crate::{
     failure::{Failure, Result},
     train::{
-        checkpoint::{About, Folder, State, read},
+        checkpoint::{About, Folder, read},
+        confusion::Confusion,
         experiment::Experiment,
+        itinerary::Itinerary,
         step::Trainer,
-        tally::Progress,
+        tally::{Progress, Sums},
     },
 };
+use std::path::Path;
 
-/// Keys that may change between two calls of one run: they decide neither batches nor updates.
-const FREE: [&str; 9] = [
-    "PRINT_INTERVAL",
-    "KEEP_CHECKPOINTS",
-    "NONFINITE_LIMIT",
-    "PRETRAIN_FILE",
-    "MAX_MEM",
-    "CHECK",
-    "MAX_REJECTED",
-    "MAX_REJECTED_SHARE",
-    "QUARANTINE_AFTER",
-];
+/// What there is to go on with.
+pub(super) struct Start {
+    pub trainer: Trainer,
+    pub progress: Progress,
+    /// The first batch to do.
+    pub position: u64,
+    /// So many batches were done by the numbers of the run that the checkpoint is of: those of its log.
+    pub logged: u64,
+}
 
-/// What decides the batches and updates of a run, as lines of YAML paths and values.
-pub(super) fn plan(experiment: &Experiment) -> String {
-    let mut open: Vec<&str> = Vec::new();
-    let mut lines = Vec::new();
-    for line in experiment.resolved.lines() {
-        let depth = (line.len() - line.trim_start().len()) / 2;
-        let Some((key, value)) = line.trim_start().split_once(':') else { continue };
-        open.truncate(depth);
-        open.push(key);
-        let value = value.trim();
-        if !value.is_empty() && !FREE.contains(&key) && open[0] != "TEST" {
-            lines.push(format!("{}: {value}", open.join(".")));
-        }
-    }
-    lines.join("\n")
+/// What a run is, beside its checkpoints.
+pub(super) struct Run<'a> {
+    pub experiment: &'a Experiment,
+    pub itinerary: &'a Itinerary,
+    pub seed: u64,
+    /// `--allow_changes`.
+    pub allow_changes: bool,
 }
 
 /// The trainer as a checkpoint left it, with its progress and the position of the next batch; all as they are for a
 /// run that starts anew.
 ///
 /// # Errors
-/// The checkpoint cannot be read, is of another architecture, or was made with settings that give other batches.
-pub(super) fn resume(
-    choice: &Resume,
-    folder: &Folder,
-    mut trainer: Trainer,
-    about: &About,
-) -> Result<(Trainer, Progress, u64)> {
+/// The checkpoint cannot be read, is of another architecture, or was made with an experiment whose differences matter
+/// and are not allowed.
+pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run: &Run<'_>) -> Result<Start> {
     let found = match choice {
         Resume::Never => {
             if let Some(moved) = folder.set_aside()? {
@@ -65,48 +56,48 @@ pub(super) fn resume(
         }
         Resume::Path(path) => Some((path.clone(), read(path)?)),
     };
-    let Some((path, state)) = found else { return Ok((trainer, Progress::default(), 0)) };
+    let Some((path, state)) = found else {
+        return Ok(Start { trainer, progress: Progress::default(), position: 0, logged: 0 });
+    };
     let name = path.display();
-    trainer.restore(&state).map_err(|failure| Failure {
+    trainer.restore(&state, run.allow_changes).map_err(|failure| Failure {
         message: format!(
             "{name}: {}\n{name}: use another --save_dir, or --resume never to start anew",
             failure.message
         ),
         ..failure
     })?;
-    check(&state, about).map_err(|failure| failure.within(&name))?;
-    let progress = serde_json::from_value(state.about.progress.clone())
+    let changed = changes(&state.about, run.experiment, run.seed);
+    check(&path, &changed, run.allow_changes)?;
+    let About { step, epoch, place, nonfinite_in_a_row, .. } = &state.about;
+    let mut progress: Progress = serde_json::from_value(state.about.progress.clone())
         .map_err(|error| Failure::input(format!("{name}: its progress cannot be read: {error}")))?;
-    let About { step, epoch, position, .. } = state.about;
     println!("resumed from {name}: step {step}, epoch {}", epoch + 1);
-    Ok((trainer, progress, position))
+    for Change { text, harmless } in &changed {
+        println!("changed since then: {text} ({})", harmless.unwrap_or("allowed"));
+    }
+    if *nonfinite_in_a_row > 0 {
+        println!("warning: {nonfinite_in_a_row} steps before it were not finite");
+    }
+    let logged = state.about.position;
+    let (position, same_pass) = match place {
+        Some(place) if !changed.is_empty() => run.itinerary.after(place),
+        _ => (logged, true),
+    };
+    if !same_pass {
+        (progress.open, progress.open_confusion) = (Sums::default(), Confusion::default());
+    }
+    Ok(Start { trainer, progress, position, logged })
 }
 
-/// Refuses a checkpoint whose run had other batches or updates.
-fn check(state: &State, about: &About) -> Result<()> {
-    let mut changes = Vec::new();
-    if state.about.seed != about.seed {
-        changes.push(format!("--seed was {}, is {}", state.about.seed, about.seed));
-    }
-    let value = |plan: &str, key: &str| {
-        plan.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ").map(str::to_string))
-    };
-    let keys =
-        |plan: &str| plan.lines().filter_map(|line| Some(line.split_once(": ")?.0.to_string())).collect::<Vec<_>>();
-    let mut all = keys(&state.about.plan);
-    all.extend(keys(&about.plan));
-    all.sort();
-    all.dedup();
-    for key in all {
-        let (before, now) = (value(&state.about.plan, &key), value(&about.plan, &key));
-        if before != now {
-            let word = |value: Option<String>| value.unwrap_or_else(|| "absent".into());
-            changes.push(format!("{key} was {}, is {}", word(before), word(now)));
-        }
-    }
-    if changes.is_empty() {
+/// Refuses changes that make another run of it, unless they are allowed.
+fn check(path: &Path, changed: &[Change], allowed: bool) -> Result<()> {
+    let matter: Vec<&Change> = changed.iter().filter(|change| change.harmless.is_none()).collect();
+    if allowed || matter.is_empty() {
         return Ok(());
     }
-    let remedy = "restore these settings, use another --save_dir, or start anew with --resume never";
-    Err(Failure::config(format!("made with other settings: {}; {remedy}", changes.join("; "))))
+    let lines: String = matter.iter().map(|change| format!("\n  {}", change.text)).collect();
+    let remedy = "go on with these changes by --allow_changes, restore the settings, use another --save_dir, or start \
+                  anew with --resume never";
+    Err(Failure::config(format!("{}: made with other settings; {remedy}{lines}", path.display())))
 }

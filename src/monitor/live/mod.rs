@@ -248,13 +248,19 @@ impl Observer for Live {
                 shown.validation(Validation { epoch, step: visit.step, means, confusion });
             }
             Event::Pass { .. } => {}
-            Event::Saved { path, bytes, seconds, position } => {
+            Event::Saved { path, bytes, seconds, position, .. } => {
                 let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
                 let at = Some(timestamp(SystemTime::now()));
                 let saved = Saved { file, bytes: *bytes, seconds: *seconds, position: *position, at };
                 push(&mut shown.checkpoints, saved);
             }
-            Event::Seen(_) => {}
+            Event::NonFinite { visit, clips, in_a_row } => {
+                let first = clips.first().map_or("", String::as_str);
+                let what = format!("step {} was not finite ({in_a_row} in a row), with {first}", visit.step + 1);
+                shown.message(true, &what);
+            }
+            Event::Advice(advice) => shown.message(true, &format!("advice: {}", advice.message)),
+            Event::Gradients { .. } | Event::Seen(_) => {}
             Event::Note(text) => shown.message(false, text),
             Event::Warning(text) => shown.message(true, text),
         }

@@ -78,6 +78,8 @@ fn terms(event: &Value) -> Terms {
         labelled,
         gradient_norm: number("gradient_norm"),
         applied: f64::from(u8::from(event["applied"] == true)),
+        weight_box: number("weight_box"),
+        weight_class: number("weight_cls"),
     }
 }
 

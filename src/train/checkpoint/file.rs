@@ -1,8 +1,9 @@
 //! The file of one checkpoint.
 
-use super::digest::Digest;
+use super::{digest::Digest, retention::Validation};
 use crate::{
     failure::{Failure, Result},
+    train::itinerary::Place,
     weights::{self, Contents, Format, WeightsFile},
 };
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,19 @@ const WITHOUT_CHECKSUM: u32 = 1;
 const HEADER: &str = "trackflow";
 const CHECKSUM: &str = "xxh3";
 
-/// Tensors whose names begin with this belong to the optimizer, all others to the model.
+/// Tensors whose names begin with this belong to the optimizer.
 pub const OPTIMIZER: &str = "optimizer.";
+
+/// Tensors whose names begin with this are the model's weights and buffers as averaged over the steps.
+pub const EMA: &str = "ema.";
+
+/// Tensors whose names begin with this belong to the weighting of the tasks.
+pub const TASKS: &str = "tasks.";
+
+/// Whether the tensor `name` of a checkpoint is the model's own, and not of what trains it.
+pub fn is_weight(name: &str) -> bool {
+    ![OPTIMIZER, EMA, TASKS].iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// What a checkpoint says of itself, in its header.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +55,15 @@ pub struct About {
     pub plan: String,
     /// Running sums of the unfinished epoch and the results so far.
     pub progress: serde_json::Value,
+    /// The last batch, by which a run of another length finds its place; absent in older checkpoints.
+    #[serde(default)]
+    pub place: Option<Place>,
+    /// What the validation that ends with the last batch said.
+    #[serde(default)]
+    pub validation: Option<Validation>,
+    /// How many steps in a row were not finite when it was written; 0 in a sound one.
+    #[serde(default)]
+    pub nonfinite_in_a_row: u64,
 }
 
 /// A checkpoint in memory.
@@ -50,8 +71,23 @@ pub struct About {
 pub struct State {
     /// The header.
     pub about: About,
-    /// Tensors by name: the model's PyTorch names, and the optimizer's under `optimizer.`.
+    /// Tensors by name: the model's PyTorch names, and others under [`OPTIMIZER`], [`EMA`] and [`TASKS`].
     pub tensors: Vec<(String, Tensor)>,
+}
+
+impl State {
+    /// The first tensor that holds a number that is none, of those that training goes on from.
+    ///
+    /// # Errors
+    /// libtorch cannot look at it.
+    pub fn not_finite(&self) -> Result<Option<&str>> {
+        for (name, tensor) in self.tensors.iter().filter(|(_, tensor)| tensor.is_floating_point()) {
+            if !bool::try_from(tensor.f_isfinite()?.f_all()?)? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Writes `state` to `path` so that the file is either complete or not there, in the form that the ending asks for.
@@ -65,15 +101,14 @@ pub fn write(path: &Path, state: &State) -> Result<u64> {
     let mut digest = Digest::default();
     state.tensors.iter().try_for_each(|(name, tensor)| digest.add(name, tensor))?;
     let checksum = digest.finish(&about);
-    let (optimizer, model): (Vec<_>, Vec<_>) = state
-        .tensors
-        .iter()
-        .map(|(name, tensor)| (name.as_str(), tensor))
-        .partition(|(name, _)| name.starts_with(OPTIMIZER));
-    let optimizer = optimizer.into_iter().map(|(name, tensor)| (&name[OPTIMIZER.len()..], tensor)).collect();
+    let named = || state.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+    let group = |prefix: &'static str| {
+        let members: Vec<_> = named().filter_map(|(name, x)| Some((name.strip_prefix(prefix)?, x))).collect();
+        (prefix.trim_end_matches('.'), members)
+    };
     let contents = Contents {
-        tensors: model,
-        groups: vec![(OPTIMIZER.trim_end_matches('.'), optimizer)],
+        tensors: named().filter(|(name, _)| is_weight(name)).collect(),
+        groups: [OPTIMIZER, EMA, TASKS].map(group).into_iter().filter(|(_, members)| !members.is_empty()).collect(),
         texts: BTreeMap::from([(HEADER.into(), about), (CHECKSUM.into(), checksum)]),
         numbers: vec![("epoch", state.about.epoch as i64 + 1)],
     };

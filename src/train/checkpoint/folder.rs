@@ -1,12 +1,20 @@
 //! The folder of a run's checkpoints: names, the newest that is whole, and which ones to keep.
 
-use super::file::{self, State};
-use crate::failure::{Failure, Result};
+use super::{
+    file::{self, State},
+    retention::{Candidate, Retention, obsolete},
+};
+use crate::{
+    failure::{Failure, Result},
+    weights::WeightsFile,
+};
 use std::path::{Path, PathBuf};
 
 /// A checkpoint file in the folder, known by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Saved {
+    /// Epoch of its last batch, from 0.
+    pub epoch: usize,
     /// Batches of the run that are done.
     pub position: u64,
     /// Whether it closes an epoch; others were written when a run was stopped.
@@ -107,30 +115,42 @@ impl Folder {
     ///
     /// # Errors
     /// The file cannot be written; nothing is removed then.
-    pub fn save(&self, state: &State, epoch_end: bool, keep: usize) -> Result<(PathBuf, u64)> {
+    pub fn save(&self, state: &State, epoch_end: bool, retention: &Retention) -> Result<(PathBuf, u64)> {
         let path = self.file(state.about.epoch, state.about.position, epoch_end);
         let bytes = file::write(&path, state)?;
-        for saved in obsolete(&self.list(), keep) {
+        for saved in obsolete(&self.candidates(), retention) {
             // A file that cannot be removed costs space, not results.
             let _ = std::fs::remove_file(&saved.path);
         }
         Ok((path, bytes))
+    }
+
+    /// All checkpoints, oldest first, with what their headers say. One whose header cannot be read is not sound.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        let about = |saved: &Saved| {
+            let file = WeightsFile::open(&saved.path).ok()?;
+            file::header(&file).ok()?.map(|(_, about)| about)
+        };
+        self.list()
+            .into_iter()
+            .map(|saved| {
+                let about = about(&saved);
+                let sound = about.as_ref().is_some_and(|about| about.nonfinite_in_a_row == 0);
+                Candidate { validation: about.and_then(|about| about.validation), sound, saved }
+            })
+            .collect()
+    }
+
+    /// The newest checkpoint that was written while steps were finite.
+    pub fn newest_sound(&self) -> Option<PathBuf> {
+        self.candidates().into_iter().rev().find(|one| one.sound).map(|one| one.saved.path)
     }
 }
 
 fn parse(path: &Path) -> Option<Saved> {
     let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
     let (name, epoch_end) = name.strip_suffix("_mid").map_or((name, true), |name| (name, false));
-    let (_, position) = name.strip_prefix(STEM)?.strip_prefix("_ep")?.split_once("_pos")?;
-    Some(Saved { position: position.parse().ok()?, epoch_end, path: path.to_path_buf() })
-}
-
-/// What may go once the newest of `saved` (oldest first) is safe: all but the newest `keep` ends of epochs (0 keeps
-/// all of them), and unfinished epochs that a newer checkpoint has overtaken.
-pub fn obsolete(saved: &[Saved], keep: usize) -> Vec<Saved> {
-    let ends = saved.iter().filter(|one| one.epoch_end).count();
-    let surplus = if keep == 0 { 0 } else { ends.saturating_sub(keep) };
-    let old_ends = saved.iter().filter(|one| one.epoch_end).take(surplus);
-    let overtaken = saved.iter().rev().skip(1).filter(|one| !one.epoch_end);
-    old_ends.chain(overtaken).cloned().collect()
+    let (epoch, position) = name.strip_prefix(STEM)?.strip_prefix("_ep")?.split_once("_pos")?;
+    let epoch = epoch.parse::<usize>().ok()?.checked_sub(1)?;
+    Some(Saved { epoch, position: position.parse().ok()?, epoch_end, path: path.to_path_buf() })
 }

@@ -4,9 +4,11 @@
 mod digest;
 mod file;
 mod folder;
+mod retention;
 
-pub use file::{About, FORMAT, OPTIMIZER, State, header, read, read_some, write};
-pub use folder::{Folder, Saved, obsolete};
+pub use file::{About, EMA, FORMAT, OPTIMIZER, State, TASKS, header, is_weight, read, read_some, write};
+pub use folder::{Folder, Saved};
+pub use retention::{Candidate, Metric, Retention, Validation, obsolete};
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,9 @@ fn state(position: u64) -> State {
         seed: 7,
         plan: "p".into(),
         progress: serde_json::json!({"sum": 0.1}),
+        place: None,
+        validation: None,
+        nonfinite_in_a_row: 0,
     };
     let weight = Tensor::arange(6, (Kind::Float, tch::Device::Cpu)).view([2, 3]) / 3.0;
     State { about, tensors: vec![("a.weight".into(), weight), ("a.count".into(), Tensor::from(5i64))] }
@@ -32,7 +35,7 @@ fn names(folder: &Folder) -> Vec<String> {
 fn a_checkpoint_reads_back_bit_for_bit_and_leaves_no_temporary_file() {
     let home = tempfile::tempdir().unwrap();
     let folder = Folder::open(&home.path().join("a/b")).unwrap();
-    folder.save(&state(9), true, 3).unwrap();
+    folder.save(&state(9), true, &Retention::default()).unwrap();
     assert_eq!(names(&folder), ["HIPTrack_ep0003_pos00000009.safetensors"]);
     let (_, back) = folder.newest(|_| panic!("it is whole")).unwrap().unwrap();
     assert_eq!(back.about, state(9).about);
@@ -44,8 +47,8 @@ fn a_checkpoint_reads_back_bit_for_bit_and_leaves_no_temporary_file() {
 fn a_torn_file_is_passed_over_for_the_one_before_it_and_said_so() {
     let home = tempfile::tempdir().unwrap();
     let folder = Folder::open(home.path()).unwrap();
-    folder.save(&state(4), true, 3).unwrap();
-    let (newest, _) = folder.save(&state(8), true, 3).unwrap();
+    folder.save(&state(4), true, &Retention::default()).unwrap();
+    let (newest, _) = folder.save(&state(8), true, &Retention::default()).unwrap();
     let bytes = std::fs::read(&newest).unwrap();
     for length in 0..bytes.len() {
         std::fs::write(&newest, &bytes[..length]).unwrap();
@@ -59,8 +62,8 @@ fn a_torn_file_is_passed_over_for_the_one_before_it_and_said_so() {
 fn every_flipped_bit_is_recognised() {
     let home = tempfile::tempdir().unwrap();
     let folder = Folder::open(home.path()).unwrap();
-    folder.save(&state(4), true, 3).unwrap();
-    let (newest, _) = folder.save(&state(8), true, 3).unwrap();
+    folder.save(&state(4), true, &Retention::default()).unwrap();
+    let (newest, _) = folder.save(&state(8), true, &Retention::default()).unwrap();
     let bytes = std::fs::read(&newest).unwrap();
     for bit in 0..8 * bytes.len() {
         let mut flipped = bytes.clone();
@@ -107,7 +110,7 @@ fn the_newest_ends_of_epochs_are_kept_and_overtaken_stops_removed() {
     let home = tempfile::tempdir().unwrap();
     let folder = Folder::open(home.path()).unwrap();
     for (position, epoch_end) in [(1, true), (2, true), (3, false), (4, true), (5, true), (6, false)] {
-        folder.save(&state(position), epoch_end, 2).unwrap();
+        folder.save(&state(position), epoch_end, &Retention { last: 2, ..Retention::default() }).unwrap();
     }
     assert_eq!(folder.list().iter().map(|saved| saved.position).collect::<Vec<_>>(), [4, 5, 6]);
 }
@@ -128,4 +131,29 @@ fn a_folder_that_cannot_be_written_is_an_output_failure() {
     let failure = Folder::open(&file.join("below")).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Output);
     assert!(failure.message.contains("--save_dir"), "{failure}");
+}
+
+#[test]
+fn the_best_stays_and_is_told_by_the_header() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::open(home.path()).unwrap();
+    for (position, iou) in [(1, 0.5), (2, 0.7), (3, 0.6), (4, 0.4)] {
+        let mut state = state(position);
+        state.about.validation = Some(Validation { iou, accuracy: None, loss: 1.0 });
+        folder.save(&state, true, &Retention { last: 1, ..Retention::default() }).unwrap();
+    }
+    assert_eq!(folder.list().iter().map(|saved| saved.position).collect::<Vec<_>>(), [2, 4]);
+    let mut unsound = state(5);
+    unsound.about.nonfinite_in_a_row = 2;
+    let (path, _) = folder.save(&unsound, true, &Retention::default()).unwrap();
+    assert!(folder.newest_sound().unwrap() < path);
+    assert_eq!(folder.newest(|_| ()).unwrap().unwrap().0.position, 5);
+}
+
+#[test]
+fn a_number_that_is_none_is_found() {
+    let mut state = state(1);
+    assert_eq!(state.not_finite().unwrap(), None);
+    state.tensors.push(("b.weight".into(), Tensor::from_slice(&[1.0, f32::NAN])));
+    assert_eq!(state.not_finite().unwrap(), Some("b.weight"));
 }

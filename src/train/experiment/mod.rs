@@ -5,12 +5,16 @@
 mod data;
 mod model;
 mod phases;
+mod saving;
+mod tasks;
 mod test;
 mod training;
 
 pub use data::{Crop, Data, Sets, Synth};
 pub use model::Model;
 pub use phases::Phase;
+pub use saving::Saving;
+pub use tasks::{Curve, Lambda};
 pub use test::Test;
 pub use training::{Schedule, ScheduleKind, Training};
 
@@ -71,6 +75,12 @@ impl Experiment {
         let data = Data::read(root.section("DATA"));
         let model = Model::read(root.section("MODEL"));
         let training = Training::read(root.section("TRAIN"), &mut warnings);
+        let eliminates = !model.elimination_blocks.is_empty();
+        if let Some(phase) = training.phases.iter().find(|p| !eliminates && p.keep_rate.is_some_and(|rate| rate < 1.0))
+        {
+            let message = "no block eliminates candidates; name some in MODEL.BACKBONE.CE_LOC, or leave KEEP_RATE out";
+            root.problem("TRAIN", format!("PHASES.{}.KEEP_RATE: {message}", phase.name));
+        }
         let test = Test::read(root.section("TEST"), &data);
         root.close();
         Self { data, model, training, test, compat, resolved: reading.resolved(), warnings }
@@ -90,6 +100,11 @@ fn not_negative(value: &f64) -> Option<String> {
 /// A complaint about a number outside `0..=1`.
 fn fraction(value: &f64) -> Option<String> {
     (!(0.0..=1.0).contains(value)).then(|| format!("must lie between 0 and 1, found {value}"))
+}
+
+/// A complaint about a share that must leave something.
+fn below_one(value: &f64) -> Option<String> {
+    (!(0.0..1.0).contains(value)).then(|| format!("must be from 0 to below 1, found {value}"))
 }
 
 /// A complaint about a count of zero.

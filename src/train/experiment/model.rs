@@ -35,6 +35,8 @@ pub struct Model {
     pub head: &'static str,
     /// Width of the box head's towers.
     pub head_channels: usize,
+    /// Conditions that the class head tells apart; 0: there is no class head.
+    pub classes: usize,
     /// Width of the class head's hidden layer.
     pub class_hidden: usize,
     /// Dropout in the class head.
@@ -116,7 +118,10 @@ impl Model {
         });
         head.close();
         let mut class = section.section("CLS_HEAD");
-        only(&mut class, "NUM_CLASSES", crate::data::condition::Condition::COUNT);
+        let all = crate::data::condition::Condition::COUNT;
+        let classes = class.says("0: a tracker without a condition head").checked("NUM_CLASSES", all, |n| {
+            (*n != 0 && *n != all).then(|| format!("must be {all}, or 0 for no head"))
+        });
         let class_hidden = class.checked("HIDDEN_DIM", 512, at_least_one);
         let class_dropout = class.checked("DROPOUT", 0.1, fraction);
         class.close();
@@ -138,6 +143,7 @@ impl Model {
             key_dim,
             head: kind,
             head_channels,
+            classes,
             class_hidden,
             class_dropout,
         }

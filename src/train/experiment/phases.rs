@@ -1,6 +1,6 @@
 //! The phases of training: what trains, for how long, how fast.
 
-use super::{Training, at_least_one, not_negative, positive};
+use super::{Training, at_least_one, fraction, not_negative, positive};
 use crate::settings::Section;
 
 /// One phase of training. The reference's two-stage training is a list of two.
@@ -12,18 +12,34 @@ pub struct Phase {
     pub epochs: usize,
     /// Learning rate at its start.
     pub lr: f64,
-    /// Parameters that train: a name trains when it begins with one of these (`""`: all).
+    /// Parameters that train, by patterns of their names: `box_head.` is whatever begins so, `*` is any text, `""` is
+    /// everything, and `!` in front takes back what an earlier pattern gave.
     pub trains: Vec<String>,
     /// λ, the weight of the class loss.
     pub class_weight: f64,
     /// Weight of the box loss; 0 leaves the box head alone.
     pub box_weight: f64,
+    /// Share of search tokens that eliminating blocks keep; none: as the schedule of candidate elimination says.
+    pub keep_rate: Option<f64>,
 }
 
 impl Phase {
     /// Whether the parameter `name` trains in this phase.
     pub fn trains(&self, name: &str) -> bool {
-        self.trains.iter().any(|prefix| name.starts_with(prefix.as_str()))
+        self.trains.iter().fold(false, |trains, pattern| match pattern.strip_prefix('!') {
+            Some(pattern) => trains && !begins(name, pattern),
+            None => trains || begins(name, pattern),
+        })
+    }
+}
+
+/// Whether `name` begins as `pattern` says, in which `*` is any text.
+fn begins(name: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => name.starts_with(pattern),
+        Some((head, rest)) => name
+            .strip_prefix(head)
+            .is_some_and(|left| (0..=left.len()).any(|at| left.get(at..).is_some_and(|left| begins(left, rest)))),
     }
 }
 
@@ -66,7 +82,11 @@ pub(super) fn read(section: &mut Section<'_>, two_stage: Option<TwoStage>, joint
                     trains: section.value("TRAINS", joint.trains.clone()),
                     class_weight: section.checked("CLS_WEIGHT", joint.class_weight, not_negative),
                     box_weight: section.checked("BOX_WEIGHT", joint.box_weight, not_negative),
+                    keep_rate: section.optional::<f64>("KEEP_RATE"),
                 };
+                if let Some(rate) = phase.keep_rate.filter(|rate| *rate == 0.0 || fraction(rate).is_some()) {
+                    section.problem("KEEP_RATE", format!("must be above 0 and at most 1, found {rate}"));
+                }
                 section.close();
                 phase
             })
@@ -102,5 +122,32 @@ impl Training {
             first += phase.epochs;
         }
         (0, epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_match_by_their_beginning_and_stars() {
+        let trains = |patterns: &[&str], name: &str| {
+            let trains = patterns.iter().map(ToString::to_string).collect();
+            let phase = Phase {
+                name: "p".into(),
+                epochs: 1,
+                lr: 1.0,
+                trains,
+                class_weight: 0.1,
+                box_weight: 1.0,
+                keep_rate: None,
+            };
+            phase.trains(name)
+        };
+        let qkv = "backbone.blocks.11.attn.qkv.weight";
+        assert!(trains(&[""], qkv) && trains(&["backbone."], qkv) && !trains(&["box_head."], qkv));
+        assert!(trains(&["backbone.*.attn."], qkv) && trains(&["*qkv"], qkv) && !trains(&["*.mlp."], qkv));
+        assert!(!trains(&["", "!backbone."], qkv) && trains(&["", "!backbone.", "backbone.blocks.11"], qkv));
+        assert!(!trains(&[], qkv));
     }
 }

@@ -1,12 +1,14 @@
 //! `TRAIN`: losses, optimizer, schedule and phases.
 
 use super::{
-    at_least_one, fraction, not_negative,
+    at_least_one, below_one, fraction, not_negative,
     phases::{self, Phase, TwoStage},
     positive,
+    saving::Saving,
+    tasks::{self, Lambda},
 };
 use crate::settings::Section;
-use crate::train::precision::Precision;
+use crate::train::{precision::Precision, tasks::TaskWeighting};
 
 /// `TRAIN`.
 #[derive(Clone, Debug)]
@@ -53,8 +55,18 @@ pub struct Training {
     pub val_interval: usize,
     /// Whether to validate before the first step too.
     pub val_before: bool,
-    /// Newest checkpoints that are kept; 0 keeps all.
-    pub keep_checkpoints: usize,
+    /// When checkpoints are written, and which stay.
+    pub saving: Saving,
+    /// How λ changes within a phase.
+    pub lambda: Lambda,
+    /// How the tasks are weighted.
+    pub weighting: TaskWeighting,
+    /// Steps between two comparisons of the tasks' gradients; 0: none.
+    pub analysis_interval: usize,
+    /// Decay of the averaged weights; 0: there are none.
+    pub ema_decay: f64,
+    /// Parts of a batch that are computed one after the other, their gradients summed.
+    pub accumulate: usize,
     /// Non-finite steps in a row that end the run.
     pub nonfinite_limit: usize,
     /// Parts of a batch that are computed side by side, each with its own batch statistics.
@@ -109,6 +121,7 @@ impl Training {
             trains: frozen_backbone(&mut section),
             class_weight,
             box_weight: 1.0,
+            keep_rate: None,
         };
         let phases = phases::read(&mut section, two_stage, joint);
         section.choice("OPTIMIZER", "ADAMW", &["ADAMW"]);
@@ -139,7 +152,18 @@ impl Training {
             print_interval: section.checked("PRINT_INTERVAL", 50, at_least_one),
             val_interval: section.checked("VAL_EPOCH_INTERVAL", 20, at_least_one),
             val_before: section.value("VAL_BEFORE", false),
-            keep_checkpoints: section.value("KEEP_CHECKPOINTS", 3),
+            saving: Saving::read(&mut section),
+            lambda: Lambda::read(&mut section),
+            weighting: tasks::weighting(&mut section),
+            analysis_interval: section
+                .says("steps between two comparisons of the tasks' gradients, block by block; 0: none")
+                .value("GRAD_ANALYSIS_INTERVAL", 0usize),
+            ema_decay: section
+                .says("decay of the weights averaged over the steps, which are then validated; 0: none")
+                .checked("EMA_DECAY", 0.0, below_one),
+            accumulate: section
+                .says("parts of a batch that are computed one after the other, so that a large one fits the memory")
+                .checked("ACCUMULATE", 1, at_least_one),
             nonfinite_limit: section.checked("NONFINITE_LIMIT", 20, at_least_one),
             shards: section.checked("SHARDS", 1, at_least_one),
             threads: section.checked("THREADS", default_threads(), at_least_one),

@@ -9,7 +9,7 @@ mod vit;
 pub use report::Loaded;
 pub use source::Source;
 
-use super::checkpoint::{self, OPTIMIZER};
+use super::checkpoint::{self, EMA, is_weight};
 use crate::{
     failure::{Failure, Result},
     model::Hiptrack,
@@ -74,22 +74,35 @@ pub fn load_encoder(model: &Hiptrack, path: &Path) -> Result<Loaded> {
     Ok(loaded)
 }
 
+/// Which tensors of `file` are weights to go on with: those averaged over the steps where there are any, as they are
+/// what was validated.
+pub fn best_weights(file: &WeightsFile) -> impl Fn(&str) -> bool + use<> {
+    let averaged = file.entries().iter().any(|entry| entry.name.starts_with(EMA));
+    move |name| match averaged {
+        true => name.strip_prefix(EMA).is_some_and(|name| name != "steps"),
+        false => is_weight(name),
+    }
+}
+
 /// Copies whatever fits from the weights at `path` into `model`, and says what did not.
 ///
 /// # Errors
 /// The file cannot be read, or is of no known source.
 pub fn compare(model: &Hiptrack, path: &Path) -> Result<Loaded> {
     let file = WeightsFile::open(path)?;
-    let trained = |name: &str| !name.starts_with(OPTIMIZER);
-    let names: Vec<&str> =
-        file.entries().iter().map(|entry| entry.name.as_str()).filter(|name| trained(name)).collect();
+    let wanted = best_weights(&file);
+    let plain = |name: &str| name.strip_prefix(EMA).map_or_else(|| name.to_string(), str::to_string);
+    let names: Vec<String> =
+        file.entries().iter().map(|entry| &entry.name).filter(|name| wanted(name)).map(|name| plain(name)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let failed = |what: String| Failure::input(format!("{}: {what}", path.display()));
     let source = Source::of(&names).map_err(failed)?;
     // A checkpoint of ours is read whole, so that its checksum is verified.
     let mut tensors = match checkpoint::header(&file)? {
-        Some(_) => checkpoint::read_some(path, trained)?.tensors,
+        Some(_) => checkpoint::read_some(path, &wanted)?.tensors,
         None => file.load_all()?,
     };
+    tensors.iter_mut().for_each(|(name, _)| *name = plain(name));
     let mut ignored = Vec::new();
     tensors.retain(|(name, _)| {
         let known = source.leaves_out(name);

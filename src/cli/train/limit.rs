@@ -1,0 +1,119 @@
+//! `--time_limit`: the run stops early enough to save.
+
+use crate::{
+    failure::{Failure, Result},
+    flow::{StopReason, StopToken},
+    train::events::{Event, Observer},
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How fast a disk is taken to be before a checkpoint was written to it, in bytes a second.
+const SLOW_DISK: f64 = 50e6;
+
+/// A duration as people write it: `90m`, `2h`, `1h 30m`; a number alone is seconds.
+pub(super) fn parse(text: &str) -> std::result::Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90m, 2h or 1h30m"))
+}
+
+/// Stops a run before a limit; an observer, as the time that stopping takes is learnt from the run.
+pub(super) struct TimeLimit {
+    limit: Duration,
+    begin: Instant,
+    seen: Mutex<Seen>,
+}
+
+/// What stopping takes.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// Longest of the last steps, in seconds: a step that has begun is finished.
+    step: f64,
+    /// Longest checkpoint, in seconds.
+    save: f64,
+}
+
+impl Seen {
+    /// Seconds to be left for the step under way, the checkpoint and what else there is, twice as long as they took.
+    fn reserve(&self) -> f64 {
+        2.0 * (self.step + self.save) + 2.0
+    }
+}
+
+impl TimeLimit {
+    /// Starts to watch: `stop` is asked for in time for a checkpoint of `bytes`, of a process that began at `begin`.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn watch(limit: Duration, begin: Instant, bytes: usize, stop: StopToken) -> Result<Arc<Self>> {
+        let seen = Mutex::new(Seen { step: 0.0, save: bytes as f64 / SLOW_DISK });
+        let limit = Arc::new(Self { limit, begin, seen });
+        let watched = Arc::downgrade(&limit);
+        let watch = move || {
+            while let Some(pause) = Weak::upgrade(&watched).map(|limit| limit.left()) {
+                if pause.is_zero() {
+                    stop.stop(StopReason::Reached("the time limit".into()));
+                    return;
+                }
+                thread::sleep(pause.min(Duration::from_millis(50)));
+            }
+        };
+        let failed = |error| Failure::unavailable(format!("cannot start the thread of --time_limit: {error}"));
+        thread::Builder::new().name("time limit".into()).spawn(watch).map_err(failed)?;
+        Ok(limit)
+    }
+
+    /// The time until the run has to stop.
+    fn left(&self) -> Duration {
+        let reserve = self.seen.lock().unwrap_or_else(PoisonError::into_inner).reserve();
+        let end = self.limit.saturating_sub(Duration::try_from_secs_f64(reserve).unwrap_or(Duration::MAX));
+        end.saturating_sub(self.begin.elapsed())
+    }
+}
+
+impl Observer for TimeLimit {
+    fn observe(&self, event: &Event) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            // An odd long step counts less from step to step.
+            Event::Batch { time, .. } => seen.step = time.forward.max(0.95 * seen.step),
+            Event::Saved { seconds, stall, .. } => seen.save = (seconds + stall).max(0.5 * seen.save),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_people_do() {
+        let seconds = |text| parse(text).map(|time| time.as_secs());
+        for (text, expected) in [("90m", 5400), ("2h", 7200), ("1h 30m", 5400), ("1h30m", 5400)] {
+            assert_eq!(seconds(text), Ok(expected));
+        }
+        assert_eq!(seconds("45"), Ok(45));
+        assert!(parse("soon").unwrap_err().contains("90m"));
+    }
+
+    #[test]
+    fn the_stop_comes_before_the_limit_and_leaves_time_for_a_checkpoint() {
+        let stop = StopToken::new();
+        let begin = Instant::now();
+        let limit = TimeLimit::watch(Duration::from_secs(4), begin, 10_000_000, stop.clone()).unwrap();
+        assert!(!stop.is_stopping());
+        while !stop.is_stopping() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        // 4 s less 2 s and twice 0.2 s.
+        let after = begin.elapsed().as_secs_f64();
+        assert!((1.5..2.5).contains(&after), "{after}");
+        drop(limit);
+    }
+}

@@ -1,0 +1,168 @@
+use super::{vitals::Step, *};
+use crate::{
+    settings::Node,
+    train::{
+        confusion::Confusion,
+        events::{Advice, StepTime},
+        itinerary::{Split, Visit},
+        tally::Terms,
+        tasks::{BlockGradients, Gradients},
+    },
+};
+
+fn vitals(text: &str) -> Vitals {
+    Vitals::new(&Experiment::from_node(&Node::parse("x.yaml", text).unwrap()).unwrap())
+}
+
+fn found(vitals: &Vitals) -> Vec<&'static str> {
+    RULES.iter().filter_map(|rule| (rule.look)(vitals)).map(|advice| advice.rule).collect()
+}
+
+fn advice(vitals: &Vitals) -> Advice {
+    RULES.iter().find_map(|rule| (rule.look)(vitals)).unwrap()
+}
+
+fn epoch(total: f64, accuracy: f64) -> Epoch {
+    let train = Terms {
+        total,
+        box_loss: 0.8 * total,
+        class: total,
+        correct: 400.0 * accuracy,
+        labelled: 400.0,
+        weight_class: 0.1,
+        applied: 1.0,
+        ..Terms::default()
+    };
+    Epoch { train: Some(train), val: None }
+}
+
+fn validated(iou: f64, accuracy: f64) -> Epoch {
+    let val = Terms { iou, correct: 100.0 * accuracy, labelled: 100.0, ..Terms::default() };
+    Epoch { train: None, val: Some(val) }
+}
+
+fn steps(vitals: &mut Vitals, count: usize, step: Step) {
+    vitals.steps.extend(std::iter::repeat_n(step, count));
+}
+
+const GOOD: Step = Step { finite: true, norm: 1.0, data: 0.01, compute: 1.0 };
+
+#[test]
+fn a_run_that_goes_well_gets_no_advice() {
+    let mut well = vitals("{}");
+    well.epochs = (0..6).map(|n| epoch(3.0 - 0.3 * f64::from(n), 0.2 + 0.1 * f64::from(n))).collect();
+    well.epochs.extend([validated(0.5, 0.3), validated(0.55, 0.4), validated(0.54, 0.5)]);
+    steps(&mut well, 200, GOOD);
+    well.cosines.extend([0.3, -0.2, 0.1, 0.2, -0.1, 0.3, 0.0, 0.1, 0.2, 0.1]);
+    assert_eq!(found(&well), Vec::<&str>::new());
+    assert_eq!(found(&vitals("{}")), Vec::<&str>::new(), "and nothing is said of nothing");
+}
+
+#[test]
+fn accuracy_at_chance_asks_for_a_higher_lambda_with_the_numbers() {
+    let mut stuck = vitals("TRAIN: {CLS_WEIGHT: 0.1}");
+    stuck.epochs = vec![epoch(3.0, 0.10), epoch(2.0, 0.11), epoch(1.0, 0.09)];
+    assert_eq!(found(&stuck), ["accuracy_at_chance"]);
+    insta::assert_snapshot!(advice(&stuck).message, @"condition accuracy is 9.0 % after 3 epochs, and always the same answer would get 10.0 %; raise λ (TRAIN.CLS_WEIGHT is 0.1, try 0.5)");
+    // Where one condition has most of the frames, its share is chance.
+    stuck.epochs = vec![epoch(3.0, 0.4), epoch(2.0, 0.4), epoch(1.0, 0.41)];
+    assert_eq!(found(&stuck), Vec::<&str>::new());
+    stuck.chance = 0.4;
+    assert_eq!(found(&stuck), ["accuracy_at_chance"]);
+}
+
+#[test]
+fn iou_that_falls_while_accuracy_rises_asks_for_a_lower_lambda() {
+    let mut falling = vitals("TRAIN: {CLS_WEIGHT: 0.5}");
+    falling.epochs = vec![validated(0.6, 0.2), validated(0.57, 0.3), validated(0.5, 0.4)];
+    assert_eq!(found(&falling), ["iou_falls"]);
+    assert!(advice(&falling).message.contains("TRAIN.CLS_WEIGHT is 0.5, try 0.1"), "{:?}", advice(&falling));
+    falling.epochs[2] = validated(0.5, 0.1);
+    assert_eq!(found(&falling), Vec::<&str>::new(), "both fall: λ is not why");
+}
+
+#[test]
+fn losses_that_stand_still_ask_for_another_learning_rate() {
+    let mut still = vitals("{}");
+    still.epochs = vec![epoch(3.0, 0.5), epoch(3.1, 0.5), epoch(2.99, 0.5), epoch(3.0, 0.5)];
+    assert_eq!(found(&still), ["loss_stands_still"]);
+    still.epochs[3] = epoch(2.8, 0.5);
+    assert_eq!(found(&still), Vec::<&str>::new());
+}
+
+#[test]
+fn opposed_gradients_ask_for_surgery_unless_it_is_done() {
+    let opposed = |text: &str| {
+        let mut vitals = vitals(text);
+        vitals.cosines.extend([-0.5, -0.3, -0.4, 0.1, -0.2, -0.6, -0.3, -0.2, -0.4, -0.5]);
+        vitals
+    };
+    assert_eq!(found(&opposed("{}")), ["gradients_opposed"]);
+    assert_eq!(found(&opposed("TRAIN: {TASK_WEIGHTING: pcgrad}")), Vec::<&str>::new());
+}
+
+#[test]
+fn steps_tell_of_numbers_that_are_none_of_norms_that_explode_and_of_starving() {
+    let mut bad = vitals("{}");
+    steps(&mut bad, 50, GOOD);
+    steps(&mut bad, 3, Step { finite: false, norm: f64::NAN, ..GOOD });
+    assert_eq!(found(&bad), ["not_finite"]);
+
+    let mut exploding = vitals("{}");
+    steps(&mut exploding, 100, GOOD);
+    steps(&mut exploding, 20, Step { norm: 30.0, ..GOOD });
+    assert_eq!(found(&exploding), ["norm_explodes"]);
+
+    let mut starving = vitals("{}");
+    steps(&mut starving, 100, Step { data: 0.5, ..GOOD });
+    assert_eq!(found(&starving), ["step_starves"]);
+    assert!(advice(&starving).message.contains("33 %"), "{:?}", advice(&starving));
+}
+
+#[derive(Default)]
+struct Heard(std::sync::Mutex<Vec<&'static str>>);
+
+impl Observer for Heard {
+    fn observe(&self, event: &Event) {
+        if let Event::Advice(advice) = event {
+            self.0.lock().unwrap().push(advice.rule);
+        }
+    }
+}
+
+#[test]
+fn advice_is_given_once_and_events_become_numbers() {
+    let experiment = Experiment::from_node(&Node::parse("x.yaml", "TRAIN: {EPOCH: 9}").unwrap()).unwrap();
+    let heard = Arc::new(Heard::default());
+    let health = Health::new(&experiment, heard.clone());
+    let visit =
+        |split, epoch| Visit { position: 0, split, epoch, batch: 0, of: 1, step: 0, before: false, closes_epoch: true };
+    let terms = Terms { applied: 0.0, gradient_norm: f64::NAN, ..Terms::default() };
+    for _ in 0..9 {
+        let visit = visit(Split::Train, 0);
+        health.observe(&Event::Batch { visit, clips: 4, terms, lr: [0.0; 2], time: StepTime::default() });
+    }
+    assert_eq!(*heard.0.lock().unwrap(), ["not_finite"]);
+    for n in 0..10 {
+        let block = BlockGradients {
+            name: "backbone".into(),
+            box_norm: 1.0,
+            class_norm: 2.0,
+            norm: 1.0,
+            dot: -1.0 - f64::from(n) / 100.0,
+            residual: 0.0,
+        };
+        let gradients = Gradients { blocks: vec![block] };
+        health.observe(&Event::Gradients { visit: visit(Split::Train, 0), gradients });
+    }
+    assert_eq!(*heard.0.lock().unwrap(), ["not_finite", "gradients_opposed"]);
+    let mut counts = [0.0; 100];
+    (counts[0], counts[1], counts[11]) = (30.0, 30.0, 40.0);
+    let mut known = vitals("TRAIN: {EPOCH: 9}");
+    let few = Confusion::from_counts(&counts.map(|count| count / 10.0)).unwrap();
+    known.add(&Event::Pass { visit: visit(Split::Val, 0), means: Terms::default(), confusion: few });
+    assert_eq!(known.chance, 0.1, "too few to tell");
+    let confusion = Confusion::from_counts(&counts).unwrap();
+    known.add(&Event::Pass { visit: visit(Split::Val, 0), means: Terms::default(), confusion });
+    assert_eq!(known.chance, 0.6);
+}

@@ -1,0 +1,139 @@
+//! The numbers that health advice rests on.
+
+use crate::{
+    data::condition::Condition,
+    train::{events::Event, experiment::Experiment, itinerary::Split, tally::Terms, tasks::TaskWeighting},
+};
+use std::collections::VecDeque;
+
+/// How far back single steps are looked at.
+pub(super) const STEPS: usize = 200;
+
+/// How many comparisons of gradients are looked at.
+pub(super) const COMPARISONS: usize = 20;
+
+/// Labelled frames from which a share of them means something.
+pub(super) const FRAMES: f64 = 100.0;
+
+/// What is known of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Epoch {
+    /// Means of its training.
+    pub train: Option<Terms>,
+    /// Means of the validation after it.
+    pub val: Option<Terms>,
+}
+
+/// A training step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Whether it was finite.
+    pub finite: bool,
+    /// Norm of the gradients before clipping.
+    pub norm: f64,
+    /// Seconds that it waited for its batch.
+    pub data: f64,
+    /// Seconds that it computed.
+    pub compute: f64,
+}
+
+/// The numbers, from the start of this call of the run.
+#[derive(Clone, Debug)]
+pub struct Vitals {
+    /// λ as the experiment says it.
+    pub lambda: f64,
+    /// Whether the tasks' gradients are kept from opposing each other already.
+    pub surgery: bool,
+    /// The share of labelled frames that saying always the same would get right: at least one of all conditions, and
+    /// that of the most frequent one once a validation has counted.
+    pub chance: f64,
+    /// The epochs of the present phase, in order.
+    pub epochs: Vec<Epoch>,
+    /// The newest steps, oldest first.
+    pub steps: VecDeque<Step>,
+    /// Cosines between the tasks' gradients over the backbone, oldest first.
+    pub cosines: VecDeque<f64>,
+    lambdas: Vec<(usize, f64)>,
+    phase: usize,
+    phases: Vec<usize>,
+}
+
+impl Vitals {
+    /// Before anything is known of a run of `experiment`.
+    pub fn new(experiment: &Experiment) -> Self {
+        let phases = &experiment.training.phases;
+        Self {
+            lambda: phases.first().map_or(0.0, |phase| phase.class_weight),
+            surgery: experiment.training.weighting == TaskWeighting::PcGrad,
+            chance: 1.0 / Condition::COUNT as f64,
+            epochs: Vec::new(),
+            steps: VecDeque::new(),
+            cosines: VecDeque::new(),
+            lambdas: phases.iter().map(|phase| phase.class_weight).enumerate().collect(),
+            phase: 0,
+            phases: phases.iter().map(|phase| phase.epochs).collect(),
+        }
+    }
+
+    /// Takes note of `event`, and says whether there is reason to look at the rules.
+    pub fn add(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Batch { visit, terms, time, .. } if visit.split == Split::Train => {
+                self.enter(visit.epoch);
+                if self.steps.len() == STEPS {
+                    self.steps.pop_front();
+                }
+                let finite = terms.applied == 1.0;
+                let step = Step { finite, norm: terms.gradient_norm, data: time.data, compute: time.forward };
+                self.steps.push_back(step);
+                true
+            }
+            Event::Pass { visit, means, confusion } => {
+                if visit.before {
+                    return false;
+                }
+                self.enter(visit.epoch);
+                let total: u64 = confusion.rows().iter().flatten().sum();
+                let most = confusion.rows().iter().map(|row| row.iter().sum::<u64>()).max().unwrap_or(0);
+                // Of a handful of frames the most frequent condition says little.
+                if total as f64 >= FRAMES {
+                    self.chance = (most as f64 / total as f64).max(1.0 / Condition::COUNT as f64);
+                }
+                match visit.split {
+                    Split::Train => self.epochs.push(Epoch { train: Some(*means), val: None }),
+                    Split::Val => match self.epochs.last_mut() {
+                        Some(epoch) if epoch.val.is_none() => epoch.val = Some(*means),
+                        _ => self.epochs.push(Epoch { train: None, val: Some(*means) }),
+                    },
+                }
+                true
+            }
+            Event::Gradients { gradients, .. } => {
+                let Some(cosine) = gradients.block("backbone").and_then(|block| block.cosine()) else { return false };
+                if self.cosines.len() == COMPARISONS {
+                    self.cosines.pop_front();
+                }
+                self.cosines.push_back(cosine);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Begins anew where a phase begins: another part of the model trains, at another rate.
+    fn enter(&mut self, epoch: usize) {
+        let mut end = 0;
+        let phase = self.phases.iter().position(|epochs| {
+            end += epochs;
+            epoch < end
+        });
+        let phase = phase.unwrap_or(self.phases.len().saturating_sub(1));
+        if phase != self.phase {
+            self.phase = phase;
+            self.lambda = self.lambdas.get(phase).map_or(self.lambda, |(_, lambda)| *lambda);
+            self.epochs.clear();
+            self.steps.clear();
+            self.cosines.clear();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The model averaged over the steps (exponential moving average): what is validated, and better than the last weights.
+
+use crate::{
+    failure::{Failure, Result},
+    model::{Hiptrack, Role},
+    train::checkpoint::EMA,
+};
+use tch::{Device, Kind, Tensor, no_grad};
+
+/// A second model whose weights follow those of the first: `e ← d·e + (1 − d)·w` after every step, with
+/// `d = min(decay, (1 + n)/(10 + n))` at the n-th step, so that the first weights are soon forgotten.
+#[derive(Debug)]
+pub struct Ema {
+    decay: f64,
+    model: Hiptrack,
+    /// Steps that were followed, a scalar f64.
+    steps: Tensor,
+}
+
+const STEPS: &str = "steps";
+
+impl Ema {
+    /// An average that begins with the weights of `model` as they are.
+    ///
+    /// # Errors
+    /// What libtorch refuses, such as memory for a second model.
+    pub fn new(decay: f64, model: &Hiptrack) -> Result<Self> {
+        let device = model.params().device();
+        let follower = Hiptrack::new(model.config(), 0, device)?;
+        follower.params().set_trainable(|_| false);
+        follower.params().load(model.params().iter().map(|(name, tensor, _)| (name, tensor)))?;
+        Ok(Self { decay, model: follower, steps: Tensor::zeros([0i64; 0], (Kind::Double, device)) })
+    }
+
+    /// The averaged model.
+    pub fn model(&self) -> &Hiptrack {
+        &self.model
+    }
+
+    /// Follows `model` by one step; `applied` is a scalar on the device, 0 where the step changed nothing.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    pub fn follow(&mut self, model: &Hiptrack, applied: &Tensor) -> Result<()> {
+        no_grad(|| {
+            let applied = applied.to_kind(Kind::Double);
+            self.steps += &applied;
+            let decay = ((&self.steps + 1.0) / (&self.steps + 10.0)).clamp_max(self.decay);
+            let share: Tensor = (1 - decay) * applied;
+            let share = share.to_kind(Kind::Float);
+            let pairs = self.model.params().iter().zip(model.params().iter());
+            for ((_, average, role), (_, tensor, _)) in pairs {
+                let mut average = average.shallow_clone();
+                match role {
+                    Role::Parameter if tensor.requires_grad() => {
+                        let _ = average.f_lerp_tensor_(&tensor.detach(), &share)?;
+                    }
+                    Role::Parameter => {}
+                    Role::Buffer => average.f_copy_(tensor)?,
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The tensors that a resumed run needs, by name.
+    pub fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
+        let weights = self.model.params().iter().map(|(name, tensor, _)| (format!("{EMA}{name}"), tensor));
+        weights.chain([(format!("{EMA}{STEPS}"), &self.steps)])
+    }
+
+    /// Puts back what [`Ema::tensors`] gave, as pairs without the prefix.
+    ///
+    /// # Errors
+    /// Anything is missing or does not fit.
+    pub fn restore(&mut self, tensors: &[(&str, &Tensor)], device: Device) -> Result<()> {
+        let steps = tensors.iter().find(|(name, _)| *name == STEPS);
+        let missing = || Failure::input("the checkpoint's averaged weights are incomplete");
+        self.steps = steps.ok_or_else(missing)?.1.to_device(device).copy();
+        self.model.params().load(tensors.iter().filter(|(name, _)| *name != STEPS).copied())?.require(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Config;
+
+    #[test]
+    fn the_average_follows_and_a_skipped_step_moves_nothing() {
+        let model = Hiptrack::new(&Config::small(), 1, Device::Cpu).unwrap();
+        let mut ema = Ema::new(0.5, &model).unwrap();
+        let value = |model: &Hiptrack| model.params().get("backbone.norm.bias").unwrap().double_value(&[0]);
+        let add = || {
+            let bias = model.params().get("backbone.norm.bias").unwrap().detach();
+            let _ = bias.shallow_clone().g_add_scalar_(1.0);
+        };
+        let flag = |on: f64| Tensor::from(on);
+        add();
+        ema.follow(&model, &flag(0.0)).unwrap();
+        assert_eq!(value(ema.model()), 0.0);
+        // The first steps count more: 1 − 2/11 of the way, then 1 − 3/12.
+        ema.follow(&model, &flag(1.0)).unwrap();
+        assert!((value(ema.model()) - 9.0 / 11.0).abs() < 1e-6);
+        ema.follow(&model, &flag(1.0)).unwrap();
+        let second = 9.0 / 11.0 + 0.75 * 2.0 / 11.0;
+        assert!((value(ema.model()) - second).abs() < 1e-6);
+        for _ in 0..100 {
+            ema.follow(&model, &flag(1.0)).unwrap();
+        }
+        add();
+        let before = value(ema.model());
+        ema.follow(&model, &flag(1.0)).unwrap();
+        assert!((value(ema.model()) - 0.5 * (before + 2.0)).abs() < 1e-6, "the decay that was asked for");
+        let mut again = Ema::new(0.5, &Hiptrack::new(&Config::small(), 2, Device::Cpu).unwrap()).unwrap();
+        let kept: Vec<(String, Tensor)> = ema.tensors().map(|(name, tensor)| (name, tensor.copy())).collect();
+        let named: Vec<(&str, &Tensor)> = kept.iter().map(|(name, tensor)| (&name[EMA.len()..], tensor)).collect();
+        again.restore(&named, Device::Cpu).unwrap();
+        assert_eq!(value(again.model()), value(ema.model()));
+    }
+}

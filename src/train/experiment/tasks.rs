@@ -1,0 +1,91 @@
+//! How the two tasks share the backbone.
+
+use super::{not_negative, positive};
+use crate::{settings::Section, train::tasks::TaskWeighting};
+
+/// λ over a phase (`TRAIN.CLS_WEIGHT_SCHEDULE`): from `start` to the phase's own within so many epochs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lambda {
+    /// How it gets there.
+    pub curve: Curve,
+    /// λ at the start of a phase.
+    pub start: f64,
+    /// Epochs until the phase's own λ is reached; a fraction is fine.
+    pub epochs: f64,
+}
+
+/// The way from one λ to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// The phase's own from the start.
+    Constant,
+    /// In a straight line.
+    Linear,
+    /// In half a cosine.
+    Cosine,
+}
+
+impl Lambda {
+    /// λ at `progress` epochs into a phase whose own is `target`.
+    pub fn at(&self, progress: f64, target: f64) -> f64 {
+        let share = if self.epochs > 0.0 { (progress / self.epochs).clamp(0.0, 1.0) } else { 1.0 };
+        let share = match self.curve {
+            Curve::Constant => return target,
+            Curve::Linear => share,
+            Curve::Cosine => 0.5 * (1.0 - (std::f64::consts::PI * share).cos()),
+        };
+        self.start + share * (target - self.start)
+    }
+
+    pub(super) fn read(train: &mut Section<'_>) -> Self {
+        train.says("λ over a phase: from START to the phase's own within EPOCHS");
+        let mut section = train.section("CLS_WEIGHT_SCHEDULE");
+        let curve = match section.says("constant: the phase's own λ from the start").choice(
+            "TYPE",
+            "constant",
+            &["constant", "linear", "cosine"],
+        ) {
+            "linear" => Curve::Linear,
+            "cosine" => Curve::Cosine,
+            _ => Curve::Constant,
+        };
+        let start = section.says("λ at the start of a phase").checked("START", 0.0, not_negative);
+        let epochs =
+            section.says("epochs until λ has its full value; a fraction is fine").checked("EPOCHS", 1.0, positive);
+        section.close();
+        Self { curve, start, epochs }
+    }
+}
+
+pub(super) fn weighting(train: &mut Section<'_>) -> TaskWeighting {
+    let kind = train
+        .says(
+            "fixed: 1 and λ; uncertainty: learnt (Kendall 2018); gradnorm: by gradient norms (Chen 2018); pcgrad: without \
+             the parts of gradients that oppose each other (Yu 2020)",
+        )
+        .choice("TASK_WEIGHTING", "fixed", &["fixed", "uncertainty", "gradnorm", "pcgrad"]);
+    let alpha = train.says("α of GradNorm: how strongly a task that lags is pulled along");
+    let alpha = alpha.checked("GRADNORM_ALPHA", 1.5, not_negative);
+    let lr = train.says("learning rate of GradNorm's weights").checked("GRADNORM_LR", 0.025, positive);
+    match kind {
+        "uncertainty" => TaskWeighting::Uncertainty,
+        "gradnorm" => TaskWeighting::GradNorm { alpha, lr },
+        "pcgrad" => TaskWeighting::PcGrad,
+        _ => TaskWeighting::Fixed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lambda_grows_or_falls_to_the_phases_own() {
+        let linear = Lambda { curve: Curve::Linear, start: 0.0, epochs: 4.0 };
+        assert_eq!([0.0, 1.0, 4.0, 9.0].map(|at| linear.at(at, 0.2)), [0.0, 0.05, 0.2, 0.2]);
+        let cosine = Lambda { curve: Curve::Cosine, start: 1.0, epochs: 2.0 };
+        assert_eq!([0.0, 2.0].map(|at| cosine.at(at, 0.5)), [1.0, 0.5]);
+        assert!((cosine.at(1.0, 0.5) - 0.75).abs() < 1e-12);
+        assert_eq!(Lambda { curve: Curve::Constant, ..linear }.at(0.0, 0.3), 0.3);
+    }
+}

@@ -1,0 +1,288 @@
+//! One batch: forward, loss, backward and update, or an evaluation. Nothing here waits for the device; the numbers of
+//! a batch stay in one small tensor that someone else reads.
+
+mod look;
+mod state;
+mod train;
+
+pub use look::Look;
+
+use super::{
+    ema::Ema,
+    experiment::{Experiment, Phase, Training},
+    itinerary::{Split, Visit},
+    optimizer::{AdamW, AdamWOptions},
+    shards::{Lent, Merged, Part, Shard, side_by_side, split},
+    tally::Terms,
+    tasks::{Analysis, Balancer},
+};
+use crate::{
+    failure::{Failure, Result},
+    loss::{ClassLoss, Target, Weights, confusion, loss},
+    model::{ClipInput, ForwardOptions, Hiptrack, MaskClamp, Statistics, StepSeed, keep_rate::keep_rate},
+};
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// A batch on the device.
+#[derive(Debug)]
+pub struct Batch {
+    /// Its place in the run.
+    pub visit: Visit,
+    /// Crops and template boxes.
+    pub input: ClipInput,
+    /// Boxes and labels of the search frames.
+    pub target: Target,
+    /// What its clips are called.
+    pub names: Arc<[String]>,
+}
+
+/// What a batch gave.
+#[derive(Debug)]
+pub struct Outcome {
+    /// `[Terms::COUNT]` f64 on the device: the fields of [`Terms`] in their order.
+    pub terms: Tensor,
+    /// In validation, `[K, K]` f64 on the device: labelled frames by true (row) and told condition.
+    pub confusion: Option<Tensor>,
+    /// How the tasks' gradients compare, in the steps that look at it.
+    pub analysis: Option<Analysis>,
+    /// Learning rates of the heads and of the backbone; 0 in validation.
+    pub lr: [f64; 2],
+    /// Where the host's time went.
+    pub spent: Spent,
+}
+
+/// The host's seconds in the parts of a training step (of its first shards); on a CPU that is the time they take.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// Model and loss.
+    pub forward: f64,
+    /// Gradients.
+    pub backward: f64,
+    /// Clipping and the parameters' update.
+    pub update: f64,
+}
+
+/// Model, optimizer and everything that changes from step to step.
+#[derive(Debug)]
+pub struct Trainer {
+    model: Hiptrack,
+    training: Training,
+    base_keep_rate: Option<f64>,
+    masks: MaskClamp,
+    /// Whether anything is dropped at random; if not, shards need not take turns at libtorch's one generator.
+    stochastic: bool,
+    seed: u64,
+    steps_per_epoch: usize,
+    optimizer: Option<(Stretch, AdamW)>,
+    /// The learnt weights of the tasks, for as long as the optimizer.
+    balancer: Option<Balancer>,
+    ema: Option<Ema>,
+}
+
+/// For how long one optimizer serves: until the phase changes or the class head is frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    phase: usize,
+    class_frozen: bool,
+}
+
+impl Trainer {
+    /// A trainer of `model`; `steps_per_epoch` places a step within its epoch for the schedule.
+    ///
+    /// # Errors
+    /// A phase trains nothing of the model, or there is no memory for the averaged one.
+    pub fn new(experiment: &Experiment, model: Hiptrack, seed: u64, steps_per_epoch: usize) -> Result<Self> {
+        let training = experiment.training.clone();
+        for phase in &training.phases {
+            if !model.params().parameters().any(|(name, _)| phase.trains(name)) {
+                let (name, patterns) = (&phase.name, phase.trains.join(", "));
+                let message = format!("TRAIN.PHASES.{name}.TRAINS: no parameter's name matches [{patterns}]");
+                return Err(Failure::config(message));
+            }
+        }
+        let ema = (training.ema_decay > 0.0).then(|| Ema::new(training.ema_decay, &model)).transpose()?;
+        Ok(Self {
+            model,
+            base_keep_rate: experiment.model.keep_ratios.first().copied(),
+            masks: if experiment.compat { MaskClamp::Reference } else { MaskClamp::Correct },
+            stochastic: training.drop_path > 0.0 || experiment.model.class_dropout > 0.0,
+            seed,
+            steps_per_epoch,
+            optimizer: None,
+            balancer: None,
+            ema,
+            training,
+        })
+    }
+
+    /// Trains or evaluates on `batch`, as its visit says.
+    ///
+    /// # Errors
+    /// The batch does not fit the model.
+    pub fn run(&mut self, batch: &Batch) -> Result<Outcome> {
+        match batch.visit.split {
+            Split::Train => self.train(batch),
+            Split::Val => self.evaluate(batch),
+        }
+    }
+
+    fn options(&self, visit: &Visit) -> ForwardOptions {
+        let epoch = u32::try_from(visit.epoch + 1).unwrap_or(u32::MAX);
+        let bounded = |epochs: usize| u32::try_from(epochs).unwrap_or(u32::MAX);
+        let (start, warm) = (bounded(self.training.elimination_start), bounded(self.training.elimination_warm));
+        let scheduled = self.base_keep_rate.map_or(1.0, |base| keep_rate(epoch, start, warm, base));
+        let (phase, _) = self.training.phase_at(visit.epoch);
+        let rate = self.training.phases.get(phase).and_then(|phase| phase.keep_rate).unwrap_or(scheduled);
+        let seed = StepSeed { seed: self.seed, step: visit.step };
+        let dropout = self.stochastic.then_some(seed);
+        ForwardOptions { masks: self.masks, dropout, ..ForwardOptions::training(rate, seed) }
+    }
+
+    /// Frozen means as in evaluation: a frozen backbone has no drop-path, and where nothing but the class head trains,
+    /// batch normalisation keeps its statistics.
+    fn training_options(&self, visit: &Visit) -> ForwardOptions {
+        let trains = |part: fn(&str) -> bool| {
+            self.model.params().parameters().any(|(name, tensor)| part(name) && tensor.requires_grad())
+        };
+        ForwardOptions {
+            frozen_backbone: !trains(is_backbone),
+            statistics: match trains(|name| !is_backbone(name) && !is_class_head(name)) {
+                true => Statistics::BatchAndUpdate,
+                false => Statistics::Running,
+            },
+            ..self.options(visit)
+        }
+    }
+
+    fn weights(&self, phase: Option<&Phase>, progress: f64) -> Weights {
+        let training = &self.training;
+        let (box_weight, class) =
+            phase.map_or((1.0, 0.0), |phase| (phase.box_weight, training.lambda.at(progress, phase.class_weight)));
+        let class_loss = match training.class_loss {
+            "FOCAL" => ClassLoss::Focal { alpha: training.class_focal_alpha, gamma: training.class_focal_gamma },
+            "LABEL_SMOOTH" => ClassLoss::Smooth { smoothing: training.class_smoothing },
+            _ => ClassLoss::CrossEntropy,
+        };
+        Weights {
+            giou: box_weight * training.giou_weight,
+            l1: box_weight * training.l1_weight,
+            location: box_weight * training.focal_weight,
+            class,
+            class_loss,
+        }
+    }
+
+    /// The validated model is the averaged one where there is one; its total is that of the fixed weights.
+    fn evaluate(&self, batch: &Batch) -> Result<Outcome> {
+        let (phase, epoch_in_phase) = self.training.phase_at(batch.visit.epoch);
+        let end = if batch.visit.before { 0.0 } else { epoch_in_phase as f64 + 1.0 };
+        let options = self.options(&batch.visit);
+        let weights = self.weights(self.training.phases.get(phase), end);
+        let (precision, device) = (self.training.precision, self.model.params().device());
+        let model = Lent::new(self.ema.as_ref().map_or(&self.model, Ema::model));
+        let Part { report, confusion, .. } = self.in_parts(batch, move |shard| {
+            tch::no_grad(|| {
+                let output = precision.forward(device, || model.model().evaluate(&shard.input, &options))?;
+                let report = loss(&output, &shard.target, &weights)?.report_tensor().shallow_clone();
+                let confusion = output.logits().map(|logits| confusion(&logits, &shard.target.labels));
+                Ok(Part { report, confusion, ..Part::default() })
+            })
+        })?;
+        // No gradient, and applied.
+        let rest = numbers(&[0.0, 1.0, 1.0, weights.class], report.device());
+        let terms = pack(&report, &rest);
+        Ok(Outcome { terms, confusion, analysis: None, lr: [0.0; 2], spent: Spent::default() })
+    }
+
+    /// Runs `work` on all parts of `batch`: `TRAIN.SHARDS` of them side by side, `TRAIN.ACCUMULATE` times in a row.
+    fn in_parts(&self, batch: &Batch, work: impl Fn(&Shard) -> Result<Part> + Copy + Send) -> Result<Part> {
+        let Training { shards, accumulate, .. } = self.training;
+        let mut merged = Merged::default();
+        let mut all = split(batch, shards * accumulate).into_iter().peekable();
+        while all.peek().is_some() {
+            for (share, part) in side_by_side(all.by_ref().take(shards).collect(), work)? {
+                merged.add(share, part);
+            }
+        }
+        Ok(merged.part())
+    }
+
+    /// Makes the right parameters trainable, with a fresh optimizer where a new stretch begins.
+    fn prepare(&mut self, visit: &Visit, phase: usize) -> Result<()> {
+        let class_frozen = self.training.freeze_class_epoch.is_some_and(|epoch| visit.epoch + 1 >= epoch);
+        let stretch = Stretch { phase, class_frozen };
+        if self.optimizer.as_ref().is_some_and(|(present, _)| *present == stretch) {
+            return Ok(());
+        }
+        self.optimizer = Some((stretch, self.fresh_optimizer(stretch)?));
+        self.balancer = Balancer::new(self.training.weighting, self.model.params().device());
+        Ok(())
+    }
+
+    fn fresh_optimizer(&self, stretch: Stretch) -> Result<AdamW> {
+        let Some(phase) = self.training.phases.get(stretch.phase) else {
+            return Err(Failure::config("TRAIN.PHASES: there is no phase"));
+        };
+        let params = self.model.params();
+        params.set_trainable(|name| phase.trains(name) && !(stretch.class_frozen && is_class_head(name)));
+        let trained: Vec<_> = params
+            .parameters()
+            .filter(|(_, tensor)| tensor.requires_grad())
+            .map(|(name, tensor)| (name.to_string(), tensor.shallow_clone()))
+            .collect();
+        if trained.is_empty() {
+            let patterns = phase.trains.join(", ");
+            let message = format!("TRAIN.PHASES.{}.TRAINS: no parameter's name matches [{patterns}]", phase.name);
+            return Err(Failure::config(message));
+        }
+        let options = AdamWOptions {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: self.training.weight_decay,
+            clip_norm: self.training.clip_norm,
+        };
+        Ok(AdamW::new(options, trained, params.device()))
+    }
+
+    /// Parameters of the model.
+    pub fn parameters(&self) -> usize {
+        self.model.params().parameters().map(|(_, tensor)| tensor.numel()).sum()
+    }
+}
+
+/// The options of one of the parts, of which `shards` are computed side by side: its own draws, and only the first of
+/// those moves the running statistics.
+fn shard_options(options: &ForwardOptions, index: usize, shards: usize) -> ForwardOptions {
+    let own = |step: StepSeed| StepSeed { seed: step.seed.wrapping_add((index as u64) << 48), ..step };
+    let statistics = match options.statistics {
+        Statistics::BatchAndUpdate if !index.is_multiple_of(shards) => Statistics::Batch,
+        same => same,
+    };
+    ForwardOptions { dropout: options.dropout.map(own), statistics, ..*options }
+}
+
+fn is_backbone(name: &str) -> bool {
+    name.starts_with("backbone.")
+}
+
+fn is_class_head(name: &str) -> bool {
+    name.starts_with("cls_head.")
+}
+
+/// What both heads look at comes out of here.
+fn is_last_shared(name: &str) -> bool {
+    name.starts_with("searchRegionFusion.")
+}
+
+/// A list of f64 on `device`, made there: a copy from the host would wait for the device.
+fn numbers(values: &[f64], device: Device) -> Tensor {
+    let each: Vec<Tensor> = values.iter().map(|value| Tensor::full([1], *value, (Kind::Double, device))).collect();
+    Tensor::cat(&each, 0)
+}
+
+/// The report's terms and what else there is of [`Terms`], in their order.
+fn pack(report: &Tensor, rest: &Tensor) -> Tensor {
+    Tensor::cat(&[&report.narrow(0, 0, Terms::REPORTED as i64), rest], 0)
+}

@@ -1,0 +1,110 @@
+//! A trainer in and out of checkpoints.
+
+use super::{Stretch, Trainer};
+use crate::{
+    failure::{Failure, Result},
+    train::{
+        checkpoint::{About, EMA, OPTIMIZER, State, is_weight},
+        ema::Ema,
+        tasks::Balancer,
+    },
+};
+use tch::{Device, Tensor};
+
+impl Trainer {
+    /// Copies of all tensors that a resumed run needs, on the CPU.
+    pub fn snapshot(&self, about: About) -> State {
+        let copy = |tensor: &Tensor| match tensor.device() {
+            Device::Cpu => tensor.detach().copy(),
+            _ => tensor.detach().to_device(Device::Cpu),
+        };
+        let mut tensors: Vec<(String, Tensor)> =
+            self.model.params().iter().map(|(name, tensor, _)| (name.to_string(), copy(tensor))).collect();
+        if let Some((stretch, optimizer)) = &self.optimizer {
+            for slot in &optimizer.slots {
+                tensors.push((format!("{OPTIMIZER}exp_avg.{}", slot.name), copy(&slot.exp_avg)));
+                tensors.push((format!("{OPTIMIZER}exp_avg_sq.{}", slot.name), copy(&slot.exp_avg_sq)));
+            }
+            tensors.push((format!("{OPTIMIZER}updates"), copy(&optimizer.updates)));
+            let stretch = [stretch.phase as i64, i64::from(stretch.class_frozen)];
+            tensors.push((format!("{OPTIMIZER}stretch"), Tensor::from_slice(&stretch)));
+        }
+        let balancer = self.balancer.iter().flat_map(Balancer::tensors);
+        tensors.extend(balancer.map(|(name, tensor)| (name, copy(tensor))));
+        tensors.extend(self.ema.iter().flat_map(Ema::tensors).map(|(name, tensor)| (name, copy(tensor))));
+        State { about, tensors }
+    }
+
+    /// Puts back what [`Trainer::snapshot`] took. With `changed`, what the experiment has since been given starts fresh:
+    /// moments of parameters that did not train before, weights of the tasks, the averaged model.
+    ///
+    /// # Errors
+    /// The checkpoint is of another architecture, or its training state is incomplete.
+    pub fn restore(&mut self, state: &State, changed: bool) -> Result<()> {
+        let weights = state.tensors.iter().filter(|(name, _)| is_weight(name));
+        let report = self.model.params().load(weights.map(|(name, tensor)| (name.as_str(), tensor)))?;
+        report.require(&[]).map_err(|failure| {
+            Failure::input(format!("a checkpoint of another architecture:\n{}", shortened(&failure.message)))
+        })?;
+        self.restore_average(state, changed)?;
+        let find = |name: &str| state.tensors.iter().find(|(own, _)| own == name).map(|(_, tensor)| tensor);
+        let own = |name: &str| find(&format!("{OPTIMIZER}{name}"));
+        let Some(stretch) = own("stretch") else {
+            self.optimizer = None;
+            return Ok(());
+        };
+        let stretch = Vec::<i64>::try_from(stretch)?;
+        let &[phase, class_frozen] = stretch.as_slice() else {
+            return Err(Failure::input("the checkpoint's optimizer state is damaged"));
+        };
+        let stretch = Stretch { phase: usize::try_from(phase).unwrap_or(usize::MAX), class_frozen: class_frozen != 0 };
+        if changed && stretch.phase >= self.training.phases.len() {
+            self.optimizer = None;
+            return Ok(());
+        }
+        let mut fresh = self.fresh_optimizer(stretch)?;
+        let missing = |name: &str| Failure::input(format!("the checkpoint's optimizer state lacks {name}"));
+        tch::no_grad(|| -> Result<()> {
+            for slot in &mut fresh.slots {
+                for (kind, tensor) in [("exp_avg", &mut slot.exp_avg), ("exp_avg_sq", &mut slot.exp_avg_sq)] {
+                    let name = format!("{kind}.{}", slot.name);
+                    match own(&name) {
+                        Some(given) => tensor.f_copy_(given)?,
+                        None if changed => {}
+                        None => return Err(missing(&name)),
+                    }
+                }
+            }
+            fresh.updates.f_copy_(own("updates").ok_or_else(|| missing("updates"))?)?;
+            Ok(())
+        })?;
+        self.optimizer = Some((stretch, fresh));
+        self.balancer = Balancer::new(self.training.weighting, self.model.params().device());
+        match &mut self.balancer {
+            Some(balancer) => balancer.restore(find).or_else(|failure| if changed { Ok(()) } else { Err(failure) }),
+            None => Ok(()),
+        }
+    }
+
+    fn restore_average(&mut self, state: &State, changed: bool) -> Result<()> {
+        if self.ema.is_none() {
+            return Ok(());
+        }
+        let own = state.tensors.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(EMA)?, tensor)));
+        let own: Vec<(&str, &Tensor)> = own.collect();
+        let mut average = Ema::new(self.training.ema_decay, &self.model)?;
+        if !(changed && own.is_empty()) {
+            average.restore(&own, self.model.params().device())?;
+        }
+        self.ema = Some(average);
+        Ok(())
+    }
+}
+
+/// The first lines of a long list.
+fn shortened(text: &str) -> String {
+    const LINES: usize = 12;
+    let more = text.lines().count().saturating_sub(LINES);
+    let head: Vec<&str> = text.lines().take(LINES).collect();
+    if more == 0 { head.join("\n") } else { format!("{}\n… and {more} more", head.join("\n")) }
+}

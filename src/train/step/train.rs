@@ -1,0 +1,212 @@
+//! A training step: gradients, what the tasks' weighting makes of them, and the update.
+
+use super::{Batch, Outcome, Spent, Trainer, is_last_shared, numbers, pack, shard_options};
+use crate::{
+    failure::{Failure, Result},
+    loss::loss,
+    model::{Role, Statistics},
+    train::{
+        shards::{Lent, Part},
+        tasks::{Analysis, Balancer, TaskWeighting, combine},
+    },
+};
+use std::time::Instant;
+use tch::{Kind, Tensor};
+
+/// Which gradients of single tasks a step takes beside the whole one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Apart {
+    /// None.
+    Nothing,
+    /// Those of the last shared layer.
+    LastShared,
+    /// All, beside the whole one.
+    All,
+    /// All, in place of the whole one.
+    Instead,
+}
+
+impl Trainer {
+    pub(super) fn train(&mut self, batch: &Batch) -> Result<Outcome> {
+        let visit = batch.visit;
+        let (phase, epoch_in_phase) = self.training.phase_at(visit.epoch);
+        self.prepare(&visit, phase)?;
+        let phase = self.training.phases.get(phase);
+        // The middle of the step, so that a warm-up's first step already moves.
+        let progress = epoch_in_phase as f64 + (visit.batch as f64 + 0.5) / self.steps_per_epoch.max(1) as f64;
+        let lr = phase.map_or(0.0, |phase| phase.lr * self.training.schedule.factor(progress, phase.epochs));
+        let lr = [lr, lr * self.training.backbone_multiplier];
+        let weights = self.weights(phase, progress);
+        let options = self.training_options(&visit);
+        let analysed =
+            self.training.analysis_interval > 0 && visit.step.is_multiple_of(self.training.analysis_interval as u64);
+        let apart = match (self.training.weighting, analysed) {
+            (TaskWeighting::PcGrad, false) => Apart::Instead,
+            (_, true) => Apart::All,
+            (TaskWeighting::GradNorm { .. }, false) => Apart::LastShared,
+            _ => Apart::Nothing,
+        };
+        let (precision, device) = (self.training.precision, self.model.params().device());
+        let (model, shards) = (Lent::new(&self.model), self.training.shards);
+        let factors = self.balancer.as_ref().map(Balancer::factors);
+        let buffers = (options.statistics == Statistics::BatchAndUpdate).then(|| self.buffers());
+        let by = factors.as_ref().map(Numbers);
+        let part = self.in_parts(batch, move |shard| {
+            let (model, start) = (model.model(), Instant::now());
+            let options = shard_options(&options, shard.index, shards);
+            let output = precision.forward(device, || model.forward(&shard.input, &options))?;
+            let terms = loss(&output, &shard.target, &weights)?;
+            let named = || model.params().parameters().filter(|(_, tensor)| tensor.requires_grad());
+            let trained: Vec<&Tensor> = named().map(|(_, tensor)| tensor).collect();
+            let tasks = [&terms.box_task, &terms.class_task].map(|task| task * shard.share);
+            let objective = match by.map(Numbers::tensor) {
+                None => &terms.objective * shard.share,
+                Some(by) => &tasks[0] * by.get(0) + &tasks[1] * by.get(1),
+            };
+            let half = Instant::now();
+            let gradients = match apart {
+                Apart::Instead => Vec::new(),
+                _ => Tensor::f_run_backward(&[objective], &trained, apart != Apart::Nothing, false)?,
+            };
+            let of_tasks = match apart {
+                Apart::Nothing => None,
+                Apart::LastShared => {
+                    let last: Vec<&Tensor> =
+                        named().filter(|(name, _)| is_last_shared(name)).map(|(_, tensor)| tensor).collect();
+                    Some(each(&tasks, &last)?)
+                }
+                Apart::All | Apart::Instead => Some(each(&tasks, &trained)?),
+            };
+            let (forward, backward) = ((half - start).as_secs_f64(), half.elapsed().as_secs_f64());
+            let spent = Spent { forward, backward, update: 0.0 };
+            let report = terms.report_tensor().shallow_clone();
+            Ok(Part { report, gradients, tasks: of_tasks, confusion: None, spent })
+        })?;
+        let start = Instant::now();
+        let Part { report, gradients: whole, tasks, spent, .. } = part;
+        let analysis = match analysed {
+            true => self.analysis(tasks.as_ref(), &whole, factors.as_ref()),
+            false => None,
+        };
+        let wanted = self.balancer.as_ref().is_some_and(Balancer::wants_norms);
+        let norms = tasks.as_ref().filter(|_| wanted).map(|tasks| self.last_norms(tasks, apart));
+        let gradients = match (self.training.weighting, &tasks) {
+            (TaskWeighting::PcGrad, Some([first, second])) => combine(first, second),
+            _ => whole,
+        };
+        self.update(Taken { report, gradients, analysis, norms, buffers, spent, start }, lr, weights.class)
+    }
+
+    /// Applies the gradients, unless loss or gradients are not finite; then nothing changes.
+    fn update(&mut self, taken: Taken, lr: [f64; 2], lambda: f64) -> Result<Outcome> {
+        let Taken { report, gradients, analysis, norms, buffers, spent, start } = taken;
+        let Some((_, optimizer)) = &mut self.optimizer else {
+            return Err(Failure::stage("the optimizer is missing"));
+        };
+        let finite = report.get(0).isfinite().to_kind(Kind::Float);
+        let update = optimizer.update(&gradients, Some(&finite), lr[0], lr[1])?;
+        if let Some(before) = buffers {
+            self.keep_buffers(&before, &update.applied)?;
+        }
+        if let Some(ema) = &mut self.ema {
+            ema.follow(&self.model, &update.applied)?;
+        }
+        let fixed = numbers(&[1.0, lambda], report.device());
+        let (report, factors) = match &mut self.balancer {
+            None => (report, fixed),
+            Some(balancer) => {
+                let factors = balancer.factors().to_kind(Kind::Double);
+                // Box and weighted class loss, and whether there were labels.
+                let losses = Tensor::stack(&[report.get(1), report.get(6)], 0);
+                let present = Tensor::stack(&[report.get(1).ones_like(), report.get(9)], 0);
+                balancer.learn(&losses, &present, norms.as_ref(), lr[0])?;
+                let total = (losses * &factors).sum(Kind::Double).view([1]);
+                (Tensor::cat(&[total, report.narrow(0, 1, report.size()[0] - 1)], 0), fixed * factors)
+            }
+        };
+        let rest = Tensor::stack(&[update.norm, update.applied], 0).to_kind(Kind::Double);
+        let terms = pack(&report, &Tensor::cat(&[rest, factors], 0));
+        let spent = Spent { update: start.elapsed().as_secs_f64(), ..spent };
+        Ok(Outcome { terms, confusion: None, analysis, lr, spent })
+    }
+
+    fn analysis(
+        &self,
+        tasks: Option<&[Vec<Tensor>; 2]>,
+        whole: &[Tensor],
+        factors: Option<&Tensor>,
+    ) -> Option<Analysis> {
+        let (_, optimizer) = self.optimizer.as_ref()?;
+        let [first, second] = tasks?;
+        let names = optimizer.slots.iter().map(|slot| slot.name.as_str());
+        let Some(factors) = factors else { return Analysis::of(names, [first, second], whole) };
+        let scaled = |gradients: &[Tensor], factor: Tensor| -> Vec<Tensor> {
+            gradients.iter().map(|x| if x.defined() { x * &factor } else { Tensor::new() }).collect()
+        };
+        Analysis::of(names, [&scaled(first, factors.get(0)), &scaled(second, factors.get(1))], whole)
+    }
+
+    /// `[2]`: the norms of both tasks' gradients at the last shared layer.
+    fn last_norms(&self, tasks: &[Vec<Tensor>; 2], apart: Apart) -> Tensor {
+        let names = self.optimizer.iter().flat_map(|(_, optimizer)| optimizer.slots.iter().map(|slot| &slot.name));
+        let last: Vec<bool> = match apart {
+            Apart::LastShared => vec![true; tasks[0].len()],
+            _ => names.map(|name| is_last_shared(name)).collect(),
+        };
+        let norms = tasks.each_ref().map(|gradients| {
+            let squares = gradients.iter().zip(&last).filter(|(x, last)| **last && x.defined());
+            let zero = Tensor::zeros([0i64; 0], (Kind::Double, self.model.params().device()));
+            squares.fold(zero, |sum, (x, _)| sum + (x * x).sum(Kind::Double)).sqrt()
+        });
+        Tensor::stack(&norms, 0)
+    }
+
+    /// Copies of the running statistics, which a forward pass moves before anyone knows whether it was finite.
+    fn buffers(&self) -> Vec<Tensor> {
+        let buffers = self.model.params().iter().filter(|(_, _, role)| *role == Role::Buffer);
+        buffers.map(|(_, tensor, _)| tensor.copy()).collect()
+    }
+
+    /// Puts the running statistics back where the step was not `applied`.
+    fn keep_buffers(&self, before: &[Tensor], applied: &Tensor) -> Result<()> {
+        let applied = applied.gt(0.5);
+        let buffers = self.model.params().iter().filter(|(_, _, role)| *role == Role::Buffer);
+        for ((_, tensor, _), before) in buffers.zip(before) {
+            tensor.shallow_clone().f_copy_(&tensor.f_where_self(&applied, before)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the parts of a step gave.
+struct Taken {
+    report: Tensor,
+    gradients: Vec<Tensor>,
+    analysis: Option<Analysis>,
+    norms: Option<Tensor>,
+    buffers: Option<Vec<Tensor>>,
+    spent: Spent,
+    start: Instant,
+}
+
+/// A small tensor that all shards read.
+#[derive(Clone, Copy)]
+struct Numbers<'a>(&'a Tensor);
+
+// SAFETY: nobody writes to it while the shards run, and reference counts are atomic in libtorch.
+unsafe impl Send for Numbers<'_> {}
+
+impl<'a> Numbers<'a> {
+    fn tensor(self) -> &'a Tensor {
+        self.0
+    }
+}
+
+/// The gradients of each task; undefined where it reaches nothing.
+fn each(tasks: &[Tensor; 2], inputs: &[&Tensor]) -> Result<[Vec<Tensor>; 2]> {
+    let of = |task: &Tensor, keep_graph: bool| match task.requires_grad() && !inputs.is_empty() {
+        true => Tensor::f_run_backward(&[task], inputs, keep_graph, false),
+        false => Ok(inputs.iter().map(|_| Tensor::new()).collect()),
+    };
+    Ok([of(&tasks[0], true)?, of(&tasks[1], false)?])
+}

@@ -1,0 +1,144 @@
+//! Two tasks on one backbone, through the program: weightings, comparisons of gradients, and advice for runs that were
+//! built to go wrong.
+
+mod support;
+
+use serde_json::Value;
+use std::path::Path;
+use support::{losses, program, succeed, train};
+
+fn events(save_dir: &Path, kind: &str) -> Vec<Value> {
+    let log = std::fs::read_to_string(save_dir.join("run.jsonl")).unwrap();
+    log.lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|event| event["event"] == kind)
+        .collect()
+}
+
+#[test]
+fn comparing_gradients_changes_no_loss_and_they_add_up() {
+    let home = tempfile::tempdir().unwrap();
+    for weighting in ["fixed", "uncertainty", "gradnorm", "pcgrad"] {
+        let (plain, watched) = (home.path().join(weighting), home.path().join(format!("{weighting}-watched")));
+        let way = format!("TRAIN.TASK_WEIGHTING={weighting}");
+        succeed(train(&plain).args(["--set", &way]));
+        succeed(train(&watched).args(["--set", &way, "--set", "TRAIN.GRAD_ANALYSIS_INTERVAL=3"]));
+        assert_eq!(losses(&watched), losses(&plain), "{weighting}");
+        let found = events(&watched, "gradients");
+        assert_eq!(found.iter().map(|event| event["step"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 3, 6, 9]);
+        for event in &found {
+            assert!(event["identity_error"].as_f64().unwrap() < 1e-5, "{weighting}: {event}");
+        }
+        let blocks = |event: &Value| -> Vec<String> {
+            event["blocks"].as_array().unwrap().iter().map(|block| block["block"].as_str().unwrap().into()).collect()
+        };
+        assert_eq!(blocks(&found[0]), ["cls_head", "all"], "{weighting}: the first phase trains the class head alone");
+        let joint = blocks(&found[2]);
+        for block in
+            ["backbone.embed", "backbone.blocks.0", "backbone.blocks.2", "searchRegionFusion", "box_head", "backbone"]
+        {
+            assert!(joint.iter().any(|name| name == block), "{block}: {joint:?}");
+        }
+    }
+    let weights = |name: &str| {
+        let last =
+            events(&home.path().join(name), "batch").into_iter().rfind(|event| event["split"] == "train").unwrap();
+        [last["weight_box"].as_f64().unwrap(), last["weight_cls"].as_f64().unwrap()]
+    };
+    assert_eq!(weights("fixed"), [1.0, 1.0]);
+    assert_ne!(weights("uncertainty"), [0.5, 1.0], "they are learnt");
+    let balanced = weights("gradnorm");
+    assert!(balanced != [1.0, 1.0] && (balanced[0] + balanced[1] - 2.0).abs() < 1e-5, "{balanced:?}");
+    assert_ne!(losses(&home.path().join("pcgrad")), losses(&home.path().join("fixed")));
+}
+
+#[test]
+fn parts_in_a_row_are_as_parts_side_by_side_and_lambda_grows() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let out = home.path().join(name);
+        // Without draws, and with statistics that do not move: what is left is the order of sums.
+        let plain = ["--set", "TRAIN.DROP_PATH_RATE=0", "--set", "MODEL.CLS_HEAD.DROPOUT=0", "--max_steps", "2"];
+        succeed(train(&out).args(plain).args(more));
+        let totals: Vec<f64> =
+            events(&out, "batch").iter().map(|event| event["Loss/total"].as_f64().unwrap()).collect();
+        (totals, events(&out, "batch"))
+    };
+    let (whole, _) = run("whole", &["--set", "TRAIN.SHARDS=1"]);
+    let (parts, _) = run("parts", &["--set", "TRAIN.SHARDS=1", "--set", "TRAIN.ACCUMULATE=3"]);
+    assert!(whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-4 * a.abs()), "{whole:?} {parts:?}");
+    let schedule = ["--set", "TRAIN.CLS_WEIGHT_SCHEDULE.TYPE=linear", "--set", "TRAIN.CLS_WEIGHT_SCHEDULE.EPOCHS=1"];
+    let (_, batches) = run("lambda", &schedule);
+    let lambdas: Vec<f64> = batches
+        .iter()
+        .filter(|event| event["split"] == "train")
+        .map(|event| event["weight_cls"].as_f64().unwrap())
+        .collect();
+    assert_eq!(lambdas, [0.125, 0.375], "of 4 steps, in their middles");
+}
+
+#[test]
+fn averaged_weights_are_validated_kept_and_tracked_with() {
+    let home = tempfile::tempdir().unwrap();
+    let (plain, averaged) = (home.path().join("plain"), home.path().join("averaged"));
+    // The keep rate of an epoch is no part of the weights.
+    let keep = ["--set", "TRAIN.CE_START_EPOCH=99"];
+    succeed(train(&plain).args(keep));
+    succeed(train(&averaged).args(keep).args(["--set", "TRAIN.EMA_DECAY=0.5"]));
+    let of = |out: &Path, split: &str| -> Vec<String> {
+        losses(out).into_iter().filter(|line| line.contains(&format!("\"split\":\"{split}\""))).collect()
+    };
+    assert_eq!(of(&averaged, "train"), of(&plain, "train"));
+    assert_ne!(of(&averaged, "val"), of(&plain, "val"));
+    let last = support::files(&averaged).into_iter().rfind(|name| name.ends_with(".safetensors")).unwrap();
+    let slim = home.path().join("slim.safetensors");
+    let printed = succeed(program().args(["checkpoint", "strip"]).arg(averaged.join(&last)).arg(&slim));
+    assert!(printed.contains("left out"), "{printed}");
+    let again = home.path().join("again");
+    let start = format!("MODEL.PRETRAIN_FILE={}", averaged.join(last).display());
+    succeed(train(&again).args(keep).args(["--set", &start, "--max_steps", "1"]));
+    let first = |out: &Path, at: usize| of(out, "val")[at].clone();
+    let iou = |line: &str| serde_json::from_str::<Value>(line).unwrap()["IoU"].as_f64().unwrap();
+    let closing = of(&averaged, "val").len() - 1;
+    assert_eq!(
+        iou(&first(&again, 2)),
+        iou(&first(&averaged, closing)),
+        "the averaged weights are what is gone on with"
+    );
+}
+
+#[test]
+fn a_run_that_learns_nothing_is_told_why_that_may_be() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("out");
+    let mut command = train(&out);
+    for setting in [
+        "TRAIN.PHASES.joint.EPOCHS=4",
+        "TRAIN.PHASES.joint.LR=1e-9",
+        "TRAIN.PHASES.joint.CLS_WEIGHT=0.001",
+        "TRAIN.PHASES.head.LR=1e-9",
+        "TRAIN.CE_START_EPOCH=99",
+        "TRAIN.VAL_EPOCH_INTERVAL=99",
+        "DATA.TRAIN.SAMPLE_PER_EPOCH=90",
+    ] {
+        command.args(["--set", setting]);
+    }
+    let printed = succeed(&mut command);
+    let advice = events(&out, "advice");
+    let rules: Vec<&str> = advice.iter().map(|event| event["rule"].as_str().unwrap()).collect();
+    assert!(rules.contains(&"accuracy_at_chance") && rules.contains(&"loss_stands_still"), "{rules:?}\n{printed}");
+    let chance = advice.iter().find(|event| event["rule"] == "accuracy_at_chance").unwrap();
+    assert_eq!(chance["numbers"]["lambda"], 0.001, "{chance}");
+    assert!(printed.contains("raise λ (TRAIN.CLS_WEIGHT is 0.001, try 0.005)"), "{printed}");
+}
+
+#[test]
+fn every_shipped_experiment_is_valid() {
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/hiptrack")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut command = program();
+        command.args(["validate", "--device", "cpu", "--config"]).arg(&path);
+        let printed = succeed(&mut command);
+        assert!(printed.contains("items take at the most"), "{}: {printed}", path.display());
+    }
+}
