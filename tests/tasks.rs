@@ -53,6 +53,42 @@ fn comparing_gradients_changes_no_loss_and_they_add_up() {
 }
 
 #[test]
+fn a_report_shows_what_runs_wrote_down() {
+    let home = tempfile::tempdir().unwrap();
+    let (first, second) = (home.path().join("multi"), home.path().join("baseline"));
+    succeed(train(&first).args(["--set", "TRAIN.GRAD_ANALYSIS_INTERVAL=3"]));
+    succeed(train(&second).args(["--seed", "7"]));
+    let (page, csv) = (home.path().join("r.html"), home.path().join("r.csv"));
+    let mut command = program();
+    command.arg("report").arg("--run").arg(&first).arg("--compare").arg(&second);
+    succeed(command.arg("--out").arg(&page).arg("--csv").arg(&csv));
+    let html = std::fs::read_to_string(&page).unwrap();
+    for part in [
+        "multi and baseline",
+        "<h2>Results</h2>",
+        "multi, training",
+        "baseline, validation",
+        "Mean IoU",
+        "‖∇L_box‖",
+        "backbone.blocks.0",
+        "background_clutter",
+        "Where the time went",
+        "no test: it needs two pairs of runs",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("NaN") && !html.contains("http://") && !html.contains("src="), "self-contained");
+    let table = std::fs::read_to_string(&csv).unwrap();
+    let validations = |run: &str| table.lines().filter(|line| line.contains(run) && line.contains(",val,")).count();
+    let logged = events(&first, "pass").iter().filter(|event| event["split"] == "val").count();
+    assert_eq!((validations("multi"), validations("baseline")), (logged, logged));
+    assert!(table.lines().next().unwrap().contains("Loss/total"), "{table}");
+
+    let errors = support::fail(program().args(["report", "--run", "nowhere"]), 66);
+    assert!(errors.contains("nowhere/run.jsonl") && errors.contains("--save_dir"), "{errors}");
+}
+
+#[test]
 fn parts_in_a_row_are_as_parts_side_by_side_and_lambda_grows() {
     let home = tempfile::tempdir().unwrap();
     let run = |name: &str, more: &[&str]| {

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod find;
 pub mod graph;
 pub mod load;
+pub mod report;
 pub mod schema;
 pub mod simulate;
 pub mod stages;
@@ -46,6 +47,8 @@ enum Verb {
     Simulate(simulate::SimulateArgs),
     /// Find the workers with which a pipeline is fastest
     Tune(Box<tune::TuneArgs>),
+    /// Write what runs did as a page: curves, conditions, gradients, where the time went
+    Report(report::ReportArgs),
     /// Watch a running job
     Top(top::TopArgs),
     /// Follow objects through videos with a trained tracker
@@ -81,6 +84,7 @@ impl Cli {
             Verb::Schema(args) => schema::schema(&args).map(|()| 0),
             Verb::Simulate(args) => simulate::simulate(&args),
             Verb::Tune(args) => tune::tune(&args).map(|()| 0),
+            Verb::Report(args) => report::report(&args).map(|()| 0),
             Verb::Top(args) => top::top(&args).map(|()| 0),
             Verb::Track(args) => track::track(&args).map(|()| 0),
             Verb::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),

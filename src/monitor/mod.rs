@@ -4,4 +4,5 @@ pub mod chart;
 pub mod health;
 pub mod live;
 pub mod progress;
+pub mod report;
 pub mod run_log;
