@@ -17,6 +17,20 @@ static FRESH: AtomicU64 = AtomicU64::new(0);
 
 /// An empty buffer with room for `capacity` bytes.
 pub fn take(capacity: usize) -> Vec<u8> {
+    let mut buffer = used(capacity);
+    buffer.clear();
+    buffer
+}
+
+/// A buffer of `length` bytes, whatever they are: for those who write all of them.
+pub fn bytes(length: usize) -> Vec<u8> {
+    let mut buffer = used(length);
+    buffer.resize(length, 0);
+    buffer
+}
+
+/// A buffer as it was given back.
+fn used(capacity: usize) -> Vec<u8> {
     let found = {
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = idle.partition_point(|buffer| buffer.capacity() < capacity);
@@ -32,19 +46,11 @@ pub fn take(capacity: usize) -> Vec<u8> {
     })
 }
 
-/// A buffer of `length` zeros.
-pub fn zeros(length: usize) -> Vec<u8> {
-    let mut buffer = take(length);
-    buffer.resize(length, 0);
-    buffer
-}
-
 /// Gives a buffer back.
-pub fn give(mut buffer: Vec<u8>) {
+pub fn give(buffer: Vec<u8>) {
     if buffer.capacity() < LEAST {
         return;
     }
-    buffer.clear();
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     if idle.len() < MOST {
         let at = idle.partition_point(|other| other.capacity() < buffer.capacity());
@@ -69,9 +75,8 @@ mod tests {
         let (place, capacity) = (first.as_ptr(), first.capacity());
         assert!(capacity >= size && capacity < size + size / 4);
         give(first);
-        let again = zeros(size - 3);
+        let again = bytes(size - 3);
         assert_eq!((again.as_ptr(), again.len()), (place, size - 3));
-        assert!(again.iter().all(|byte| *byte == 0));
         // A far smaller request leaves it for others.
         give(again);
         let (small, large) = (take(LEAST), take(size));

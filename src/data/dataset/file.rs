@@ -76,7 +76,7 @@ impl FrameFile {
             Some(member) => (&*member.shard, member.place.offset),
             None => (self.path.as_path(), 0),
         };
-        let mut bytes = pool::zeros(range.end.saturating_sub(range.start) as usize);
+        let mut bytes = pool::bytes(range.end.saturating_sub(range.start) as usize);
         File::open(path)?.read_exact_at(&mut bytes, start + range.start)?;
         Ok(bytes)
     }

@@ -141,20 +141,19 @@ impl<'a> Segments<'a> {
 
     /// Steps over the entropy-coded data that follows a scan header, to the marker that ends it.
     fn skip_scan(&mut self) -> Result<(), DecodeError> {
-        loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(offset) = memchr::memchr(0xFF, rest) else {
-                return Err(truncated(self.bytes.len(), "the picture data: no end-of-image marker"));
-            };
-            self.at += offset;
-            match self.bytes.get(self.at + 1) {
-                None => return Err(truncated(self.bytes.len(), "the picture data: no end-of-image marker")),
-                Some(0x00) => self.at += 2, // a stuffed FF of the data
-                Some(0xFF) => self.at += 1,
-                Some(&marker) if is_bare(marker) => self.at += 2,
-                Some(_) => return Ok(()),
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        for offset in memchr::memchr_iter(0xFF, rest) {
+            match rest.get(offset + 1) {
+                None => break,
+                Some(0x00 | 0xFF) => {} // a stuffed FF of the data, or a fill byte
+                Some(&marker) if is_bare(marker) => {}
+                Some(_) => {
+                    self.at += offset;
+                    return Ok(());
+                }
             }
         }
+        Err(truncated(self.bytes.len(), "the picture data: no end-of-image marker"))
     }
 }
 

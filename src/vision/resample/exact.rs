@@ -92,7 +92,7 @@ impl ExactBilinear {
         let columns = taps(n, width as usize, true);
         let rows = taps(m, height as usize, false);
         (self.upper.of, self.lower.of) = (None, None);
-        let mut output = pool::zeros(width as usize * height as usize * 3);
+        let mut output = pool::bytes(width as usize * height as usize * 3);
         for (out, tap) in output.chunks_exact_mut(width as usize * 3).zip(&rows) {
             if self.lower.of == Some(tap.first) {
                 std::mem::swap(&mut self.upper, &mut self.lower);
