@@ -4,6 +4,7 @@
 
 pub mod failure;
 pub mod telemetry;
+pub mod whole;
 
 pub mod settings;
 

@@ -2,14 +2,21 @@
 
 use crate::{
     failure::{Failure, Result},
+    flow::{Graph, Kind, World, compile_all},
     settings::{Node, Problem, Reading, did_you_mean, render},
 };
 use std::path::{Path, PathBuf};
 
 /// Files that every installation has, by the path under which a clone has them.
-const BUILT_IN: [(&str, &str); 10] = [
+const BUILT_IN: [(&str, &str); 13] = [
     ("configs/hiptrack/demo.yaml", include_str!("../../configs/hiptrack/demo.yaml")),
     ("configs/hiptrack/hiptrack_cls.yaml", include_str!("../../configs/hiptrack/hiptrack_cls.yaml")),
+    ("configs/hiptrack/hiptrack.yaml", include_str!("../../configs/hiptrack/hiptrack.yaml")),
+    ("configs/hiptrack/hiptrack_got.yaml", include_str!("../../configs/hiptrack/hiptrack_got.yaml")),
+    (
+        "configs/hiptrack/hiptrack_cls_two_stage.yaml",
+        include_str!("../../configs/hiptrack/hiptrack_cls_two_stage.yaml"),
+    ),
     ("pipelines/train.yaml", include_str!("../../pipelines/train.yaml")),
     ("pipelines/train-two-decoders.yaml", include_str!("../../pipelines/train-two-decoders.yaml")),
     ("pipelines/train-packed.yaml", include_str!("../../pipelines/train-packed.yaml")),
@@ -20,12 +27,15 @@ const BUILT_IN: [(&str, &str); 10] = [
     ("pipelines/simulate.yaml", include_str!("../../pipelines/simulate.yaml")),
 ];
 
-/// The experiment `config` of `script`: `configs/<script>/<config>.yaml`, or `config` itself when it ends in `.yaml`.
+/// The experiment `config` of `script`: `configs/<script>/<config>.yaml`, or `config` itself when it ends in `.yaml`;
+/// with the keys of `set` (`KEY.PATH=VALUE`) changed.
 ///
 /// # Errors
-/// There is no such file, or it is not YAML.
-pub fn experiment(script: &str, config: &str) -> Result<Node> {
-    find(Path::new("configs").join(script), config, "--config")
+/// There is no such file, it is not YAML, or a key cannot be set.
+pub fn experiment(script: &str, config: &str, set: &[String]) -> Result<Node> {
+    let mut node = find(Path::new("configs").join(script), config, "--config")?;
+    set.iter().try_for_each(|argument| node.set(argument))?;
+    Ok(node)
 }
 
 /// The pipeline `name`: `pipelines/<name>.yaml`, or `name` itself when it ends in `.yaml`.
@@ -34,6 +44,16 @@ pub fn experiment(script: &str, config: &str) -> Result<Node> {
 /// There is no such file, or it is not YAML.
 pub fn pipeline(name: &str) -> Result<Node> {
     find(PathBuf::from("pipelines"), name, "--pipeline")
+}
+
+/// The graph of the pipeline `name`, whose file was read as `file`.
+///
+/// # Errors
+/// Anything that is wrong in it, all at once.
+pub fn graph<C: World>(reading: &Reading, name: &str, file: &Node, kinds: &'static [Kind<C>]) -> Result<Graph<C>> {
+    let graph = compile_all(reading, file, kinds);
+    finish(reading)?;
+    graph.ok_or_else(|| Failure::config(format!("{name}: could not be read")))
 }
 
 /// All problems of `reading` as one failure, each with the line that it is about.
@@ -94,10 +114,24 @@ mod tests {
 
     #[test]
     fn shipped_files_are_found_by_name_and_misspelt_ones_suggested() {
-        assert!(experiment("hiptrack", "demo").is_ok());
+        assert!(experiment("hiptrack", "demo", &[]).is_ok());
         assert!(pipeline("train").is_ok());
-        let failure = experiment("hiptrack", "hiptrak_cls").unwrap_err();
+        let failure = experiment("hiptrack", "hiptrak_cls", &[]).unwrap_err();
         assert!(failure.message.ends_with("did you mean hiptrack_cls?"), "{failure}");
         assert_eq!(failure.kind.exit_code(), 66);
+    }
+
+    #[test]
+    fn every_shipped_file_is_built_in() {
+        let clone = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut shipped: Vec<String> = ["configs/hiptrack", "pipelines"]
+            .iter()
+            .flat_map(|folder| std::fs::read_dir(clone.join(folder)).unwrap())
+            .map(|entry| entry.unwrap().path().strip_prefix(clone).unwrap().display().to_string())
+            .collect();
+        let mut built_in = BUILT_IN.map(|(path, _)| path.to_string()).to_vec();
+        shipped.sort();
+        built_in.sort();
+        assert_eq!(shipped, built_in);
     }
 }

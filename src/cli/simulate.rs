@@ -2,8 +2,8 @@
 
 use super::{find, load, watch};
 use crate::{
-    failure::{Failure, Result},
-    flow::{Run, Settings, StopToken, compile_all, sim, watch_signals},
+    failure::Result,
+    flow::{Run, Settings, StopToken, sim, watch_signals},
     monitor::live::Live,
     settings::Reading,
 };
@@ -30,9 +30,7 @@ pub struct SimulateArgs {
 /// The file is wrong, or a stage failed.
 pub fn simulate(args: &SimulateArgs) -> Result<i32> {
     let reading = Reading::new();
-    let graph = compile_all(&reading, &find::pipeline(&args.pipeline)?, sim::KINDS);
-    find::finish(&reading)?;
-    let graph = graph.ok_or_else(|| Failure::config(format!("{}: could not be read", args.pipeline)))?;
+    let graph = find::graph(&reading, &args.pipeline, &find::pipeline(&args.pipeline)?, sim::KINDS)?;
     let live = Live::new("simulate");
     watch::serve(args.metrics, &live)?.iter().for_each(|line| println!("{line}"));
     let stop = StopToken::new();

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     failure::{Failure, FailureKind, Result},
     flow::{Graph, World, human_bytes},
-    settings::{Node, Origin, Reading},
+    settings::{Origin, Reading},
     stages::{Facts, RunContext},
     train::{device::DeviceChoice, experiment::Experiment, network},
 };
@@ -130,9 +130,7 @@ fn count(count: usize, what: &str) -> String {
 }
 
 fn experiment(args: &ValidateArgs, config: &str, found: &mut Found) -> Option<Experiment> {
-    let node = find::experiment(&args.script, config)
-        .and_then(|mut node: Node| args.set.iter().try_for_each(|argument| node.set(argument)).map(|()| node));
-    let node = node.map_err(|failure| found.fail(failure)).ok()?;
+    let node = find::experiment(&args.script, config, &args.set).map_err(|failure| found.fail(failure)).ok()?;
     let reading = Reading::new();
     let experiment = Experiment::draft(&reading, &node);
     let clean = reading.is_clean();

@@ -41,6 +41,18 @@ pub fn read(
     }
 }
 
+/// Whether `window` shows anything of the frame of which `part` is.
+///
+/// # Errors
+/// It does not, and the crop would be black.
+pub fn check_shown(file: &FrameFile, window: &Window, part: &Part) -> Result<(), FrameFault> {
+    if window.reduced(part.reduction).overlaps(part.frame.0, part.frame.1) {
+        return Ok(());
+    }
+    let (file, detail) = (file.path.clone(), "the object's box lies outside the frame".into());
+    Err(FrameFault { file, reason: "outside", detail, is_of_file: false })
+}
+
 /// What `window` shows, at 1/`reduction` of its size where the format has that.
 fn reduced(bytes: &[u8], decoder: &mut dyn Decoder, window: &Window, reduction: u32) -> Result<Part, DecodeError> {
     if check_complete(bytes)? != Container::Jpeg {
@@ -50,7 +62,7 @@ fn reduced(bytes: &[u8], decoder: &mut dyn Decoder, window: &Window, reduction: 
     let frame = (width.div_ceil(reduction), height.div_ceil(reduction));
     match shown(&window.reduced(reduction), frame) {
         Some(area) => decoder.decode_area(bytes, &area, reduction),
-        None => Ok(Part::nothing_of(frame, reduction)),
+        None => Ok(Part::nothing(frame, reduction)),
     }
 }
 
@@ -65,7 +77,7 @@ fn tiles(
     let tiling = Tiling::parse(&head).map_err(|error| broken(file, &error, true))?;
     pool::give(head);
     let frame = (tiling.frame.0.div_ceil(reduction), tiling.frame.1.div_ceil(reduction));
-    let nothing = Part::nothing_of(frame, reduction);
+    let nothing = Part::nothing(frame, reduction);
     let Some(area) = shown(&window.reduced(reduction), frame) else { return Ok(nothing) };
     let region = tiling.region(&Area {
         x: area.x * reduction,

@@ -3,6 +3,7 @@
 use crate::{
     failure::{Failure, Result},
     train::{
+        confusion::Confusion,
         events::{Event, Observer},
         tally::Terms,
     },
@@ -124,6 +125,13 @@ fn lines_before(file: File, position: u64) -> std::io::Result<String> {
     }
     kept.reverse();
     Ok(kept.concat())
+}
+
+/// The conditions that the event `pass` tells of; empty where it tells of none.
+pub(super) fn confusion(event: &Value) -> Confusion {
+    let rows = event["confusion"].as_array().into_iter().flatten().filter_map(Value::as_array);
+    let counts: Vec<f64> = rows.flatten().filter_map(Value::as_f64).collect();
+    Confusion::from_counts(&counts).unwrap_or_default()
 }
 
 fn numbers(terms: &Terms) -> Map<String, Value> {

@@ -90,10 +90,7 @@ pub fn crop_clip(
     let mut crops = Vec::with_capacity(frames.len());
     for (index, (frame, planned)) in frames.iter().zip(plan.frames()).enumerate() {
         let size = if index == 0 { template } else { search };
-        crops.push(match frame.reduction {
-            1 => resampler.crop(frame, &planned.window, size)?,
-            by => resampler.crop(frame, &planned.window.reduced(by), size)?,
-        });
+        crops.push(resampler.crop(frame, &planned.window.reduced(frame.reduction), size)?);
     }
     Ok((crops, plan.frames().map(|planned| planned.crop_box).collect()))
 }

@@ -159,10 +159,7 @@ impl DecodeStage {
                 Some(last) if one => last.clone(),
                 _ => self.frame(&planned.file, (!one).then_some(&planned.window), reduction)?,
             };
-            if !planned.window.reduced(frame.reduction).overlaps(frame.frame.0, frame.frame.1) {
-                let (file, detail) = (planned.file.path.clone(), "the object's box lies outside the frame".into());
-                return Err(FrameFault { file, reason: "outside", detail, is_of_file: false });
-            }
+            frame::check_shown(&planned.file, &planned.window, &frame)?;
             frames.push(frame);
         }
         Ok(frames)

@@ -4,6 +4,7 @@
 use crate::{
     failure::{Failure, Result},
     native,
+    telemetry::process::Process,
 };
 use std::sync::OnceLock;
 use tch::{Cuda, Device, Tensor};
@@ -103,11 +104,8 @@ pub fn peak_memory(device: Device) -> Result<u64> {
     match device {
         Device::Cuda(number) => Ok(native::memory::gpu_peak(number)?),
         _ => {
-            let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
             let missing = || Failure::unavailable("/proc/self/status: has no peak memory (VmHWM)");
-            kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(missing)
+            Process::now().peak_memory.ok_or_else(missing)
         }
     }
 }

@@ -58,13 +58,8 @@ impl Part {
         Self { frame: pixels.dimensions(), pixels, origin: (0, 0), reduction: 1 }
     }
 
-    /// Nothing of a frame of this size.
-    pub fn nothing(frame: (u32, u32)) -> Self {
-        Self::nothing_of(frame, 1)
-    }
-
     /// Nothing of a frame that has this size at 1/`reduction`.
-    pub fn nothing_of(frame: (u32, u32), reduction: u32) -> Self {
+    pub fn nothing(frame: (u32, u32), reduction: u32) -> Self {
         Self { pixels: RgbImage::default(), origin: (0, 0), frame, reduction }
     }
 

@@ -92,7 +92,7 @@ mod tests {
                     frame: (23, 17),
                     reduction: 1,
                 },
-                None => Part::nothing((23, 17)),
+                None => Part::nothing((23, 17), 1),
             };
             prop_assert_eq!(super::crop(&part, &window).unwrap(), crop);
         }

@@ -11,12 +11,10 @@ mod file;
 pub mod pickle;
 mod safetensors;
 mod torch;
-mod whole;
 
 pub use bytes::Bytes;
 pub use element::{dtype_name, storable};
 pub use file::{Container, Entry, Note, WeightsFile};
-pub use whole::write_whole;
 
 use crate::failure::{Failure, Result};
 use std::{collections::BTreeMap, path::Path};
@@ -70,7 +68,7 @@ impl Format {
 /// # Errors
 /// The file cannot be written; what was there before is untouched.
 pub fn write(path: &Path, format: Format, contents: &Contents<'_>) -> Result<u64> {
-    write_whole(path, |file| match format {
+    crate::whole::write_whole(path, |file| match format {
         Format::Safetensors => safetensors::write(file, contents),
         Format::Torch => torch::write(file, contents),
     })

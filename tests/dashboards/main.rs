@@ -6,15 +6,8 @@ mod prometheus;
 #[path = "../support/mod.rs"]
 mod support;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-
-fn trial(name: &str, there: bool, run: fn()) -> Trial {
-    let run = move || {
-        run();
-        Ok::<(), Failed>(())
-    };
-    Trial::test(name, run).with_ignored_flag(!there)
-}
+use libtest_mimic::Arguments;
+use support::trial;
 
 fn main() {
     let there = prometheus::is_there();

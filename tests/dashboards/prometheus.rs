@@ -2,14 +2,13 @@
 
 use crate::{
     boards::{BOARDS, board, folder, queries},
-    support::{self, address, get, succeed, train},
+    support::{self, Running, get, succeed, train},
 };
 use serde_json::Value;
 use std::{
-    io::{BufRead, BufReader},
     net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -36,16 +35,6 @@ pub fn promtool_accepts_rules_and_settings() {
     promtool(&["test", "rules"], &files.join("alerts.test.yml"));
 }
 
-/// A process that does not outlive the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A run that trains until it is stopped, on data of which every tenth frame is damaged; where it serves its metrics.
 fn start_run(home: &Path) -> (Running, String) {
     let sets = home.join("sets");
@@ -67,12 +56,7 @@ fn start_run(home: &Path) -> (Running, String) {
     ] {
         command.args(["--set", setting]);
     }
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let address = address(&mut lines);
-    // Somebody has to read what the run says.
-    std::thread::spawn(move || lines.for_each(drop));
-    (Running(child), address)
+    support::start(&mut command)
 }
 
 /// Prometheus with the shipped settings, but for the address and a faster pace.

@@ -6,17 +6,16 @@ mod http;
 #[path = "../support/mod.rs"]
 mod support;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
 use std::{
-    io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Stdio},
     time::{Duration, Instant},
 };
+use support::{Running, trial};
 
 /// A run that trains until it is dropped.
 struct Run {
-    child: Child,
+    _process: Running,
     address: String,
 }
 
@@ -24,11 +23,8 @@ impl Run {
     fn start(save_dir: &Path, settings: &[&str]) -> Self {
         let mut command = support::train(save_dir);
         command.args(["--set", "TRAIN.PHASES.joint.EPOCHS=100000"]).args(settings);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = support::address(&mut lines);
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let (process, address) = support::start(&mut command);
+        Self { _process: process, address }
     }
 
     fn status(&self) -> serde_json::Value {
@@ -49,21 +45,6 @@ impl Run {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn trial(name: &str, there: bool, run: fn()) -> Trial {
-    let run = move || {
-        run();
-        Ok::<(), Failed>(())
-    };
-    Trial::test(name, run).with_ignored_flag(!there)
 }
 
 fn main() {

@@ -2,11 +2,12 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use libtest_mimic::{Failed, Trial};
 use std::{
-    io::{BufReader, Lines, Read, Write},
+    io::{BufRead, BufReader, Lines, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{ChildStdout, Command, Output},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     sync::OnceLock,
 };
 use tempfile::TempDir;
@@ -101,6 +102,35 @@ pub fn files(folder: &Path) -> Vec<String> {
 pub fn address(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
     let told = |line: String| Some(line.strip_prefix("metrics: http://")?.trim_end_matches("/metrics").to_string());
     lines.map(|line| line.unwrap()).find_map(told).unwrap()
+}
+
+/// A process that does not outlive the test.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a run of which nobody reads what it says; where it serves its page and its metrics.
+pub fn start(command: &mut Command) -> (Running, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = address(&mut lines);
+    // A full pipe would stop it.
+    std::thread::spawn(move || lines.for_each(drop));
+    (Running(child), address)
+}
+
+/// A test that needs a program which may not be `there`; then it counts as ignored, not as passed.
+pub fn trial(name: &str, there: bool, run: fn()) -> Trial {
+    let run = move || {
+        run();
+        Ok::<(), Failed>(())
+    };
+    Trial::test(name, run).with_ignored_flag(!there)
 }
 
 /// Head and body of what `address` answers.

@@ -101,10 +101,7 @@ pub(super) fn step(args: &StepArgs) -> Result<()> {
 
 /// The experiment with what the command line changes of it. Weights are drawn: they do not change what a step costs.
 fn experiment(args: &StepArgs) -> Result<Experiment> {
-    let mut node = find::experiment(&args.script, &args.config)?;
-    for argument in &args.set {
-        node.set(argument)?;
-    }
+    let node = find::experiment(&args.script, &args.config, &args.set)?;
     let mut experiment = Experiment::from_node(&node)?;
     experiment.model.pretrain_file = None;
     let training = &mut experiment.training;

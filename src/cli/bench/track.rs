@@ -70,10 +70,7 @@ fn measure(frames: usize, mut frame: impl FnMut() -> Result<()>) -> Result<Times
 /// # Errors
 /// An experiment or a device that cannot be used.
 pub(super) fn track(args: &TrackBenchArgs) -> Result<()> {
-    let mut node = find::experiment(&args.script, &args.config)?;
-    for argument in &args.set {
-        node.set(argument)?;
-    }
+    let node = find::experiment(&args.script, &args.config, &args.set)?;
     let mut experiment = Experiment::from_node(&node)?;
     experiment.model.pretrain_file = None;
     let device = args.device.open()?;

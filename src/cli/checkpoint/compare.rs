@@ -22,8 +22,7 @@ pub(super) struct Fit {
 
 impl Fit {
     pub fn of(file: &Path, script: &str, config: &str, set: &[String]) -> Result<Self> {
-        let mut node = find::experiment(script, config)?;
-        set.iter().try_for_each(|argument| node.set(argument))?;
+        let node = find::experiment(script, config, set)?;
         let experiment = Experiment::from_node(&node)?;
         let model = Hiptrack::new(&network::config(&experiment), 0, Device::Cpu)?;
         Ok(Self { config: config.to_string(), loaded: pretrained::compare(&model, file)? })

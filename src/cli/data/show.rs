@@ -65,10 +65,7 @@ pub(super) struct ShowArgs {
 /// # Errors
 /// Whatever is wrong with experiment, data or the picture's place.
 pub(super) fn show(args: &ShowArgs) -> Result<()> {
-    let mut node = find::experiment(&args.script, &args.config)?;
-    for argument in &args.set {
-        node.set(argument)?;
-    }
+    let node = find::experiment(&args.script, &args.config, &args.set)?;
     let experiment = Experiment::from_node(&node)?;
     let planner = planner(args, &experiment)?;
     let mut decoder = DecoderKind::best().decoder().map_err(|error| Failure::stage(error.to_string()))?;
@@ -124,13 +121,8 @@ fn planner(args: &ShowArgs, experiment: &Experiment) -> Result<Planner> {
 fn read(decoder: &mut dyn Decoder, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
     let frame = |planned: &FramePlan| {
         let frame = frame::read(&planned.file, decoder, Some(&planned.window), 1)?;
-        match planned.window.overlaps(frame.frame.0, frame.frame.1) {
-            true => Ok(Arc::new(frame)),
-            false => {
-                let (file, detail) = (planned.file.path.clone(), "the object's box lies outside the frame".into());
-                Err(FrameFault { file, reason: "outside", detail, is_of_file: false })
-            }
-        }
+        frame::check_shown(&planned.file, &planned.window, &frame)?;
+        Ok(Arc::new(frame))
     };
     plan.frames().map(frame).collect()
 }

@@ -66,10 +66,7 @@ pub(super) fn stem(config: &str) -> PathBuf {
 /// # Errors
 /// Whatever keeps the tracker from starting; and, after all others are done, the sequences that could not be tracked.
 pub fn track(args: &TrackArgs) -> Result<()> {
-    let mut node = find::experiment(&args.script, &args.config)?;
-    for argument in &args.set {
-        node.set(argument)?;
-    }
+    let node = find::experiment(&args.script, &args.config, &args.set)?;
     let mut experiment = Experiment::from_node(&node)?;
     let sizes = network::config(&experiment);
     sizes.check()?;

@@ -121,28 +121,13 @@ fn harmless(key: &str, made: &About, experiment: &Experiment) -> Option<&'static
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::checkpoint::FORMAT;
 
     fn experiment(text: &str) -> Experiment {
         Experiment::from_node(&Node::parse("x.yaml", text).unwrap()).unwrap()
     }
 
     fn about(text: &str, epoch: usize, phase: usize) -> About {
-        About {
-            format: FORMAT,
-            program: "0".into(),
-            experiment: "hiptrack/x".into(),
-            position: 0,
-            step: 0,
-            epoch,
-            phase,
-            seed: 1,
-            plan: plan(&experiment(text)),
-            progress: serde_json::Value::Null,
-            place: None,
-            validation: None,
-            nonfinite_in_a_row: 0,
-        }
+        About { epoch, phase, ..About::new("hiptrack/x".into(), 1, plan(&experiment(text))) }
     }
 
     fn found(before: &str, epoch: usize, phase: usize, after: &str) -> Vec<(String, bool)> {

@@ -18,9 +18,7 @@ use crate::{
         rejects::{Budget, Rejects},
     },
     failure::{Failure, Result},
-    flow::{
-        Graph, Notice, Run, Settings, StopReason, StopToken, Tell, compile_all, survive_file_limits, watch_signals,
-    },
+    flow::{Graph, Notice, Run, Settings, StopReason, StopToken, Tell, survive_file_limits, watch_signals},
     monitor::{
         health::Health,
         live::{Live, Plan},
@@ -31,14 +29,14 @@ use crate::{
     stages::{Facts, KINDS, RunContext},
     telemetry::names,
     train::{
-        checkpoint::{About, FORMAT, Folder},
+        checkpoint::{About, Folder},
         events::{Event, Observer},
         experiment::Experiment,
         itinerary::{Itinerary, Split, batches},
         network,
         step::Trainer,
     },
-    weights::write_whole,
+    whole::write_whole,
 };
 use std::{
     io::Write,
@@ -55,17 +53,12 @@ use tch::Device;
 pub fn train(args: &TrainArgs) -> Result<i32> {
     let begin = Instant::now();
     survive_file_limits()?;
-    let mut node = find::experiment(&args.script, &args.config)?;
-    for argument in &args.set {
-        node.set(argument)?;
-    }
+    let node = find::experiment(&args.script, &args.config, &args.set)?;
     let reading = Reading::new();
     let experiment = Experiment::draft(&reading, &node);
     find::finish(&reading)?;
     let reading = Reading::new();
-    let graph = compile_all(&reading, &find::pipeline(&args.pipeline)?, &KINDS);
-    find::finish(&reading)?;
-    let graph = graph.ok_or_else(|| Failure::config(format!("{}: could not be read", args.pipeline)))?;
+    let graph = find::graph(&reading, &args.pipeline, &find::pipeline(&args.pipeline)?, &KINDS)?;
     network::config(&experiment).check()?;
     network::check_pretrained(&experiment)?;
     let device = args.device.open()?;
@@ -147,21 +140,8 @@ fn launch(
     let (model, loaded) = network::build(&experiment, args.seed, device)?;
     loaded.iter().for_each(|line| println!("{line}"));
     let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches)?;
-    let about = About {
-        format: FORMAT,
-        program: env!("CARGO_PKG_VERSION").into(),
-        experiment: format!("{}/{}", args.script, stem(&args.config).display()),
-        position: 0,
-        step: 0,
-        epoch: 0,
-        phase: 0,
-        seed: args.seed,
-        plan: changes::plan(&experiment),
-        progress: serde_json::Value::Null,
-        place: None,
-        validation: None,
-        nonfinite_in_a_row: 0,
-    };
+    let about =
+        About::new(format!("{}/{}", args.script, stem(&args.config).display()), args.seed, changes::plan(&experiment));
     let run = resume::Run {
         experiment: &experiment,
         itinerary: &itinerary,

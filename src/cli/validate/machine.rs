@@ -1,5 +1,7 @@
 //! What this machine has.
 
+use crate::telemetry::process::machine_memory;
+
 /// Cores and memory that this process may use.
 pub(super) struct Machine {
     pub cores: usize,
@@ -11,14 +13,7 @@ impl Machine {
     pub fn here() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-        let memory = [limit, total()].into_iter().flatten().min();
+        let memory = [limit, machine_memory().map(|(total, _)| total)].into_iter().flatten().min();
         Self { cores, memory }
     }
-}
-
-/// `MemTotal` of `/proc/meminfo`, which counts in KiB.
-fn total() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }

@@ -255,7 +255,7 @@ fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Proble
             name: name.as_str().into(),
             sequences: kept.sequences,
             notes: kept.notes.into_iter().map(|note| format!("{name}: {note}")).collect(),
-            images: is_images(request, &root),
+            images: request.layout.is_images(&root),
             opening: Opening { seconds: start.elapsed().as_secs_f64(), from_cache },
         }
     };
@@ -285,11 +285,6 @@ fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Proble
     Ok(dataset(kept, false, start))
 }
 
-/// Whether the set holds pictures; a packed one says what it was packed from.
-fn is_images(request: &Request, root: &Path) -> bool {
-    request.layout.is_images() || (packed::is_pack(root) && packed::Summary::read(root).is_ok_and(|it| it.images))
-}
-
 fn read(request: &Request, root: &Path) -> Scan {
     let mut inquiry = Inquiry::default();
     let ask = Ask { root, part: request.part, list: request.list.as_deref() };
@@ -297,7 +292,7 @@ fn read(request: &Request, root: &Path) -> Scan {
     Scan {
         name: request.name.clone(),
         root: root.to_owned(),
-        images: is_images(request, root),
+        images: request.layout.is_images(root),
         sequences,
         problems: std::mem::take(&mut inquiry.problems),
         notes: std::mem::take(&mut inquiry.notes),

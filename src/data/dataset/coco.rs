@@ -47,7 +47,7 @@ impl Layout for Coco {
         "coco_dir"
     }
 
-    fn is_images(&self) -> bool {
+    fn is_images(&self, _root: &Path) -> bool {
         true
     }
 

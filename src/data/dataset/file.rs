@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::vision::pool;
 
 /// The file of a frame.
@@ -30,7 +32,8 @@ pub struct Member {
 }
 
 /// Where a member lies in its shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, u32, u32, u32)", into = "(u64, u32, u32, u32)")]
 pub struct Place {
     /// Its first byte.
     pub offset: u64,
@@ -40,6 +43,26 @@ pub struct Place {
     pub head: u32,
     /// CRC-32 of all of them.
     pub crc: u32,
+}
+
+impl From<(u64, u32, u32, u32)> for Place {
+    fn from((offset, length, head, crc): (u64, u32, u32, u32)) -> Self {
+        Self { offset, length, head, crc }
+    }
+}
+
+/// As it is written in indices: a line for each sequence has one for each frame.
+impl From<Place> for (u64, u32, u32, u32) {
+    fn from(Place { offset, length, head, crc }: Place) -> Self {
+        (offset, length, head, crc)
+    }
+}
+
+impl Place {
+    /// The byte after its last.
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(u64::from(self.length))
+    }
 }
 
 impl From<PathBuf> for FrameFile {

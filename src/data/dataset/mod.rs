@@ -71,8 +71,8 @@ trait Layout: Sync {
     /// The key of `configs/paths.yaml` that names the folder of this `part`.
     fn key(&self, part: Part) -> &'static str;
 
-    /// Whether the data set holds pictures, one object and one frame each, instead of videos.
-    fn is_images(&self) -> bool {
+    /// Whether the data set at `root` holds pictures, one object and one frame each, instead of videos.
+    fn is_images(&self, _root: &Path) -> bool {
         false
     }
 

@@ -88,8 +88,8 @@ pub struct Entry {
     pub boxes: Vec<[f32; 4]>,
     /// Whether each frame shows the object.
     pub visible: Vec<bool>,
-    /// Offset, length, length of what stands before tiles, and CRC-32 of each member.
-    pub places: Vec<(u64, u32, u32, u32)>,
+    /// Where each member lies.
+    pub places: Vec<Place>,
 }
 
 /// Whether `folder` holds a packed set.
@@ -131,6 +131,10 @@ impl Layout for Packed {
 
     fn key(&self, _part: Part) -> &'static str {
         "data_dir"
+    }
+
+    fn is_images(&self, root: &Path) -> bool {
+        Summary::read(root).is_ok_and(|summary| summary.images)
     }
 
     fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
@@ -190,14 +194,10 @@ impl Layout for Packed {
 fn sequence(entry: Entry, shard: &Arc<Path>, bytes: u64) -> Found {
     let mut problems = Problems::default();
     let lengths = [entry.names.len(), entry.boxes.len(), entry.visible.len(), entry.places.len()];
-    let inside = |&(offset, length, head, _): &(u64, u32, u32, u32)| {
-        head <= length && offset.checked_add(u64::from(length)).is_some_and(|end| end <= bytes)
-    };
+    let inside = |place: &Place| place.head <= place.length && place.end() <= bytes;
     if lengths.iter().any(|length| *length != lengths[0]) || !entry.places.iter().all(inside) {
         problems.file(shard, format_args!("{}: its index is damaged; {REMEDY}", entry.sequence));
     }
-    let place = |(offset, length, head, crc)| Place { offset, length, head, crc };
-    let places = entry.places.into_iter().map(place).collect();
-    let frames = FrameFiles::packed(shard, &entry.folder, entry.names, places);
+    let frames = FrameFiles::packed(shard, &entry.folder, entry.names, entry.places);
     Found { sequence: Sequence::new(&entry.sequence, frames, entry.boxes, Some(entry.visible)), problems }
 }

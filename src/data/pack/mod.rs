@@ -9,7 +9,8 @@ mod convert;
 mod shard;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -17,6 +18,7 @@ use crate::data::dataset::packed::{FORMAT, How, SUMMARY, Shard, Summary};
 use crate::data::dataset::{Scan, Sequence};
 use crate::data::problems::Problems;
 use crate::failure::{Failure, Result};
+use crate::whole::write_whole;
 
 pub use convert::Loss;
 
@@ -152,27 +154,13 @@ fn begin(folder: &Path, plan: &Summary) -> Result<()> {
     write_json(&folder.join(UNFINISHED), plan)
 }
 
-/// Writes a file so that it is there whole or not at all.
+fn write_text(path: &Path, text: &str) -> Result<u64> {
+    write_whole(path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))
+}
+
 fn write_json(path: &Path, summary: &Summary) -> Result<()> {
     let text = serde_json::to_string_pretty(summary).map_err(|error| cannot(path, &error))?;
-    let draft = draft(path);
-    std::fs::write(&draft, text + "\n").map_err(|error| cannot(&draft, &error))?;
-    settle(&draft, path)
-}
-
-fn draft(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
-}
-
-/// Brings a draft to the disk and gives it its name.
-fn settle(draft: &Path, path: &Path) -> Result<()> {
-    let sync = || -> std::io::Result<()> {
-        std::fs::File::open(draft)?.sync_all()?;
-        std::fs::rename(draft, path)
-    };
-    sync().map_err(|error| cannot(path, &error))
+    write_text(path, &(text + "\n")).map(drop)
 }
 
 fn cannot(path: &Path, error: &dyn std::fmt::Display) -> Failure {

@@ -1,6 +1,7 @@
 //! Writing one shard, and telling whether it is there already.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -8,12 +9,13 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::convert::{Converted, Loss, convert};
-use super::{cannot, draft, folder_name, settle};
+use super::{folder_name, write_text};
 use crate::data::dataset::packed::{Entry, How, Shard, index_name};
-use crate::data::dataset::{FrameFile, Sequence};
+use crate::data::dataset::{FrameFile, Place, Sequence};
 use crate::data::problems::Problems;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::vision::rect::Rect;
+use crate::whole::write_whole;
 
 /// Frames that are converted at a time.
 const CHUNK: usize = 64;
@@ -30,7 +32,7 @@ pub(super) fn whole(folder: &Path, planned: &Shard, sequences: &[&Sequence]) -> 
                 && entry.visible == sequence.visible()
         });
     // A tar file ends with two blocks of zeros after its last member.
-    let ends = entries.iter().flat_map(|entry| &entry.places).map(|place| place.0 + u64::from(place.1)).max();
+    let ends = entries.iter().flat_map(|entry| &entry.places).map(Place::end).max();
     let end = ends.map_or(0, |end| end.next_multiple_of(512)) + 1024;
     (same && bytes == end).then(|| Shard { bytes, ..planned.clone() })
 }
@@ -48,29 +50,29 @@ pub(super) fn write(
     progress: &(impl Fn(usize) + Sync),
 ) -> Result<Shard> {
     let (path, index) = (folder.join(&planned.file), folder.join(index_name(&planned.file)));
-    let file = File::create(draft(&path)).map_err(|error| cannot(&path, &error))?;
-    let tar = tar::Builder::new(Counted { file: BufWriter::new(file), written: 0 });
-    let mut writer = Writer { tar, seen: HashMap::new() };
-    let (mut problems, mut lines, mut folders) = (Problems::default(), String::new(), HashMap::new());
-    for sequence in sequences {
-        let entry = writer.sequence(sequence, how, &mut folders, loss, &mut problems, progress);
-        let entry = entry.map_err(|error| cannot(&path, &error))?;
-        lines += &serde_json::to_string(&entry).map_err(|error| cannot(&index, &error))?;
-        lines.push('\n');
-    }
-    if let Err(failure) = problems.into_result() {
-        let _ = std::fs::remove_file(draft(&path));
-        return Err(failure);
-    }
-    let bytes = writer.close().map_err(|error| cannot(&path, &error))?;
-    std::fs::write(draft(&index), lines).map_err(|error| cannot(&index, &error))?;
-    settle(&draft(&path), &path)?;
-    settle(&draft(&index), &index)?;
+    let (mut problems, mut lines) = (Problems::default(), String::new());
+    let written = write_whole(&path, |file| {
+        let failed = |error: &dyn Display| Failure::output(error.to_string());
+        let mut writer =
+            Writer { tar: tar::Builder::new(Counted { file: BufWriter::new(file), written: 0 }), seen: HashMap::new() };
+        let mut folders = HashMap::new();
+        for sequence in sequences {
+            let entry = writer.sequence(sequence, how, &mut folders, loss, &mut problems, progress);
+            lines += &serde_json::to_string(&entry.map_err(|error| failed(&error))?).map_err(|error| failed(&error))?;
+            lines.push('\n');
+        }
+        writer.close().map_err(|error| failed(&error))?;
+        // Frames that cannot be read leave no shard.
+        if problems.is_empty() { Ok(()) } else { Err(failed(&"its frames have faults")) }
+    });
+    problems.into_result()?;
+    let bytes = written?;
+    write_text(&index, &lines)?;
     Ok(Shard { bytes, ..planned.clone() })
 }
 
-struct Writer {
-    tar: tar::Builder<Counted>,
+struct Writer<'a> {
+    tar: tar::Builder<Counted<'a>>,
     /// Where files lie that several sequences may share.
     seen: HashMap<PathBuf, Stored>,
 }
@@ -79,10 +81,10 @@ struct Writer {
 struct Stored {
     folder: String,
     name: String,
-    place: (u64, u32, u32, u32),
+    place: Place,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn sequence(
         &mut self,
         sequence: &Sequence,
@@ -139,7 +141,7 @@ impl Writer {
     }
 
     /// Appends a member; where it lies.
-    fn member(&mut self, name: &str, converted: &Converted) -> std::io::Result<(u64, u32, u32, u32)> {
+    fn member(&mut self, name: &str, converted: &Converted) -> std::io::Result<Place> {
         let bytes = &converted.bytes;
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);
@@ -148,23 +150,21 @@ impl Writer {
         self.tar.append_data(&mut header, name, bytes.as_slice())?;
         // A member is padded to whole blocks.
         let offset = self.tar.get_ref().written - (bytes.len() as u64).next_multiple_of(512);
-        Ok((offset, bytes.len() as u32, converted.head, crc32fast::hash(bytes)))
+        Ok(Place { offset, length: bytes.len() as u32, head: converted.head, crc: crc32fast::hash(bytes) })
     }
 
-    fn close(self) -> std::io::Result<u64> {
-        let mut counted = self.tar.into_inner()?;
-        counted.flush()?;
-        Ok(counted.written)
+    fn close(self) -> std::io::Result<()> {
+        self.tar.into_inner()?.flush()
     }
 }
 
 /// Counts what is written.
-struct Counted {
-    file: BufWriter<File>,
+struct Counted<'a> {
+    file: BufWriter<&'a mut File>,
     written: u64,
 }
 
-impl Write for Counted {
+impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.written += written as u64;

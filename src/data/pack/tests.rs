@@ -150,7 +150,7 @@ fn a_flipped_bit_is_found_and_broken_frames_stop_packing() {
     let failure = pack(&scan(root.path()), &out, &TILED, 1, |_| ()).unwrap_err();
     assert_eq!(failure.kind.exit_code(), 66);
     assert!(failure.message.contains("00000002.jpg: truncated"), "{failure}");
-    assert!(!out.join("shard-000001.tar").exists() && !out.join("shard-000001.tar.part").exists());
+    assert!(!out.join("shard-000001.tar").exists() && !out.join("shard-000001.tar.tmp").exists());
 }
 
 #[cfg(feature = "turbojpeg")]

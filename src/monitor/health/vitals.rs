@@ -2,7 +2,13 @@
 
 use crate::{
     data::condition::Condition,
-    train::{events::Event, experiment::Experiment, itinerary::Split, tally::Terms, tasks::TaskWeighting},
+    train::{
+        events::Event,
+        experiment::{Experiment, Training},
+        itinerary::Split,
+        tally::Terms,
+        tasks::TaskWeighting,
+    },
 };
 use std::collections::VecDeque;
 
@@ -53,9 +59,8 @@ pub struct Vitals {
     pub steps: VecDeque<Step>,
     /// Cosines between the tasks' gradients over the backbone, oldest first.
     pub cosines: VecDeque<f64>,
-    lambdas: Vec<(usize, f64)>,
+    training: Training,
     phase: usize,
-    phases: Vec<usize>,
 }
 
 impl Vitals {
@@ -69,9 +74,8 @@ impl Vitals {
             epochs: Vec::new(),
             steps: VecDeque::new(),
             cosines: VecDeque::new(),
-            lambdas: phases.iter().map(|phase| phase.class_weight).enumerate().collect(),
+            training: experiment.training.clone(),
             phase: 0,
-            phases: phases.iter().map(|phase| phase.epochs).collect(),
         }
     }
 
@@ -122,15 +126,10 @@ impl Vitals {
 
     /// Begins anew where a phase begins: another part of the model trains, at another rate.
     fn enter(&mut self, epoch: usize) {
-        let mut end = 0;
-        let phase = self.phases.iter().position(|epochs| {
-            end += epochs;
-            epoch < end
-        });
-        let phase = phase.unwrap_or(self.phases.len().saturating_sub(1));
+        let (phase, _) = self.training.phase_at(epoch);
         if phase != self.phase {
             self.phase = phase;
-            self.lambda = self.lambdas.get(phase).map_or(self.lambda, |(_, lambda)| *lambda);
+            self.lambda = self.training.phases.get(phase).map_or(self.lambda, |phase| phase.class_weight);
             self.epochs.clear();
             self.steps.clear();
             self.cosines.clear();

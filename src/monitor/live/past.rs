@@ -1,8 +1,8 @@
 //! What a run that goes on did before: read from its log, so that curves do not begin where a process does.
 
 use super::{Live, Saved, Validation, push};
+use crate::monitor::run_log::confusion;
 use crate::train::{
-    confusion::Confusion,
     itinerary::{Split, Visit},
     tally::Terms,
 };
@@ -81,10 +81,4 @@ fn terms(event: &Value) -> Terms {
         weight_box: number("weight_box"),
         weight_class: number("weight_cls"),
     }
-}
-
-fn confusion(event: &Value) -> Confusion {
-    let rows = event["confusion"].as_array().into_iter().flatten().filter_map(Value::as_array);
-    let counts: Vec<f64> = rows.flatten().filter_map(Value::as_f64).collect();
-    Confusion::from_counts(&counts).unwrap_or_default()
 }

@@ -69,7 +69,7 @@ mod tests {
             epoch: epoch as u64 + 1,
             is_val: true,
             values: [("IoU".to_string(), *value)].into(),
-            confusion: Vec::new(),
+            ..Pass::default()
         };
         History { passes: values.iter().enumerate().map(pass).collect(), ..History::default() }
     }

@@ -1,6 +1,10 @@
 //! What `run.jsonl` and `load.json` of a run say.
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    monitor::run_log::confusion,
+    train::confusion::Confusion,
+};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -41,8 +45,8 @@ pub struct Pass {
     pub is_val: bool,
     /// Losses, IoU, Accuracy by their names in the log.
     pub values: BTreeMap<String, f64>,
-    /// Rows: true conditions; columns: what they were taken for. Empty without a class head.
-    pub confusion: Vec<Vec<f64>>,
+    /// Which conditions were taken for which; empty without a class head.
+    pub confusion: Confusion,
 }
 
 /// A training step.
@@ -110,10 +114,8 @@ impl History {
             "pass" => {
                 let values = event.as_object().into_iter().flatten();
                 let values = values.filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))).collect();
-                let rows = event["confusion"].as_array().into_iter().flatten().filter_map(Value::as_array);
-                let confusion = rows.map(|row| row.iter().filter_map(Value::as_f64).collect()).collect();
                 let epoch = event["epoch"].as_u64().unwrap_or_default();
-                self.passes.push(Pass { epoch, is_val: event["split"] == "val", values, confusion });
+                self.passes.push(Pass { epoch, is_val: event["split"] == "val", values, confusion: confusion(event) });
             }
             "batch" if event["split"] == "train" => self.steps.push(Step {
                 step: number("step"),

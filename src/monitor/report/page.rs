@@ -5,7 +5,7 @@ use super::{
     history::History,
     svg::{Curve, escape, heat, lines},
 };
-use crate::data::condition::Condition;
+use crate::{data::condition::Condition, train::confusion::Confusion};
 use std::{collections::BTreeMap, fmt::Write};
 
 const STYLE: &str = include_str!("page.css");
@@ -21,7 +21,12 @@ pub fn page(groups: &[Group]) -> String {
     );
     let _ = write!(html, "<h1>{}</h1>", escape(&title));
     let count: usize = groups.iter().map(|group| group.runs.len()).sum();
-    let _ = write!(html, "<p class=\"about\">trackflow {}, {count} runs</p>", env!("CARGO_PKG_VERSION"));
+    let _ = write!(
+        html,
+        "<p class=\"about\">trackflow {}, {count} run{}</p>",
+        env!("CARGO_PKG_VERSION"),
+        if count == 1 { "" } else { "s" }
+    );
     html += &results(groups);
     html += &curves(groups);
     html += &conditions(groups);
@@ -131,20 +136,12 @@ fn conditions(groups: &[Group]) -> String {
     let names: Vec<&str> = Condition::ALL.iter().map(|condition| condition.name()).collect();
     let mut body = String::new();
     for group in groups {
-        let mut sum = vec![vec![0.0; names.len()]; names.len()];
-        let newest = |run: &History| run.passes.iter().rev().find(|pass| !pass.confusion.is_empty()).cloned();
-        let mut frames = 0.0;
-        for pass in group.runs.iter().filter_map(newest) {
-            for (row, counts) in sum.iter_mut().zip(&pass.confusion) {
-                for (cell, count) in row.iter_mut().zip(counts) {
-                    *cell += count;
-                    frames += count;
-                }
-            }
-        }
-        if frames > 0.0 {
-            body +=
-                &heat(&format!("{}: what each condition was taken for, in % of its frames", group.name), &names, &sum);
+        let mut sum = Confusion::default();
+        let newest = |run: &History| run.passes.iter().rev().find(|pass| !pass.confusion.rows().is_empty()).cloned();
+        group.runs.iter().filter_map(newest).for_each(|pass| sum.add(&pass.confusion));
+        if sum.rows().iter().flatten().any(|count| *count > 0) {
+            let title = format!("{}: what each condition was taken for, in % of its frames", group.name);
+            body += &heat(&title, &names, sum.rows());
         }
     }
     section("Conditions", &body)

@@ -124,7 +124,7 @@ pub fn lines(title: &str, across: &str, curves: &[Curve]) -> String {
 }
 
 /// A table of shares as a heat map: rows are true, columns told; each row's shares add up to 1.
-pub fn heat(title: &str, names: &[&str], rows: &[Vec<f64>]) -> String {
+pub fn heat(title: &str, names: &[&str], rows: &[Vec<u64>]) -> String {
     let mut html =
         format!("<figure class=\"wide\"><figcaption>{}</figcaption><table class=\"heat\"><tr><th></th>", escape(title));
     for name in names {
@@ -132,15 +132,16 @@ pub fn heat(title: &str, names: &[&str], rows: &[Vec<f64>]) -> String {
     }
     html += "<th>frames</th></tr>";
     for (index, (name, row)) in names.iter().zip(rows).enumerate() {
-        let sum: f64 = row.iter().sum();
+        let row = &row[..row.len().min(names.len())];
+        let sum: u64 = row.iter().sum();
         let _ = write!(html, "<tr><th>{}</th>", escape(name));
         for (column, count) in row.iter().enumerate() {
-            let share = if sum > 0.0 { count / sum } else { 0.0 };
+            let share = *count as f64 / sum.max(1) as f64;
             let class = if column == index { "right" } else { "wrong" };
             let text = if share >= 0.005 { format!("{:.0}", 100.0 * share) } else { String::new() };
             let _ = write!(html, "<td class=\"{class}\" style=\"--share:{share:.3}\">{text}</td>");
         }
-        let _ = write!(html, "<td class=\"count\">{sum:.0}</td></tr>");
+        let _ = write!(html, "<td class=\"count\">{sum}</td></tr>");
     }
     html + "</table></figure>"
 }

@@ -66,6 +66,27 @@ pub struct About {
     pub nonfinite_in_a_row: u64,
 }
 
+impl About {
+    /// That of a run before its first batch.
+    pub fn new(experiment: String, seed: u64, plan: String) -> Self {
+        Self {
+            format: FORMAT,
+            program: env!("CARGO_PKG_VERSION").into(),
+            experiment,
+            position: 0,
+            step: 0,
+            epoch: 0,
+            phase: 0,
+            seed,
+            plan,
+            progress: serde_json::Value::Null,
+            place: None,
+            validation: None,
+            nonfinite_in_a_row: 0,
+        }
+    }
+}
+
 /// A checkpoint in memory.
 #[derive(Debug)]
 pub struct State {

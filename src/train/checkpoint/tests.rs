@@ -4,19 +4,11 @@ use tch::{Kind, Tensor};
 
 fn state(position: u64) -> State {
     let about = About {
-        format: FORMAT,
-        program: "0".into(),
-        experiment: "hiptrack/demo".into(),
         position,
         step: position,
         epoch: 2,
-        phase: 0,
-        seed: 7,
-        plan: "p".into(),
         progress: serde_json::json!({"sum": 0.1}),
-        place: None,
-        validation: None,
-        nonfinite_in_a_row: 0,
+        ..About::new("hiptrack/demo".into(), 7, "p".into())
     };
     let weight = Tensor::arange(6, (Kind::Float, tch::Device::Cpu)).view([2, 3]) / 3.0;
     State { about, tensors: vec![("a.weight".into(), weight), ("a.count".into(), Tensor::from(5i64))] }

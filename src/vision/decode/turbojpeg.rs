@@ -42,7 +42,7 @@ impl TurboDecoder {
         let frame = (opened.header().width, opened.header().height);
         check_size(frame.0, frame.1)?;
         let frame = (frame.0.div_ceil(reduction), frame.1.div_ceil(reduction));
-        let Some(area) = wanted(frame) else { return Ok(Part::nothing(frame)) };
+        let Some(area) = wanted(frame) else { return Ok(Part::nothing(frame, reduction)) };
         // The decoder widens the area to whole coded units on both sides.
         let mut pixels = pool::take((area.width as usize + 96) * area.height as usize * 3);
         let area = opened.reduced(reduction).read(area, &mut pixels)?;

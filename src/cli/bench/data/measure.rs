@@ -13,7 +13,7 @@ use crate::{
     settings::Reading,
     stages::{Facts, KINDS, PRAISE, RunContext},
     train::{
-        checkpoint::{About, FORMAT, Folder},
+        checkpoint::{About, Folder},
         device,
         events::{Event, Observer},
         experiment::Experiment,
@@ -80,10 +80,7 @@ pub(super) struct StageShare {
 /// # Errors
 /// Whatever is wrong with experiment, pipeline or data, or ends the run.
 pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
-    let mut node = find::experiment(&args.script, &args.config)?;
-    for argument in &args.set {
-        node.set(argument)?;
-    }
+    let node = find::experiment(&args.script, &args.config, &args.set)?;
     let experiment = Experiment::from_node(&node)?;
     let graph = graph(args, &experiment)?;
     let roots = Roots::open(args.data_dir.as_deref())?;
@@ -118,21 +115,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
         itinerary,
         position: 0,
         max_steps: None,
-        about: About {
-            format: FORMAT,
-            program: env!("CARGO_PKG_VERSION").into(),
-            experiment: args.config.clone(),
-            position: 0,
-            step: 0,
-            epoch: 0,
-            phase: 0,
-            seed: args.seed,
-            plan: String::new(),
-            progress: serde_json::Value::Null,
-            place: None,
-            validation: None,
-            nonfinite_in_a_row: 0,
-        },
+        about: About::new(args.config.clone(), args.seed, String::new()),
         experiment,
         device: Device::Cpu,
         trainer: Mutex::new(None),
@@ -216,9 +199,7 @@ fn graph(args: &DataBenchArgs, experiment: &Experiment) -> Result<Graph<RunConte
         }
     }
     let reading = Reading::new();
-    let graph = compile_all(&reading, &node, &KINDS);
-    find::finish(&reading)?;
-    let graph = graph.ok_or_else(|| Failure::config(format!("{}: could not be read", args.pipeline)))?;
+    let graph = find::graph(&reading, &args.pipeline, &node, &KINDS)?;
     graph.check_forms(&reading, &Facts { experiment: experiment.clone(), on_accelerator: false });
     find::finish(&reading)?;
     let has = |kind: &str| graph.nodes().iter().any(|node| node.kind.name == kind);
