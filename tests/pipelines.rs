@@ -219,6 +219,6 @@ fn a_pipeline_is_read_again_while_it_runs() {
     signal(&child, libc::SIGTERM);
     lines.for_each(drop);
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert!(told[0].contains("reload: decode: workers 2 → 4"), "{told:?}");
-    assert!(told[1].contains("reload: refused: sample: capacity 16 → 3"), "{told:?}");
+    assert!(told[0].contains("reload: sample: capacity 16 → 3"), "{told:?}");
+    assert!(told[1].contains("reload: decode: workers 2 → 4"), "{told:?}");
 }

@@ -39,7 +39,7 @@ pub fn json(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> serde_jso
         .iter()
         .zip(&loads)
         .map(|(stage, load)| {
-            serde_json::json!({
+            let mut stage_json = serde_json::json!({
                 "id": stage.id,
                 "kind": stage.kind,
                 "inputs": stage.inputs,
@@ -51,7 +51,12 @@ pub fn json(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> serde_jso
                 "busy_seconds": load.busy.as_secs_f64(),
                 "waiting_seconds": load.waited.as_secs_f64(),
                 "blocked_seconds": load.blocked.as_secs_f64(),
-            })
+            });
+            if let Some(alone) = stage.alone {
+                stage_json["alone_seconds"] = alone.wall.as_secs_f64().into();
+                stage_json["alone_processor_seconds"] = alone.processor.as_secs_f64().into();
+            }
+            stage_json
         })
         .collect();
     let sentence = sentence(&loads, PRAISE);

@@ -16,7 +16,7 @@ use crate::{
 };
 use allot::{Costs, allot};
 use clap::Args;
-use measure::{Measured, Target};
+use measure::{How, Target};
 use std::path::PathBuf;
 
 /// `trackflow tune`.
@@ -83,19 +83,20 @@ fn run<C: World>(args: &TuneArgs, graph: &Graph<C>, target: &Target, out: &std::
     let threads = scalable.map(|node| node.workers).sum::<usize>().max(machine);
     let cores = args.cores.unwrap_or(threads);
     println!("measuring the pipeline as it is");
-    let before = target.measure(&file::render(graph, &given, graph.name(), &[], &[]))?;
+    let before = target.measure(&file::render(graph, &given, graph.name(), &[], &[]), How::Together)?;
     println!("  {:.2} items/s", before.rate);
-    println!("measuring what each stage costs, one worker each");
+    println!("measuring what each stage costs alone: one works at a time");
     let ones = vec![1; given.len()];
-    let alone = target.measure(&file::render(graph, &ones, graph.name(), &[], &[]))?;
+    let alone = target.measure(&file::render(graph, &ones, graph.name(), &[], &[]), How::Alone)?;
     let costs = Costs::of(graph, &alone, target.shares_cores().then_some(machine));
-    for (node, cost) in graph.nodes().iter().zip(&costs.seconds) {
-        println!("  {:<18} {:>9.3} ms for an item of the source", node.id, 1000.0 * cost);
+    println!("  for an item of the source      ms   processor ms");
+    for (node, (wall, processor)) in graph.nodes().iter().zip(costs.seconds.iter().zip(&costs.processor)) {
+        println!("  {:<22} {:>10.3}   {:>12.3}", node.id, 1000.0 * wall, 1000.0 * processor);
     }
     let chosen = allot(&costs, cores);
     let predicted = costs.rate(&chosen.workers);
     let name = format!("{}-tuned", graph.name());
-    let tuned = target.measure(&file::render(graph, &chosen.workers, &name, &[], &[]))?;
+    let tuned = target.measure(&file::render(graph, &chosen.workers, &name, &[], &[]), How::Together)?;
     println!("predicted {predicted:.2} items/s, measured {:.2} items/s", tuned.rate);
     let better = tuned.rate >= before.rate;
     let (workers, rate) = if better { (&chosen.workers, tuned.rate) } else { (&given, before.rate) };

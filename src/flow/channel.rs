@@ -1,13 +1,16 @@
 //! The one channel between stages: bounded, cancellable, and metered, so that no stage can forget a metric.
 //!
-//! Metering costs two uncontended atomic additions an item. The clock is read only when an operation has to wait.
+//! Metering costs two uncontended atomic additions an item. The clock is read only when an operation has to wait. Who has
+//! to wait tries again for a few microseconds before it asks to be woken: where items are cheap, waking costs more.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{self as crossbeam, TryRecvError, TrySendError, select};
+use crossbeam_channel::{TryRecvError, TrySendError, select};
+use crossbeam_utils::Backoff;
 
+use super::queue::{End, Mouth, Offer, queue};
 use super::token::Cancel;
 
 /// How often a waiting thread adds its time to the meter, so that a stalled flow shows while it is stalled.
@@ -26,7 +29,7 @@ pub(crate) enum Ended {
 /// means.
 #[derive(Debug)]
 pub(crate) struct ChannelStats {
-    capacity: usize,
+    capacity: AtomicUsize,
     sent: Side,
     received: Side,
 }
@@ -41,13 +44,13 @@ struct Side {
 
 impl ChannelStats {
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity.load(Ordering::Relaxed)
     }
 
     pub(crate) fn depth(&self) -> usize {
         let received = self.received.items.load(Ordering::Acquire);
         let depth = self.sent.items.load(Ordering::Acquire).saturating_sub(received);
-        usize::try_from(depth).map_or(self.capacity, |depth| depth.min(self.capacity))
+        usize::try_from(depth).map_or(self.capacity(), |depth| depth.min(self.capacity()))
     }
 
     pub(crate) fn items(&self) -> u64 {
@@ -65,61 +68,99 @@ impl ChannelStats {
 
 /// The sending side; the channel closes when its last clone is dropped.
 pub(crate) struct Sender<T> {
-    inner: crossbeam::Sender<T>,
+    mouth: Arc<Mouth<T>>,
     stats: Arc<ChannelStats>,
     cancel: Cancel,
 }
 
 /// The receiving side.
 pub(crate) struct Receiver<T> {
-    inner: crossbeam::Receiver<T>,
+    end: End<T>,
     stats: Arc<ChannelStats>,
     cancel: Cancel,
 }
 
 /// A channel that holds at most `capacity` items and wakes its users when `cancel` fires.
 pub(crate) fn channel<T>(capacity: usize, cancel: &Cancel) -> (Sender<T>, Receiver<T>, Arc<ChannelStats>) {
-    let (sender, receiver) = crossbeam::bounded(capacity);
+    let (mouth, end) = queue(capacity);
+    let capacity = AtomicUsize::new(capacity);
     let stats = Arc::new(ChannelStats { capacity, sent: Side::default(), received: Side::default() });
     (
-        Sender { inner: sender, stats: Arc::clone(&stats), cancel: cancel.clone() },
-        Receiver { inner: receiver, stats: Arc::clone(&stats), cancel: cancel.clone() },
+        Sender { mouth, stats: Arc::clone(&stats), cancel: cancel.clone() },
+        Receiver { end, stats: Arc::clone(&stats), cancel: cancel.clone() },
         stats,
     )
 }
 
+/// Changes the capacity of a channel from outside; it keeps no channel open.
+pub(crate) struct Resizer<T> {
+    mouth: Weak<Mouth<T>>,
+    stats: Arc<ChannelStats>,
+}
+
+impl<T> Resizer<T> {
+    /// From here on the channel holds at most `capacity` items, beside those that it held.
+    pub(crate) fn resize(&self, capacity: usize) {
+        if let Some(mouth) = self.mouth.upgrade() {
+            mouth.resize(capacity);
+            self.stats.capacity.store(capacity, Ordering::Relaxed);
+        }
+    }
+}
+
 impl<T> Sender<T> {
+    pub(crate) fn resizer(&self) -> Resizer<T> {
+        Resizer { mouth: Arc::downgrade(&self.mouth), stats: Arc::clone(&self.stats) }
+    }
+
     /// Waits for a place and puts `item` there.
     ///
     /// Returns how long it was blocked.
     pub(crate) fn send(&self, item: T) -> Result<Duration, Ended> {
-        let blocked = self.put(&self.inner, item)?;
+        let blocked = self.put(&self.mouth, item)?;
         self.stats.sent.items.fetch_add(1, Ordering::Release);
         Ok(blocked)
     }
 
     /// Waits for a place in `permits`; the time counts as time blocked on this channel.
-    pub(crate) fn admit(&self, permits: &crossbeam::Sender<()>) -> Result<Duration, Ended> {
+    pub(crate) fn admit(&self, permits: &Mouth<()>) -> Result<Duration, Ended> {
         self.put(permits, ())
     }
 
-    fn put<U>(&self, sender: &crossbeam::Sender<U>, item: U) -> Result<Duration, Ended> {
+    fn put<U>(&self, mouth: &Mouth<U>, item: U) -> Result<Duration, Ended> {
         if self.cancel.is_cancelled() {
             return Err(Ended::Cancelled);
         }
-        let item = match sender.try_send(item) {
-            Ok(()) => return Ok(Duration::ZERO),
-            Err(TrySendError::Disconnected(_)) => return Err(ended(&self.cancel)),
-            Err(TrySendError::Full(item)) => item,
+        let (mut sender, mut item) = match mouth.offer(item) {
+            Offer::Taken => return Ok(Duration::ZERO),
+            Offer::Gone => return Err(ended(&self.cancel)),
+            Offer::Full(sender, item) => (sender, item),
         };
         let mut meter = Meter::start(&self.stats.sent.waited);
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            backoff.snooze();
+            item = match sender.try_send(item) {
+                Ok(()) => return Ok(meter.stop()),
+                Err(TrySendError::Disconnected(_)) => return Err(ended(&self.cancel)),
+                Err(TrySendError::Full(item)) => item,
+            };
+        }
         loop {
             select! {
                 send(sender, item) -> sent => {
                     return sent.map(|()| meter.stop()).map_err(|_| ended(&self.cancel));
                 }
                 recv(self.cancel.ended()) -> _ => return Err(Ended::Cancelled),
-                default(LAP) => meter.lap(),
+                default(LAP) => {
+                    meter.lap();
+                    // The queue may have got more places meanwhile.
+                    (sender, item) = match mouth.offer(item) {
+                        Offer::Taken => return Ok(meter.stop()),
+                        Offer::Gone => return Err(ended(&self.cancel)),
+                        Offer::Full(sender, item) => (sender, item),
+                    };
+                }
             }
         }
     }
@@ -127,17 +168,17 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), stats: Arc::clone(&self.stats), cancel: self.cancel.clone() }
+        Self { mouth: Arc::clone(&self.mouth), stats: Arc::clone(&self.stats), cancel: self.cancel.clone() }
     }
 }
 
 impl<T> Receiver<T> {
     /// Waits for the next item; `Closed` is the natural end.
-    pub(crate) fn recv(&self) -> Result<T, Ended> {
+    pub(crate) fn recv(&mut self) -> Result<T, Ended> {
         if self.cancel.is_cancelled() {
             return Err(Ended::Cancelled);
         }
-        let item = match self.inner.try_recv() {
+        let item = match self.end.try_recv() {
             Ok(item) => item,
             Err(TryRecvError::Disconnected) => return Err(ended(&self.cancel)),
             Err(TryRecvError::Empty) => self.wait()?,
@@ -146,11 +187,24 @@ impl<T> Receiver<T> {
         Ok(item)
     }
 
-    fn wait(&self) -> Result<T, Ended> {
+    fn wait(&mut self) -> Result<T, Ended> {
         let mut meter = Meter::start(&self.stats.received.waited);
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            backoff.snooze();
+            match self.end.try_recv() {
+                Ok(item) => return Ok(item),
+                Err(TryRecvError::Disconnected) => return Err(ended(&self.cancel)),
+                Err(TryRecvError::Empty) => {}
+            }
+        }
         loop {
             select! {
-                recv(self.inner) -> item => return item.map_err(|_| ended(&self.cancel)),
+                recv(self.end.receiver()) -> item => match item {
+                    Ok(item) => return Ok(item),
+                    Err(_) if self.end.advance() => {}
+                    Err(_) => return Err(ended(&self.cancel)),
+                },
                 recv(self.cancel.ended()) -> _ => return Err(Ended::Cancelled),
                 default(LAP) => meter.lap(),
             }
@@ -160,7 +214,7 @@ impl<T> Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), stats: Arc::clone(&self.stats), cancel: self.cancel.clone() }
+        Self { end: self.end.clone(), stats: Arc::clone(&self.stats), cancel: self.cancel.clone() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Changes to a run while it goes on: workers, and options of stages that can be rebuilt between two items.
+//! Changes to a run while it goes on: capacities, workers, and options of stages that can be rebuilt between two items.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,13 +8,15 @@ use super::graph::Graph;
 use super::kind::World;
 use super::links::can_be_supervised;
 use super::report::Board;
-use super::wire::renew;
+use super::wire::{Sizes, renew};
 
 /// A handle to a run. Clones are one handle.
 #[derive(Clone)]
 pub struct Control {
     board: Arc<Board>,
     cares: Vec<Arc<Care>>,
+    sizes: Arc<Sizes>,
+    cores: usize,
 }
 
 /// What became of a new pipeline file.
@@ -27,14 +29,14 @@ pub struct Reloaded {
 }
 
 impl Control {
-    pub(crate) fn new(board: Arc<Board>, cares: Vec<Arc<Care>>) -> Self {
-        Self { board, cares }
+    pub(crate) fn new(board: Arc<Board>, cares: Vec<Arc<Care>>, sizes: Arc<Sizes>, cores: usize) -> Self {
+        Self { board, cares, sizes, cores }
     }
 
     /// Makes the run that of `new` where that is possible while it goes on, given that it was started with `old`.
     ///
-    /// Workers and the options of stages that are not ordered change at once: each worker changes between two items, so
-    /// none is lost or done twice. Nothing changes when the two graphs differ in their stages, kinds or links.
+    /// Capacities, workers and the options of stages that are not ordered change at once: each worker changes between two
+    /// items, so none is lost or done twice. Nothing changes when the two graphs differ in their stages, kinds or links.
     pub fn reload<C: World>(&self, old: &Graph<C>, new: &Graph<C>, context: &Arc<C>) -> Reloaded {
         let mut reloaded = Reloaded::default();
         let shape = |graph: &Graph<C>| {
@@ -47,11 +49,11 @@ impl Control {
             reloaded.refused.push("stages, kinds or inputs differ from those that run; start anew for that".into());
             return reloaded;
         }
+        self.sizes.change(old, new, self.cores);
         for (index, (before, now)) in old.nodes().iter().zip(new.nodes()).enumerate() {
             let (id, care) = (&now.id, &self.cares[index]);
             if before.capacity != now.capacity {
-                let message = "a channel cannot change its capacity while it is used; start anew for that";
-                reloaded.refused.push(format!("{id}: capacity {} → {}: {message}", before.capacity, now.capacity));
+                reloaded.applied.push(format!("{id}: capacity {} → {}", before.capacity, now.capacity));
             }
             if before.max_failures != now.max_failures {
                 let (was, is) = (before.max_failures, now.max_failures);

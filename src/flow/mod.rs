@@ -23,9 +23,11 @@ pub mod merge;
 mod notice;
 mod order;
 mod outbox;
+pub mod overhead;
 mod panics;
 mod plan;
 mod publish;
+mod queue;
 mod report;
 mod run;
 mod scale;
@@ -38,6 +40,7 @@ mod stage;
 mod stall;
 mod supervisor;
 mod token;
+mod turnstile;
 mod wire;
 mod worker;
 
@@ -60,6 +63,7 @@ pub use signals::{SignalWatch, survive_file_limits, watch_hangups, watch_signals
 pub use stage::{Source, Stage};
 
 pub use token::{StopReason, StopToken};
+pub use turnstile::Alone;
 
 #[cfg(test)]
 mod tests;

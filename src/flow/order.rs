@@ -8,7 +8,8 @@
 //! `s < released + window`, where `released` counts the items that the tail has handed over (dropped ones included),
 //! and `window` is the sum of the capacities of the segment's channels and of the workers between head and tail. These
 //! are the places that exist without the buffer: a place that an early item frees by moving into the buffer admits
-//! nothing new. It is a semaphore, kept as a bounded channel of permits: the head puts one in, the tail takes one out.
+//! nothing new. It is a semaphore, kept as a bounded queue of permits: the head puts one in, the tail takes one out. When
+//! capacities change while the flow runs, `window` does too; until the old permits are used up, both count.
 //!
 //! While the tail processes item `k` for good, it has released `k + 1`, so the head has sent `k + 1 + window` and holds
 //! one more: beyond the `k` that are through, exactly capacities + workers (head and tail included) are in flight.
@@ -47,12 +48,11 @@
 
 use std::collections::BTreeMap;
 
-use crossbeam_channel as crossbeam;
-
 use super::channel::{Ended, Receiver};
 use super::handling::Handling;
 use super::item::{Item, Payload};
 use super::merge::{Shares, Turns};
+use super::queue::End;
 
 /// Puts items back in the order of their numbers.
 #[derive(Default)]
@@ -78,12 +78,12 @@ impl Reorder {
 pub(crate) struct Tail {
     receiver: Receiver<Item>,
     reorder: Reorder,
-    permits: crossbeam::Receiver<()>,
+    permits: End<()>,
 }
 
 impl Tail {
     /// Takes items of `receiver` in order, and takes a permit out of `permits` for each.
-    pub(crate) fn new(receiver: Receiver<Item>, permits: crossbeam::Receiver<()>) -> Self {
+    pub(crate) fn new(receiver: Receiver<Item>, permits: End<()>) -> Self {
         Self { receiver, reorder: Reorder::default(), permits }
     }
 

@@ -4,11 +4,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel as crossbeam;
-
 use super::channel::{Ended, Sender};
 use super::handling::Handling;
 use super::item::{Item, Payload};
+use super::queue::Mouth;
 use super::report::StageStats;
 use super::token::{Cancel, StopReason, StopToken};
 use crate::failure::{Failure, Result};
@@ -32,7 +31,7 @@ pub(crate) enum Route {
     /// A sink: not at all.
     Nowhere,
     /// A head of segments: at once, numbered by itself, admitted by the permits of each segment.
-    Head { outlets: Outlets, next: u64, permits: Vec<crossbeam::Sender<()>> },
+    Head { outlets: Outlets, next: u64, permits: Vec<Arc<Mouth<()>>> },
     /// Inside a segment: after `process`, under the number of the input.
     Inner { outlets: Outlets, slot: Option<Payload> },
 }
@@ -166,7 +165,7 @@ impl Outbox {
 }
 
 /// Waits for a permit of each segment.
-fn admit(outlets: &Outlets, permits: &[crossbeam::Sender<()>]) -> std::result::Result<Duration, Refused> {
+fn admit(outlets: &Outlets, permits: &[Arc<Mouth<()>>]) -> std::result::Result<Duration, Refused> {
     let Some((sender, _)) = outlets.senders.first() else { return Ok(Duration::ZERO) };
     let mut waited = Duration::ZERO;
     for permits in permits {

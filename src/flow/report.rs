@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::channel::{ChannelStats, nanos};
 use super::token::StopReason;
+use super::turnstile::{Alone, Turnstile};
 use crate::failure::Result;
 
 /// The meter of one stage, on cache lines of its own; [`StageReport`] says what each number means.
@@ -25,6 +26,9 @@ pub(crate) struct StageStats {
     left_out: AtomicU64,
     /// The first of those that were left out.
     examples: Mutex<Vec<LeftOut>>,
+    /// Where one stage works at a time.
+    turnstile: Option<Arc<Turnstile>>,
+    alone: Mutex<Alone>,
 }
 
 /// How many items that were left out are kept by name.
@@ -40,6 +44,10 @@ pub struct LeftOut {
 }
 
 impl StageStats {
+    pub(crate) fn new(turnstile: Option<Arc<Turnstile>>) -> Self {
+        Self { turnstile, ..Self::default() }
+    }
+
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Acquire)
     }
@@ -95,11 +103,24 @@ impl StageStats {
     }
 
     pub(crate) fn enter_code(&self) {
+        if let Some(turnstile) = &self.turnstile {
+            turnstile.enter();
+        }
         self.inside.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn leave_code(&self) {
         self.inside.fetch_sub(1, Ordering::Relaxed);
+        if let Some(turnstile) = &self.turnstile {
+            let stay = turnstile.leave();
+            let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+            alone.wall += stay.wall;
+            alone.processor += stay.processor;
+        }
+    }
+
+    fn alone(&self) -> Option<Alone> {
+        self.turnstile.as_ref().map(|_| *self.alone.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn count_restart(&self) {
@@ -185,6 +206,8 @@ pub struct StageReport {
     pub left_out: u64,
     /// The first of them.
     pub examples: Vec<LeftOut>,
+    /// What it has cost alone, where one stage worked at a time.
+    pub alone: Option<Alone>,
 }
 
 /// What went through a channel.
@@ -226,6 +249,7 @@ impl Board {
                 restarts: meter.stats.restarts(),
                 left_out: meter.stats.left_out(),
                 examples: meter.stats.examples(),
+                alone: meter.stats.alone(),
             })
             .collect()
     }

@@ -15,7 +15,7 @@ use super::report::{Board, RunOutcome};
 use super::scale::Scaling;
 use super::supervisor;
 use super::token::{Cancel, StopToken};
-use super::wire::{Common, Crew, wire};
+use super::wire::{Common, Crew, Sizes, wire};
 use crate::failure::{Failure, Result};
 
 /// What a run is told beyond its graph.
@@ -29,6 +29,8 @@ pub struct Settings {
     pub cores: usize,
     /// How often such stages are looked at.
     pub scaling_period: Duration,
+    /// Whether one stage works at a time, which tells what each costs alone.
+    pub one_at_a_time: bool,
 }
 
 impl Default for Settings {
@@ -38,6 +40,7 @@ impl Default for Settings {
             patience: Duration::from_secs(120),
             cores: thread::available_parallelism().map_or(1, usize::from),
             scaling_period: Duration::from_secs(2),
+            one_at_a_time: false,
         }
     }
 }
@@ -50,6 +53,7 @@ pub struct Run {
     pub(super) cancel: Cancel,
     pub(super) settings: Settings,
     pub(super) scaling: Vec<Scaling>,
+    sizes: Arc<Sizes>,
 }
 
 impl Run {
@@ -77,14 +81,15 @@ impl Run {
             cancel: cancel.clone(),
             tell: Arc::clone(&settings.tell),
             cores: settings.cores,
+            turnstile: settings.one_at_a_time.then(Arc::default),
         };
-        let (crews, board) = wire(graph, context, &common)?;
+        let (crews, board, sizes) = wire(graph, context, &common)?;
         let scaling = graph
             .nodes()
             .iter()
             .map(|node| Scaling { auto: node.auto, most: node.most_workers(settings.cores) })
             .collect();
-        Ok(Self { crews, board: Arc::new(board), stop, cancel, settings, scaling })
+        Ok(Self { crews, board: Arc::new(board), stop, cancel, settings, scaling, sizes: Arc::new(sizes) })
     }
 
     /// The meters, to be read by others while the run goes on.
@@ -94,7 +99,7 @@ impl Run {
 
     /// A handle by which others change the run while it goes on.
     pub fn control(&self) -> Control {
-        Control::new(Arc::clone(&self.board), self.cares())
+        Control::new(Arc::clone(&self.board), self.cares(), Arc::clone(&self.sizes), self.settings.cores)
     }
 
     pub(super) fn cares(&self) -> Vec<Arc<Care>> {

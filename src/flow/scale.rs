@@ -232,6 +232,7 @@ mod tests {
                     restarts: 0,
                     left_out: 0,
                     examples: Vec::new(),
+                    alone: None,
                 })
                 .collect();
             let changes = scaler.look(&reports, self.now);

@@ -47,7 +47,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     fn of(run: Run) -> Self {
         let cares = run.cares();
-        let Settings { tell, patience, cores, scaling_period } = run.settings;
+        let Settings { tell, patience, cores, scaling_period, .. } = run.settings;
         let any = run.scaling.iter().any(|scaling| scaling.auto);
         Self {
             running: run.crews.len(),

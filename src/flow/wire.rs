@@ -1,12 +1,10 @@
 //! Turns a graph into workers with their channels.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-
-use crossbeam_channel as crossbeam;
+use std::sync::{Arc, Weak};
 
 use super::care::{Builder, Care, Recipe};
-use super::channel::{Receiver, channel};
+use super::channel::{Receiver, Resizer, channel};
 use super::graph::{Graph, Node};
 use super::handling::Handling;
 use super::item::Item;
@@ -15,8 +13,10 @@ use super::notice::Tell;
 use super::order::{Inlet, Junction, Tail};
 use super::outbox::{Outbox, Outlets, Route};
 use super::panics::guard;
+use super::queue::{End, Mouth, queue};
 use super::report::{Board, ChannelMeter, StageMeter, StageStats};
 use super::token::{Cancel, StopToken};
+use super::turnstile::Turnstile;
 use super::worker::{Work, Worker, panicked};
 use crate::failure::{Failure, Result};
 
@@ -38,6 +38,8 @@ pub(crate) struct Common {
     pub(crate) cancel: Cancel,
     pub(crate) tell: Tell,
     pub(crate) cores: usize,
+    /// Where one stage works at a time.
+    pub(crate) turnstile: Option<Arc<Turnstile>>,
 }
 
 /// The channels and permits of a graph before they are handed out.
@@ -46,9 +48,37 @@ struct Wires {
     receivers: Vec<Vec<Option<Receiver<Item>>>>,
     outlets: Vec<Outlets>,
     /// Per stage: those of the segments that it heads.
-    permits: Vec<Vec<crossbeam::Sender<()>>>,
+    permits: Vec<Vec<Arc<Mouth<()>>>>,
     /// Per stage and input, for tails.
-    releases: Vec<Vec<Option<crossbeam::Receiver<()>>>>,
+    releases: Vec<Vec<Option<End<()>>>>,
+    sizes: Sizes,
+}
+
+/// What can change the capacities of a run, and keeps nothing open.
+#[derive(Default)]
+pub(crate) struct Sizes {
+    /// Each channel with the stage that fills it.
+    channels: Vec<(usize, Resizer<Item>)>,
+    /// The permits of each segment, in the order of [`Graph::segments`].
+    windows: Vec<Weak<Mouth<()>>>,
+}
+
+impl Sizes {
+    /// Gives every channel the capacity that its stage has in `new`, and every segment its window, where `old` has another.
+    pub(crate) fn change<C: World>(&self, old: &Graph<C>, new: &Graph<C>, cores: usize) {
+        for (stage, channel) in &self.channels {
+            let capacity = new.nodes()[*stage].capacity;
+            if old.nodes()[*stage].capacity != capacity {
+                channel.resize(capacity);
+            }
+        }
+        let segments = old.segments(cores).into_iter().zip(new.segments(cores));
+        for (window, (before, now)) in self.windows.iter().zip(segments) {
+            if let Some(permits) = window.upgrade().filter(|_| before.window != now.window) {
+                permits.resize(now.window);
+            }
+        }
+    }
 }
 
 impl Wires {
@@ -60,11 +90,13 @@ impl Wires {
             outlets: Vec::with_capacity(count),
             permits: vec![Vec::new(); count],
             releases: (0..count).map(|index| graph.inputs(index).iter().map(|_| None).collect()).collect(),
+            sizes: Sizes::default(),
         };
         for segment in graph.segments(common.cores) {
-            let (sender, receiver) = crossbeam::bounded(segment.window);
-            wires.permits[segment.head].push(sender);
-            wires.releases[segment.tail][segment.input] = Some(receiver);
+            let (mouth, end) = queue(segment.window);
+            wires.sizes.windows.push(Arc::downgrade(&mouth));
+            wires.permits[segment.head].push(mouth);
+            wires.releases[segment.tail][segment.input] = Some(end);
         }
         for (index, node) in graph.nodes().iter().enumerate() {
             let mut senders = Vec::new();
@@ -74,6 +106,7 @@ impl Wires {
                 let to = graph.nodes()[consumer].id.clone();
                 board.channels.push(ChannelMeter { from: node.id.clone(), to, stats });
                 wires.receivers[consumer][input] = Some(receiver);
+                wires.sizes.channels.push((index, sender.resizer()));
                 senders.push((sender, leads_to_tail(graph, consumer)));
             }
             wires.outlets.push(Outlets { senders, handling: graph.handling(index) });
@@ -87,16 +120,16 @@ fn leads_to_tail<C: World>(graph: &Graph<C>, index: usize) -> bool {
     graph.nodes()[index].kind.ordered || graph.consumers(index).into_iter().any(|next| leads_to_tail(graph, next))
 }
 
-/// Builds every worker of `graph`, in its order, and the meters.
+/// Builds every worker of `graph`, in its order, the meters, and what changes capacities.
 ///
 /// # Errors
 /// The first stage that cannot be built, with its name.
-pub(crate) fn wire<C: World>(graph: &Graph<C>, context: &Arc<C>, common: &Common) -> Result<(Vec<Crew>, Board)> {
+pub(crate) fn wire<C: World>(graph: &Graph<C>, context: &Arc<C>, common: &Common) -> Result<(Vec<Crew>, Board, Sizes)> {
     let mut board = Board::default();
     let mut wires = Wires::lay(graph, common, &mut board);
     let mut crews = Vec::new();
     for (index, node) in graph.nodes().iter().enumerate() {
-        let stats = Arc::new(StageStats::default());
+        let stats = Arc::new(StageStats::new(common.turnstile.clone()));
         board.stages.push(StageMeter {
             id: node.id.clone(),
             kind: node.kind.name,
@@ -125,7 +158,7 @@ pub(crate) fn wire<C: World>(graph: &Graph<C>, context: &Arc<C>, common: &Common
         let releases: Vec<_> = wires.releases[index].iter_mut().filter_map(Option::take).collect();
         crews.push(seat.crew(node, context, receivers, releases)?);
     }
-    Ok((crews, board))
+    Ok((crews, board, wires.sizes))
 }
 
 fn builder<C: World>(node: &Node<C>, context: &Arc<C>) -> Builder {
@@ -146,7 +179,7 @@ struct Seat {
     role: Role,
     is_head: bool,
     outlets: Outlets,
-    permits: Vec<crossbeam::Sender<()>>,
+    permits: Vec<Arc<Mouth<()>>>,
     stats: Arc<StageStats>,
     care: Arc<Care>,
     common: Common,
@@ -158,7 +191,7 @@ impl Seat {
         node: &Node<C>,
         context: &Arc<C>,
         receivers: Vec<Receiver<Item>>,
-        releases: Vec<crossbeam::Receiver<()>>,
+        releases: Vec<End<()>>,
     ) -> Result<Crew> {
         let care = Arc::clone(&self.care);
         let within = |failure: Failure| failure.within(format!("stage `{}`", node.id));

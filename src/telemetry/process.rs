@@ -28,7 +28,7 @@ impl Process {
             memory: kib(&status, "VmRSS"),
             peak_memory: kib(&status, "VmHWM"),
             threads: field(&status, "Threads"),
-            cpu: cpu(),
+            cpu: processor_time(),
         }
     }
 }
@@ -50,7 +50,8 @@ fn kib(text: &str, name: &str) -> Option<u64> {
     field(text, name).map(|kib| kib << 10)
 }
 
-fn cpu() -> Option<Duration> {
+/// Processor time of this process, summed over its threads.
+pub fn processor_time() -> Option<Duration> {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
     // SAFETY: getrusage fills what it is given, and says so by 0.
     let usage = unsafe {

@@ -50,6 +50,9 @@ pub struct TrainArgs {
     /// Stop early enough to have saved after this time: 90m, 2h, 1h30m; the same command goes on
     #[arg(long = "time_limit", alias = "time-limit", value_name = "TIME", value_parser = super::limit::parse)]
     pub time_limit: Option<Duration>,
+    /// Let one stage work at a time, and write to load.json what each costs alone: slower, for measuring
+    #[arg(long = "one_at_a_time", alias = "one-at-a-time")]
+    pub one_at_a_time: bool,
 }
 
 /// How many processes train.

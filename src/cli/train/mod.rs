@@ -216,7 +216,7 @@ fn launch(
     // What the step computes on is not for others.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cores = cores.saturating_sub(context.experiment.training.threads).max(1);
-    let settings = Settings { tell: tell.clone(), cores, ..Settings::default() };
+    let settings = Settings { tell: tell.clone(), cores, one_at_a_time: args.one_at_a_time, ..Settings::default() };
     let run = Run::build_with(pipeline.graph, &context, stop.clone(), settings)?;
     let limits = load::limits(pipeline.graph);
     live.attach(run.board(), limits.clone(), stop);

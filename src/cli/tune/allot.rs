@@ -1,12 +1,15 @@
 //! How many workers each stage gets.
 
-use super::Measured;
+use super::measure::{Cost, Measured};
 use crate::flow::{Graph, World};
 
-/// What the stages cost, in seconds of one worker for each item that the sources take.
+/// What the stages cost for each item that the sources take.
 pub(super) struct Costs {
     pub names: Vec<String>,
+    /// Seconds of one worker, alone.
     pub seconds: Vec<f64>,
+    /// Seconds of processor time.
+    pub processor: Vec<f64>,
     /// The most workers of each.
     pub most: Vec<usize>,
     /// Cores that all stages share, where their work is computing rather than waiting.
@@ -23,13 +26,14 @@ pub(super) struct Allotment {
 
 impl Costs {
     pub fn of<C: World>(graph: &Graph<C>, measured: &Measured, cores: Option<usize>) -> Self {
-        let cost = |id: &str| {
-            let busy = measured.busy.iter().find(|(stage, _)| stage == id).map_or(0.0, |(_, busy)| *busy);
-            busy / measured.items.max(1) as f64
+        let cost = |id: &str, of: fn(&Cost) -> f64| {
+            measured.alone.iter().find(|cost| cost.stage == id).map_or(0.0, of) / measured.items.max(1) as f64
         };
+        let costs = |of| graph.nodes().iter().map(|node| cost(&node.id, of)).collect();
         Self {
             names: graph.nodes().iter().map(|node| node.id.clone()).collect(),
-            seconds: graph.nodes().iter().map(|node| cost(&node.id)).collect(),
+            seconds: costs(|cost| cost.wall),
+            processor: costs(|cost| cost.processor),
             most: graph.nodes().iter().map(|node| node.kind.worker_limit()).collect(),
             cores,
         }
@@ -49,7 +53,7 @@ impl Costs {
     pub fn rate(&self, workers: &[usize]) -> f64 {
         let stage = self.slowest(workers).map_or(0.0, |stage| self.rate_of(stage, workers[stage]));
         match self.cores {
-            Some(cores) => stage.min(cores as f64 / self.seconds.iter().sum::<f64>().max(1e-12)),
+            Some(cores) => stage.min(cores as f64 / self.processor.iter().sum::<f64>().max(1e-12)),
             None => stage,
         }
     }
@@ -125,6 +129,7 @@ mod tests {
             let costs = Costs {
                 names: stages.iter().map(|_| String::new()).collect(),
                 seconds: stages.iter().map(|stage| stage.0).collect(),
+                processor: vec![0.0; stages.len()],
                 most: stages.iter().map(|stage| stage.1).collect(),
                 cores: None,
             };

@@ -15,8 +15,26 @@ pub(super) struct Measured {
     pub items: u64,
     /// Items a second.
     pub rate: f64,
-    /// Seconds that each stage was busy, summed over workers.
-    pub busy: Vec<(String, f64)>,
+    /// What each stage has cost alone; empty unless that was measured.
+    pub alone: Vec<Cost>,
+}
+
+/// What a stage has cost in a run in which one stage worked at a time.
+pub(super) struct Cost {
+    pub stage: String,
+    /// Seconds inside its code.
+    pub wall: f64,
+    /// Seconds of processor time.
+    pub processor: f64,
+}
+
+/// How stages work while they are measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// All at the same time, as in any run.
+    Together,
+    /// One at a time.
+    Alone,
 }
 
 /// What is measured.
@@ -70,19 +88,19 @@ impl Target {
     ///
     /// # Errors
     /// The run fails.
-    pub fn measure(&self, text: &str) -> Result<Measured> {
+    pub fn measure(&self, text: &str, how: How) -> Result<Measured> {
         match self {
-            Self::Simulated => simulated(text),
-            Self::Training { arguments, home } => training(text, arguments, home),
+            Self::Simulated => simulated(text, how),
+            Self::Training { arguments, home } => training(text, how, arguments, home),
         }
     }
 }
 
-fn simulated(text: &str) -> Result<Measured> {
+fn simulated(text: &str, how: How) -> Result<Measured> {
     let graph = compile(&Reading::new(), &Node::parse("(tuned)", text)?, sim::KINDS)?;
     let sim = sim::Sim::default();
     sim.valve.open();
-    let settings = Settings { tell: to_nobody(), ..Settings::default() };
+    let settings = Settings { tell: to_nobody(), one_at_a_time: how == How::Alone, ..Settings::default() };
     let outcome = Run::build_with(&graph, &Arc::new(sim), StopToken::new(), settings)?.join();
     outcome.result?;
     let sources = outcome.stages.iter().filter(|stage| stage.inputs.is_empty());
@@ -90,11 +108,19 @@ fn simulated(text: &str) -> Result<Measured> {
     Ok(Measured {
         items,
         rate: items as f64 / outcome.wall.as_secs_f64().max(1e-9),
-        busy: outcome.stages.iter().map(|stage| (stage.id.clone(), stage.busy.as_secs_f64())).collect(),
+        alone: outcome
+            .stages
+            .iter()
+            .filter_map(|stage| {
+                let alone = stage.alone?;
+                let (wall, processor) = (alone.wall.as_secs_f64(), alone.processor.as_secs_f64());
+                Some(Cost { stage: stage.id.clone(), wall, processor })
+            })
+            .collect(),
     })
 }
 
-fn training(text: &str, arguments: &[String], home: &std::path::Path) -> Result<Measured> {
+fn training(text: &str, how: How, arguments: &[String], home: &std::path::Path) -> Result<Measured> {
     let failed = |error: &dyn std::fmt::Display| Failure::output(format!("{}: {error}", home.display()));
     std::fs::create_dir_all(home).map_err(|error| failed(&error))?;
     let (pipeline, out) = (home.join("pipeline.yaml"), home.join("out"));
@@ -106,6 +132,7 @@ fn training(text: &str, arguments: &[String], home: &std::path::Path) -> Result<
         .arg(&pipeline)
         .arg("--save_dir")
         .arg(&out)
+        .args((how == How::Alone).then_some("--one_at_a_time"))
         .output()
         .map_err(|error| failed(&error))?;
     if !output.status.success() {
@@ -122,9 +149,14 @@ fn training(text: &str, arguments: &[String], home: &std::path::Path) -> Result<
     Ok(Measured {
         items,
         rate: items as f64 / number(&load["wall_seconds"]).max(1e-9),
-        busy: stages
+        alone: stages
             .iter()
-            .map(|stage| (stage["id"].as_str().unwrap_or_default().to_string(), number(&stage["busy_seconds"])))
+            .filter(|_| how == How::Alone)
+            .map(|stage| Cost {
+                stage: stage["id"].as_str().unwrap_or_default().to_string(),
+                wall: number(&stage["alone_seconds"]),
+                processor: number(&stage["alone_processor_seconds"]),
+            })
             .collect(),
     })
 }

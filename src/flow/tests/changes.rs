@@ -92,18 +92,51 @@ fn a_new_file_changes_workers_and_options_without_losing_an_item() {
     let reloaded = control.reload(&old, &new, &sim);
     assert_eq!(
         reloaded.applied,
-        ["wait: workers 1 → 3", "wait: options {ms: 1.0, jitter: false} → {ms: 0.5, jitter: false}"]
+        [
+            "wait: capacity 2 → 5",
+            "wait: workers 1 → 3",
+            "wait: options {ms: 1.0, jitter: false} → {ms: 0.5, jitter: false}"
+        ]
     );
-    assert_eq!(reloaded.refused.len(), 1);
-    assert!(reloaded.refused[0].starts_with("wait: capacity 2 → 5: "), "{:?}", reloaded.refused);
+    assert!(reloaded.refused.is_empty(), "{:?}", reloaded.refused);
+    assert_eq!(board.channels()[1].capacity, 5);
     wait_until(|| board.stages()[1].running == 3);
     let back = control.reload(&new, &old, &sim);
-    assert_eq!(back.applied.len(), 2);
+    assert_eq!(back.applied.len(), 3);
     wait_until(|| board.stages()[1].running == 1);
     stop.stop(StopReason::Signal(1));
     let outcome = run.join().unwrap();
     assert_eq!(outcome.result, Ok(()));
     assert_eq!(sim.journal(), (0..outcome.stages[0].taken).collect::<Vec<_>>());
+}
+
+/// Behind a stalled sink exactly as many items are taken as the file in force has places and workers.
+#[test]
+fn a_capacity_that_changes_is_filled_and_no_more() {
+    let file = |first: usize, second: usize| {
+        compiled(&format!(
+            "name: sizes\nstages:\n  numbers: {{kind: count, capacity: {first}, options: {{items: 1000}}}}\n  \
+             wait: {{kind: sleep, workers: 2, capacity: {second}, options: {{ms: 0}}}}\n  \
+             end: {{kind: collect, options: {{stalled: true}}}}\n"
+        ))
+    };
+    let (sim, small, large) = (Arc::new(Sim::default()), file(2, 1), file(5, 9));
+    let run = Run::build(&small, &sim, StopToken::new()).unwrap();
+    let (control, board) = (run.control(), run.board());
+    let run = thread::spawn(move || run.join());
+    let settles_at = |places: u64| {
+        wait_until(|| board.stages()[0].taken == places);
+        thread::sleep(Duration::from_millis(60));
+        assert_eq!(board.stages()[0].taken, places);
+    };
+    settles_at(2 + 1 + 4);
+    assert_eq!(control.reload(&small, &large, &sim).refused, Vec::<String>::new());
+    // The old channel before the sink still holds its item; the other one has been emptied by the workers behind it.
+    settles_at(5 + 9 + 4 + 1);
+    assert_eq!(control.reload(&large, &small, &sim).refused, Vec::<String>::new());
+    sim.valve.open();
+    assert_eq!(run.join().unwrap().result, Ok(()));
+    assert_eq!(sim.journal(), (0..1000).collect::<Vec<_>>());
 }
 
 #[test]

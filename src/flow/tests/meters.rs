@@ -1,10 +1,11 @@
 //! The numbers of a run, in its outcome and at the metrics endpoint.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{node, run};
-use crate::flow::Graph;
+use super::{chain, node, run};
 use crate::flow::sim::{Collect, Count, Sim, Sleep};
+use crate::flow::{Graph, Run, Settings, StopToken, to_nobody};
 use crate::telemetry;
 
 fn value(text: &str, series: &str) -> f64 {
@@ -42,4 +43,24 @@ fn the_outcome_and_a_scrape_tell_the_same_and_runs_add_up() {
     let text = recorder.render();
     assert_eq!(value(&text, r#"trackflow_stage_items_total{stage="sleep",kind="sleep"}"#), 24.0);
     assert_eq!(value(&text, busy), (first.stages[1].busy + second.stages[1].busy).as_secs_f64());
+}
+
+/// Two stages of two workers each that sleep: together they would overlap.
+#[test]
+fn one_stage_at_a_time_tells_what_each_costs() {
+    let sleep = |millis| Sleep { mean: Duration::from_millis(millis), jitter: false };
+    let nodes = vec![
+        node("count", Count { items: 20, ..Count::default() }).capacity(4),
+        node("sleep", sleep(3)).workers(2).capacity(4),
+        node("sleep", sleep(6)).workers(2).capacity(4),
+        node("collect", Collect { stalled: false }),
+    ];
+    let graph = chain(nodes);
+    let settings = Settings { one_at_a_time: true, tell: to_nobody(), ..Settings::default() };
+    let outcome = Run::build_with(&graph, &Arc::new(Sim::default()), StopToken::new(), settings).unwrap().join();
+    assert_eq!(outcome.result, Ok(()));
+    let wall: Vec<Duration> = outcome.stages.iter().map(|stage| stage.alone.unwrap().wall).collect();
+    assert!(wall[1] >= Duration::from_millis(60) && wall[2] >= Duration::from_millis(120), "{wall:?}");
+    assert!(outcome.wall >= wall.iter().sum::<Duration>(), "{wall:?} in {:?}", outcome.wall);
+    assert_eq!(run(&graph, &Sim::default()).stages[1].alone, None);
 }

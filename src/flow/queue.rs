@@ -1,0 +1,202 @@
+//! A bounded queue whose capacity can change while it is used.
+//!
+//! A crossbeam channel keeps the capacity that it was made with. So a change lays a new channel behind the old one:
+//! senders put their next item into the new one, and receivers take from it once the old one is empty and nobody can
+//! fill it any more. Until then the two together hold at most the sum of their capacities. No item is lost or doubled,
+//! and the items of one sender stay in their order: its last item for the old channel is in there before its first for
+//! the new one, and receivers do not touch the new channel before the old one is through.
+//!
+//! Senders share the one end that fills the newest channel instead of holding a clone each. A sender that has nothing to
+//! send for a while would otherwise keep an old channel open, with the receivers waiting for it.
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+
+use crossbeam_channel::{self as crossbeam, TryRecvError, TrySendError};
+
+/// Where items are put in, shared by all senders. When it is dropped, the queue ends behind its last item.
+pub(crate) struct Mouth<T> {
+    newest: RwLock<Newest<T>>,
+}
+
+struct Newest<T> {
+    sender: crossbeam::Sender<T>,
+    pipe: Weak<Pipe<T>>,
+}
+
+/// One channel of a queue, and the one behind it.
+struct Pipe<T> {
+    receiver: crossbeam::Receiver<T>,
+    next: OnceLock<Arc<Pipe<T>>>,
+}
+
+/// Where one receiver takes items out.
+pub(crate) struct End<T> {
+    pipe: Arc<Pipe<T>>,
+}
+
+/// What became of an item that was offered.
+pub(crate) enum Offer<T> {
+    /// It is in.
+    Taken,
+    /// There is no place; the item, and where to wait for one.
+    Full(crossbeam::Sender<T>, T),
+    /// All receivers are gone.
+    Gone,
+}
+
+/// A queue that holds at most `capacity` items.
+pub(crate) fn queue<T>(capacity: usize) -> (Arc<Mouth<T>>, End<T>) {
+    let (sender, pipe) = Pipe::new(capacity);
+    let newest = RwLock::new(Newest { sender, pipe: Arc::downgrade(&pipe) });
+    (Arc::new(Mouth { newest }), End { pipe })
+}
+
+impl<T> Pipe<T> {
+    fn new(capacity: usize) -> (crossbeam::Sender<T>, Arc<Self>) {
+        let (sender, receiver) = crossbeam::bounded(capacity);
+        (sender, Arc::new(Self { receiver, next: OnceLock::new() }))
+    }
+}
+
+impl<T> Mouth<T> {
+    /// Puts `item` in if there is a place.
+    pub(crate) fn offer(&self, item: T) -> Offer<T> {
+        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
+        match newest.sender.try_send(item) {
+            Ok(()) => Offer::Taken,
+            Err(TrySendError::Full(item)) => Offer::Full(newest.sender.clone(), item),
+            Err(TrySendError::Disconnected(_)) => Offer::Gone,
+        }
+    }
+
+    /// From here on the queue holds at most `capacity` items, beside those that it held.
+    pub(crate) fn resize(&self, capacity: usize) {
+        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
+        // Without receivers nobody would see the change.
+        let Some(last) = newest.pipe.upgrade() else { return };
+        let (sender, pipe) = Pipe::new(capacity);
+        let weak = Arc::downgrade(&pipe);
+        // Receivers look for the next pipe when the sender of this one is gone, so the pipe comes first.
+        if last.next.set(pipe).is_ok() {
+            *newest = Newest { sender, pipe: weak };
+        }
+    }
+}
+
+impl<T> End<T> {
+    /// The next item if one is there.
+    pub(crate) fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        loop {
+            match self.pipe.receiver.try_recv() {
+                Err(TryRecvError::Disconnected) if self.advance() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Where to wait for the next item. When that is disconnected, [`End::advance`] tells whether it was the end.
+    pub(crate) fn receiver(&self) -> &crossbeam::Receiver<T> {
+        &self.pipe.receiver
+    }
+
+    /// Goes on to the next channel, if there is one.
+    pub(crate) fn advance(&mut self) -> bool {
+        let next = self.pipe.next.get().cloned();
+        next.map(|next| self.pipe = next).is_some()
+    }
+}
+
+impl<T> Clone for End<T> {
+    fn clone(&self) -> Self {
+        Self { pipe: Arc::clone(&self.pipe) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::{sync::Mutex, thread};
+
+    fn send(mouth: &Mouth<(usize, u64)>, item: (usize, u64)) {
+        if let Offer::Full(sender, item) = mouth.offer(item) {
+            sender.send(item).unwrap();
+        }
+    }
+
+    fn next(end: &mut End<(usize, u64)>) -> Option<(usize, u64)> {
+        loop {
+            match end.try_recv() {
+                Ok(item) => return Some(item),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => match end.receiver().recv() {
+                    Ok(item) => return Some(item),
+                    Err(_) if end.advance() => {}
+                    Err(_) => return None,
+                },
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_item_arrives_once_and_in_the_order_of_its_sender(
+            capacities in prop::collection::vec(1usize..9, 1..12),
+            senders in 1usize..4,
+            receivers in 1usize..4,
+        ) {
+            const ITEMS: u64 = 500;
+            let (mouth, end) = queue(capacities[0]);
+            let arrived = Mutex::new(Vec::new());
+            thread::scope(|scope| {
+                for _ in 0..receivers {
+                    let (mut end, arrived) = (end.clone(), &arrived);
+                    scope.spawn(move || while let Some(item) = next(&mut end) {
+                        arrived.lock().unwrap().push(item);
+                        thread::yield_now();
+                    });
+                }
+                for sender in 0..senders {
+                    let mouth = Arc::clone(&mouth);
+                    scope.spawn(move || (0..ITEMS).for_each(|number| send(&mouth, (sender, number))));
+                }
+                for &capacity in &capacities {
+                    thread::yield_now();
+                    mouth.resize(capacity);
+                }
+                drop(mouth);
+            });
+            let mut arrived = arrived.into_inner().unwrap();
+            if receivers == 1 {
+                for sender in 0..senders {
+                    let mine = arrived.iter().filter(|item| item.0 == sender).map(|item| item.1);
+                    prop_assert!(mine.eq(0..ITEMS));
+                }
+            }
+            arrived.sort_unstable();
+            prop_assert!(arrived.into_iter().eq((0..senders).flat_map(|sender| (0..ITEMS).map(move |n| (sender, n)))));
+        }
+    }
+
+    #[test]
+    fn a_late_receiver_goes_through_every_channel() {
+        let (mouth, mut end) = queue(1);
+        for number in 0..4 {
+            send(&mouth, (0, number));
+            mouth.resize(1);
+        }
+        drop(mouth);
+        assert!(std::iter::from_fn(|| next(&mut end)).map(|item| item.1).eq(0..4));
+    }
+
+    #[test]
+    fn without_receivers_a_sender_is_told_so_and_a_change_is_nothing() {
+        let (mouth, end) = queue(1);
+        mouth.resize(2);
+        drop(end);
+        mouth.resize(3);
+        assert!(matches!(mouth.offer((0, 0)), Offer::Gone));
+    }
+}
