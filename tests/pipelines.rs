@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
-use support::{fail, files, losses, program, succeed, train};
+use support::{data, experiment, fail, files, losses, program, succeed, train};
 
 fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -165,6 +165,21 @@ fn a_simulated_pipeline_runs_and_is_tuned() {
 }
 
 /// Starts `command` and reads what it prints up to a line that holds `words`, which is the second part.
+#[test]
+fn the_shipped_pipeline_is_tuned_for_an_experiment() {
+    let out = tempfile::tempdir().unwrap();
+    let tuned = out.path().join("tuned.yaml");
+    let mut command = program();
+    command.args(["tune", "--pipeline", "train", "--steps", "6", "--device", "cpu", "--config"]).arg(experiment());
+    command.arg("--data_dir").arg(data()).arg("--out").arg(&tuned);
+    let printed = succeed(&mut command);
+    assert!(printed.contains("  decode ") && printed.contains("predicted"), "{printed}");
+    // The options of every stage are in it as they were.
+    succeed(program().args(["validate", "--pipeline"]).arg(&tuned));
+    let mut command = train(&out.path().join("out"));
+    succeed(command.args(["--max_steps", "2", "--pipeline"]).arg(&tuned));
+}
+
 fn start(command: &mut Command, words: &str) -> (Child, Lines<BufReader<ChildStdout>>, String) {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -69,14 +69,28 @@ impl Reading {
         self.fields.borrow_mut().push(field);
     }
 
-    /// The values below `path` as one line of YAML: `{ms: 2.0, jitter: true}`.
+    /// The values below `path` as one line of YAML: `{ms: 2.0, blur: {probability: 0.1}}`.
     pub fn settled_below(&self, path: &str) -> String {
         let settled = self.settled.borrow();
-        let below = settled.iter().filter_map(|(key, value)| {
-            let key = key.strip_prefix(path)?.strip_prefix('.')?;
-            Some(format!("{key}: {value}"))
-        });
-        format!("{{{}}}", below.collect::<Vec<_>>().join(", "))
+        let below = settled.iter().filter_map(|(key, value)| Some((key.strip_prefix(path)?.strip_prefix('.')?, value)));
+        let mut text = "{".to_string();
+        let mut open: Vec<&str> = Vec::new();
+        for (path, value) in below {
+            let mut parts: Vec<&str> = path.split('.').collect();
+            let Some(key) = parts.pop() else { continue };
+            let shared = open.iter().zip(&parts).take_while(|(a, b)| a == b).count();
+            text += &"}".repeat(open.len() - shared);
+            open.truncate(shared);
+            if !text.ends_with('{') {
+                text += ", ";
+            }
+            for part in &parts[shared..] {
+                text += &format!("{part}: {{");
+                open.push(part);
+            }
+            text += &format!("{key}: {value}");
+        }
+        text + &"}".repeat(open.len() + 1)
     }
 
     /// Whether nothing is wrong so far.

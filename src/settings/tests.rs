@@ -69,6 +69,48 @@ fn the_resolved_text_reads_back_as_the_same_settings() {
 }
 
 #[test]
+fn the_resolved_values_of_a_section_fit_in_a_line_that_reads_back() {
+    let reading = Reading::new();
+    let node = Node::parse("x.yaml", "O: {first: 1, blur: {deep: {least: 0.5}}}\n").unwrap();
+    let mut root = Section::root(&reading, &node);
+    let mut options = root.section("O");
+    options.value("first", 0usize);
+    let mut blur = options.section("blur");
+    let mut deep = blur.section("deep");
+    deep.value("least", 0.25);
+    deep.value("most", 0.75);
+    deep.close();
+    blur.value("on", true);
+    blur.close();
+    let mut other = options.section("other");
+    other.value("on", false);
+    other.close();
+    options.close();
+    root.close();
+    let line = reading.settled_below("O");
+    assert_eq!(line, "{first: 1, blur: {deep: {least: 0.5, most: 0.75}, on: true}, other: {on: false}}");
+    let back = Node::parse("y.yaml", &line).unwrap();
+    let least = back.get("blur").and_then(|blur| blur.get("deep")).and_then(|deep| deep.get("least")).unwrap();
+    assert_eq!(f64::from_node(least), Some(0.5));
+    assert_eq!(reading.settled_below("none"), "{}");
+}
+
+#[test]
+fn of_a_long_line_what_is_around_the_place_is_shown() {
+    let text = format!("A: {{{} WRONG: 1, {}}}\n", "x: 1, ".repeat(60), "y: 2, ".repeat(60));
+    let problem = Problem {
+        origin: Origin { source: "x.yaml".into(), line: 1, column: text.find("WRONG").unwrap() + 1 },
+        path: "A.WRONG".into(),
+        message: "unknown key".into(),
+    };
+    let shown = render(&problem, Some(&text));
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines.iter().all(|line| line.chars().count() < 125), "{shown}");
+    let place = |line: &str, word: &str| line.find(word).map(|at| line[..at].chars().count());
+    assert_eq!(place(lines[1], "WRONG"), place(lines[2], "^^^^^"), "{shown}");
+}
+
+#[test]
 fn text_that_is_not_yaml_or_repeats_a_key_is_refused_with_its_line() {
     for (text, line) in [("A: [1, 2\nB: 3\n", "x.yaml:2:"), ("A: 1\nB: 2\nA: 3\n", "x.yaml:3:")] {
         let failure = Node::parse("x.yaml", text).unwrap_err();
