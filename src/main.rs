@@ -1,16 +1,13 @@
 //! The `trackflow` program: parses the command line and dispatches.
 
 use clap::{Parser, error::ErrorKind};
-use trackflow::{cli::Cli, failure::FailureKind, native};
+use trackflow::{cli::Cli, failure::FailureKind, native, telemetry::log};
 
 fn main() {
     native::memory::keep_freed();
     std::process::exit(match Cli::try_parse() {
         Ok(cli) => cli.run().unwrap_or_else(|failure| {
-            for line in failure.message.lines() {
-                // Indented lines belong to the one before them.
-                if line.starts_with(' ') { eprintln!("{line}") } else { eprintln!("error: {line}") }
-            }
+            log::error(&failure.message);
             failure.kind.exit_code()
         }),
         Err(error) => {

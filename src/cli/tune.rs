@@ -34,9 +34,9 @@ pub struct TuneArgs {
     /// Set a key of the experiment (repeatable)
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// Folder that holds the data sets
-    #[arg(long = "data_dir", alias = "data-dir", default_value = "./data")]
-    data_dir: PathBuf,
+    /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
+    #[arg(long = "data_dir", alias = "data-dir")]
+    data_dir: Option<PathBuf>,
     /// auto, cpu or cuda:N
     #[arg(long, default_value = "auto")]
     device: String,

@@ -6,3 +6,5 @@ pub mod live;
 pub mod progress;
 pub mod report;
 pub mod run_log;
+mod structured;
+pub mod tensorboard;

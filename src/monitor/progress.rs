@@ -1,13 +1,17 @@
-//! Progress on a terminal (a bar with ETA and lines above it) or in a pipe (plain lines).
+//! Progress on a terminal (a bar with ETA and lines above it), in a pipe (plain lines), or as JSON.
 
-use crate::train::{
-    events::{Event, Observer},
-    itinerary::{Itinerary, Split, Visit},
-    tally::{Sums, Terms},
+use super::structured::{self, Pace};
+use crate::{
+    telemetry::log,
+    train::{
+        events::{Event, Observer},
+        itinerary::{Itinerary, Split, Visit},
+        tally::{Sums, Terms},
+    },
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
-    io::{IsTerminal, Write},
+    io::IsTerminal,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -36,7 +40,7 @@ struct Window {
 impl Progress {
     /// Progress of `itinerary` from `position` on, one line every `every` batches.
     pub fn new(itinerary: &Itinerary, position: u64, every: usize) -> Self {
-        let bar = std::io::stdout().is_terminal().then(|| {
+        let bar = (std::io::stdout().is_terminal() && !log::is_json()).then(|| {
             let template = "{bar:30} {pos}/{len} batches, {elapsed_precise} passed, {eta_precise} to go {msg}";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(itinerary.len()).with_style(style).with_position(position);
@@ -50,8 +54,7 @@ impl Progress {
     pub fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            // A closed pipe is the reader's choice; training goes on.
-            None => drop(writeln!(std::io::stdout(), "{text}")),
+            None => log::say(text),
         }
     }
 
@@ -63,22 +66,31 @@ impl Progress {
         let rate = |clips: f64, since: Option<Instant>| {
             clips / since.map_or(0.0, |since| (now - since).as_secs_f64()).max(1e-9)
         };
+        let means = window.sums.means();
+        let pace = Pace {
+            clips_per_second: rate(window.sums.clips, window.began),
+            data_seconds: window.data / n,
+            forward_seconds: window.forward / n,
+        };
         let text = format!(
             "[{}: {}, {} / {}] FPS: {:.1} ({:.1}) , DataTime: {:.3} , ForwardTime: {:.3} , TotalTime: {:.3} , {}",
             visit.split.name(),
-            if visit.before { 0 } else { visit.epoch + 1 },
+            structured::epoch(&visit),
             visit.batch + 1,
             visit.of,
             rate(window.pass_clips as f64, window.pass_began),
-            rate(window.sums.clips, window.began),
-            window.data / n,
-            window.forward / n,
-            (window.data + window.forward) / n,
-            window.sums.means().map_or("Loss/total: not finite".to_string(), |means| terms_text(&means)),
+            pace.clips_per_second,
+            pace.data_seconds,
+            pace.forward_seconds,
+            pace.data_seconds + pace.forward_seconds,
+            means.as_ref().map_or("Loss/total: not finite".to_string(), terms_text),
         );
         let (pass_clips, pass_began) = (window.pass_clips, window.pass_began);
         *window = Window { pass_clips, pass_began, ..Window::default() };
-        self.line(&text);
+        match log::is_json() {
+            true => structured::batches(&visit, &pace, means.as_ref()),
+            false => self.line(&text),
+        }
     }
 
     /// Prints what no line has told yet and takes the bar away, before the summary.
@@ -129,8 +141,9 @@ impl Observer for Progress {
                     self.step_line(&mut window);
                 }
             }
+            other if log::is_json() => structured::event(other),
             Event::Pass { visit, means, .. } => {
-                let epoch = if visit.before { 0 } else { visit.epoch + 1 };
+                let epoch = structured::epoch(visit);
                 let what = match (visit.split, visit.before) {
                     (Split::Val, true) => "validation before training".to_string(),
                     (Split::Val, false) => format!("validation after epoch {epoch}"),

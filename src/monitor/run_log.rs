@@ -2,6 +2,7 @@
 
 use crate::{
     failure::{Failure, Result},
+    telemetry::log,
     train::{
         confusion::Confusion,
         events::{Event, Observer},
@@ -86,9 +87,9 @@ impl RunLog {
         match out.flush() {
             Err(error) if !failing => {
                 let path = self.path.display();
-                eprintln!("warning: {path}: {error}; events wait in memory until they can be written");
+                log::warn(&format!("{path}: {error}; events wait in memory until they can be written"));
             }
-            Ok(()) if failing => eprintln!("{}: written again, nothing was lost", self.path.display()),
+            Ok(()) if failing => log::warn(&format!("{}: written again, nothing was lost", self.path.display())),
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! What trackflow tells a Prometheus: the names of all metrics, and the recorder that keeps them.
 
 mod gpu;
+pub mod log;
 pub mod names;
 pub mod process;
 mod recorder;

@@ -50,9 +50,21 @@ pub struct TrainArgs {
     /// Stop early enough to have saved after this time: 90m, 2h, 1h30m; the same command goes on
     #[arg(long = "time_limit", alias = "time-limit", value_name = "TIME", value_parser = super::limit::parse)]
     pub time_limit: Option<Duration>,
+    /// What the run says on its way: text for people, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "text|json")]
+    pub log: LogFormat,
     /// Let one stage work at a time, and write to load.json what each costs alone: slower, for measuring
     #[arg(long = "one_at_a_time", alias = "one-at-a-time")]
     pub one_at_a_time: bool,
+}
+
+/// What a run says on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text.
+    Text,
+    /// JSON objects.
+    Json,
 }
 
 /// How many processes train.

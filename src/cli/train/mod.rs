@@ -8,7 +8,7 @@ mod resume;
 pub(in crate::cli) mod sets;
 mod summary;
 
-pub use args::{Mode, Resume, TrainArgs};
+pub use args::{LogFormat, Mode, Resume, TrainArgs};
 
 use super::{find, load, watch};
 use crate::{
@@ -24,10 +24,11 @@ use crate::{
         live::{Live, Plan},
         progress::Progress,
         run_log::RunLog,
+        tensorboard::TensorBoard,
     },
     settings::Reading,
     stages::{Facts, KINDS, RunContext},
-    telemetry::names,
+    telemetry::{log, names},
     train::{
         checkpoint::{About, Folder},
         events::{Event, Observer},
@@ -52,6 +53,9 @@ use tch::Device;
 /// Everything that keeps the run from starting, and whatever ends it.
 pub fn train(args: &TrainArgs) -> Result<i32> {
     let begin = Instant::now();
+    if args.log == LogFormat::Json {
+        log::use_json();
+    }
     survive_file_limits()?;
     let node = find::experiment(&args.script, &args.config, &args.set)?;
     let reading = Reading::new();
@@ -67,11 +71,11 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
     let live = Live::new("train");
     let addresses = watch::serve(args.metrics, &live)?;
-    println!("experiment: {}", node.origin.source);
+    log::say(&format!("experiment: {}", node.origin.source));
     for warning in &experiment.warnings {
-        println!("warning: {warning}");
+        log::warn(warning);
     }
-    addresses.iter().for_each(|line| println!("{line}"));
+    addresses.iter().for_each(|line| log::say(line));
     let pipeline = Pipeline { graph: &graph, resolved: reading.resolved() };
     launch(args, begin, experiment, pipeline, device, folder, live)
 }
@@ -116,21 +120,21 @@ fn launch(
     let roots = match (&experiment.data.synth, &args.data_dir) {
         (Some(synth), None) => {
             let made = args.save_dir.join("data").join(stem(&args.config));
-            println!("{}", sets::synthesise(synth, &made)?);
+            log::say(&sets::synthesise(synth, &made)?);
             Roots::below(&made)
         }
         (synth, data_dir) => {
             if synth.is_some() {
-                println!("DATA.SYNTH is not made, as --data_dir names data");
+                log::say("DATA.SYNTH is not made, as --data_dir names data");
             }
             Roots::open(data_dir.as_deref())?
         }
     };
     let validates = experiment.training.val_interval <= experiment.training.epochs() || experiment.training.val_before;
     let planners = sets::open(&experiment, &roots, args.seed, validates)?;
-    planners.notes.iter().for_each(|note| println!("{note}"));
+    planners.notes.iter().for_each(|note| log::say(note));
     if let Some(reason) = stop.reason() {
-        println!("stopped before the first step");
+        log::say("stopped before the first step");
         return Ok(reason.exit_code());
     }
     let itinerary = itinerary(&experiment, &planners);
@@ -138,7 +142,7 @@ fn launch(
     tch::set_num_threads(experiment.training.threads_per_shard());
     experiment.training.precision.apply_tf32()?;
     let (model, loaded) = network::build(&experiment, args.seed, device)?;
-    loaded.iter().for_each(|line| println!("{line}"));
+    loaded.iter().for_each(|line| log::say(line));
     let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches)?;
     let about =
         About::new(format!("{}/{}", args.script, stem(&args.config).display()), args.seed, changes::plan(&experiment));
@@ -150,14 +154,14 @@ fn launch(
     };
     let resume::Start { trainer, progress, position, logged } = resume::resume(&args.resume, &folder, trainer, &run)?;
     let device_name = summary::device_name(device);
-    println!(
+    log::say(&format!(
         "model: {:.2} M parameters on {}; {} epochs of {} steps of {} clips",
         trainer.parameters() as f64 / 1e6,
         device_name,
         itinerary.epochs,
         itinerary.train_batches,
         experiment.training.batch_size,
-    );
+    ));
     write(&args.save_dir.join("experiment.yaml"), &experiment.resolved)?;
     write(&args.save_dir.join("pipeline.yaml"), &pipeline.resolved)?;
     let experiment_name = about.experiment.clone();
@@ -174,12 +178,15 @@ fn launch(
         phases: phases(&experiment),
     });
     let log_path = args.save_dir.join("run.jsonl");
-    let log = RunLog::open(&log_path, logged)?;
+    let run_log = RunLog::open(&log_path, logged)?;
     if position > 0 {
         live.recall(&log_path);
     }
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
-    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone()), Box::new(live.clone())];
+    let mut observers: Vec<Box<dyn Observer>> =
+        vec![Box::new(run_log), Box::new(watcher.clone()), Box::new(live.clone())];
+    let board = args.save_dir.join("tensorboard/train").join(&args.script).join(stem(&args.config));
+    observers.push(Box::new(TensorBoard::new(&board, experiment.training.print_interval)));
     if let Some(limit) = args.time_limit {
         // Weights and two moments, of 4 bytes each.
         let bytes = 12 * trainer.parameters();
@@ -238,7 +245,7 @@ fn launch(
     outcome.result?;
     written?;
     if let Some(StopReason::Reached(goal)) = &outcome.stopped {
-        println!("stopped for {goal}; the same command goes on");
+        log::say(&format!("stopped for {goal}; the same command goes on"));
     }
     Ok(outcome.stopped.map_or(0, |reason| reason.exit_code()))
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
+    telemetry::log,
     train::{
         checkpoint::{About, Folder, read},
         confusion::Confusion,
@@ -46,12 +47,12 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
     let found = match choice {
         Resume::Never => {
             if let Some(moved) = folder.set_aside()? {
-                println!("older checkpoints moved to {}", moved.display());
+                log::say(&format!("older checkpoints moved to {}", moved.display()));
             }
             None
         }
         Resume::Auto => {
-            let warn = |failure: &Failure| println!("warning: checkpoint passed over: {failure}");
+            let warn = |failure: &Failure| log::warn(&format!("checkpoint passed over: {failure}"));
             folder.newest(warn)?.map(|(saved, state)| (saved.path, state))
         }
         Resume::Path(path) => Some((path.clone(), read(path)?)),
@@ -72,12 +73,12 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
     let About { step, epoch, place, nonfinite_in_a_row, .. } = &state.about;
     let mut progress: Progress = serde_json::from_value(state.about.progress.clone())
         .map_err(|error| Failure::input(format!("{name}: its progress cannot be read: {error}")))?;
-    println!("resumed from {name}: step {step}, epoch {}", epoch + 1);
+    log::say(&format!("resumed from {name}: step {step}, epoch {}", epoch + 1));
     for Change { text, harmless } in &changed {
-        println!("changed since then: {text} ({})", harmless.unwrap_or("allowed"));
+        log::say(&format!("changed since then: {text} ({})", harmless.unwrap_or("allowed")));
     }
     if *nonfinite_in_a_row > 0 {
-        println!("warning: {nonfinite_in_a_row} steps before it were not finite");
+        log::warn(&format!("{nonfinite_in_a_row} steps before it were not finite"));
     }
     let logged = state.about.position;
     let (position, same_pass) = match place {

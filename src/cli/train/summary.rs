@@ -4,6 +4,7 @@ use super::super::load;
 use crate::{
     data::rejects::Rejects,
     flow::RunOutcome,
+    telemetry::log,
     train::{
         checkpoint::Folder,
         tally::{Progress, Score},
@@ -36,29 +37,31 @@ pub(super) fn device_name(device: Device) -> String {
 pub(super) fn print(facts: &Facts<'_>) {
     let Facts { outcome, progress, rejects, quarantine_after, folder, save_dir, complete, .. } = facts;
     if *complete {
-        println!("this run was complete already; --resume never starts it anew");
+        log::say("this run was complete already; --resume never starts it anew");
     }
-    println!();
+    log::say("");
     results(progress);
     if !complete {
         times(outcome, facts.limits);
     }
     for count in rejects.counts() {
-        println!("planned again: {} clips of {} ({})", count.count, count.dataset, count.reason);
+        log::say(&format!("planned again: {} clips of {} ({})", count.count, count.dataset, count.reason));
     }
     match rejects.files_failing(*quarantine_after) {
         0 => {}
-        files => println!("quarantined: {files} files failed {quarantine_after} times and were not read again"),
+        files => {
+            log::say(&format!("quarantined: {files} files failed {quarantine_after} times and were not read again"))
+        }
     }
     if progress.nonfinite > 0 {
-        println!("not finite: {} steps, which changed nothing", progress.nonfinite);
+        log::say(&format!("not finite: {} steps, which changed nothing", progress.nonfinite));
     }
     match folder.list().last() {
-        Some(newest) => println!("checkpoint  {}", newest.path.display()),
-        None => println!("checkpoint  none was written"),
+        Some(newest) => log::say(&format!("checkpoint  {}", newest.path.display())),
+        None => log::say("checkpoint  none was written"),
     }
     for file in ["run.jsonl", "experiment.yaml", "pipeline.yaml"] {
-        println!("{:<11} {}", file.split('.').next().unwrap_or(file), save_dir.join(file).display());
+        log::say(&format!("{:<11} {}", file.split('.').next().unwrap_or(file), save_dir.join(file).display()));
     }
 }
 
@@ -72,9 +75,9 @@ fn results(progress: &Progress) {
         format!("  {name:<24}{before:>8}  {after:>8}")
     };
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    println!("held-out clips              before     after");
-    println!("{}", row("mean IoU", &|score| Some(format!("{:.3}", score.iou))));
-    println!("{}", row("condition accuracy", &|score| score.accuracy.map(percent)));
+    log::say("held-out clips              before     after");
+    log::say(&row("mean IoU", &|score| Some(format!("{:.3}", score.iou))));
+    log::say(&row("condition accuracy", &|score| score.accuracy.map(percent)));
     let newest = scores[1].or(scores[0]).map_or_else(Vec::new, |score| score.confusion.recalls());
     for recall in newest {
         let share = |score: &Score| {
@@ -85,9 +88,9 @@ fn results(progress: &Progress) {
         let mistaken = recall.mistaken.map_or(String::new(), |(other, count)| {
             format!("   {:>7} taken for {other}", percent(count as f64 / recall.frames as f64))
         });
-        println!("{}{mistaken}", row(&format!("  {}", recall.condition), &share));
+        log::say(&format!("{}{mistaken}", row(&format!("  {}", recall.condition), &share)));
     }
-    println!();
+    log::say("");
 }
 
 fn times(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) {
@@ -95,7 +98,7 @@ fn times(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) {
     let first = |kind: &str| outcome.stages.iter().find(|stage| stage.kind == kind);
     let clips = first("collate").map_or(0, |stage| stage.taken);
     let batches = first("step").map_or(0, |stage| stage.taken);
-    println!("{clips} clips in {batches} batches, {wall:.1} s, {:.1} samples/s", clips as f64 / wall);
-    println!();
-    println!("{}", load::table(outcome, limits));
+    log::say(&format!("{clips} clips in {batches} batches, {wall:.1} s, {:.1} samples/s", clips as f64 / wall));
+    log::say("");
+    log::say(&load::table(outcome, limits));
 }

@@ -42,7 +42,17 @@ pub(super) enum Target {
     /// Stages that sleep.
     Simulated,
     /// A training run of some steps, in a process of its own.
-    Training { arguments: Vec<String>, home: PathBuf },
+    Training { arguments: Vec<String>, home: Home },
+}
+
+/// A folder for the runs, which goes with them; scenes that an experiment makes are made once.
+pub(super) struct Home(PathBuf);
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // It is a temporary folder: what stays is removed by the system.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Target {
@@ -66,17 +76,18 @@ impl Target {
             &args.device,
             "--max_steps",
             &args.steps.to_string(),
-            "--data_dir",
-            &args.data_dir.display().to_string(),
         ]
         .map(String::from)
         .to_vec();
+        if let Some(data_dir) = &args.data_dir {
+            arguments.extend(["--data_dir".to_string(), data_dir.display().to_string()]);
+        }
         // Validation would be measured as well, and it is not what takes the time of a run.
         for key in ["TRAIN.VAL_BEFORE=false", "TRAIN.VAL_EPOCH_INTERVAL=1000000"] {
             arguments.extend(["--set".into(), key.into()]);
         }
         arguments.extend(args.set.iter().flat_map(|set| ["--set".to_string(), set.clone()]));
-        Ok(Self::Training { arguments, home })
+        Ok(Self::Training { arguments, home: Home(home) })
     }
 
     /// Whether the stages compute, and so share the machine's cores.
@@ -91,7 +102,7 @@ impl Target {
     pub fn measure(&self, text: &str, how: How) -> Result<Measured> {
         match self {
             Self::Simulated => simulated(text, how),
-            Self::Training { arguments, home } => training(text, how, arguments, home),
+            Self::Training { arguments, home } => training(text, how, arguments, &home.0),
         }
     }
 }
@@ -141,7 +152,6 @@ fn training(text: &str, how: How, arguments: &[String], home: &std::path::Path) 
     }
     let read = std::fs::read_to_string(out.join("load.json")).map_err(|error| failed(&error))?;
     let load: Value = serde_json::from_str(&read).map_err(|error| failed(&error))?;
-    let _ = std::fs::remove_dir_all(home);
     let stages = load["stages"].as_array().cloned().unwrap_or_default();
     let number = |value: &Value| value.as_f64().unwrap_or(0.0);
     let sources = stages.iter().filter(|stage| stage["inputs"].as_array().is_some_and(Vec::is_empty));

@@ -3,7 +3,7 @@
 use super::{Live, page};
 use crate::{
     failure::{Failure, Result},
-    telemetry::{self, Recorder},
+    telemetry::{self, Recorder, log},
 };
 use actix_web::{
     App, HttpResponse, HttpServer, Resource,
@@ -56,7 +56,7 @@ pub fn serve(address: Option<SocketAddr>, live: Arc<Live>) -> Result<SocketAddr>
         .spawn(move || {
             // The listener is bound and the server never ends by itself; where it does, the run goes on without.
             if let Err(error) = System::new().block_on(answer(listener, live, recorder)) {
-                eprintln!("warning: the live page and /metrics are gone: {error}");
+                log::warn(&format!("the live page and /metrics are gone: {error}"));
             }
         })
         .map_err(failed)?;

@@ -1,0 +1,67 @@
+//! What a run says on its way: lines of text for people, or JSON objects, one a line, for collectors of logs.
+//!
+//! As text, lines go to standard output as they are. As JSON (`--log json`), everything is a `tracing` event with time,
+//! level and fields; errors go to standard error, all else to standard output. A reader that has gone away is no reason
+//! to stop training, so what cannot be printed is dropped.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing::Level;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
+
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// From here on everything is said as JSON.
+pub fn use_json() {
+    let out = std::io::stderr.with_max_level(Level::ERROR).or_else(std::io::stdout);
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .log_internal_errors(false)
+        .with_max_level(Level::INFO)
+        .with_writer(out)
+        .finish();
+    // A second call changes nothing.
+    if tracing::subscriber::set_global_default(subscriber).is_ok() {
+        JSON.store(true, Ordering::Release);
+    }
+}
+
+/// Whether everything is said as JSON.
+pub fn is_json() -> bool {
+    JSON.load(Ordering::Acquire)
+}
+
+/// Says `text`, which may have several lines.
+pub fn say(text: &str) {
+    if is_json() {
+        text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| tracing::info!("{}", line.trim_end()));
+    } else {
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+}
+
+/// Says what a user should know and what does not end the run.
+pub fn warn(text: &str) {
+    if is_json() {
+        tracing::warn!("{text}");
+    } else {
+        let _ = writeln!(std::io::stderr(), "warning: {text}");
+    }
+}
+
+/// Says what ends the run: lines of one message, of which those that are indented belong to the line before them.
+pub fn error(text: &str) {
+    if is_json() {
+        tracing::error!("{text}");
+        return;
+    }
+    for line in text.lines() {
+        let head = if line.starts_with(' ') { "" } else { "error: " };
+        let _ = writeln!(std::io::stderr(), "{head}{line}");
+    }
+}
