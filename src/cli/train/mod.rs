@@ -21,6 +21,7 @@ use crate::{
     flow::{Graph, Notice, Run, Settings, StopReason, StopToken, Tell, survive_file_limits, watch_signals},
     monitor::{
         health::Health,
+        keeper::Keeper,
         live::{Live, Plan},
         progress::Progress,
         run_log::RunLog,
@@ -180,6 +181,7 @@ fn launch(
     }
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
     let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(log), Box::new(watcher.clone()), Box::new(live.clone())];
+    observers.push(Box::new(Keeper::new(&args.save_dir, position == 0)));
     if let Some(limit) = args.time_limit {
         // Weights and two moments, of 4 bytes each.
         let bytes = 12 * trainer.parameters();

@@ -11,6 +11,7 @@ use crate::{
         confusion::Confusion,
         experiment::Experiment,
         itinerary::Itinerary,
+        overlaps::Overlaps,
         step::Trainer,
         tally::{Progress, Sums},
     },
@@ -86,6 +87,7 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
     };
     if !same_pass {
         (progress.open, progress.open_confusion) = (Sums::default(), Confusion::default());
+        progress.open_overlaps = Overlaps::default();
     }
     Ok(Start { trainer, progress, position, logged })
 }
