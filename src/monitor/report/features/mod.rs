@@ -144,7 +144,10 @@ pub(super) fn features(groups: &[Group]) -> Result<String> {
 /// A row of the table and a sentence about it.
 fn probes(run: &str, when: &str, table: &Table) -> Result<(String, String)> {
     let (condition, boxes) = (probe::condition(table)?, probe::boxes(table)?);
-    let of = boxes.map(|probe| probe.of).or(condition.map(|probe| probe.of)).unwrap_or([table.len(), 0]);
+    let of = boxes
+        .map(|probe| probe.of)
+        .or(condition.map(|probe| probe.of))
+        .unwrap_or([table.len(), probe::sequences(&table.groups)]);
     let percent = |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share));
     let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.3}"));
     let row = format!(

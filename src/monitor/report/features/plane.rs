@@ -54,7 +54,7 @@ pub fn tsne(x: &Tensor) -> Result<Tensor> {
         let turned = gradient.sign().eq_tensor(&speed.sign());
         gains = (&gains * 0.8).where_self(&turned, &(&gains + 0.2)).clamp_min(0.01);
         speed = speed * momentum - &gains * gradient * rate;
-        y = y + &speed;
+        y += &speed;
         y = &y - y.mean_dim([0i64].as_slice(), true, Kind::Double);
     }
     Ok(y)

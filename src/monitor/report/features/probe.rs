@@ -83,7 +83,8 @@ fn ridge(x: &Tensor, y: &Tensor, train: &Tensor, test: &Tensor, penalty: f64) ->
     Ok(ask.f_matmul(&weights)? + middle)
 }
 
-fn sequences(groups: &[usize]) -> usize {
+/// How many sequences there are.
+pub fn sequences(groups: &[usize]) -> usize {
     groups.iter().collect::<std::collections::BTreeSet<_>>().len()
 }
 
