@@ -72,6 +72,13 @@ fn a_report_shows_what_runs_wrote_down() {
         "‖∇L_box‖",
         "backbone.blocks.0",
         "background_clutter",
+        "IoU by condition",
+        "<h2>Feature space</h2>",
+        "PCA, multi, before training",
+        "t-SNE, baseline, after epoch",
+        "Linear probes",
+        "<h2>Example tracks</h2>",
+        "data:image/jpeg;base64,/9j/",
         "Where the time went",
         "no test: it needs two pairs of runs",
     ] {
@@ -82,7 +89,23 @@ fn a_report_shows_what_runs_wrote_down() {
     let validations = |run: &str| table.lines().filter(|line| line.contains(run) && line.contains(",val,")).count();
     let logged = events(&first, "pass").iter().filter(|event| event["split"] == "val").count();
     assert_eq!((validations("multi"), validations("baseline")), (logged, logged));
-    assert!(table.lines().next().unwrap().contains("Loss/total"), "{table}");
+    let header: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+    let last = events(&first, "pass").into_iter().rfind(|event| event["split"] == "val").unwrap();
+    let conditions = last["conditions"].as_object().unwrap();
+    assert!(header.contains(&"Loss/total") && !conditions.is_empty(), "{table}");
+    for (condition, told) in conditions {
+        let column = header.iter().position(|name| *name == format!("IoU/{condition}")).unwrap();
+        let row = table.lines().rfind(|line| line.contains("\"multi\",val,")).unwrap();
+        assert_eq!(row.split(',').nth(column).unwrap().parse::<f64>().unwrap(), told["IoU"].as_f64().unwrap());
+    }
+    // The mean over conditions, weighted by their frames, is that over all labelled frames.
+    let (mut frames, mut sum) = (0.0, 0.0);
+    for told in conditions.values() {
+        frames += told["frames"].as_f64().unwrap();
+        sum += told["frames"].as_f64().unwrap() * told["IoU"].as_f64().unwrap();
+    }
+    assert_eq!(frames, last["labelled"].as_f64().unwrap());
+    assert!((sum / frames - last["IoU"].as_f64().unwrap()).abs() < 1e-5, "{last}");
 
     let errors = support::fail(program().args(["report", "--run", "nowhere"]), 66);
     assert!(errors.contains("nowhere/run.jsonl") && errors.contains("--save_dir"), "{errors}");

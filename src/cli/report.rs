@@ -39,7 +39,7 @@ pub fn report(args: &ReportArgs) -> Result<()> {
     if !args.compare.is_empty() {
         groups.push(group(&args.compare, args.compare_name.as_deref())?);
     }
-    write(&args.out, &page(&groups))?;
+    write(&args.out, &page(&groups)?)?;
     println!("report   {}", args.out.display());
     if let Some(csv) = &args.csv {
         write(csv, &table(&groups))?;

@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod health;
+pub mod keeper;
 pub mod live;
 pub mod progress;
 pub mod report;

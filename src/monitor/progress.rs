@@ -155,7 +155,7 @@ impl Observer for Progress {
                 let size = *bytes as f64 / 1e6;
                 self.line(&format!("checkpoint: {} ({size:.1} MB in {seconds:.2} s)", path.display()));
             }
-            Event::Seen(_) => {}
+            Event::Seen(_) | Event::Features(_) => {}
             Event::NonFinite { visit, clips, in_a_row } => {
                 let first = clips.first().map_or("", String::as_str);
                 let more = clips.len().saturating_sub(1);

@@ -6,6 +6,7 @@ use crate::{
     train::{
         confusion::Confusion,
         events::{Event, Observer},
+        overlaps::Overlap,
         tally::Terms,
     },
 };
@@ -164,13 +165,19 @@ impl Observer for RunLog {
                 fields.insert("forward_seconds".into(), json!(time.forward));
                 self.write("batch", fields);
             }
-            Event::Pass { visit, means, confusion } => {
+            Event::Pass { visit, means, confusion, overlaps } => {
                 let mut fields = numbers(means);
                 fields.insert("position".into(), visit.position.into());
                 fields.insert("split".into(), visit.split.name().into());
                 fields.insert("epoch".into(), (if visit.before { 0 } else { visit.epoch + 1 }).into());
                 if !confusion.rows().is_empty() {
                     fields.insert("confusion".into(), json!(confusion.rows()));
+                }
+                let own =
+                    |one: &Overlap| (one.condition.name().to_string(), json!({"frames": one.frames, "IoU": one.iou}));
+                let conditions: Map<String, Value> = overlaps.means().iter().map(own).collect();
+                if !conditions.is_empty() {
+                    fields.insert("conditions".into(), Value::Object(conditions));
                 }
                 self.write("pass", fields);
             }
@@ -214,7 +221,7 @@ impl Observer for RunLog {
                 fields.insert("numbers".into(), Value::Object(numbers.collect()));
                 self.write("advice", fields);
             }
-            Event::Seen(_) => {}
+            Event::Seen(_) | Event::Features(_) => {}
             Event::Note(message) => {
                 self.write("note", Map::from_iter([("message".to_string(), message.as_str().into())]));
             }

@@ -47,7 +47,7 @@ pub(super) fn batches(visit: &Visit, pace: &Pace, means: Option<&Terms>) {
 /// All other events.
 pub(super) fn event(event: &Event) {
     match event {
-        Event::Batch { .. } | Event::Seen(_) | Event::Gradients { .. } => {}
+        Event::Batch { .. } | Event::Seen(_) | Event::Gradients { .. } | Event::Features(_) => {}
         Event::Pass { visit, means, .. } => info!(
             event = if visit.split == Split::Val { "validation" } else { "epoch" },
             split = visit.split.name(),

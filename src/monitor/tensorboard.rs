@@ -94,13 +94,14 @@ impl Observer for TensorBoard {
                 scalars.extend(lr.iter().enumerate().map(|(group, lr)| (format!("LearningRate/group{group}"), *lr)));
                 self.write(&mut state, "steps", visit.step + 1, &scalars);
             }
-            Event::Pass { visit, means, confusion } => {
+            Event::Pass { visit, means, confusion, overlaps } => {
                 let epoch = if visit.before { 0 } else { visit.epoch as u64 + 1 };
                 let mut scalars = scalars(means);
                 scalars.extend(confusion.recalls().iter().map(|recall| {
                     let share = recall.right as f64 / recall.frames.max(1) as f64;
                     (format!("Accuracy/{}", recall.condition), share)
                 }));
+                scalars.extend(overlaps.means().iter().map(|mean| (format!("IoU/{}", mean.condition), mean.iou)));
                 let part = match visit.split {
                     Split::Train => "train",
                     Split::Val => "val",

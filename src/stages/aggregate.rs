@@ -16,7 +16,9 @@ use crate::{
         confusion::Confusion,
         events::{Event, Observer},
         experiment::Training,
-        itinerary::Split,
+        features::Features,
+        itinerary::{Split, Visit},
+        overlaps::Overlaps,
         tally::{Progress, Terms},
     },
 };
@@ -24,6 +26,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
+use tch::Tensor;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "aggregate",
@@ -49,6 +52,7 @@ impl Blueprint<RunContext> for Aggregate {
             pixels: Pixels { mean: context.experiment.data.mean, std: context.experiment.data.std },
             folder: context.folder.clone(),
             validated: None,
+            features: None,
         }))
     }
 
@@ -66,11 +70,26 @@ struct AggregateStage {
     folder: Folder,
     /// What the validation said that has just ended, and the position after it.
     validated: Option<(u64, Validation)>,
+    /// What was seen in the validation that goes on; none of one whose beginning is in an earlier call.
+    features: Option<Features>,
 }
 
 impl AggregateStage {
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a validation's batch says of its frames; their IoUs by condition.
+    fn frames(&mut self, visit: &Visit, rows: &Tensor, names: &Arc<[String]>) -> Result<Overlaps> {
+        let width = rows.size().get(1).copied().and_then(|width| usize::try_from(width).ok()).unwrap_or_default();
+        let values = Vec::<f32>::try_from(rows.flatten(0, -1))?;
+        if visit.batch == 0 {
+            self.features = Some(Features::of(visit));
+        }
+        match &mut self.features {
+            Some(features) => features.add(&values, width, names),
+            None => Features::default().add(&values, width, names),
+        }
     }
 
     fn report(&mut self, report: StepReport) -> Result<()> {
@@ -84,9 +103,13 @@ impl AggregateStage {
             Some(counts) => Confusion::from_counts(&Vec::<f64>::try_from(counts.flatten(0, -1))?),
             None => None,
         };
+        let overlaps = match &outcome.frames {
+            Some(rows) => Some(self.frames(&visit, rows, &clip_names)?),
+            None => None,
+        };
         let (pass, in_a_row) = {
             let mut progress = self.progress();
-            (progress.add(&visit, &terms, confusion.as_ref(), clips), progress.nonfinite_in_a_row)
+            (progress.add(&visit, &terms, confusion.as_ref(), overlaps.as_ref(), clips), progress.nonfinite_in_a_row)
         };
         self.figures.batch(&visit, clips, &terms, outcome.lr);
         if visit.split == Split::Train {
@@ -101,14 +124,17 @@ impl AggregateStage {
             self.observer.observe(&Event::Gradients { visit, gradients });
         }
         self.validated = None;
-        if let Some((means, confusion)) = pass {
+        if let Some((means, confusion, overlaps)) = pass {
             if visit.split == Split::Val {
-                self.figures.validation(&means, &confusion);
+                self.figures.validation(&means, &confusion, &overlaps);
                 let position = visit.position + 1;
                 let validation = Validation { iou: means.iou, accuracy: means.accuracy(), loss: means.total };
                 self.validated = Some((position, validation));
             }
-            self.observer.observe(&Event::Pass { visit, means, confusion });
+            self.observer.observe(&Event::Pass { visit, means, confusion, overlaps });
+            if let Some(features) = self.features.take_if(|_| visit.split == Split::Val) {
+                self.observer.observe(&Event::Features(Arc::new(features)));
+            }
         }
         if terms.applied == 0.0 && visit.split == Split::Train {
             self.observer.observe(&Event::NonFinite { visit, clips: clip_names, in_a_row });

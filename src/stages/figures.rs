@@ -8,6 +8,7 @@ use crate::{
         events::StepTime,
         experiment::Phase,
         itinerary::{Itinerary, Split, Visit},
+        overlaps::Overlaps,
         step::Spent,
         tally::Terms,
         tasks::Gradients,
@@ -113,7 +114,7 @@ impl Figures {
     }
 
     /// A validation is done.
-    pub fn validation(&mut self, means: &Terms, confusion: &Confusion) {
+    pub fn validation(&mut self, means: &Terms, confusion: &Confusion, overlaps: &Overlaps) {
         losses(names::VALIDATION_LOSS, means);
         gauge!(names::VALIDATION_IOU).set(means.iou);
         self.best_iou = self.best_iou.max(means.iou);
@@ -124,8 +125,11 @@ impl Figures {
         let set = |name: &'static str, condition: Condition, value: f64| {
             gauge!(name, "condition" => condition.name()).set(value);
         };
+        for overlap in overlaps.means() {
+            set(names::VALIDATION_CONDITION_FRAMES, overlap.condition, overlap.frames as f64);
+            set(names::VALIDATION_CONDITION_IOU, overlap.condition, overlap.iou);
+        }
         for recall in confusion.recalls() {
-            set(names::VALIDATION_CONDITION_FRAMES, recall.condition, recall.frames as f64);
             set(names::VALIDATION_CONDITION_ACCURACY, recall.condition, recall.right as f64 / recall.frames as f64);
         }
     }

@@ -136,6 +136,8 @@ metrics! {
         "Class accuracy of the last validation, from 0 to 1.";
     VALIDATION_CONDITION_ACCURACY = "validation_condition_accuracy", Gauge, Ratio, ["condition"],
         "Share of the frames of a condition that the last validation told right, from 0 to 1.";
+    VALIDATION_CONDITION_IOU = "validation_condition_iou", Gauge, Ratio, ["condition"],
+        "Mean IoU of the frames of a condition in the last validation, from 0 to 1.";
     VALIDATION_CONDITION_FRAMES = "validation_condition_frames", Gauge, One, ["condition"],
         "Labelled frames of a condition in the last validation.";
 

@@ -1,6 +1,8 @@
 //! What a run tells those who watch it. The stages emit events; logs, progress bars and reports observe them.
 
-use super::{confusion::Confusion, itinerary::Visit, tally::Terms, tasks::Gradients};
+use super::{
+    confusion::Confusion, features::Features, itinerary::Visit, overlaps::Overlaps, tally::Terms, tasks::Gradients,
+};
 use crate::{data::condition::Condition, vision::rect::Rect};
 use image::RgbImage;
 use std::{path::PathBuf, sync::Arc};
@@ -38,6 +40,8 @@ pub enum Event {
         means: Terms,
         /// Which conditions were taken for which, in validation; empty otherwise.
         confusion: Confusion,
+        /// Mean IoU by condition, in validation; empty otherwise.
+        overlaps: Overlaps,
     },
     /// A checkpoint was written.
     Saved {
@@ -54,6 +58,8 @@ pub enum Event {
     },
     /// Some clips of a batch as the model sees them, with what it says of them.
     Seen(Arc<Seen>),
+    /// What a complete validation saw of each search frame.
+    Features(Arc<Features>),
     /// A training step was not finite, and changed nothing.
     NonFinite {
         /// Which one.

@@ -36,6 +36,8 @@ pub(super) struct Part {
     pub tasks: Option<[Vec<Tensor>; 2]>,
     /// Labelled frames by true and told condition, `[K, K]` f64, where they were counted.
     pub confusion: Option<Tensor>,
+    /// A row for each search frame, clip-major, where they were taken.
+    pub frames: Option<Tensor>,
     /// Where its time went.
     pub spent: Spent,
 }
@@ -129,6 +131,7 @@ impl Merged {
         };
         sum.report += weighted(part.report);
         sum.confusion = sum.confusion.take().zip(part.confusion).map(|(sum, counts)| sum + counts);
+        sum.frames = sum.frames.take().zip(part.frames).map(|(sum, rows)| Tensor::cat(&[sum, rows], 0));
         add(&mut sum.gradients, part.gradients);
         if let (Some([a, b]), Some([c, d])) = (&mut sum.tasks, part.tasks) {
             add(a, c);

@@ -4,6 +4,7 @@
 use super::{
     confusion::Confusion,
     itinerary::{Split, Visit},
+    overlaps::Overlaps,
 };
 use serde::{Deserialize, Serialize};
 
@@ -171,6 +172,9 @@ pub struct Score {
     /// Which conditions were taken for which; empty without a class head.
     #[serde(default)]
     pub confusion: Confusion,
+    /// Mean IoU by condition.
+    #[serde(default)]
+    pub overlaps: Overlaps,
 }
 
 /// Where a run stands: the unfinished pass and the validations so far.
@@ -181,6 +185,9 @@ pub struct Progress {
     /// Conditions in the unfinished pass, in validation.
     #[serde(default)]
     pub open_confusion: Confusion,
+    /// IoUs by condition in the unfinished pass, in validation.
+    #[serde(default)]
+    pub open_overlaps: Overlaps,
     /// Validation before the first step.
     pub before: Option<Score>,
     /// The newest validation after training began.
@@ -192,16 +199,19 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Adds a batch; the means of its pass, and which conditions were taken for which in it, when it was the last one.
+    /// Adds a batch; the means of its pass, which conditions were taken for which in it, and its IoUs by condition, when
+    /// it was the last one.
     pub fn add(
         &mut self,
         visit: &Visit,
         terms: &Terms,
         confusion: Option<&Confusion>,
+        overlaps: Option<&Overlaps>,
         clips: usize,
-    ) -> Option<(Terms, Confusion)> {
+    ) -> Option<(Terms, Confusion, Overlaps)> {
         self.open.add(terms, clips);
         confusion.into_iter().for_each(|counts| self.open_confusion.add(counts));
+        overlaps.into_iter().for_each(|sums| self.open_overlaps.merge(sums));
         if visit.split == Split::Train {
             let bad = terms.applied == 0.0;
             self.nonfinite += u64::from(bad);
@@ -211,12 +221,18 @@ impl Progress {
             return None;
         }
         let confusion = std::mem::take(&mut self.open_confusion);
+        let overlaps = std::mem::take(&mut self.open_overlaps);
         let means = std::mem::take(&mut self.open).means()?;
         if visit.split == Split::Val {
-            let score = Score { iou: means.iou, accuracy: means.accuracy(), confusion: confusion.clone() };
+            let score = Score {
+                iou: means.iou,
+                accuracy: means.accuracy(),
+                confusion: confusion.clone(),
+                overlaps: overlaps.clone(),
+            };
             if visit.before { self.before = Some(score) } else { self.latest = Some(score) }
         }
-        Some((means, confusion))
+        Some((means, confusion, overlaps))
     }
 }
 
@@ -253,21 +269,21 @@ mod tests {
     fn a_batch_that_is_not_finite_is_counted_and_left_out() {
         let mut progress = Progress::default();
         let bad = Terms { applied: 0.0, total: f64::NAN, ..Terms::default() };
-        progress.add(&visit(Split::Train, 0, 3, false), &bad, None, 2);
-        progress.add(&visit(Split::Train, 1, 3, false), &bad, None, 2);
+        progress.add(&visit(Split::Train, 0, 3, false), &bad, None, None, 2);
+        progress.add(&visit(Split::Train, 1, 3, false), &bad, None, None, 2);
         assert_eq!(progress.nonfinite_in_a_row, 2);
-        let (means, _) = progress.add(&visit(Split::Train, 2, 3, false), &terms(2.0, 0.0), None, 2).unwrap();
+        let (means, ..) = progress.add(&visit(Split::Train, 2, 3, false), &terms(2.0, 0.0), None, None, 2).unwrap();
         assert_eq!((means.total, progress.nonfinite_in_a_row, progress.nonfinite), (2.0, 0, 2));
     }
 
     #[test]
     fn validations_before_and_after_are_told_apart_and_survive_a_checkpoint() {
         let mut progress = Progress::default();
-        progress.add(&visit(Split::Val, 0, 1, true), &terms(1.0, 2.0), None, 1);
-        progress.add(&visit(Split::Val, 0, 1, false), &terms(6.0, 2.0), None, 1);
+        progress.add(&visit(Split::Val, 0, 1, true), &terms(1.0, 2.0), None, None, 1);
+        progress.add(&visit(Split::Val, 0, 1, false), &terms(6.0, 2.0), None, None, 1);
         assert_eq!(progress.before.as_ref().map(|score| score.iou), Some(0.1));
         assert_eq!(progress.latest.as_ref().map(|score| score.iou), Some(0.6));
-        progress.add(&visit(Split::Train, 0, 2, false), &terms(1.0 / 3.0, 2.0), None, 1);
+        progress.add(&visit(Split::Train, 0, 2, false), &terms(1.0 / 3.0, 2.0), None, None, 1);
         let text = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
     }

@@ -21,6 +21,7 @@ use crate::{
     flow::{Graph, Notice, Run, Settings, StopReason, StopToken, Tell, survive_file_limits, watch_signals},
     monitor::{
         health::Health,
+        keeper::Keeper,
         live::{Live, Plan},
         progress::Progress,
         run_log::RunLog,
@@ -187,6 +188,7 @@ fn launch(
         vec![Box::new(run_log), Box::new(watcher.clone()), Box::new(live.clone())];
     let board = args.save_dir.join("tensorboard/train").join(&args.script).join(stem(&args.config));
     observers.push(Box::new(TensorBoard::new(&board, experiment.training.print_interval)));
+    observers.push(Box::new(Keeper::new(&args.save_dir, position == 0)));
     if let Some(limit) = args.time_limit {
         // Weights and two moments, of 4 bytes each.
         let bytes = 12 * trainer.parameters();

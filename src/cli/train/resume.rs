@@ -12,6 +12,7 @@ use crate::{
         confusion::Confusion,
         experiment::Experiment,
         itinerary::Itinerary,
+        overlaps::Overlaps,
         step::Trainer,
         tally::{Progress, Sums},
     },
@@ -87,6 +88,7 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
     };
     if !same_pass {
         (progress.open, progress.open_confusion) = (Sums::default(), Confusion::default());
+        progress.open_overlaps = Overlaps::default();
     }
     Ok(Start { trainer, progress, position, logged })
 }

@@ -160,9 +160,19 @@ fn advice_is_given_once_and_events_become_numbers() {
     (counts[0], counts[1], counts[11]) = (30.0, 30.0, 40.0);
     let mut known = vitals("TRAIN: {EPOCH: 9}");
     let few = Confusion::from_counts(&counts.map(|count| count / 10.0)).unwrap();
-    known.add(&Event::Pass { visit: visit(Split::Val, 0), means: Terms::default(), confusion: few });
+    known.add(&Event::Pass {
+        visit: visit(Split::Val, 0),
+        means: Terms::default(),
+        confusion: few,
+        overlaps: Default::default(),
+    });
     assert_eq!(known.chance, 0.1, "too few to tell");
     let confusion = Confusion::from_counts(&counts).unwrap();
-    known.add(&Event::Pass { visit: visit(Split::Val, 0), means: Terms::default(), confusion });
+    known.add(&Event::Pass {
+        visit: visit(Split::Val, 0),
+        means: Terms::default(),
+        confusion,
+        overlaps: Default::default(),
+    });
     assert_eq!(known.chance, 0.6);
 }

@@ -92,7 +92,7 @@ impl Vitals {
                 self.steps.push_back(step);
                 true
             }
-            Event::Pass { visit, means, confusion } => {
+            Event::Pass { visit, means, confusion, .. } => {
                 if visit.before {
                     return false;
                 }

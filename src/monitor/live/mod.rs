@@ -7,7 +7,7 @@ mod curve;
 mod looks;
 mod page;
 mod past;
-mod pictures;
+pub(in crate::monitor) mod pictures;
 mod server;
 mod status;
 
@@ -242,7 +242,7 @@ impl Observer for Live {
             Event::Batch { visit, clips, terms, lr, time } => {
                 shown.batch(visit, terms, *clips, *lr, [time.data, time.forward]);
             }
-            Event::Pass { visit, means, confusion } if visit.split == Split::Val => {
+            Event::Pass { visit, means, confusion, .. } if visit.split == Split::Val => {
                 let epoch = if visit.before { 0 } else { visit.epoch + 1 };
                 let (means, confusion) = (*means, confusion.clone());
                 shown.validation(Validation { epoch, step: visit.step, means, confusion });
@@ -260,7 +260,7 @@ impl Observer for Live {
                 shown.message(true, &what);
             }
             Event::Advice(advice) => shown.message(true, &format!("advice: {}", advice.message)),
-            Event::Gradients { .. } | Event::Seen(_) => {}
+            Event::Gradients { .. } | Event::Seen(_) | Event::Features(_) => {}
             Event::Note(text) => shown.message(false, text),
             Event::Warning(text) => shown.message(true, text),
         }

@@ -25,7 +25,7 @@ pub(super) struct Pictures {
 
 /// Some clips, ready to be sent.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(in crate::monitor) struct Shown {
     visit: Visit,
     clips: Vec<Value>,
     /// JPEG, numbered as in `clips`.
@@ -54,12 +54,7 @@ impl Pictures {
     /// What `status.json` says of them, validation first.
     pub fn status(&self) -> Value {
         let shown = [&self.val, &self.train].into_iter().flatten();
-        let value = |shown: &Shown| {
-            let visit = &shown.visit;
-            let epoch = if visit.before { 0 } else { visit.epoch + 1 };
-            json!({"split": visit.split.name(), "epoch": epoch, "position": visit.position, "clips": shown.clips})
-        };
-        shown.map(value).collect()
+        shown.map(Shown::status).collect()
     }
 }
 
@@ -74,6 +69,18 @@ impl Shown {
             shown.clips.push(json!({"template": template, "frames": frames}));
         }
         shown
+    }
+
+    /// The pictures as JPEG, in their order.
+    pub fn files(&self) -> &[Bytes] {
+        &self.files
+    }
+
+    /// What `status.json` says of them.
+    pub fn status(&self) -> Value {
+        let visit = &self.visit;
+        let epoch = if visit.before { 0 } else { visit.epoch + 1 };
+        json!({"split": visit.split.name(), "epoch": epoch, "position": visit.position, "clips": self.clips})
     }
 
     /// The number of the picture; null when it cannot be encoded.

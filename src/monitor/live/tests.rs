@@ -73,7 +73,7 @@ fn the_status_tells_batches_validations_checkpoints_and_messages() {
     let mut counts = [0.0; 100];
     (counts[33], counts[36]) = (3.0, 1.0);
     let confusion = Confusion::from_counts(&counts).unwrap();
-    live.observe(&Event::Pass { visit: visit(Split::Val, 4), means: terms, confusion });
+    live.observe(&Event::Pass { visit: visit(Split::Val, 4), means: terms, confusion, overlaps: Default::default() });
     live.observe(&Event::Saved { path: "/a/b.safetensors".into(), bytes: 7, seconds: 0.5, stall: 0.0, position: 4 });
     live.observe(&Event::Warning("<b>\"odd\"</b>".into()));
     let status = live.status();
@@ -98,7 +98,12 @@ fn many_events_are_kept_in_bounded_memory() {
     for step in 0..5000 {
         let time = StepTime::default();
         live.observe(&Event::Batch { visit: visit(Split::Train, step), clips: 4, terms, lr: [0.0; 2], time });
-        live.observe(&Event::Pass { visit: visit(Split::Val, step), means: terms, confusion: Confusion::default() });
+        live.observe(&Event::Pass {
+            visit: visit(Split::Val, step),
+            means: terms,
+            confusion: Confusion::default(),
+            overlaps: Default::default(),
+        });
         live.observe(&Event::Saved { path: "x".into(), bytes: 1, seconds: 0.1, stall: 0.0, position: step });
         live.observe(&Event::Warning(step.to_string()));
     }
@@ -122,7 +127,7 @@ fn a_run_that_goes_on_shows_its_past() {
     let confusion = Confusion::from_counts(&counts).unwrap();
     for event in [
         Event::Batch { visit: visit(Split::Train, 0), clips: 4, terms, lr: [1e-3, 1e-4], time },
-        Event::Pass { visit: visit(Split::Val, 1), means: terms, confusion },
+        Event::Pass { visit: visit(Split::Val, 1), means: terms, confusion, overlaps: Default::default() },
         Event::Saved { path: "/a/b.safetensors".into(), bytes: 7, seconds: 0.5, stall: 0.0, position: 4 },
     ] {
         log.observe(&event);

@@ -3,14 +3,14 @@
 use crate::{
     failure::{Failure, Result},
     monitor::run_log::confusion,
-    train::confusion::Confusion,
+    train::confusion::{Confusion, Recall},
 };
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// A run as it was written down.
@@ -18,6 +18,8 @@ use std::{
 pub struct History {
     /// The name of its folder.
     pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
     /// Means of each pass over an epoch's training or validation clips.
     pub passes: Vec<Pass>,
     /// Training steps.
@@ -87,7 +89,7 @@ impl History {
         let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let name = absolute.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into());
         let load = std::fs::read(folder.join("load.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let mut history = Self { name, load: load.unwrap_or_default(), ..Self::default() };
+        let mut history = Self { name, folder: folder.to_owned(), load: load.unwrap_or_default(), ..Self::default() };
         let mut broken: Option<usize> = None;
         for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
             let line = line.map_err(|error| failed(&error))?;
@@ -114,8 +116,17 @@ impl History {
             "pass" => {
                 let values = event.as_object().into_iter().flatten();
                 let values = values.filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))).collect();
+                let mut values: BTreeMap<String, f64> = values;
+                let said = confusion(event);
+                for (condition, told) in event["conditions"].as_object().into_iter().flatten() {
+                    let both = ["IoU", "frames"].map(|key| (format!("{key}/{condition}"), told[key].as_f64()));
+                    values.extend(both.into_iter().filter_map(|(key, value)| Some((key, value?))));
+                }
+                let accuracy =
+                    |own: Recall| (format!("Accuracy/{}", own.condition), own.right as f64 / own.frames as f64);
+                values.extend(said.recalls().into_iter().map(accuracy));
                 let epoch = event["epoch"].as_u64().unwrap_or_default();
-                self.passes.push(Pass { epoch, is_val: event["split"] == "val", values, confusion: confusion(event) });
+                self.passes.push(Pass { epoch, is_val: event["split"] == "val", values, confusion: said });
             }
             "batch" if event["split"] == "train" => self.steps.push(Step {
                 step: number("step"),

@@ -1,7 +1,10 @@
 //! The report of finished or running runs, from what they wrote down: `trackflow report`.
 
+mod examples;
+mod features;
 mod groups;
 mod history;
+mod marks;
 mod page;
 mod svg;
 

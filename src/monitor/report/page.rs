@@ -1,17 +1,23 @@
 //! The report as one page of HTML.
 
 use super::{
+    examples::examples,
+    features::features,
     groups::{Group, paired_test},
     history::History,
+    marks::bars,
     svg::{Curve, escape, heat, lines},
 };
-use crate::{data::condition::Condition, train::confusion::Confusion};
+use crate::{data::condition::Condition, failure::Result, train::confusion::Confusion};
 use std::{collections::BTreeMap, fmt::Write};
 
 const STYLE: &str = include_str!("page.css");
 
 /// The whole page.
-pub fn page(groups: &[Group]) -> String {
+///
+/// # Errors
+/// 66 when what a run has kept of its features is damaged.
+pub fn page(groups: &[Group]) -> Result<String> {
     let names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
     let title = names.join(" and ");
     let mut html = format!(
@@ -30,10 +36,12 @@ pub fn page(groups: &[Group]) -> String {
     html += &results(groups);
     html += &curves(groups);
     html += &conditions(groups);
+    html += &section("Feature space", &features(groups)?);
     html += &gradients(groups);
+    html += &section("Example tracks", &examples(groups));
     html += &speed(groups);
     html += &said(groups);
-    html + "</body></html>\n"
+    Ok(html + "</body></html>\n")
 }
 
 fn section(title: &str, body: &str) -> String {
@@ -134,7 +142,7 @@ fn thinned(run: &History, of: &dyn Fn(&super::history::Step) -> f64) -> Vec<(f64
 
 fn conditions(groups: &[Group]) -> String {
     let names: Vec<&str> = Condition::ALL.iter().map(|condition| condition.name()).collect();
-    let mut body = String::new();
+    let mut body = by_condition(groups);
     for group in groups {
         let mut sum = Confusion::default();
         let newest = |run: &History| run.passes.iter().rev().find(|pass| !pass.confusion.rows().is_empty()).cloned();
@@ -145,6 +153,36 @@ fn conditions(groups: &[Group]) -> String {
         }
     }
     section("Conditions", &body)
+}
+
+/// The last validation's IoU and accuracy by condition, as means over each group's runs; the frames are those of the
+/// first run.
+fn by_condition(groups: &[Group]) -> String {
+    let value = |group: &Group, key: &str, condition: &Condition| {
+        let values = group.last(&format!("{key}/{condition}"));
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let frames = |condition: &Condition| {
+        groups.iter().flat_map(|group| group.last(&format!("frames/{condition}"))).next().filter(|n| *n > 0.0)
+    };
+    let occurring: Vec<(Condition, f64)> =
+        Condition::ALL.into_iter().filter_map(|condition| Some((condition, frames(&condition)?))).collect();
+    if occurring.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<String> = occurring.iter().map(|(condition, count)| format!("{condition} ({count})")).collect();
+    let chart = |title: &str, across: &str, key: &str| {
+        let of = |group: &Group| {
+            (group.name.clone(), occurring.iter().map(|(condition, _)| value(group, key, condition)).collect())
+        };
+        let series: Vec<(String, Vec<Option<f64>>)> = groups.iter().map(of).collect();
+        let any = series.iter().flat_map(|(_, values)| values).any(Option::is_some);
+        if any { bars(title, across, &rows, &series) } else { String::new() }
+    };
+    charts([
+        chart("IoU by condition (frames)", "mean IoU of the last validation", "IoU"),
+        chart("Accuracy by condition (frames)", "share of frames told right in the last validation", "Accuracy"),
+    ])
 }
 
 /// A block at one comparison: the step, the norms of the three gradients, the cosine.

@@ -53,9 +53,11 @@ pub fn lines(title: &str, across: &str, curves: &[Curve]) -> String {
     if curves.is_empty() {
         return String::new();
     }
+    // Room around a value that never changes.
+    let pad = |value: f64| if value == 0.0 { 0.5 } else { 0.5 * value.abs() };
     let range = |values: &mut dyn Iterator<Item = f64>| {
         let (low, high) = values.filter(|v| v.is_finite()).fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
-        if high - low > 1e-12 { (low, high) } else { (low - 0.5, high + 0.5) }
+        if high - low > 1e-12 { (low, high) } else { (low - pad(low), high + pad(low)) }
     };
     let (left, right) = range(&mut all().map(|(x, _)| *x));
     let (low, high) = range(&mut all().map(|(_, y)| *y).chain(bands()));

@@ -1,6 +1,7 @@
 //! One batch: forward, loss, backward and update, or an evaluation. Nothing here waits for the device; the numbers of
 //! a batch stay in one small tensor that someone else reads.
 
+mod frames;
 mod look;
 mod state;
 mod train;
@@ -44,6 +45,9 @@ pub struct Outcome {
     pub terms: Tensor,
     /// In validation, `[K, K]` f64 on the device: labelled frames by true (row) and told condition.
     pub confusion: Option<Tensor>,
+    /// In validation, a row for each search frame on the device, `[B·N, 6 + C]` f32: see
+    /// [`Features`](super::features::Features).
+    pub frames: Option<Tensor>,
     /// How the tasks' gradients compare, in the steps that look at it.
     pub analysis: Option<Analysis>,
     /// Learning rates of the heads and of the backbone; 0 in validation.
@@ -181,18 +185,19 @@ impl Trainer {
         let weights = self.weights(self.training.phases.get(phase), end);
         let (precision, device) = (self.training.precision, self.model.params().device());
         let model = Lent::new(self.ema.as_ref().map_or(&self.model, Ema::model));
-        let Part { report, confusion, .. } = self.in_parts(batch, move |shard| {
+        let Part { report, confusion, frames, .. } = self.in_parts(batch, move |shard| {
             tch::no_grad(|| {
                 let output = precision.forward(device, || model.model().evaluate(&shard.input, &options))?;
                 let report = loss(&output, &shard.target, &weights)?.report_tensor().shallow_clone();
                 let confusion = output.logits().map(|logits| confusion(&logits, &shard.target.labels));
-                Ok(Part { report, confusion, ..Part::default() })
+                let frames = Some(frames::frames(&output, &shard.target));
+                Ok(Part { report, confusion, frames, ..Part::default() })
             })
         })?;
         // No gradient, and applied.
         let rest = numbers(&[0.0, 1.0, 1.0, weights.class], report.device());
         let terms = pack(&report, &rest);
-        Ok(Outcome { terms, confusion, analysis: None, lr: [0.0; 2], spent: Spent::default() })
+        Ok(Outcome { terms, confusion, frames, analysis: None, lr: [0.0; 2], spent: Spent::default() })
     }
 
     /// Runs `work` on all parts of `batch`: `TRAIN.SHARDS` of them side by side, `TRAIN.ACCUMULATE` times in a row.

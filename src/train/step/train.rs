@@ -80,7 +80,7 @@ impl Trainer {
             let (forward, backward) = ((half - start).as_secs_f64(), half.elapsed().as_secs_f64());
             let spent = Spent { forward, backward, update: 0.0 };
             let report = terms.report_tensor().shallow_clone();
-            Ok(Part { report, gradients, tasks: of_tasks, confusion: None, spent })
+            Ok(Part { report, gradients, tasks: of_tasks, spent, ..Part::default() })
         })?;
         let start = Instant::now();
         let Part { report, gradients: whole, tasks, spent, .. } = part;
@@ -127,7 +127,7 @@ impl Trainer {
         let rest = Tensor::stack(&[update.norm, update.applied], 0).to_kind(Kind::Double);
         let terms = pack(&report, &Tensor::cat(&[rest, factors], 0));
         let spent = Spent { update: start.elapsed().as_secs_f64(), ..spent };
-        Ok(Outcome { terms, confusion: None, analysis, lr, spent })
+        Ok(Outcome { terms, confusion: None, frames: None, analysis, lr, spent })
     }
 
     fn analysis(

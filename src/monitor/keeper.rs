@@ -1,0 +1,203 @@
+//! What reports want beside the log: features of validation passes, and clips as the model sees them.
+//!
+//! `features/first.safetensors` and `features/latest.safetensors` hold [`Features`]; `examples/` holds the pictures of
+//! the newest validation, and `examples.json` what was told of them. All are replaced whole.
+
+use super::live::pictures::Shown;
+use crate::{
+    failure::{Failure, Result},
+    telemetry::log,
+    train::{
+        events::{Event, Observer, Seen},
+        features::Features,
+        itinerary::Split,
+    },
+    whole::write_whole,
+};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// The folder of features, in a run's folder.
+const FEATURES: &str = "features";
+/// The folder of pictures, in a run's folder.
+const EXAMPLES: &str = "examples";
+
+/// Writes features and pictures into a run's folder.
+#[derive(Debug)]
+pub struct Keeper {
+    save_dir: PathBuf,
+    warned: AtomicBool,
+}
+
+impl Keeper {
+    /// A keeper for the run in `save_dir`. A run that is `new` leaves nothing of one before it there.
+    pub fn new(save_dir: &Path, new: bool) -> Self {
+        if new {
+            for path in ["first", "latest"].map(|which| features_path(save_dir, which)) {
+                let _ = std::fs::remove_file(path);
+            }
+            let _ = std::fs::remove_file(save_dir.join(EXAMPLES).join("examples.json"));
+        }
+        Self { save_dir: save_dir.to_path_buf(), warned: AtomicBool::new(false) }
+    }
+
+    fn features(&self, features: &Features) -> Result<()> {
+        make(&self.save_dir.join(FEATURES))?;
+        let first = features_path(&self.save_dir, "first");
+        if !first.exists() {
+            return write_features(&first, features);
+        }
+        write_features(&features_path(&self.save_dir, "latest"), features)
+    }
+
+    fn examples(&self, seen: &Seen) -> Result<()> {
+        let (folder, shown) = (self.save_dir.join(EXAMPLES), Shown::new(seen));
+        make(&folder)?;
+        let write = |name: String, bytes: &[u8]| {
+            write_whole(&folder.join(name), |file| {
+                file.write_all(bytes).map_err(|error| Failure::output(error.to_string()))
+            })
+        };
+        for (number, picture) in shown.files().iter().enumerate() {
+            write(format!("{number}.jpg"), picture)?;
+        }
+        write("examples.json".into(), shown.status().to_string().as_bytes()).map(drop)
+    }
+}
+
+impl Observer for Keeper {
+    fn observe(&self, event: &Event) {
+        let kept = match event {
+            Event::Features(features) => self.features(features),
+            Event::Seen(seen) if seen.visit.split == Split::Val => self.examples(seen),
+            _ => return,
+        };
+        // A run is as good without; the next validation tries again.
+        if let Err(failure) = kept
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            log::warn(&format!("{}; the report will lack it", failure.message));
+        }
+    }
+}
+
+fn make(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::output(format!("{}: cannot be made: {error}", folder.display())))
+}
+
+fn features_path(save_dir: &Path, which: &str) -> PathBuf {
+    save_dir.join(FEATURES).join(format!("{which}.safetensors"))
+}
+
+fn write_features(path: &Path, features: &Features) -> Result<()> {
+    let failed = |error: &dyn std::fmt::Display| Failure::output(format!("{}: {error}", path.display()));
+    let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
+    let whole = |values: &[i64]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
+    let frames = features.labels.len();
+    let columns = [
+        ("features", Dtype::F32, vec![frames, features.dim], bytes(&features.pooled)),
+        ("boxes", Dtype::F32, vec![frames, 4], bytes(&features.boxes)),
+        ("ious", Dtype::F32, vec![frames], bytes(&features.ious)),
+        ("labels", Dtype::I64, vec![frames], whole(&features.labels)),
+        ("clips", Dtype::I64, vec![frames], whole(&features.clips)),
+    ];
+    let views = columns
+        .iter()
+        .map(|(name, kind, shape, bytes)| Ok((*name, TensorView::new(*kind, shape.clone(), bytes)?)))
+        .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|error| failed(&error))?;
+    // One entry, so that the same features give the same bytes.
+    let about = json!({"epoch": features.epoch, "clips": features.names}).to_string();
+    let about = HashMap::from([("about".to_string(), about)]);
+    let bytes = safetensors::serialize(views, Some(about)).map_err(|error| failed(&error))?;
+    write_whole(path, |file| file.write_all(&bytes).map_err(|error| failed(&error))).map(drop)
+}
+
+/// The features `first` or `latest` of the run in `save_dir`; none when it has kept none.
+///
+/// # Errors
+/// 66 when the file is damaged.
+pub fn read_features(save_dir: &Path, which: &str) -> Result<Option<Features>> {
+    let path = features_path(save_dir, which);
+    let Ok(bytes) = std::fs::read(&path) else { return Ok(None) };
+    let damaged = || Failure::input(format!("{}: no features of a run; remove the file", path.display()));
+    let parsed = || -> Option<Features> {
+        let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
+        let about: Value = serde_json::from_str(header.metadata().as_ref()?.get("about")?).ok()?;
+        let tensors = SafeTensors::deserialize(&bytes).ok()?;
+        let column = |name: &str, kind: Dtype| tensors.tensor(name).ok().filter(|tensor| tensor.dtype() == kind);
+        let numbers = |name: &str| -> Option<Vec<f32>> {
+            let tensor = column(name, Dtype::F32)?;
+            Some(tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        };
+        let whole = |name: &str| -> Option<Vec<i64>> {
+            let tensor = column(name, Dtype::I64)?;
+            Some(tensor.data().as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect())
+        };
+        let &[frames, dim] = column("features", Dtype::F32)?.shape() else { return None };
+        let features = Features {
+            epoch: usize::try_from(about["epoch"].as_u64()?).ok()?,
+            dim,
+            pooled: numbers("features")?,
+            labels: whole("labels")?,
+            ious: numbers("ious")?,
+            boxes: numbers("boxes")?,
+            clips: whole("clips")?,
+            names: about["clips"].as_array()?.iter().filter_map(|name| Some(name.as_str()?.to_string())).collect(),
+        };
+        let known = |clip: &i64| usize::try_from(*clip).is_ok_and(|clip| clip < features.names.len());
+        let lengths = [features.labels.len(), features.ious.len(), features.clips.len(), features.boxes.len() / 4];
+        (lengths == [frames; 4] && features.clips.iter().all(known)).then_some(features)
+    };
+    parsed().map(Some).ok_or_else(damaged)
+}
+
+/// What `examples.json` of the run in `save_dir` says, and its pictures as JPEG in their order; none when there are none.
+pub fn read_examples(save_dir: &Path) -> Option<(Value, Vec<Vec<u8>>)> {
+    let folder = save_dir.join(EXAMPLES);
+    let told: Value = serde_json::from_slice(&std::fs::read(folder.join("examples.json")).ok()?).ok()?;
+    let pictures = (0..).map_while(|number| std::fs::read(folder.join(format!("{number}.jpg"))).ok());
+    Some((told, pictures.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn features(epoch: usize, value: f32) -> Features {
+        Features {
+            epoch,
+            dim: 2,
+            pooled: vec![value, 1.0, 2.0, 3.0],
+            labels: vec![3, -100],
+            ious: vec![0.5, 0.25],
+            boxes: vec![0.1; 8],
+            clips: vec![0, 1],
+            names: vec!["a".into(), "b".into()],
+        }
+    }
+
+    #[test]
+    fn the_first_features_stay_and_the_latest_are_replaced_also_after_a_resume() {
+        let home = tempfile::tempdir().unwrap();
+        let keeper = Keeper::new(home.path(), true);
+        let read = |which: &str| read_features(home.path(), which).unwrap();
+        assert_eq!((read("first"), read("latest")), (None, None));
+        keeper.observe(&Event::Features(Arc::new(features(0, 1.0))));
+        keeper.observe(&Event::Features(Arc::new(features(1, 2.0))));
+        Keeper::new(home.path(), false).observe(&Event::Features(Arc::new(features(2, 3.0))));
+        assert_eq!((read("first"), read("latest")), (Some(features(0, 1.0)), Some(features(2, 3.0))));
+        Keeper::new(home.path(), true);
+        assert_eq!((read("first"), read("latest")), (None, None));
+        std::fs::write(features_path(home.path(), "first"), "no").unwrap();
+        assert!(read_features(home.path(), "first").unwrap_err().message.contains("first.safetensors"));
+    }
+}

@@ -1,0 +1,87 @@
+//! Clips of the last validation as the model sees them, with true and told boxes and conditions.
+
+use super::{groups::Group, svg::escape};
+use crate::monitor::keeper::read_examples;
+use serde_json::Value;
+use std::fmt::Write;
+
+/// The section of the page; empty when no run has kept pictures.
+pub(super) fn examples(groups: &[Group]) -> String {
+    let mut html = String::new();
+    for run in groups.iter().filter_map(|group| group.runs.first()) {
+        let Some((told, pictures)) = read_examples(&run.folder) else { continue };
+        let when = match told["epoch"].as_u64() {
+            Some(0) | None => "before training".to_string(),
+            Some(epoch) => format!("after epoch {epoch}"),
+        };
+        let _ = write!(html, "<h3>{}, {when}</h3>", escape(&run.name));
+        for clip in told["clips"].as_array().into_iter().flatten() {
+            html += "<div class=\"clip\">";
+            html += &picture(&clip["template"], &pictures, "template");
+            for frame in clip["frames"].as_array().into_iter().flatten() {
+                let known = |key: &str| frame[key].as_str().map(escape);
+                let mut text = frame["iou"].as_f64().map_or(String::new(), |iou| format!("IoU {iou:.2}"));
+                if let Some(condition) = known("condition") {
+                    let _ = write!(text, "; {condition}");
+                }
+                if let Some(condition) = known("told_condition") {
+                    let _ = write!(text, "; told {condition}");
+                }
+                html += &picture(frame, &pictures, &text);
+            }
+            html += "</div>";
+        }
+    }
+    if html.is_empty() {
+        return html;
+    }
+    html + "<p class=\"about\">Crops as the model sees them: the template, the first and the last search frame. Solid: the \
+            true box; dashed: the told one.</p>"
+}
+
+/// A crop with its boxes; `about` is HTML.
+fn picture(told: &Value, pictures: &[Vec<u8>], about: &str) -> String {
+    let bytes = told["picture"].as_u64().and_then(|number| pictures.get(usize::try_from(number).ok()?));
+    let Some(bytes) = bytes else { return String::new() };
+    let outline = |key: &str| {
+        let numbers: Vec<f64> = told[key].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        match numbers[..] {
+            [x, y, w, h] => {
+                format!("<rect class=\"{key}\" x=\"{x:.4}\" y=\"{y:.4}\" width=\"{w:.4}\" height=\"{h:.4}\"/>")
+            }
+            _ => String::new(),
+        }
+    };
+    format!(
+        "<figure><svg viewBox=\"0 0 1 1\"><image width=\"1\" height=\"1\" href=\"data:image/jpeg;base64,{}\"/>{}{}</svg>\
+         <figcaption>{about}</figcaption></figure>",
+        base64(bytes),
+        outline("truth"),
+        outline("told")
+    )
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let all = chunk.iter().fold(0u32, |all, byte| all << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(all >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_has_the_values_of_its_standard() {
+        let given = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| base64(text.as_bytes()));
+        assert_eq!(given, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
+    }
+}

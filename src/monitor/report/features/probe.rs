@@ -1,0 +1,184 @@
+//! Linear probes (Alain & Bengio: "Understanding intermediate layers using linear classifier probes", 2016): what a
+//! linear map finds in frozen features of clips that it was not fitted to.
+
+use super::Table;
+use crate::{data::condition::Condition, failure::Result};
+use tch::{Kind, Tensor};
+
+/// Parts into which the clips' sequences are dealt; each is told by probes that were fitted to the others.
+const FOLDS: usize = 5;
+/// Fewer frames or sequences are not enough to fit and to judge.
+const FEWEST_FRAMES: usize = 40;
+/// Of these ridge penalties, each times the number of frames, the one is taken that does best on a part set aside.
+const PENALTIES: [f64; 5] = [1e-3, 1e-2, 1e-1, 1.0, 10.0];
+
+/// What was found of the condition.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConditionProbe {
+    /// Share of held-out frames that were told right.
+    pub accuracy: f64,
+    /// What naming the most frequent condition would reach.
+    pub chance: f64,
+    /// Two standard errors of the accuracy, sequences (not frames) counted as independent.
+    pub margin: f64,
+    /// Frames and sequences.
+    pub of: [usize; 2],
+}
+
+/// What was found of the box.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoxProbe {
+    /// Share of the variance of `(x, y, w, h)` in held-out frames that is explained; 0 is the mean box, below it worse.
+    pub r2: f64,
+    /// Mean distance of a coordinate, as share of the crop.
+    pub l1: f64,
+    /// The same for the mean box.
+    pub l1_mean: f64,
+    /// Frames and sequences.
+    pub of: [usize; 2],
+}
+
+/// Held-out predictions `[F, K]` of `targets` `[F, K]` by ridge regression on `x` `[F, D]`, both f64; `groups` that
+/// belong together never stand on both sides.
+fn held_out(x: &Tensor, targets: &Tensor, groups: &[usize]) -> Result<Tensor> {
+    let out = Tensor::zeros_like(targets);
+    for fold in 0..FOLDS {
+        let rows = |wanted: &dyn Fn(usize) -> bool| -> Tensor {
+            let rows: Vec<i64> = (0..groups.len()).filter(|row| wanted(groups[*row])).map(|row| row as i64).collect();
+            Tensor::from_slice(&rows)
+        };
+        let test = rows(&|group| group % FOLDS == fold);
+        let (fitted, aside) = (
+            rows(&|group| group % FOLDS != fold && group % FOLDS != (fold + 1) % FOLDS),
+            rows(&|group| group % FOLDS == (fold + 1) % FOLDS),
+        );
+        let truth = targets.f_index_select(0, &aside)?;
+        let mut best = (f64::INFINITY, PENALTIES[0]);
+        for penalty in PENALTIES {
+            let told = ridge(x, targets, &fitted, &aside, penalty)?;
+            let error = (told - &truth).square().mean(Kind::Double).double_value(&[]);
+            if error < best.0 {
+                best = (error, penalty);
+            }
+        }
+        let train = rows(&|group| group % FOLDS != fold);
+        let told = ridge(x, targets, &train, &test, best.1)?;
+        let _ = out.shallow_clone().f_index_copy_(0, &test, &told)?;
+    }
+    Ok(out)
+}
+
+/// Standardised ridge regression fitted to `train`, told for `test` (both row indices).
+fn ridge(x: &Tensor, y: &Tensor, train: &Tensor, test: &Tensor, penalty: f64) -> Result<Tensor> {
+    let (fit, ask) = (x.f_index_select(0, train)?, x.f_index_select(0, test)?);
+    let targets = y.f_index_select(0, train)?;
+    let mean = fit.mean_dim([0i64].as_slice(), true, Kind::Double);
+    let scale = (&fit - &mean).square().mean_dim([0i64].as_slice(), true, Kind::Double).sqrt().clamp_min(1e-9);
+    let (fit, ask) = ((fit - &mean) / &scale, (ask - &mean) / &scale);
+    let middle = targets.mean_dim([0i64].as_slice(), true, Kind::Double);
+    let frames = fit.size()[0] as f64;
+    let eye = Tensor::eye(fit.size()[1], (Kind::Double, fit.device()));
+    let gram = fit.transpose(0, 1).f_matmul(&fit)? + eye * (penalty * frames);
+    let weights = Tensor::f_linalg_solve(&gram, &fit.transpose(0, 1).f_matmul(&(targets - &middle))?, true)?;
+    Ok(ask.f_matmul(&weights)? + middle)
+}
+
+/// How many sequences there are.
+pub fn sequences(groups: &[usize]) -> usize {
+    groups.iter().collect::<std::collections::BTreeSet<_>>().len()
+}
+
+/// Probes the condition; none with fewer than 40 labelled frames, 10 sequences or 2 conditions.
+///
+/// # Errors
+/// libtorch refuses.
+pub fn condition(table: &Table) -> Result<Option<ConditionProbe>> {
+    let table = table.only(|row| table.condition(row).is_some())?;
+    let labels: Vec<usize> = (0..table.len()).filter_map(|row| table.condition(row)).map(Condition::index).collect();
+    let mut counts = [0usize; Condition::COUNT];
+    labels.iter().for_each(|label| counts[*label] += 1);
+    let groups = sequences(&table.groups);
+    if labels.len() < FEWEST_FRAMES || groups < 2 * FOLDS || counts.iter().filter(|count| **count > 0).count() < 2 {
+        return Ok(None);
+    }
+    let indices: Vec<i64> = labels.iter().map(|label| *label as i64).collect();
+    let truth = Tensor::from_slice(&indices);
+    let told = held_out(&table.x, &truth.one_hot(Condition::COUNT as i64).to_kind(Kind::Double), &table.groups)?;
+    let right = told.argmax(-1, false).eq_tensor(&truth).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+    let most = counts.iter().max().copied().unwrap_or_default();
+    Ok(Some(ConditionProbe {
+        accuracy: right,
+        chance: most as f64 / labels.len() as f64,
+        margin: 2.0 * (0.25 / groups as f64).sqrt(),
+        of: [labels.len(), groups],
+    }))
+}
+
+/// Probes the box; none with fewer than 40 frames or 10 sequences.
+///
+/// # Errors
+/// libtorch refuses.
+pub fn boxes(table: &Table) -> Result<Option<BoxProbe>> {
+    let groups = sequences(&table.groups);
+    if table.len() < FEWEST_FRAMES || groups < 2 * FOLDS {
+        return Ok(None);
+    }
+    let truth = &table.boxes;
+    let told = held_out(&table.x, truth, &table.groups)?;
+    let middle = truth.mean_dim([0i64].as_slice(), true, Kind::Double);
+    let mean = |values: Tensor| values.mean(Kind::Double).double_value(&[]);
+    let (rest, variance) = (mean((&told - truth).square()), mean((truth - &middle).square()));
+    Ok(Some(BoxProbe {
+        r2: if variance > 1e-12 { 1.0 - rest / variance } else { 0.0 },
+        l1: mean((&told - truth).abs()),
+        l1_mean: mean((truth - &middle).abs()),
+        of: [table.len(), groups],
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::report::features::tests::{noise, table};
+
+    #[test]
+    fn what_is_in_the_features_is_found_and_what_is_not_is_not() {
+        // 400 frames of 40 sequences; the feature holds the condition and the box, plus noise.
+        let label = |row: usize| (noise(row as u64 * 7 + 1) * 4.0) as i64;
+        let place = |row: usize| [noise(row as u64 * 11 + 2), noise(row as u64 * 13 + 3), 0.2, 0.3];
+        let told = |row: usize| {
+            let mut feature: Vec<f32> = (0..4).map(|k| f32::from(u8::from(label(row) == k))).collect();
+            feature.extend(place(row).iter().map(|value| 3.0 * *value as f32 + 1.0));
+            feature
+        };
+        let known = table(400, 10, label, place, told);
+        let found = condition(&known).unwrap().unwrap();
+        assert!(found.accuracy > 0.98 && found.chance < 0.4 && found.of == [400, 40], "{found:?}");
+        let found = boxes(&known).unwrap().unwrap();
+        assert!(found.r2 > 0.98 && found.l1 < 0.1 * found.l1_mean, "{found:?}");
+
+        let random = |row: usize| (0..8).map(|k| noise((row * 8 + k) as u64 * 17 + 5) as f32).collect();
+        let unknown = table(400, 10, label, place, random);
+        let found = condition(&unknown).unwrap().unwrap();
+        assert!((found.accuracy - found.chance).abs() < found.margin, "{found:?}");
+        let found = boxes(&unknown).unwrap().unwrap();
+        assert!(found.r2 < 0.1, "{found:?}");
+    }
+
+    #[test]
+    fn a_clip_known_by_heart_does_not_help_as_it_is_never_on_both_sides() {
+        // Each sequence has its own random condition and its own place in the features: by heart it would be told.
+        let label = |row: usize| (noise((row / 10) as u64 * 7 + 1) * 4.0) as i64;
+        let own = |row: usize| (0..40).map(|k| f32::from(u8::from(k == row / 10))).collect();
+        let found = condition(&table(400, 10, label, |_| [0.1; 4], own)).unwrap().unwrap();
+        assert!(found.accuracy < found.chance + found.margin, "{found:?}");
+    }
+
+    #[test]
+    fn too_little_is_no_answer() {
+        let few = table(30, 1, |row| row as i64 % 2, |_| [0.1; 4], |_| vec![1.0, 2.0]);
+        assert_eq!((condition(&few).unwrap(), boxes(&few).unwrap()), (None, None));
+        let one = table(400, 10, |_| 1, |_| [0.1; 4], |_| vec![1.0, 2.0]);
+        assert_eq!(condition(&one).unwrap(), None);
+    }
+}
