@@ -18,7 +18,7 @@ MISSING_TOOLS = $(foreach tool,$(JPEG_TOOLS),$(if $(shell command -v $(tool)),,$
 # Looked at when a recipe runs, after `tools`.
 FEATURES = $(if $(strip $(MISSING_TOOLS)),--no-default-features)
 
-.PHONY: help tools libtorch build demo test lint bench bench-peers gpu-pack clean
+.PHONY: help tools libtorch build demo test lint bench bench-peers gpu-pack fuzz soak clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -72,6 +72,12 @@ bench: libtorch tools ## measure channels, decoding and the step
 
 bench-peers: build ## clips/s beside what else people load clips with (FRAMES=a folder in GOT-10k layout)
 	scripts/bench-peers $(FRAMES)
+
+fuzz: libtorch tools ## coverage-guided fuzzing of all parsers (TARGET=one of them, SECONDS_EACH=60)
+	scripts/fuzz $(TARGET)
+
+soak: libtorch tools ## train with faults for two hours (SOAK_SECONDS=7200): memory stays flat, nothing is lost
+	TRACKFLOW_SOAK_SECONDS=$(or $(SOAK_SECONDS),7200) $(CARGO) test --release --locked $(FEATURES) --test soak -- --nocapture
 
 gpu-pack: build ## collect in target/gpu what scripts/gpu-check needs on a machine without a compiler
 	mkdir -p target/gpu

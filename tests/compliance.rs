@@ -44,7 +44,7 @@ fn every_kind_runs_and_has_its_metrics() {
     let own = home.path().join("own.yaml");
     let text = std::fs::read_to_string(shipped.join("train-two-decoders.yaml")).unwrap();
     let folder = home.path().join("preview");
-    let text = text.replace("  collate:", "  erase: {kind: erase}\n  collate:")
+    let text = text.replace("  collate:", "  erase: {kind: erase}\n  disturb: {kind: disturb}\n  collate:")
         + &format!("  preview: {{kind: preview, inputs: erase, options: {{folder: {}}}}}\n", folder.display());
     std::fs::write(&own, text.replace("[LASOT]", "[GOT10K_official_val]")).unwrap();
     train(home.path(), &own);

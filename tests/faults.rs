@@ -41,7 +41,8 @@ fn killed_at_thirty_instants_a_run_goes_on_bit_for_bit() {
     succeed(&mut every_step(&whole));
     let wall = begin.elapsed().as_secs_f64();
     let (mut saving, mut kills, mut state) = (0, 0, 7u64);
-    while kills < 30 {
+    // On a busy machine a kill can miss the moment of writing; some more then find it.
+    while kills < 30 || saving == 0 && kills < 120 {
         let mut child = quiet(every_step(&broken));
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let share = (state >> 40) as f64 / f64::from(1u32 << 24);
@@ -137,8 +138,8 @@ fn a_time_limit_ends_a_run_in_time_with_a_checkpoint() {
         command
     };
     let begin = Instant::now();
-    let printed = succeed(long(&out).args(["--time_limit", "6s"]));
-    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+    let printed = succeed(long(&out).args(["--time_limit", "12s"]));
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
     assert!(printed.contains("stopped for the time limit; the same command goes on"), "{printed}");
     let done = losses(&out).len();
     assert!(done > 2 && checkpoints(&out).len() == 1, "{printed}");

@@ -26,7 +26,12 @@ fn comparing_gradients_changes_no_loss_and_they_add_up() {
         assert_eq!(losses(&watched), losses(&plain), "{weighting}");
         let found = events(&watched, "gradients");
         assert_eq!(found.iter().map(|event| event["step"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 3, 6, 9]);
-        for event in &found {
+        // With fixed weights, once in each phase; then the box task's gradient is what the class task's leaves.
+        let is_checked = |event: &&Value| event["identity_error"].is_f64();
+        let expected: &[u64] = if weighting == "fixed" { &[0, 6] } else { &[0, 3, 6, 9] };
+        let checked: Vec<u64> = found.iter().filter(is_checked).map(|event| event["step"].as_u64().unwrap()).collect();
+        assert_eq!(checked, expected, "{weighting}");
+        for event in found.iter().filter(is_checked) {
             assert!(event["identity_error"].as_f64().unwrap() < 1e-5, "{weighting}: {event}");
         }
         let blocks = |event: &Value| -> Vec<String> {
@@ -107,6 +112,18 @@ fn a_report_shows_what_runs_wrote_down() {
     assert_eq!(frames, last["labelled"].as_f64().unwrap());
     assert!((sum / frames - last["IoU"].as_f64().unwrap()).abs() < 1e-5, "{last}");
 
+    let csv = home.path().join("gradients.csv");
+    let mut command = program();
+    let printed = succeed(command.args(["report", "gradients", "--run"]).arg(&first).arg("--csv").arg(&csv));
+    let row = printed.lines().find(|line| line.trim_start().starts_with("backbone.blocks.0 ")).unwrap();
+    // The name, four numbers of the newest comparison, four of the mean, and a share in per cent.
+    assert_eq!(row.split_whitespace().count(), 1 + 4 + 4 + 2, "{printed}");
+    let compared: usize =
+        events(&first, "gradients").iter().map(|event| event["blocks"].as_array().unwrap().len()).sum();
+    assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().count(), 1 + compared);
+    let printed = succeed(program().args(["report", "gradients", "--run"]).arg(&second));
+    assert!(printed.contains("no gradients were compared; TRAIN.GRAD_ANALYSIS_INTERVAL"), "{printed}");
+
     let errors = support::fail(program().args(["report", "--run", "nowhere"]), 66);
     assert!(errors.contains("nowhere/run.jsonl") && errors.contains("--save_dir"), "{errors}");
 }
@@ -149,7 +166,8 @@ fn averaged_weights_are_validated_kept_and_tracked_with() {
     };
     assert_eq!(of(&averaged, "train"), of(&plain, "train"));
     assert_ne!(of(&averaged, "val"), of(&plain, "val"));
-    let last = support::files(&averaged).into_iter().rfind(|name| name.ends_with(".safetensors")).unwrap();
+    let is_checkpoint = |name: &String| name.starts_with("checkpoints/") && name.ends_with(".safetensors");
+    let last = support::files(&averaged).into_iter().rfind(is_checkpoint).unwrap();
     let slim = home.path().join("slim.safetensors");
     let printed = succeed(program().args(["checkpoint", "strip"]).arg(averaged.join(&last)).arg(&slim));
     assert!(printed.contains("left out"), "{printed}");

@@ -2,14 +2,17 @@
 
 use crate::{
     failure::{Failure, Result},
-    monitor::report::{Group, History, page, table},
+    monitor::report::{Group, History, export, gradients_table, gradients_text, page, table},
 };
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
 /// `trackflow report`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ReportArgs {
+    #[command(subcommand)]
+    what: Option<What>,
     /// A run's --save_dir; several are runs of one experiment with other seeds
     #[arg(long, required = true, num_args = 1.., value_name = "DIR")]
     run: Vec<PathBuf>,
@@ -28,19 +31,47 @@ pub struct ReportArgs {
     /// Also write losses, IoU and accuracy by epoch as comma-separated values
     #[arg(long, value_name = "FILE.csv")]
     csv: Option<PathBuf>,
+    /// Also write every picture of the page into this folder, as PNG and SVG
+    #[arg(long, value_name = "DIR")]
+    png: Option<PathBuf>,
 }
 
-/// Reads the runs and writes the page.
+/// Single parts of a report, on the terminal.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Gradients of both tasks by block: their norms, and the cosine between them
+    Gradients {
+        /// A run's --save_dir (repeatable)
+        #[arg(long, required = true, num_args = 1.., value_name = "DIR")]
+        run: Vec<PathBuf>,
+        /// Also write every comparison as comma-separated values
+        #[arg(long, value_name = "FILE.csv")]
+        csv: Option<PathBuf>,
+    },
+}
+
+/// Reads the runs and writes the page, or prints the part that is asked for.
 ///
 /// # Errors
 /// 66 for a run that is not there or damaged, 74 when a file cannot be written.
 pub fn report(args: &ReportArgs) -> Result<()> {
+    if let Some(What::Gradients { run, csv }) = &args.what {
+        let runs = run.iter().map(|folder| History::read(folder)).collect::<Result<Vec<_>>>()?;
+        let texts: Vec<String> = runs.iter().map(gradients_text).collect();
+        print!("{}", texts.join("\n"));
+        return csv.as_ref().map_or(Ok(()), |csv| write(csv, &gradients_table(&runs)));
+    }
     let mut groups = vec![group(&args.run, args.name.as_deref())?];
     if !args.compare.is_empty() {
         groups.push(group(&args.compare, args.compare_name.as_deref())?);
     }
-    write(&args.out, &page(&groups)?)?;
+    let page = page(&groups)?;
+    write(&args.out, &page)?;
     println!("report   {}", args.out.display());
+    if let Some(folder) = &args.png {
+        let count = export::write(&export::pictures(&page)?, folder)?;
+        println!("pictures {} ({count}, each as PNG and SVG)", folder.display());
+    }
     if let Some(csv) = &args.csv {
         write(csv, &table(&groups))?;
         println!("table    {}", csv.display());

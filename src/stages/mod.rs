@@ -9,6 +9,7 @@ mod collate;
 mod context;
 mod crop;
 mod decode;
+mod disturb;
 mod erase;
 mod figures;
 mod forms;
@@ -31,13 +32,14 @@ pub use items::{
 use crate::flow::{Kind, count, merge};
 
 /// Every kind that a pipeline file can name.
-pub static KINDS: [Kind<RunContext>; 15] = [
+pub static KINDS: [Kind<RunContext>; 16] = [
     sample::KIND,
     decode::KIND,
     decode::CACHED_KIND,
     crop::KIND,
     augment::KIND,
     erase::KIND,
+    disturb::KIND,
     merge::kind(),
     collate::KIND,
     upload::KIND,

@@ -110,6 +110,7 @@ impl WeightsFile {
         let (container, found) = match head.as_slice() {
             [] => return Err(failed("is empty".into())),
             [b'P', b'K', ..] => (Container::TorchZip, torch::open_zip(&file, size)),
+            _ if safetensors::begins(&head, size) => (Container::Safetensors, safetensors::open(&file, size)),
             // PROTO of a protocol from 2: `torch.save` before 1.6 begins so.
             [0x80, 2..=5, ..] => (Container::TorchLegacy, torch::open_legacy(&file, size)),
             _ if head.get(257..262) == Some(b"ustar") => {

@@ -17,6 +17,13 @@ use std::{
 /// The longest header that the format allows.
 const LONGEST_HEADER: u64 = 100_000_000;
 
+/// Whether a file of `size` bytes that begins with `head` is a safetensors file: a length that fits, and a header that
+/// is a mapping. The length alone can look like the beginning of a pickle.
+pub(super) fn begins(head: &[u8], size: u64) -> bool {
+    let length = head.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    length.is_some_and(|length| length <= size.saturating_sub(8)) && head.get(8) == Some(&b'{')
+}
+
 /// Finds the tensors of the file.
 pub(super) fn open(file: &File, size: u64) -> std::result::Result<Found, String> {
     let unknown = "neither safetensors nor a PyTorch checkpoint";

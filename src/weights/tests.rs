@@ -60,6 +60,24 @@ fn storages_are_aligned_as_pytorch_has_them() {
     assert!(file.entries().iter().all(|entry| entry.start % 64 == 0));
 }
 
+/// The lengths of headers that begin with the same bytes as pickles of protocols 2 to 5.
+#[test]
+fn a_header_whose_length_looks_like_a_pickle_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    for protocol in 2..=5u64 {
+        let length = (protocol << 8 | 0x80) as usize;
+        let header = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        let mut bytes = (length as u64).to_le_bytes().to_vec();
+        bytes.extend(format!("{header:<length$}").bytes());
+        bytes.extend(1.5f32.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        let file = WeightsFile::open(&path).unwrap();
+        assert_eq!(file.container(), Container::Safetensors);
+        assert_eq!(file.load(&file.entries()[0]).unwrap().double_value(&[0]), 1.5);
+    }
+}
+
 #[test]
 fn endings_decide_the_form() {
     assert_eq!(Format::of(Path::new("a/b.PTH.TAR")).unwrap(), Format::Torch);

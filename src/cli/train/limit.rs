@@ -39,9 +39,10 @@ struct Seen {
 }
 
 impl Seen {
-    /// Seconds to be left for the step under way, the checkpoint and what else there is, twice as long as they took.
-    fn reserve(&self) -> f64 {
-        2.0 * (self.step + self.save) + 2.0
+    /// Seconds to be left for the step under way and the checkpoint, twice as long as they took, and for what else there
+    /// is: more where there is more time, as a machine can be busier at the end than it was.
+    fn reserve(&self, limit: Duration) -> f64 {
+        2.0 * (self.step + self.save) + (0.1 * limit.as_secs_f64()).clamp(2.0, 30.0)
     }
 }
 
@@ -70,7 +71,7 @@ impl TimeLimit {
 
     /// The time until the run has to stop.
     fn left(&self) -> Duration {
-        let reserve = self.seen.lock().unwrap_or_else(PoisonError::into_inner).reserve();
+        let reserve = self.seen.lock().unwrap_or_else(PoisonError::into_inner).reserve(self.limit);
         let end = self.limit.saturating_sub(Duration::try_from_secs_f64(reserve).unwrap_or(Duration::MAX));
         end.saturating_sub(self.begin.elapsed())
     }

@@ -152,7 +152,7 @@ fn advice_is_given_once_and_events_become_numbers() {
             dot: -1.0 - f64::from(n) / 100.0,
             residual: 0.0,
         };
-        let gradients = Gradients { blocks: vec![block] };
+        let gradients = Gradients { blocks: vec![block], independent: true };
         health.observe(&Event::Gradients { visit: visit(Split::Train, 0), gradients });
     }
     assert_eq!(*heard.0.lock().unwrap(), ["not_finite", "gradients_opposed"]);

@@ -1,13 +1,16 @@
 //! The report of finished or running runs, from what they wrote down: `trackflow report`.
 
 mod examples;
+pub mod export;
 mod features;
+mod gradients;
 mod groups;
 mod history;
 mod marks;
 mod page;
 mod svg;
 
+pub use gradients::{gradients_table, gradients_text};
 pub use groups::{Group, paired_test};
 pub use history::{Gradients, History, Pass, Step};
 pub use page::page;

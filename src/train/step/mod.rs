@@ -82,6 +82,8 @@ pub struct Trainer {
     /// The learnt weights of the tasks, for as long as the optimizer.
     balancer: Option<Balancer>,
     ema: Option<Ema>,
+    /// The stretch in which the gradients of the tasks were found to add up to the whole one.
+    checked: Option<Stretch>,
 }
 
 /// For how long one optimizer serves: until the phase changes or the class head is frozen.
@@ -116,6 +118,7 @@ impl Trainer {
             optimizer: None,
             balancer: None,
             ema,
+            checked: None,
             training,
         })
     }

@@ -22,6 +22,8 @@ enum Apart {
     LastShared,
     /// All, beside the whole one.
     All,
+    /// The class task's, beside the whole one; the box task's is what is left of it.
+    Class,
     /// All, in place of the whole one.
     Instead,
 }
@@ -40,8 +42,11 @@ impl Trainer {
         let options = self.training_options(&visit);
         let analysed =
             self.training.analysis_interval > 0 && visit.step.is_multiple_of(self.training.analysis_interval as u64);
+        let stretch = self.optimizer.as_ref().map(|(stretch, _)| *stretch);
+        let is_checked = self.checked == stretch;
         let apart = match (self.training.weighting, analysed) {
             (TaskWeighting::PcGrad, false) => Apart::Instead,
+            (TaskWeighting::Fixed, true) if is_checked => Apart::Class,
             (_, true) => Apart::All,
             (TaskWeighting::GradNorm { .. }, false) => Apart::LastShared,
             _ => Apart::Nothing,
@@ -76,6 +81,10 @@ impl Trainer {
                     Some(each(&tasks, &last)?)
                 }
                 Apart::All | Apart::Instead => Some(each(&tasks, &trained)?),
+                Apart::Class => {
+                    let class = of_task(&tasks[1], &trained, false)?;
+                    Some([gradients.iter().zip(&class).map(|(whole, class)| without(whole, class)).collect(), class])
+                }
             };
             let (forward, backward) = ((half - start).as_secs_f64(), half.elapsed().as_secs_f64());
             let spent = Spent { forward, backward, update: 0.0 };
@@ -85,9 +94,12 @@ impl Trainer {
         let start = Instant::now();
         let Part { report, gradients: whole, tasks, spent, .. } = part;
         let analysis = match analysed {
-            true => self.analysis(tasks.as_ref(), &whole, factors.as_ref()),
+            true => self.analysis(tasks.as_ref(), &whole, factors.as_ref(), apart),
             false => None,
         };
+        if analysed {
+            self.checked = stretch;
+        }
         let wanted = self.balancer.as_ref().is_some_and(Balancer::wants_norms);
         let norms = tasks.as_ref().filter(|_| wanted).map(|tasks| self.last_norms(tasks, apart));
         let gradients = match (self.training.weighting, &tasks) {
@@ -135,15 +147,18 @@ impl Trainer {
         tasks: Option<&[Vec<Tensor>; 2]>,
         whole: &[Tensor],
         factors: Option<&Tensor>,
+        apart: Apart,
     ) -> Option<Analysis> {
         let (_, optimizer) = self.optimizer.as_ref()?;
         let [first, second] = tasks?;
         let names = optimizer.slots.iter().map(|slot| slot.name.as_str());
-        let Some(factors) = factors else { return Analysis::of(names, [first, second], whole) };
+        let Some(factors) = factors else {
+            return Analysis::of(names, [first, second], whole, apart != Apart::Class);
+        };
         let scaled = |gradients: &[Tensor], factor: Tensor| -> Vec<Tensor> {
             gradients.iter().map(|x| if x.defined() { x * &factor } else { Tensor::new() }).collect()
         };
-        Analysis::of(names, [&scaled(first, factors.get(0)), &scaled(second, factors.get(1))], whole)
+        Analysis::of(names, [&scaled(first, factors.get(0)), &scaled(second, factors.get(1))], whole, true)
     }
 
     /// `[2]`: the norms of both tasks' gradients at the last shared layer.
@@ -204,9 +219,23 @@ impl<'a> Numbers<'a> {
 
 /// The gradients of each task; undefined where it reaches nothing.
 fn each(tasks: &[Tensor; 2], inputs: &[&Tensor]) -> Result<[Vec<Tensor>; 2]> {
-    let of = |task: &Tensor, keep_graph: bool| match task.requires_grad() && !inputs.is_empty() {
-        true => Tensor::f_run_backward(&[task], inputs, keep_graph, false),
+    Ok([of_task(&tasks[0], inputs, true)?, of_task(&tasks[1], inputs, false)?])
+}
+
+/// The gradients of one task; undefined where it reaches nothing.
+fn of_task(task: &Tensor, inputs: &[&Tensor], keep_graph: bool) -> Result<Vec<Tensor>> {
+    match task.requires_grad() && !inputs.is_empty() {
+        true => Ok(Tensor::f_run_backward(&[task], inputs, keep_graph, false)?),
         false => Ok(inputs.iter().map(|_| Tensor::new()).collect()),
-    };
-    Ok([of(&tasks[0], true)?, of(&tasks[1], false)?])
+    }
+}
+
+/// What is left of `whole` without `part`; undefined where there is nothing of it.
+fn without(whole: &Tensor, part: &Tensor) -> Tensor {
+    match (whole.defined(), part.defined()) {
+        (true, true) => whole - part,
+        // Not the same memory: gradients are summed over shards in place.
+        (true, false) => whole.copy(),
+        _ => Tensor::new(),
+    }
 }

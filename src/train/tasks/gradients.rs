@@ -33,6 +33,8 @@ impl BlockGradients {
 pub struct Gradients {
     /// In the order of the model; sums last.
     pub blocks: Vec<BlockGradients>,
+    /// Whether the three gradients were taken apart from one another, so that their sum says something.
+    pub independent: bool,
 }
 
 impl Gradients {
@@ -42,13 +44,13 @@ impl Gradients {
     }
 
     /// How far ∇L = ∇L_box + λ∇L_cls is from being true: the largest residual of a block, as a share of
-    /// ‖∇L_box‖ + λ‖∇L_cls‖ there.
-    pub fn identity_error(&self) -> f64 {
+    /// ‖∇L_box‖ + λ‖∇L_cls‖ there. `None` where one gradient was computed from the other two.
+    pub fn identity_error(&self) -> Option<f64> {
         let share = |block: &BlockGradients| match block.box_norm + block.class_norm {
             scale if scale > 0.0 => block.residual / scale,
             _ => 0.0,
         };
-        self.blocks.iter().map(share).fold(0.0, f64::max)
+        self.independent.then(|| self.blocks.iter().map(share).fold(0.0, f64::max))
     }
 }
 
@@ -58,14 +60,21 @@ pub struct Analysis {
     blocks: Vec<String>,
     /// `[blocks, 5]` f64: squares of the norms of box, class and whole gradient, dot product, square of the residual.
     values: Tensor,
+    independent: bool,
 }
 
 const VALUES: i64 = 5;
 
 impl Analysis {
     /// Compares the gradients of the parameters called `names`: the box task's, λ times the class task's and the whole
-    /// one, undefined where there is none. Nothing waits for the device.
-    pub fn of<'a>(names: impl Iterator<Item = &'a str>, tasks: [&[Tensor]; 2], whole: &[Tensor]) -> Option<Self> {
+    /// one, undefined where there is none; `independent` unless one was computed from the others. Nothing waits for the
+    /// device.
+    pub fn of<'a>(
+        names: impl Iterator<Item = &'a str>,
+        tasks: [&[Tensor]; 2],
+        whole: &[Tensor],
+        independent: bool,
+    ) -> Option<Self> {
         let mut blocks: Vec<String> = Vec::new();
         let mut rows: Vec<Tensor> = Vec::new();
         for (index, name) in names.enumerate() {
@@ -103,7 +112,7 @@ impl Analysis {
                 rows.push(sum);
             }
         }
-        (!rows.is_empty()).then(|| Self { blocks, values: Tensor::stack(&rows, 0) })
+        (!rows.is_empty()).then(|| Self { blocks, values: Tensor::stack(&rows, 0), independent })
     }
 
     /// Reads the comparison from the device.
@@ -120,7 +129,7 @@ impl Analysis {
             let [box_norm, class_norm, norm, residual] = [first, second, sum, left].map(f64::sqrt);
             Ok(BlockGradients { name, box_norm, class_norm, norm, dot, residual })
         });
-        Ok(Gradients { blocks: blocks.collect::<Result<_>>()? })
+        Ok(Gradients { blocks: blocks.collect::<Result<_>>()?, independent: self.independent })
     }
 }
 

@@ -1,0 +1,317 @@
+//! The pictures of a report as files of their own, SVG and PNG, for papers and slides.
+//!
+//! They are taken from the page itself, so that the two cannot differ: each figure becomes an SVG with the light colours of
+//! the page's stylesheet, its title and its legend. Text is drawn in a font that comes with the program, so that a
+//! picture looks the same on every machine, one without fonts included.
+
+mod style;
+
+use super::svg::escape;
+use crate::{
+    failure::{Failure, Result},
+    whole::write_whole,
+};
+use resvg::{tiny_skia, usvg};
+use roxmltree::{Document, Node};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path, sync::Arc};
+
+/// Pixels of a PNG for a pixel of the page.
+const SCALE: f32 = 3.0;
+const MARGIN: f64 = 8.0;
+const TITLE: f64 = 20.0;
+const LINE: f64 = 17.0;
+/// A crop of an example, in pixels of the page.
+const CROP: f64 = 190.0;
+
+/// A picture that stands for itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Made of its title; a name for files, unique on its page.
+    pub name: String,
+    /// An SVG document.
+    pub svg: String,
+}
+
+/// The pictures of a page that [`super::page`] made, in its order.
+///
+/// # Errors
+/// `html` is another page.
+pub fn pictures(html: &str) -> Result<Vec<Picture>> {
+    let style = style::sheet();
+    let marks = fragment(html, 0, "<p class=\"legend marks\">", "</p>").map(|(text, _)| text);
+    let mut found: Vec<Picture> = Vec::new();
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    let mut at = 0;
+    loop {
+        let clip = fragment(html, at, "<div class=\"clip\">", "</div>").filter(|(text, _)| text.contains("<svg"));
+        let figure = fragment(html, at, "<figure", "</figure>");
+        let (picture, end) = match (clip, figure) {
+            (Some((clip, end)), Some((figure, _))) if clip.contains(figure) => (row_of_crops(clip)?, end),
+            (_, Some((figure, end))) => (chart(figure, marks)?, end),
+            _ => return Ok(found),
+        };
+        at = end;
+        if let Some((title, width, height, body)) = picture {
+            let plain: String =
+                title.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+            let words: Vec<&str> = plain.split('-').filter(|word| !word.is_empty()).collect();
+            let name = words.join("-");
+            let count = names.entry(name.clone()).or_default();
+            *count += 1;
+            let name = if *count == 1 { name } else { format!("{name}-{count}") };
+            let svg = format!(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
+                 viewBox=\"0 0 {width:.0} {height:.0}\"><style>{style}</style>\
+                 <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{body}</svg>\n"
+            );
+            found.push(Picture { name, svg });
+        }
+    }
+}
+
+/// Writes the pictures into `folder` as SVG and PNG, and returns how many there are.
+///
+/// # Errors
+/// 74 when a file cannot be written.
+pub fn write(pictures: &[Picture], folder: &Path) -> Result<usize> {
+    let failed = |error: std::io::Error| {
+        Failure::output(format!("{}: {error}; name another folder with --png", folder.display()))
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut fonts = usvg::fontdb::Database::new();
+    fonts.load_font_data(dejavu::sans::regular().to_vec());
+    fonts.set_sans_serif_family("DejaVu Sans");
+    let fonts = Arc::new(fonts);
+    for picture in pictures {
+        put(&folder.join(format!("{}.svg", picture.name)), picture.svg.as_bytes())?;
+        put(&folder.join(format!("{}.png", picture.name)), &png(&picture.svg, &fonts)?)?;
+    }
+    Ok(pictures.len())
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole(path, |file| file.write_all(bytes).map_err(|error| Failure::output(error.to_string()))).map(drop)
+}
+
+fn png(svg: &str, fonts: &Arc<usvg::fontdb::Database>) -> Result<Vec<u8>> {
+    let broken = |what: &dyn std::fmt::Display| Failure::stage(format!("a picture of the report: {what}"));
+    let options = usvg::Options { fontdb: Arc::clone(fonts), font_family: "DejaVu Sans".into(), ..Default::default() };
+    let tree = usvg::Tree::from_str(svg, &options).map_err(|error| broken(&error))?;
+    let size = tree.size().to_int_size().scale_by(SCALE).ok_or_else(|| broken(&"has no size"))?;
+    let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).ok_or_else(|| broken(&"is too large"))?;
+    resvg::render(&tree, tiny_skia::Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
+    pixels.encode_png().map_err(|error| broken(&error))
+}
+
+/// The text from `start` to `end`, both included, after `from`; and where it ends.
+fn fragment<'a>(html: &'a str, from: usize, start: &str, end: &str) -> Option<(&'a str, usize)> {
+    let begin = from + html[from..].find(start)?;
+    let stop = begin + html[begin..].find(end)? + end.len();
+    Some((&html[begin..stop], stop))
+}
+
+fn parse(fragment: &str) -> Result<Document<'_>> {
+    Document::parse(fragment).map_err(|error| Failure::stage(format!("a figure of the report is damaged: {error}")))
+}
+
+/// What stands inside of `node`.
+fn inside<'a>(node: &Node<'_, 'a>, text: &'a str) -> &'a str {
+    match (node.first_child(), node.last_child()) {
+        (Some(first), Some(last)) => &text[first.range().start..last.range().end],
+        _ => "",
+    }
+}
+
+fn view(svg: &Node<'_, '_>) -> Option<(f64, f64)> {
+    let numbers: Vec<f64> = svg.attribute("viewBox")?.split(' ').filter_map(|word| word.parse().ok()).collect();
+    if let [_, _, width, height] = numbers[..] { Some((width, height)) } else { None }
+}
+
+/// Title, width, height and content of a picture.
+type Drawn = (String, f64, f64, String);
+
+fn words(node: &Node<'_, '_>) -> String {
+    node.descendants().filter(Node::is_text).filter_map(|text| text.text()).collect()
+}
+
+/// A chart with its title and its legend, or that of all charts of `marks`.
+fn chart(figure: &str, marks: Option<&str>) -> Result<Option<Drawn>> {
+    let document = parse(figure)?;
+    let root = document.root_element();
+    let child = |name: &str| root.children().find(|node| node.has_tag_name(name));
+    let title = child("figcaption").map(|node| words(&node)).unwrap_or_default();
+    if let Some(table) = child("table") {
+        return Ok(Some(heat(title, &table)));
+    }
+    let Some(svg) = child("svg") else { return Ok(None) };
+    let Some((width, height)) = view(&svg) else { return Ok(None) };
+    let mut body = head(&title);
+    let _ = write!(body, "<g transform=\"translate({MARGIN} {})\">{}</g>", MARGIN + TITLE, inside(&svg, figure));
+    let mut foot = MARGIN + TITLE + height + 4.0;
+    let mut legend = |text: &str| -> Result<()> {
+        let document = parse(text)?;
+        foot = legend_lines(&document.root_element(), text, width, foot, &mut body);
+        Ok(())
+    };
+    match (child("p"), marks) {
+        (Some(own), _) => legend(&figure[own.range()])?,
+        (None, Some(marks)) if figure.contains("class=\"mark") => legend(marks)?,
+        _ => {}
+    }
+    Ok(Some((title, width + 2.0 * MARGIN, foot + MARGIN, body)))
+}
+
+fn head(title: &str) -> String {
+    format!("<text class=\"title\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 11.0, escape(title))
+}
+
+/// The entries of a legend in lines below `top`; where they end.
+fn legend_lines(legend: &Node<'_, '_>, text: &str, width: f64, top: f64, body: &mut String) -> f64 {
+    let (mut x, mut y) = (MARGIN, top);
+    for entry in legend.children().filter(|node| node.has_tag_name("span")) {
+        let Some(svg) = entry.children().find(|node| node.has_tag_name("svg")) else { continue };
+        let Some((wide, high)) = view(&svg) else { continue };
+        let name = words(&entry);
+        // Letters of the font are rarely wider than this.
+        let space = wide + 6.0 + 7.0 * name.chars().count() as f64 + 12.0;
+        if x > MARGIN && x + space > width + MARGIN {
+            (x, y) = (MARGIN, y + LINE);
+        }
+        let _ = write!(
+            body,
+            "<g transform=\"translate({x:.1} {:.1})\">{}</g><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            y + 0.5 * (LINE - high),
+            inside(&svg, text),
+            x + wide + 6.0,
+            y + 12.0,
+            escape(&name)
+        );
+        x += space;
+    }
+    y + LINE
+}
+
+/// A table of shares: rows are true, columns told.
+fn heat(title: String, table: &Node<'_, '_>) -> Drawn {
+    let cells = |row: &Node<'_, '_>, name: &str| -> Vec<(String, String, String)> {
+        let own = row.children().filter(|cell| cell.has_tag_name(name));
+        let of = |cell: &Node<'_, '_>, key: &str| cell.attribute(key).unwrap_or_default().to_string();
+        own.map(|cell| (words(&cell), of(&cell, "class"), of(&cell, "style"))).collect()
+    };
+    let rows: Vec<Node<'_, '_>> = table.children().filter(|node| node.has_tag_name("tr")).collect();
+    let names: Vec<String> =
+        rows.first().map_or_else(Vec::new, |row| cells(row, "th").into_iter().map(|cell| cell.0).collect());
+    let (side, left, top) = (30.0, 150.0, MARGIN + TITLE + 150.0);
+    let mut body = head(&title);
+    for (column, name) in names.iter().skip(1).enumerate() {
+        let x = left + side * (column as f64 + 0.5) + 4.0;
+        let _ =
+            write!(body, "<text transform=\"translate({x:.1} {:.1}) rotate(-60)\">{}</text>", top - 6.0, escape(name));
+    }
+    for (index, row) in rows.iter().skip(1).enumerate() {
+        let y = top + side * index as f64;
+        let name = cells(row, "th").first().map(|cell| cell.0.clone()).unwrap_or_default();
+        let base = y + 0.5 * side + 4.0;
+        let _ =
+            write!(body, "<text x=\"{:.1}\" y=\"{base:.1}\" text-anchor=\"end\">{}</text>", left - 8.0, escape(&name));
+        for (column, (text, class, look)) in cells(row, "td").into_iter().enumerate() {
+            let x = left + side * column as f64;
+            let share: f64 = look.trim_start_matches("--share:").parse().unwrap_or(0.0);
+            if let Some(colour) = style::variable(&class) {
+                let _ = write!(
+                    body,
+                    "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side}\" height=\"{side}\" fill=\"rgb({colour})\" \
+                     fill-opacity=\"{share:.3}\" stroke=\"#fff\"/>"
+                );
+            }
+            let middle = x + 0.5 * side;
+            let text = escape(&text);
+            let _ = write!(body, "<text x=\"{middle:.1}\" y=\"{base:.1}\" text-anchor=\"middle\">{text}</text>");
+        }
+    }
+    let width = left + side * (names.len().saturating_sub(1)) as f64 + 20.0;
+    let foot = top + side * rows.len().saturating_sub(1) as f64;
+    (title, width + 2.0 * MARGIN, foot + MARGIN, body)
+}
+
+/// The crops of an example beside each other, each with what is told of it.
+fn row_of_crops(clip: &str) -> Result<Option<Drawn>> {
+    let document = parse(clip)?;
+    let mut body = String::new();
+    let mut count = 0.0;
+    for figure in document.root_element().children().filter(|node| node.has_tag_name("figure")) {
+        let child = |name: &str| figure.children().find(|node| node.has_tag_name(name));
+        let (Some(svg), Some(caption)) = (child("svg"), child("figcaption")) else { continue };
+        let x = MARGIN + count * (CROP + MARGIN);
+        let _ = write!(
+            body,
+            "<g class=\"crop\" transform=\"translate({x:.0} {MARGIN}) scale({CROP})\">{}</g>",
+            inside(&svg, clip)
+        );
+        for (line, part) in words(&caption).split("; ").enumerate() {
+            let y = MARGIN + CROP + 14.0 + 14.0 * line as f64;
+            let _ = write!(body, "<text x=\"{x:.0}\" y=\"{y:.0}\">{}</text>", escape(part));
+        }
+        count += 1.0;
+    }
+    let size = (MARGIN + count * (CROP + MARGIN), CROP + 2.0 * MARGIN + 46.0);
+    Ok((count > 0.0).then(|| ("example".to_string(), size.0, size.1, body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        marks::{Mark, bars, legend, scatter},
+        svg::{Curve, heat, lines},
+    };
+    use super::*;
+
+    fn page() -> String {
+        let curve = |name: &str| Curve {
+            name: name.into(),
+            points: vec![(0.0, 1.0), (1.0, 2.0), (2.0, 0.5)],
+            band: vec![(0.5, 1.5), (1.5, 2.5), (0.2, 0.8)],
+        };
+        let marks = [Mark { x: 0.0, y: 0.0, class: Some(2) }, Mark { x: 1.0, y: 1.0, class: Some(7) }];
+        [
+            lines("Loss & more, λ‖∇L‖", "epoch", &[curve("multi"), curve("a < b")]),
+            lines("Loss & more, λ‖∇L‖", "epoch", &[curve("")]),
+            scatter("PCA", ["first", "second"], &marks),
+            legend(),
+            bars("IoU by condition", "IoU", &["occlusion".into()], &[("multi".into(), vec![Some(0.5)])]),
+            heat("Confusion", &["occlusion", "normal"], &[vec![3, 1], vec![0, 2]]),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn every_figure_becomes_a_picture_with_its_title_and_legend() {
+        let pictures = pictures(&page()).unwrap();
+        let names: Vec<&str> = pictures.iter().map(|picture| picture.name.as_str()).collect();
+        assert_eq!(names, ["loss-more-λ-l", "loss-more-λ-l-2", "pca", "iou-by-condition", "confusion"]);
+        for part in ["a &lt; b", "multi", "Loss &amp; more", "class=\"band c1\""] {
+            assert!(pictures[0].svg.contains(part), "{part}: {}", pictures[0].svg);
+        }
+        assert!(pictures[2].svg.contains("low_resolution") || pictures[2].svg.contains("background_clutter"));
+        assert!(pictures[4].svg.contains("fill-opacity=\"0.750\""), "{}", pictures[4].svg);
+        assert!(pictures.iter().all(|picture| !picture.svg.contains("var(")));
+    }
+
+    #[test]
+    fn pictures_are_drawn_with_their_text_on_any_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = pictures(&page()).unwrap();
+        assert_eq!(write(&all, folder.path()).unwrap(), 5);
+        let drawn = image::open(folder.path().join("pca.png")).unwrap().to_rgb8();
+        let dark = |from: u32, to: u32| {
+            (from..to)
+                .flat_map(|y| (0..drawn.width()).map(move |x| (x, y)))
+                .any(|(x, y)| drawn.get_pixel(x, y).0[0] < 90)
+        };
+        assert!(dark(20, 60), "there is no title");
+        assert!(drawn.pixels().any(|pixel| pixel.0 == [255; 3]), "there is no paper");
+        // The green triangle of class 2 is filled, and class 7, of the same colour, is hollow.
+        let green = drawn.pixels().filter(|pixel| pixel.0[1] > 140 && pixel.0[0] < 90).count();
+        assert!(green > 60, "{green}");
+    }
+}

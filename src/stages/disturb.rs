@@ -1,0 +1,69 @@
+//! `disturb`: panics and waits now and then, to rehearse what a run survives: a worker that dies, a disk that is slow.
+//! Clips go through as they are.
+
+use super::{RunContext, forms::CROPPED, items::*};
+use crate::{
+    failure::Result,
+    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage},
+};
+use std::{thread, time::Duration};
+
+pub(super) const KIND: Kind<RunContext> = Kind {
+    name: "disturb",
+    about: "panics and waits now and then, to rehearse what a run survives",
+    input: Some(CROPPED_CLIPS),
+    output: Some(CROPPED_CLIPS),
+    ordered: false,
+    workers: 1,
+    max_workers: 256,
+    capacity: 8,
+    parse: |options| {
+        Box::new(Disturb {
+            panic_every: options
+                .says("a worker panics at its clip of this number; 0 for never")
+                .value("panic_every", 0),
+            wait_every: options.says("a worker waits at every clip of this number; 0 for never").value("wait_every", 0),
+            wait_ms: options.says("how many milliseconds it waits").value("wait_ms", 0),
+        })
+    },
+};
+
+#[derive(Clone)]
+struct Disturb {
+    panic_every: u64,
+    wait_every: u64,
+    wait_ms: u64,
+}
+
+struct Worker {
+    options: Disturb,
+    /// Clips that this worker has taken; the one that takes a dead one's place begins anew.
+    taken: u64,
+}
+
+impl Blueprint<RunContext> for Disturb {
+    fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(Worker { options: self.clone(), taken: 0 }))
+    }
+
+    fn emits(&self) -> Handling {
+        CROPPED
+    }
+
+    fn gives_form(&self, _facts: &super::Facts, input: Option<&Form>) -> Option<Form> {
+        input.cloned()
+    }
+}
+
+impl Stage for Worker {
+    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+        self.taken += 1;
+        let is_due = |every: u64| every > 0 && self.taken.is_multiple_of(every);
+        if is_due(self.options.wait_every) {
+            thread::sleep(Duration::from_millis(self.options.wait_ms));
+        }
+        assert!(!is_due(self.options.panic_every), "disturbed, as panic_every: {} asks for", self.options.panic_every);
+        out.emit(payload);
+        Ok(())
+    }
+}
