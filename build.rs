@@ -14,7 +14,7 @@ fn compile_native() {
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let file = |name: &str| format!("src/native/{name}");
-    let sources = ["guard", "adamw", "winograd", "convolution", "linear", "precision", "memory"];
+    let sources = ["guard", "adamw", "winograd", "convolution", "linear", "precision", "memory", "recompute"];
     let sources = sources.map(|name| file(&format!("{name}.cpp")));
     for watched in sources.iter().chain(&["guard.h", "winograd.h"].map(file)) {
         println!("cargo:rerun-if-changed={watched}");

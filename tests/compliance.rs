@@ -75,7 +75,7 @@ fn every_kind_runs_and_has_its_metrics() {
         "channel_send_blocked_seconds_total",
         "channel_receive_wait_seconds_total",
     ] {
-        for (from, to) in [("sample", "decode"), ("merge", "crop"), ("erase", "preview"), ("erase", "collate")] {
+        for (from, to) in [("sample", "decode"), ("merge", "crop"), ("erase", "preview"), ("disturb", "collate")] {
             assert!(!missing(name, &format!("from=\"{from}\",to=\"{to}\"")), "{name} from {from} to {to}");
         }
     }

@@ -51,6 +51,8 @@ fn train(home: &Path, name: &str, pipeline: &Path) -> std::process::Command {
     command.arg("--save_dir").arg(home.join(name));
     let sets = [
         "DATA.TRAIN.SAMPLE_PER_EPOCH=150",
+        // Otherwise the damaged frames are found before anything runs.
+        "DATA.CHECK=annotations",
         "DATA.MAX_REJECTED_SHARE=0.9",
         "TRAIN.PHASES.joint.EPOCHS=1000000",
         "TRAIN.VAL_EPOCH_INTERVAL=4",

@@ -1,6 +1,6 @@
 //! The loss of the condition head. Frames without a label count neither in the sum nor in the mean.
 
-use tch::{Kind, Tensor};
+use tch::{Kind, Reduction, Tensor};
 
 /// Which classification loss (`TRAIN.CLS_LOSS_TYPE`).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +18,14 @@ pub enum ClassLoss {
     Smooth {
         /// Spread evenly over the other classes (`CLS_LABEL_SMOOTHING`).
         smoothing: f64,
+    },
+    /// Kullback-Leibler divergence of the told from the true probabilities (`MTL_MODE: soft`).
+    Soft,
+    /// Binary cross-entropy of each condition, as a mean over them, and the smooth L1 distance of the severity where it
+    /// is known (`MTL_MODE: multilabel`).
+    MultiLabel {
+        /// Scales the severity's part (`SEVERITY_WEIGHT`).
+        severity: f64,
     },
 }
 
@@ -46,15 +54,47 @@ fn known_classes(classes: i64, like: &Tensor) -> Tensor {
 }
 
 impl ClassLoss {
-    /// The terms of logits `[N, B, K]` and labels `[N, B]` i64; a label outside `0..K` is no label.
-    pub fn terms(self, logits: &Tensor, labels: &Tensor) -> ClassTerms {
+    /// The terms of logits `[N, B, K]` and labels `[N, B]` i64; a label outside `0..K` is no label. `Soft` and
+    /// `MultiLabel` learn `soft` `[N, B, K + 1]`, or the label alone where that is not given, and `MultiLabel` the
+    /// `severity` `[N, B]` that was told.
+    pub fn terms(
+        self,
+        logits: &Tensor,
+        labels: &Tensor,
+        soft: Option<&Tensor>,
+        severity: Option<&Tensor>,
+    ) -> ClassTerms {
         let classes = logits.size()[2];
         let known = labels.ge(0).logical_and(&labels.lt(classes));
         let label = labels.clamp(0, classes - 1).unsqueeze(-1);
         let log_p = logits.log_softmax(-1, None::<Kind>);
         let own = log_p.gather(-1, &label, false).squeeze_dim(-1);
+        let probable = || match soft {
+            Some(soft) => soft.narrow(-1, 0, classes),
+            None => label.eq_tensor(&known_classes(classes, &label)).to_kind(Kind::Float),
+        };
         let loss = match self {
             Self::CrossEntropy => -own,
+            Self::Soft => {
+                let truth = probable();
+                let truth = &truth / truth.sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>).clamp_min(1e-6);
+                // 0·ln 0 is 0.
+                let each = truth.xlogy(&truth) - &truth * log_p;
+                each.sum_dim_intlist([-1i64].as_slice(), false, None::<Kind>)
+            }
+            Self::MultiLabel { severity: weight } => {
+                let truth = probable();
+                let each = logits.binary_cross_entropy_with_logits::<Tensor>(&truth, None, None, Reduction::None);
+                let conditions = each.mean_dim([-1i64].as_slice(), false, None::<Kind>);
+                match (soft, severity) {
+                    (Some(soft), Some(told)) => {
+                        let truth = soft.select(-1, classes);
+                        let is_known = truth.ge(0.0).to_kind(Kind::Float);
+                        conditions + told.smooth_l1_loss(&truth, Reduction::None, 1.0) * is_known * weight
+                    }
+                    _ => conditions,
+                }
+            }
             Self::Focal { alpha, gamma } => {
                 let miss: Tensor = 1 - own.exp();
                 miss.pow_tensor_scalar(gamma) * -own * alpha

@@ -16,6 +16,9 @@ pub struct Target {
     pub boxes: Tensor,
     /// `[N, B]` i64: condition indices, [`UNLABELLED`](crate::data::condition::UNLABELLED) where there is none.
     pub labels: Tensor,
+    /// `[N, B, Soft::WIDTH]` f32: how probable each condition is, and how much they disturb (−1: not known); see
+    /// [`Soft`](crate::data::labels::Soft). None where only the class is known.
+    pub soft: Option<Tensor>,
 }
 
 /// How much each term counts, and which classification loss.
@@ -175,7 +178,10 @@ pub fn loss(output: &ClipOutput, target: &Target, weights: &Weights) -> Result<L
     let boxed = &giou * weights.giou + &l1 * weights.l1 + &location * weights.location;
 
     let class = match output.logits() {
-        Some(logits) => weights.class_loss.terms(&logits, &target.labels),
+        Some(logits) => {
+            let (soft, severity) = (target.soft.as_ref(), output.severities());
+            weights.class_loss.terms(&logits, &target.labels, soft, severity.as_ref())
+        }
         None => {
             let none = || Tensor::zeros_like(&l1.detach());
             ClassTerms { loss: none(), correct: none(), labelled: none() }

@@ -28,6 +28,7 @@ fn setting() -> (Hiptrack, ClipInput, Target) {
         template_boxes: float(&[0.25, 0.25, 0.5, 0.5]).repeat([2, 1]),
     };
     let target = Target {
+        soft: None,
         boxes: float(&[0.25, 0.375, 0.25, 0.25]).repeat([3, 2, 1]),
         labels: Tensor::from_slice(&[3i64, UNLABELLED, 4, 5, UNLABELLED, UNLABELLED]).view([3, 2]),
     };
@@ -148,9 +149,53 @@ fn class_losses_have_their_known_values() {
         (ClassLoss::Focal { alpha: 0.25, gamma: 2.0 }, -0.25 * (1.0 - p).powi(2) * p.ln()),
         (ClassLoss::Smooth { smoothing: 0.1 }, -0.9 * p.ln() - 0.1 * q.ln()),
     ] {
-        let terms = class_loss.terms(&logits, &labels);
+        let terms = class_loss.terms(&logits, &labels, None, None);
         assert!((scalar(&terms.loss.get(0)) - expected).abs() < 1e-6, "{class_loss:?}");
         assert_eq!((scalar(&terms.correct.get(0)), scalar(&terms.labelled.get(0))), (1.0, 1.0));
+    }
+}
+
+#[test]
+fn losses_of_many_conditions_have_their_known_values() {
+    let logits = float(&[2.0, 0.0, -1.0, 1.0, 0.0, 0.0, 5.0, 5.0, 5.0]).view([1, 3, 3]);
+    let labels = Tensor::from_slice(&[0i64, 1, UNLABELLED]).view([1, 3]);
+    // Two thirds and one third, with a severity; the second condition alone, without one.
+    let soft = float(&[1.0, 0.5, 0.0, 3.0, 0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0]).view([1, 3, 4]);
+    let severity = float(&[1.0, 7.0, 7.0]).view([1, 3]);
+    let log_softmax = |x: [f64; 3]| {
+        let sum: f64 = x.iter().map(|x| x.exp()).sum();
+        x.map(|x| x - sum.ln())
+    };
+    let [p, q] = [log_softmax([2.0, 0.0, -1.0]), log_softmax([1.0, 0.0, 0.0])];
+    let (a, b) = (2.0 / 3.0, 1.0 / 3.0);
+    let kl = a * (f64::ln(a) - p[0]) + b * (f64::ln(b) - p[1]);
+    let value = |loss: ClassLoss, soft: Option<&Tensor>| {
+        let terms = loss.terms(&logits, &labels, soft, Some(&severity));
+        assert_eq!(scalar(&terms.labelled.get(0)), 2.0);
+        scalar(&terms.loss.get(0))
+    };
+    let close = |have: f64, expected: f64| assert!((have - expected).abs() < 1e-6, "{have} {expected}");
+    close(value(ClassLoss::Soft, Some(&soft)), (kl - q[1]) / 2.0);
+    close(value(ClassLoss::Soft, None), value(ClassLoss::CrossEntropy, None));
+    let bce = |x: f64, t: f64| x.max(0.0) - x * t + (-x.abs()).exp().ln_1p();
+    let first = (bce(2.0, 1.0) + bce(0.0, 0.5) + bce(-1.0, 0.0)) / 3.0;
+    let second = (bce(1.0, 0.0) + bce(0.0, 1.0) + bce(0.0, 0.0)) / 3.0;
+    // Smooth L1 of a distance of two, where the severity is known.
+    close(value(ClassLoss::MultiLabel { severity: 2.0 }, Some(&soft)), (first + 2.0 * 1.5 + second) / 2.0);
+    let hard = (bce(2.0, 1.0) + bce(0.0, 0.0) + bce(-1.0, 0.0)) / 3.0;
+    close(value(ClassLoss::MultiLabel { severity: 2.0 }, None), (hard + second) / 2.0);
+}
+
+#[test]
+fn a_class_that_is_certain_costs_nothing_and_gradients_stay_finite() {
+    let logits = float(&[60.0, -60.0, -60.0]).view([1, 1, 3]).set_requires_grad(true);
+    let labels = Tensor::from_slice(&[0i64]).view([1, 1]);
+    let soft = float(&[1.0, 0.0, 0.0, 0.0]).view([1, 1, 4]);
+    for loss in [ClassLoss::Soft, ClassLoss::MultiLabel { severity: 1.0 }] {
+        let terms = loss.terms(&logits, &labels, Some(&soft), None);
+        assert!(scalar(&terms.loss.get(0)).abs() < 1e-6);
+        let gradient = Tensor::run_backward(&[terms.loss.sum(Kind::Float)], &[&logits], false, false).remove(0);
+        assert!(scalar(&gradient.abs().max()) < 1e-6, "{loss:?}");
     }
 }
 

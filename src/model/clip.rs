@@ -72,6 +72,9 @@ pub struct ForwardOptions {
     pub statistics: Statistics,
     /// The backbone runs without gradients and as in evaluation.
     pub frozen_backbone: bool,
+    /// The inner results of the backbone's blocks are not kept for the backward pass, but computed again in it: less
+    /// memory for more work, with the same results.
+    pub recompute: bool,
     /// How masks treat boxes over the border.
     pub masks: MaskClamp,
 }
@@ -84,6 +87,7 @@ impl ForwardOptions {
             dropout: Some(seed),
             statistics: Statistics::BatchAndUpdate,
             frozen_backbone: false,
+            recompute: false,
             masks: MaskClamp::Correct,
         }
     }
@@ -95,6 +99,7 @@ impl ForwardOptions {
             dropout: None,
             statistics: Statistics::Running,
             frozen_backbone: false,
+            recompute: false,
             masks: MaskClamp::Correct,
         }
     }
@@ -128,6 +133,8 @@ pub struct FrameOutput {
     pub pooled: Tensor,
     /// `[B, classes]`; none without a condition head.
     pub logits: Option<Tensor>,
+    /// `[B]`: how much the conditions disturb; none unless the head is multi-label.
+    pub severity: Option<Tensor>,
     /// `[B, C, G, G]`: what the memory and the frame's own value added to the search feature.
     pub prompt: Tensor,
 }
@@ -157,9 +164,7 @@ impl ClipOutput {
 
     /// `[N, B, 4]`: the corners `(x0, y0, x1, y1)` that a corner head found; none with a centre head.
     pub fn corners(&self) -> Option<Tensor> {
-        let edges: Option<Vec<_>> =
-            self.frames.iter().map(|frame| frame.corners.as_ref().map(|corners| &corners.edges)).collect();
-        edges.map(|edges| Tensor::stack(&edges, 0))
+        self.stacked_if_any(|frame| frame.corners.as_ref().map(|corners| &corners.edges))
     }
 
     /// `[N, B, G, G]`.
@@ -167,9 +172,18 @@ impl ClipOutput {
         self.stacked(|frame| &frame.score_map).squeeze_dim(2)
     }
 
+    fn stacked_if_any(&self, part: impl Fn(&FrameOutput) -> Option<&Tensor>) -> Option<Tensor> {
+        let all: Option<Vec<_>> = self.frames.iter().map(part).collect();
+        all.map(|all| Tensor::stack(&all, 0))
+    }
+
     /// `[N, B, classes]`; none without a condition head.
     pub fn logits(&self) -> Option<Tensor> {
-        let logits: Option<Vec<_>> = self.frames.iter().map(|frame| frame.logits.as_ref()).collect();
-        logits.map(|logits| Tensor::stack(&logits, 0))
+        self.stacked_if_any(|frame| frame.logits.as_ref())
+    }
+
+    /// `[N, B]`: how much the conditions disturb; none unless the head is multi-label.
+    pub fn severities(&self) -> Option<Tensor> {
+        self.stacked_if_any(|frame| frame.severity.as_ref())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::data::condition::Condition;
 use crate::failure::{Failure, Result};
+use tch::{Kind, Tensor};
 
 /// The grid that ViT weights are pretrained on: 224 pixels in patches of 16. `backbone.pos_embed` keeps it.
 pub const PRETRAINED_GRID: i64 = 14;
@@ -47,6 +48,23 @@ pub struct ClassHead {
     pub classes: i64,
     /// Dropout between the layers, in `[0, 1)`.
     pub dropout: f64,
+    /// Whether conditions are told independently of each other, and with them how much they disturb.
+    pub multi_label: bool,
+    /// Whether the box head sees features modulated by the conditions that were told.
+    pub film: bool,
+}
+
+impl ClassHead {
+    /// A head that tells one of ten classes apart and changes nothing else.
+    pub fn plain(hidden: i64, dropout: f64) -> Self {
+        Self { hidden, classes: Condition::COUNT as i64, dropout, multi_label: false, film: false }
+    }
+
+    /// How probable each condition is, `[.., classes]`, from `logits` of that shape: together 1, unless the head is
+    /// `multi_label`.
+    pub fn probabilities(&self, logits: &Tensor) -> Tensor {
+        if self.multi_label { logits.sigmoid() } else { logits.softmax(-1, Kind::Float) }
+    }
 }
 
 /// The sizes of a model.
@@ -102,7 +120,7 @@ impl Config {
             key_dim: 64,
             box_head: BoxHeadKind::Centre,
             head_channels: 256,
-            class_head: Some(ClassHead { hidden: 512, classes: 10, dropout: 0.1 }),
+            class_head: Some(ClassHead::plain(512, 0.1)),
         }
     }
 
@@ -124,7 +142,7 @@ impl Config {
             encoder_stages: [16, 32, 64],
             key_dim: 32,
             head_channels: 64,
-            class_head: Some(ClassHead { hidden: 128, classes: 10, dropout: 0.1 }),
+            class_head: Some(ClassHead::plain(128, 0.1)),
             ..Self::reference()
         }
     }
@@ -255,7 +273,7 @@ mod tests {
             heads: 3,
             head_channels: 12,
             elimination: Elimination { layers: vec![2, 9], keep: vec![0.7], range: TemplateRange::All },
-            class_head: Some(ClassHead { hidden: 4, classes: 10, dropout: 1.0 }),
+            class_head: Some(ClassHead::plain(4, 1.0)),
             ..Config::small()
         };
         let failure = wrong.check().unwrap_err();

@@ -13,6 +13,13 @@ pub(super) struct Cut {
     pub removed: Tensor,
 }
 
+impl Clone for Cut {
+    /// The same memory.
+    fn clone(&self) -> Self {
+        Self { kept: self.kept.shallow_clone(), removed: self.removed.shallow_clone() }
+    }
+}
+
 /// How many of `tokens` stay at a keep rate.
 pub(super) fn kept_count(tokens: i64, rate: f64) -> i64 {
     ((rate * tokens as f64).ceil() as i64).clamp(1, tokens)

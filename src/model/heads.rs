@@ -132,12 +132,22 @@ impl CentreHead {
     }
 }
 
-/// Two linear layers on the pooled feature.
+/// Two linear layers on the pooled feature; a third for the severity where the head is multi-label.
 #[derive(Debug)]
 pub(super) struct ConditionHead {
     projection: Linear,
     classifier: Linear,
+    severity: Option<Linear>,
     dropout: f64,
+}
+
+/// What a condition head says.
+#[derive(Debug)]
+pub(super) struct ConditionsTold {
+    /// `[B, classes]` f32.
+    pub logits: Tensor,
+    /// `[B]` f32.
+    pub severity: Option<Tensor>,
 }
 
 impl ConditionHead {
@@ -147,14 +157,17 @@ impl ConditionHead {
         Self {
             projection: linear("cls_projection", dim, head.hidden),
             classifier: linear("classifier", head.hidden, head.classes),
+            severity: head.multi_label.then(|| linear("severity", head.hidden, 1)),
             dropout: head.dropout,
         }
     }
 
-    /// The logits `[B, classes]` f32 of `pooled` `[B, C]`; with `stochastic`, dropout is on.
-    pub fn forward(&self, pooled: &Tensor, stochastic: bool) -> Tensor {
+    /// The conditions of `pooled` `[B, C]`; with `stochastic`, dropout is on.
+    pub fn forward(&self, pooled: &Tensor, stochastic: bool) -> ConditionsTold {
         let hidden = self.projection.forward(pooled).relu().dropout(self.dropout, stochastic);
-        self.classifier.forward(&hidden).to_kind(Kind::Float)
+        let of_hidden = |layer: &Linear| layer.forward(&hidden).to_kind(Kind::Float);
+        let severity = self.severity.as_ref().map(|layer| of_hidden(layer).squeeze_dim(1));
+        ConditionsTold { logits: of_hidden(&self.classifier), severity }
     }
 }
 

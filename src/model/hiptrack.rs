@@ -3,6 +3,7 @@
 use super::clip::{ClipInput, ClipOutput, ForwardOptions, FrameOutput, StepSeed};
 use super::config::Config;
 use super::encoder::PromptEncoder;
+use super::film::Film;
 use super::heads::{BoxHead, ConditionHead};
 use super::init::Init;
 use super::layers::{Conv2d, ConvShape, ResBlock, Statistics};
@@ -40,6 +41,7 @@ pub struct Hiptrack {
     query_value: Conv2d,
     fusion: ResBlock,
     condition_head: Option<ConditionHead>,
+    film: Option<Film>,
 }
 
 impl Hiptrack {
@@ -61,8 +63,10 @@ impl Hiptrack {
         let query_value = Conv2d::default_init(root.at("key_comp"), query_value);
         let fusion = ResBlock::new(root.at("searchRegionFusion"), dim, dim);
         let condition_head = config.class_head.as_ref().map(|head| ConditionHead::new(root.at("cls_head"), dim, head));
+        let film = config.class_head.as_ref().filter(|head| head.film);
+        let film = film.map(|head| Film::new(root.at("film"), dim, head));
         let config = config.clone();
-        Ok(Self { config, params, backbone, box_head, encoder, key, query_value, fusion, condition_head })
+        Ok(Self { config, params, backbone, box_head, encoder, key, query_value, fusion, condition_head, film })
     }
 
     /// The model's sizes.
@@ -119,7 +123,7 @@ impl Hiptrack {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn evaluate(&self, input: &ClipInput, options: &ForwardOptions) -> Result<ClipOutput> {
-        let options = ForwardOptions { dropout: None, statistics: Statistics::Running, ..*options };
+        let options = ForwardOptions { dropout: None, statistics: Statistics::Running, recompute: false, ..*options };
         tch::no_grad(|| self.forward(input, &options))
     }
 
@@ -136,10 +140,9 @@ impl Hiptrack {
         options: &ForwardOptions,
         observe: impl FnMut(&Tensor),
     ) -> BackboneOutput {
-        let ForwardOptions { keep_rate, dropout, frozen_backbone, .. } = *options;
-        match frozen_backbone {
-            true => tch::no_grad(|| self.backbone.forward(template, search, keep_rate, false, observe)),
-            false => self.backbone.forward(template, search, keep_rate, dropout.is_some(), observe),
+        match options.frozen_backbone {
+            true => tch::no_grad(|| self.backbone.forward(template, search, options, false, observe)),
+            false => self.backbone.forward(template, search, options, options.dropout.is_some(), observe),
         }
     }
 
@@ -207,9 +210,13 @@ impl Hiptrack {
     ) -> FrameOutput {
         let prompt = Tensor::cat(&[&memory::read(memory, key), value], 1);
         let fused = self.fusion.forward(&(features + &prompt));
-        let found = self.box_head.forward(&fused, options.statistics);
         let pooled = fused.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
-        let logits = self.condition_head.as_ref().map(|head| head.forward(&pooled, options.dropout.is_some()));
+        let told = self.condition_head.as_ref().map(|head| head.forward(&pooled, options.dropout.is_some()));
+        let (logits, severity) = told.map_or((None, None), |told| (Some(told.logits), told.severity));
+        let found = match (&self.film, &logits) {
+            (Some(film), Some(logits)) => self.box_head.forward(&film.forward(&fused, logits), options.statistics),
+            _ => self.box_head.forward(&fused, options.statistics),
+        };
         FrameOutput {
             boxes: found.boxes,
             score_map: found.score,
@@ -218,6 +225,7 @@ impl Hiptrack {
             corners: found.corners,
             pooled,
             logits,
+            severity,
             prompt,
         }
     }

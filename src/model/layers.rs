@@ -13,6 +13,10 @@ pub(super) struct Linear {
 }
 
 impl Linear {
+    pub fn parameters(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
+    }
+
     pub fn new(mut scope: Scope<'_>, width_in: i64, width_out: i64, weight: Init, bias: Init) -> Self {
         let weight = scope.parameter("weight", &[width_out, width_in], weight);
         Self { weight, bias: scope.parameter("bias", &[width_out], bias) }
@@ -31,6 +35,10 @@ pub(super) struct LayerNorm {
 }
 
 impl LayerNorm {
+    pub fn parameters(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
+    }
+
     pub fn new(mut scope: Scope<'_>, width: i64) -> Self {
         let weight = scope.parameter("weight", &[width], Init::Constant(1.0));
         Self { weight, bias: scope.parameter("bias", &[width], Init::Constant(0.0)) }

@@ -13,6 +13,7 @@ mod corner;
 mod drop_path;
 mod elimination;
 mod encoder;
+mod film;
 mod heads;
 mod hiptrack;
 mod init;

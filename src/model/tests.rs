@@ -284,3 +284,58 @@ fn gradients_of_corners_reach_every_parameter() {
         model.params().parameters().filter(|(_, tensor)| !tensor.grad().defined()).map(|(name, _)| name).collect();
     assert_eq!(without, ["backbone.cls_token", "backbone.pos_embed"]);
 }
+
+#[test]
+fn modulation_starts_as_the_identity_and_then_moves_the_boxes_alone() {
+    let config = tiny();
+    let head = ClassHead { film: true, ..config.class_head.clone().unwrap() };
+    let with = Config { class_head: Some(head), ..config.clone() };
+    let [plain, film] = [&config, &with].map(|config| Hiptrack::new(config, 1, Device::Cpu).unwrap());
+    let names = |model: &Hiptrack| model.params().iter().map(|(name, ..)| name.to_owned()).collect::<Vec<_>>();
+    let own = ["film.projection.weight", "film.projection.bias"].map(String::from);
+    assert_eq!(names(&film), [names(&plain), own.to_vec()].concat());
+    let input = clips(&config, 1, 2);
+    let said = |model: &Hiptrack| {
+        let mut output = model.evaluate(&input, &ForwardOptions::evaluation()).unwrap();
+        let frame = output.frames.remove(0);
+        (frame.score_map, frame.logits.unwrap())
+    };
+    assert_eq!(said(&plain), said(&film));
+    // It learns from the start, though what it is told does not yet.
+    let options = ForwardOptions { statistics: Statistics::Batch, ..ForwardOptions::training(0.7, SEED) };
+    let output = film.forward(&input, &options).unwrap();
+    output.boxes().sum(Kind::Float).backward();
+    let gradient = |name: &str| film.params().get(name).unwrap().grad().abs().sum(Kind::Float).double_value(&[]);
+    assert!(gradient("film.projection.weight") > 0.0);
+    assert_eq!(gradient("cls_head.classifier.weight"), 0.0);
+    let moved = noise(&film.params().get(&own[0]).unwrap().size(), 5);
+    film.params().load([(own[0].as_str(), &moved)]).unwrap();
+    let ((before, logits), (after, same)) = (said(&plain), said(&film));
+    assert_eq!(logits, same);
+    assert!((before - after).abs().max().double_value(&[]) > 1e-4);
+}
+
+#[test]
+fn what_is_computed_again_gives_the_same_bits() {
+    let config = Config { drop_path: 0.4, ..tiny() };
+    let model = Hiptrack::new(&config, 1, Device::Cpu).unwrap();
+    let input = clips(&config, 2, 3);
+    let pass = |recompute: bool| {
+        let statistics = Statistics::Batch;
+        let options = ForwardOptions { recompute, statistics, ..ForwardOptions::training(0.7, SEED) };
+        let output = model.forward(&input, &options).unwrap();
+        let trained: Vec<&Tensor> = model.params().parameters().map(|(_, tensor)| tensor).collect();
+        let sum = sum_of(&output);
+        let once = Tensor::run_backward(&[&sum], &trained, true, false);
+        let twice = Tensor::run_backward(&[&sum], &trained, false, false);
+        (sum, output.removed, once, twice)
+    };
+    let ((plain, removed, expected, _), (ours, also, once, twice)) = (pass(false), pass(true));
+    assert_eq!((plain, removed), (ours, also));
+    for (at, (name, _)) in model.params().parameters().enumerate() {
+        assert_eq!(expected[at].defined(), once[at].defined(), "{name}");
+        if expected[at].defined() {
+            assert!(expected[at] == once[at] && expected[at] == twice[at], "{name}");
+        }
+    }
+}

@@ -1,11 +1,14 @@
 //! The one-stream backbone: template and search tokens go through one ViT together.
 
+use super::clip::ForwardOptions;
 use super::config::{Config, PRETRAINED_GRID};
 use super::drop_path::DropPath;
-use super::elimination::{cut, kept_count, restore_tokens, take_tokens, template_rows};
+use super::elimination::{Cut, cut, kept_count, restore_tokens, take_tokens, template_rows};
 use super::init::Init;
 use super::layers::{Conv2d, ConvShape, LayerNorm, Linear};
 use super::params::Scope;
+use crate::native;
+use std::sync::{Arc, OnceLock};
 use tch::{Kind, Tensor};
 
 /// timm's 0.02 for embeddings.
@@ -42,18 +45,55 @@ impl Stream {
         self.tokens.size()[1] - self.template
     }
 
-    /// Drops what `cut` says, and remembers the places.
-    fn eliminate(&mut self, query: &Tensor, key: &Tensor, keep: i64) {
-        let cut = cut(query, key, self.template, keep);
-        let search = self.tokens.narrow(1, self.template, self.search());
-        let left = take_tokens(&search, &cut.kept);
-        self.tokens = Tensor::cat(&[self.tokens.narrow(1, 0, self.template), left], 1);
+    /// Remembers the places of what a block dropped, and of what is left.
+    fn note(&mut self, cut: Cut) {
         let place = |index: Tensor| match &self.places {
             Some(places) => places.gather(1, &index, false),
             None => index,
         };
         self.removed.push(place(cut.removed));
         self.places = Some(place(cut.kept));
+    }
+}
+
+/// What a pass over the blocks is asked for.
+struct Pass<'a> {
+    /// Overrules the blocks' own rates.
+    keep_rate: Option<f64>,
+    /// Whether drop-path is on.
+    stochastic: bool,
+    /// Whether the blocks' inner results are computed again for the backward pass instead of being kept.
+    recompute: bool,
+    /// The template tokens whose attention ranks the search tokens; none for all.
+    rows: Option<&'a [i64]>,
+}
+
+/// What a block does in one pass beyond what its weights say.
+struct Plan {
+    /// Which samples keep attention and MLP.
+    drops: [DropPath; 2],
+    /// How many tokens are the template's.
+    template: i64,
+    /// How many search tokens stay; none for all.
+    keep: Option<i64>,
+    rows: Option<Vec<i64>>,
+    /// Which those are.
+    cut: OnceLock<Cut>,
+}
+
+/// A block with its plan, to be computed again by whatever thread of libtorch runs the backward pass.
+struct Part {
+    block: Arc<Block>,
+    plan: Plan,
+}
+
+// SAFETY: a plan's one thing that is written, the cut, is behind a lock and there after the first pass; from then on
+// its tensors are only read, and their reference counts are atomic in libtorch.
+unsafe impl Sync for Part {}
+
+impl Part {
+    fn of(&self, tokens: &Tensor) -> Tensor {
+        self.block.through(tokens, &self.plan)
     }
 }
 
@@ -70,6 +110,10 @@ struct Block {
     /// The share of search tokens that this block keeps; 1 for a block that eliminates none.
     keep: f64,
 }
+
+// SAFETY: a pass only reads the parameters, whose reference counts are atomic in libtorch; they are written when no pass
+// is under way.
+unsafe impl Sync for Block {}
 
 impl Block {
     fn new(mut scope: Scope<'_>, config: &Config, layer: usize) -> Self {
@@ -90,27 +134,66 @@ impl Block {
         }
     }
 
-    fn forward(&self, stream: &mut Stream, rows: Option<&[i64]>, keep_rate: Option<f64>, stochastic: bool) {
-        let rate = if stochastic { self.drop_path } else { 0.0 };
-        let search = stream.search();
+    /// What this pass draws and drops in this block, before anything is computed.
+    fn plan(&self, stream: &Stream, pass: &Pass<'_>) -> Plan {
+        let rate = if pass.stochastic { self.drop_path } else { 0.0 };
+        let (samples, search) = (stream.tokens.size()[0], stream.search());
         // The rate of the pass overrules that of the block, but only in a block that eliminates at all.
-        let keep = if self.keep < 1.0 { kept_count(search, keep_rate.unwrap_or(self.keep)) } else { search };
-        let drop = DropPath::draw(stream.tokens.size()[0], rate);
-        if keep < search {
-            // Every sample's queries and keys rank its candidates, whether or not its path is dropped.
-            let (attended, query, key) = self.attend(&self.norm1.forward(&stream.tokens));
-            stream.tokens = drop.add_scaled(&stream.tokens, attended);
-            let query = match rows {
-                Some(rows) => Tensor::cat(&rows.iter().map(|&at| query.narrow(2, at, 1)).collect::<Vec<_>>(), 2),
-                None => query.narrow(2, 0, stream.template),
-            };
-            stream.eliminate(&query, &key, keep);
-        } else {
-            stream.tokens = drop.add(&stream.tokens, |tokens| self.attend(&self.norm1.forward(tokens)).0);
+        let keep = if self.keep < 1.0 { kept_count(search, pass.keep_rate.unwrap_or(self.keep)) } else { search };
+        Plan {
+            drops: [DropPath::draw(samples, rate), DropPath::draw(samples, rate)],
+            template: stream.template,
+            keep: (keep < search).then_some(keep),
+            rows: pass.rows.map(<[i64]>::to_vec),
+            cut: OnceLock::new(),
         }
-        stream.tokens = DropPath::draw(stream.tokens.size()[0], rate).add(&stream.tokens, |tokens| {
-            self.fc2.forward(&self.fc1.forward(&self.norm2.forward(tokens)).gelu("none"))
-        });
+    }
+
+    fn forward(self: &Arc<Self>, stream: &mut Stream, pass: &Pass<'_>) {
+        let plan = self.plan(stream, pass);
+        let cut = if pass.recompute {
+            let part = Arc::new(Part { block: self.clone(), plan });
+            let again = part.clone();
+            stream.tokens = native::recompute(&stream.tokens, &self.parameters(), move |tokens| again.of(tokens));
+            part.plan.cut.get().cloned()
+        } else {
+            stream.tokens = self.through(&stream.tokens, &plan);
+            plan.cut.into_inner()
+        };
+        if let Some(cut) = cut {
+            stream.note(cut);
+        }
+    }
+
+    /// What becomes of `tokens`. The first time, the plan learns which of them were dropped; from then on it says so.
+    fn through(&self, tokens: &Tensor, plan: &Plan) -> Tensor {
+        let [attention, mlp] = &plan.drops;
+        let tokens = match plan.keep {
+            None => attention.add(tokens, |tokens| self.attend(&self.norm1.forward(tokens)).0),
+            Some(keep) => {
+                // Every sample's queries and keys rank its candidates, whether or not its path is dropped.
+                let (attended, query, key) = self.attend(&self.norm1.forward(tokens));
+                let tokens = attention.add_scaled(tokens, attended);
+                let cut = plan.cut.get_or_init(|| {
+                    let query = match &plan.rows {
+                        Some(rows) => {
+                            Tensor::cat(&rows.iter().map(|&at| query.narrow(2, at, 1)).collect::<Vec<_>>(), 2)
+                        }
+                        None => query.narrow(2, 0, plan.template),
+                    };
+                    cut(&query, &key, plan.template, keep)
+                });
+                let search = tokens.narrow(1, plan.template, tokens.size()[1] - plan.template);
+                Tensor::cat(&[tokens.narrow(1, 0, plan.template), take_tokens(&search, &cut.kept)], 1)
+            }
+        };
+        mlp.add(&tokens, |tokens| self.fc2.forward(&self.fc1.forward(&self.norm2.forward(tokens)).gelu("none")))
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        let Self { norm1, qkv, proj, norm2, fc1, fc2, .. } = self;
+        let norms = [norm1, norm2].map(LayerNorm::parameters);
+        norms.into_iter().chain([qkv, proj, fc1, fc2].map(Linear::parameters)).flatten().collect()
     }
 
     /// Multi-head self-attention of `x` `[B, N, C]`: the result, and queries and keys `[B, heads, N, head_dim]`.
@@ -136,7 +219,7 @@ pub(super) struct Backbone {
     positions_z: Tensor,
     positions_x: Tensor,
     patches: Conv2d,
-    blocks: Vec<Block>,
+    blocks: Vec<Arc<Block>>,
     norm: LayerNorm,
     /// The template tokens whose attention ranks the search tokens; none for all.
     rows: Option<Vec<i64>>,
@@ -163,7 +246,9 @@ impl Backbone {
             positions_z,
             positions_x,
             patches: Conv2d::default_init(scope.at("patch_embed.proj"), patches),
-            blocks: (0..config.depth).map(|i| Block::new(scope.at(format_args!("blocks.{i}")), config, i)).collect(),
+            blocks: (0..config.depth)
+                .map(|i| Arc::new(Block::new(scope.at(format_args!("blocks.{i}")), config, i)))
+                .collect(),
             norm: LayerNorm::new(scope.at("norm"), dim),
             rows: template_rows(config.elimination.range, config.template_grid()),
         }
@@ -172,13 +257,13 @@ impl Backbone {
     /// Features of `template` `[B, 3, T, T]` and `search` `[N·B, 3, S, S]` (frame-major): each search crop is seen
     /// together with the template of its clip. The templates are embedded once.
     ///
-    /// `keep_rate` overrules the blocks' own rates. With `stochastic`, drop-path is on. `observe` is shown the tokens
+    /// The options' keep rate overrules the blocks' own. With `stochastic`, drop-path is on. `observe` is shown the tokens
     /// that each block leaves.
     pub fn forward(
         &self,
         template: &Tensor,
         search: &Tensor,
-        keep_rate: Option<f64>,
+        options: &ForwardOptions,
         stochastic: bool,
         mut observe: impl FnMut(&Tensor),
     ) -> BackboneOutput {
@@ -193,8 +278,14 @@ impl Backbone {
             places: None,
             removed: Vec::new(),
         };
+        let pass = Pass {
+            keep_rate: options.keep_rate,
+            stochastic,
+            recompute: options.recompute && !options.frozen_backbone,
+            rows: self.rows.as_deref(),
+        };
         for block in &self.blocks {
-            block.forward(&mut stream, self.rows.as_deref(), keep_rate, stochastic);
+            block.forward(&mut stream, &pass);
             observe(&stream.tokens);
         }
         let mut tokens = self.norm.forward(&stream.tokens);

@@ -6,11 +6,13 @@ mod convolution;
 mod linear;
 pub mod memory;
 mod precision;
+mod recompute;
 
 pub use adamw::{Hyper, adamw, norm};
 pub use convolution::{Pass, convolution};
 pub use linear::linear;
 pub use precision::{Autocast, allow_tf32};
+pub use recompute::recompute;
 
 use std::ffi::{CStr, c_char, c_int};
 use tch::TchError;

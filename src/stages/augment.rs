@@ -3,7 +3,12 @@
 
 use super::{Facts, RunContext, forms::CROPPED, items::*};
 use crate::{
-    data::{condition::Condition, plan::ClipPlan, random::Draws},
+    data::{
+        condition::Condition,
+        labels::{ConditionSet, Soft},
+        plan::ClipPlan,
+        random::Draws,
+    },
     failure::Result,
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
@@ -51,7 +56,7 @@ struct Declared {
     /// Least and most strength, drawn evenly.
     strength: (f64, f64),
     /// The label that the clip's search frames get.
-    label: Option<i64>,
+    label: Option<Condition>,
 }
 
 impl Augment {
@@ -65,7 +70,7 @@ impl Augment {
             let least = options.says("least strength, 0 to 1").checked("least", 0.3, share);
             let relabel = options.says("whether the clip's label becomes this condition").value("relabel", true);
             options.close();
-            let label = relabel.then_some(condition.index() as i64);
+            let label = relabel.then_some(condition);
             let strength = (least.min(most), most);
             declared.push(Declared { effect, probability, strength, label });
         }
@@ -92,7 +97,8 @@ impl Augment {
             let (Some(crops), Some(boxes)) = (crops.get_mut(1..), boxes.get(1..)) else { return };
             declared.effect.apply(crops, boxes, strength, || draws.uniform());
             if let Some(label) = declared.label {
-                plan.labels.fill(label);
+                plan.labels.fill(label.index() as i64);
+                plan.soft.fill(Soft::of(ConditionSet::only(label)));
             }
             return;
         }
@@ -178,6 +184,9 @@ mod tests {
             assert_eq!(crops, again);
             assert_eq!(crops[0], before, "the template shows the object as it is");
             changed += usize::from(crops[1] != before);
+            let soft = Soft::of(ConditionSet::only(Condition::MotionBlur));
+            let is_blurred = plan.soft.iter().all(|own| *own == soft);
+            assert_eq!(is_blurred, plan.labels[0] == Condition::MotionBlur.index() as i64);
             blurred += usize::from(plan.labels.iter().all(|label| *label == Condition::MotionBlur.index() as i64));
         }
         assert!((70..130).contains(&blurred), "{blurred} of 400");

@@ -37,6 +37,7 @@ impl Blueprint<RunContext> for Collate {
             rejects: context.rejects.clone(),
             quarantine_after: context.quarantine.after(),
             observer: context.observer.clone(),
+            soft: context.experiment.training.mtl.needs_soft(),
         }))
     }
 
@@ -63,6 +64,8 @@ struct CollateStage {
     rejects: Rejects,
     quarantine_after: u64,
     observer: Arc<dyn Observer>,
+    /// Whether the step learns more of conditions than their class.
+    soft: bool,
 }
 
 impl CollateStage {
@@ -90,7 +93,7 @@ impl CollateStage {
     fn close(&mut self, out: &mut Outbox) -> Result<()> {
         if !self.waiting.is_empty() {
             self.next += 1;
-            out.emit(pack(collate(&std::mem::take(&mut self.waiting))?));
+            out.emit(pack(collate(&std::mem::take(&mut self.waiting), self.soft)?));
         }
         Ok(())
     }
@@ -127,11 +130,12 @@ impl Stage for CollateStage {
     }
 }
 
-/// The batch of `clips`, which are all there are of it, in order.
+/// The batch of `clips`, which are all there are of it, in order; with `soft`, with what is known of their conditions
+/// beyond the class.
 ///
 /// # Errors
 /// There is no clip, or the clips differ in their number of frames or the size of their crops.
-pub(super) fn collate(clips: &[CroppedClip]) -> Result<CollatedBatch> {
+pub(super) fn collate(clips: &[CroppedClip], soft: bool) -> Result<CollatedBatch> {
     let unequal = || Failure::stage("the clips of a batch differ in frames or sizes");
     let first = clips.first().ok_or_else(|| Failure::stage("a batch without clips"))?;
     let frames = first.plan.search.len();
@@ -145,12 +149,14 @@ pub(super) fn collate(clips: &[CroppedClip]) -> Result<CollatedBatch> {
         template_boxes: Vec::new(),
         search_boxes: Vec::new(),
         labels: Vec::new(),
+        soft: Vec::new(),
         names: clips.iter().map(name).collect(),
     };
     let like_first = |clip: &CroppedClip| {
         clip.crops.len() == frames + 1
             && clip.boxes.len() == frames + 1
             && clip.plan.labels.len() == frames
+            && clip.plan.soft.len() == frames
             && clip.crops.iter().zip(&first.crops).all(|(a, b)| a.dimensions() == b.dimensions())
     };
     if !clips.iter().all(like_first) {
@@ -166,6 +172,9 @@ pub(super) fn collate(clips: &[CroppedClip]) -> Result<CollatedBatch> {
             batch.search.extend_from_slice(clip.crops[frame].as_raw());
             batch.search_boxes.extend(corners(&clip.boxes[frame]));
             batch.labels.push(clip.plan.labels[frame - 1]);
+            if soft {
+                batch.soft.extend(clip.plan.soft[frame - 1].row());
+            }
         }
     }
     Ok(batch)

@@ -2,7 +2,7 @@
 
 use super::items::{CroppedClip, DecodedClip, PlannedClip, Ticket};
 use crate::{
-    data::plan::ClipPlan,
+    data::{labels::Soft, plan::ClipPlan},
     flow::{Dtype, Form, Handling, Part, Traveller},
     train::experiment::Experiment,
 };
@@ -49,6 +49,9 @@ impl Facts {
         parts.iter_mut().for_each(|part| part.count *= clips);
         parts.push(Part::new("boxes", Dtype::F32, [4], clips * (1 + frames)));
         parts.push(Part::new("labels", Dtype::I64, [1], clips * frames));
+        if self.experiment.training.mtl.needs_soft() {
+            parts.push(Part::new("soft labels", Dtype::F32, [Soft::WIDTH], clips * frames));
+        }
         Form::host(parts)
     }
 

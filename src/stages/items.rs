@@ -105,6 +105,8 @@ pub struct CollatedBatch {
     pub search_boxes: Vec<f32>,
     /// `[N, B]`.
     pub labels: Vec<i64>,
+    /// `[N, B, Soft::WIDTH]`, or empty where the step learns the class alone.
+    pub soft: Vec<f32>,
     /// What the clips are called, for messages.
     pub names: Arc<[String]>,
 }

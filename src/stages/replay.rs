@@ -65,8 +65,9 @@ fn again(batch: &DeviceBatch, visit: Visit) -> DeviceBatch {
         search: search.shallow_clone(),
         template_boxes: template_boxes.shallow_clone(),
     };
-    let Target { boxes, labels } = &batch.target;
-    let target = Target { boxes: boxes.shallow_clone(), labels: labels.shallow_clone() };
+    let Target { boxes, labels, soft } = &batch.target;
+    let soft = soft.as_ref().map(|soft| soft.shallow_clone());
+    let target = Target { boxes: boxes.shallow_clone(), labels: labels.shallow_clone(), soft };
     DeviceBatch { visit, input, target, names: batch.names.clone() }
 }
 

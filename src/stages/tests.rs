@@ -1,6 +1,9 @@
 use super::{collate::collate, *};
 use crate::{
-    data::plan::{ClipPlan, FramePlan},
+    data::{
+        labels::{ConditionSet, Soft},
+        plan::{ClipPlan, FramePlan},
+    },
     train::itinerary::{Split, Visit},
     vision::{rect::Rect, window::Window},
 };
@@ -31,6 +34,7 @@ fn clip(slot: usize, value: u8) -> CroppedClip {
         template: frame(0),
         search: vec![frame(1), frame(2)],
         labels: vec![i64::from(value), -100],
+        soft: vec![Soft { probabilities: [0.25; 10], severity: Some(2.0) }, Soft::of(ConditionSet::default())],
         grey: false,
         redraws: Vec::new(),
     };
@@ -51,21 +55,25 @@ pub(super) fn clip_plan() -> ClipPlan {
 
 #[test]
 fn a_batch_is_frame_major_and_in_order_of_its_clips() {
-    let batch = collate(&[clip(0, 10), clip(1, 20)]).unwrap();
+    let batch = collate(&[clip(0, 10), clip(1, 20)], true).unwrap();
     assert_eq!((batch.clips, batch.frames, batch.visit), (2, 2, VISIT));
     assert_eq!(batch.template, [[10; 3], [20; 3]].concat());
     assert_eq!(batch.search, [[11; 12], [21; 12], [12; 12], [22; 12]].concat());
     assert_eq!(batch.template_boxes, [10.0, 0.0, 0.5, 0.5, 20.0, 0.0, 0.5, 0.5]);
     assert_eq!(batch.search_boxes[8..], [10.0, 2.0, 0.5, 0.5, 20.0, 2.0, 0.5, 0.5]);
     assert_eq!(batch.labels, [10, 20, -100, -100]);
+    let rows: Vec<&[f32]> = batch.soft.chunks(Soft::WIDTH).collect();
+    let (known, none) = ([[0.25; 10].as_slice(), &[2.0]].concat(), [[0.0; 10].as_slice(), &[-1.0]].concat());
+    assert_eq!(rows, [&known, &known, &none, &none]);
+    assert!(collate(&[clip(0, 10)], false).unwrap().soft.is_empty());
 }
 
 #[test]
 fn clips_that_differ_are_not_put_together() {
     let mut other = clip(1, 20);
     other.crops[1] = RgbImage::new(3, 3);
-    assert!(collate(&[clip(0, 10), other]).is_err());
-    assert!(collate(&[]).is_err());
+    assert!(collate(&[clip(0, 10), other], false).is_err());
+    assert!(collate(&[], false).is_err());
 }
 
 #[test]

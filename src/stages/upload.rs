@@ -2,6 +2,7 @@
 
 use super::{Facts, RunContext, items::*};
 use crate::{
+    data::labels::Soft,
     failure::Result,
     flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     loss::Target,
@@ -70,7 +71,9 @@ impl Stage for UploadStage {
             search: self.normaliser.planes(&batch.search, &[frames, clips, s, s, 3])?,
             template_boxes: floats(&batch.template_boxes, &[clips, 4])?,
         };
+        let soft = (!batch.soft.is_empty()).then(|| floats(&batch.soft, &[frames, clips, Soft::WIDTH as i64]));
         let target = Target {
+            soft: soft.transpose()?,
             boxes: floats(&batch.search_boxes, &[frames, clips, 4])?,
             labels: send(&Tensor::from_slice(&batch.labels).f_view([frames, clips])?, self.device)?,
         };

@@ -148,7 +148,9 @@ impl<'a> Tracker<'a> {
         // One transfer for everything that the host wants to know.
         let mut parts = vec![response, score];
         if let Some(logits) = &output.logits {
-            let (probability, index) = logits.f_softmax(-1, Kind::Float)?.f_view([-1])?.max_dim(0, true);
+            let head = self.online.config().class_head.as_ref();
+            let all = head.map_or_else(|| logits.softmax(-1, Kind::Float), |head| head.probabilities(logits));
+            let (probability, index) = all.f_view([-1])?.max_dim(0, true);
             parts.extend([probability, index.to_kind(Kind::Float)]);
         }
         let values = Vec::<f32>::try_from(Tensor::f_cat(&parts, 0)?)?;

@@ -1,7 +1,7 @@
 //! The model that an experiment describes, and the weights it starts from.
 
 use super::{
-    experiment::Experiment,
+    experiment::{ClassTargets, Experiment},
     pretrained::{self, Source},
 };
 use crate::{
@@ -40,6 +40,8 @@ pub fn config(experiment: &Experiment) -> Config {
             hidden: model.class_hidden as i64,
             classes: model.classes as i64,
             dropout: model.class_dropout,
+            multi_label: experiment.training.mtl.targets == ClassTargets::MultiLabel,
+            film: experiment.training.mtl.film,
         }),
     }
 }

@@ -84,6 +84,7 @@ mod tests {
             template_boxes: Tensor::full([1, 4], 0.3, (Kind::Float, Device::Cpu)),
         };
         let target = Target {
+            soft: None,
             boxes: Tensor::full([2, 1, 4], 0.4, (Kind::Float, Device::Cpu)),
             labels: Tensor::full([2, 1], 3, (Kind::Int64, Device::Cpu)),
         };

@@ -77,7 +77,11 @@ pub(super) fn split(batch: &Batch, count: usize) -> Vec<Shard> {
                     search: part(&batch.input.search, 1),
                     template_boxes: part(&batch.input.template_boxes, 0),
                 },
-                target: Target { boxes: part(&batch.target.boxes, 1), labels: part(&batch.target.labels, 1) },
+                target: Target {
+                    boxes: part(&batch.target.boxes, 1),
+                    labels: part(&batch.target.labels, 1),
+                    soft: batch.target.soft.as_ref().map(|soft| part(soft, 1)),
+                },
             }
         })
         .collect()
@@ -191,6 +195,7 @@ mod tests {
             target: Target {
                 boxes: Tensor::full([2, clips, 4], 0.4, (Kind::Float, Device::Cpu)),
                 labels: Tensor::arange(2 * clips, (Kind::Int64, Device::Cpu)).view([2, clips]).remainder(10),
+                soft: None,
             },
             names: Default::default(),
         }

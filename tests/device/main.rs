@@ -71,7 +71,11 @@ impl Case {
                 search: there(&Tensor::stack(&frames, 0)),
                 template_boxes: there(&golden["in.template_boxes_xywh"]),
             },
-            target: Target { boxes: there(&golden["in.search_boxes_xywh"]), labels: there(&golden["in.cls_labels"]) },
+            target: Target {
+                soft: None,
+                boxes: there(&golden["in.search_boxes_xywh"]),
+                labels: there(&golden["in.cls_labels"]),
+            },
             names: serde_json::from_str(&names).unwrap(),
             golden,
             model,

@@ -52,6 +52,7 @@ impl<'a> Case<'a> {
             template_boxes: golden.get("in.template_boxes_xywh").shallow_clone(),
         };
         let target = Target {
+            soft: None,
             boxes: golden.get("in.search_boxes_xywh").shallow_clone(),
             labels: golden.get("in.cls_labels").shallow_clone(),
         };

@@ -146,7 +146,7 @@ fn in_own_process(args: &StepArgs, phase: What) -> Result<Measured> {
 
 /// Takes the steps of `args.phase` here.
 fn measure(args: &StepArgs, experiment: &mut Experiment) -> Result<Measured> {
-    let heads = ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion.", "box_head.", "cls_head."];
+    let heads = ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion.", "box_head.", "cls_head.", "film."];
     let trains = if args.phase == What::Frozen { heads.map(String::from).to_vec() } else { vec![String::new()] };
     let Some(last) = experiment.training.phases.last().cloned() else {
         return Err(Failure::config("TRAIN.PHASES: there is no phase"));
@@ -215,6 +215,7 @@ fn batch(experiment: &Experiment, visit: Visit, device: Device) -> Batch {
         target: Target {
             boxes: boxes(&[frames, clips, 4]),
             labels: Tensor::full([frames, clips], 9, (Kind::Int64, device)),
+            soft: None,
         },
         names: (1..=clips).map(|clip| format!("clip {clip}")).collect(),
     }

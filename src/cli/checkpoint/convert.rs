@@ -53,7 +53,10 @@ pub(super) fn strip(args: &ConvertArgs) -> Result<()> {
     let file = WeightsFile::open(input)?;
     let weights = best_weights(&file);
     let plain = |name: &str| name.strip_prefix(EMA).unwrap_or(name).to_string();
-    let wanted = |name: &str| weights(name) && !plain(name).starts_with("cls_head.");
+    // Where the told conditions modulate what the box head sees, tracking needs the condition head.
+    let needed = file.entries().iter().any(|entry| plain(&entry.name).starts_with("film."));
+    let spare = |name: &str| name.starts_with("cls_head.") && !needed;
+    let wanted = |name: &str| weights(name) && !spare(&plain(name));
     let count = file.entries().len();
     let mut tensors = match checkpoint::header(&file)? {
         Some(_) => checkpoint::read_some(input, wanted)?.tensors,

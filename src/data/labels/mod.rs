@@ -2,8 +2,8 @@
 //!
 //! Two schemas exist: flags of detectors (`cv_response`) and of a vision-language model (`vlm_response`), and later
 //! probabilities (`attributes`) with a `severity`, where a condition counts from one half. In both the class of a frame
-//! is the first present one of [`RANKED`]; else one of the [`MEASURED`] ones that are present, drawn; else normal. The
-//! probabilities and the severity of the later schema are kept beside the class ([`Soft`]).
+//! is the first present one of [`RANKED`]; else one of the [`MEASURED`] ones that are present, drawn; else normal. All
+//! that are present, and the probabilities and the severity of the later schema, are kept beside the class ([`Soft`]).
 
 mod parse;
 
@@ -35,6 +35,11 @@ impl ConditionSet {
         self.0 |= 1 << condition.index();
     }
 
+    /// Whether `condition` is one of them.
+    pub fn contains(self, condition: Condition) -> bool {
+        self.0 & (1 << condition.index()) != 0
+    }
+
     /// Whether the frame is unlabelled.
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -42,7 +47,7 @@ impl ConditionSet {
 
     /// The members in the order of their class index.
     pub fn iter(self) -> impl Iterator<Item = Condition> {
-        Condition::ALL.into_iter().filter(move |condition| self.0 & (1 << condition.index()) != 0)
+        Condition::ALL.into_iter().filter(move |condition| self.contains(*condition))
     }
 
     /// The class index of the frame, drawn when there are several; [`UNLABELLED`] when there is none.
@@ -52,21 +57,41 @@ impl ConditionSet {
     }
 }
 
-/// What the later schema says of a frame beyond its class: targets for soft or multi-label losses.
+/// What is known of a frame beyond its class: targets for soft and multi-label losses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Soft {
     /// By class index: the largest probability among the attributes of a class, 0 for a class without any; for normal,
-    /// what the largest of all others leaves to 1.
+    /// what the largest of all others leaves to 1. In the first schema, 1 for every condition that is present.
     pub probabilities: [f32; Condition::COUNT],
     /// How much the conditions disturb, on the file's own scale (the largest, when it is given by attribute).
     pub severity: Option<f32>,
+}
+
+impl Soft {
+    /// Numbers in a [`row`](Self::row).
+    pub const WIDTH: usize = Condition::COUNT + 1;
+
+    /// These conditions and no others, without a severity.
+    pub fn of(present: ConditionSet) -> Self {
+        let probability = |condition: Condition| if present.contains(condition) { 1.0 } else { 0.0 };
+        Self { probabilities: Condition::ALL.map(probability), severity: None }
+    }
+
+    /// The probabilities and the severity, which is −1 where there is none.
+    pub fn row(&self) -> [f32; Self::WIDTH] {
+        let mut row = [self.severity.unwrap_or(-1.0); Self::WIDTH];
+        row[..Condition::COUNT].copy_from_slice(&self.probabilities);
+        row
+    }
 }
 
 /// The labels of a sequence's frames; a sequence without a label file has none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Labels {
     classes: Vec<ConditionSet>,
-    /// By frame, in ascending order.
+    /// All conditions that are present.
+    present: Vec<ConditionSet>,
+    /// Of the later schema, by frame in ascending order.
     soft: Vec<(u32, Soft)>,
 }
 
@@ -76,10 +101,13 @@ impl Labels {
         self.classes.get(frame).copied().unwrap_or_default()
     }
 
-    /// Probabilities and severity of a frame, where its file has the later schema.
-    pub fn soft(&self, frame: usize) -> Option<&Soft> {
-        let at = self.soft.binary_search_by_key(&frame, |(frame, _)| *frame as usize).ok()?;
-        self.soft.get(at).map(|(_, soft)| soft)
+    /// What is known of a frame beyond its class; no condition at all when it is unlabelled.
+    pub fn soft(&self, frame: usize) -> Soft {
+        let later = self.soft.binary_search_by_key(&frame, |(frame, _)| *frame as usize);
+        match later.ok().and_then(|at| self.soft.get(at)) {
+            Some((_, soft)) => *soft,
+            None => Soft::of(self.present.get(frame).copied().unwrap_or_default()),
+        }
     }
 
     /// Whether no frame is labelled.
@@ -187,14 +215,16 @@ fn read(sequence: &Sequence, folder: &Path) -> Found {
     };
     found.file = true;
     let mut sets = vec![ConditionSet::default(); sequence.len()];
+    let mut present = sets.clone();
     let mut soft = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         match parse::line(line) {
             Err(what) => found.problems.line(&path, i + 1, what),
-            Ok(parse::Line { frame, classes, soft: own }) => match sets.get_mut(frame) {
+            Ok(parse::Line { frame, classes, present: all, soft: own }) => match sets.get_mut(frame) {
                 None => found.beyond += 1,
                 Some(slot) if slot.is_empty() => {
                     *slot = classes;
+                    present[frame] = all;
                     soft.extend(own.map(|own| (frame as u32, own)));
                 }
                 Some(_) => {
@@ -205,7 +235,7 @@ fn read(sequence: &Sequence, folder: &Path) -> Found {
         }
     }
     soft.sort_by_key(|(frame, _)| *frame);
-    found.labels = Labels { classes: sets, soft };
+    found.labels = Labels { classes: sets, present, soft };
     found
 }
 

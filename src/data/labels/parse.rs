@@ -36,6 +36,8 @@ pub(super) struct Line {
     /// Counted from 0.
     pub frame: usize,
     pub classes: ConditionSet,
+    /// All that are present; normal where none is.
+    pub present: ConditionSet,
     pub soft: Option<Soft>,
 }
 
@@ -73,8 +75,12 @@ pub(super) fn line(line: &str) -> Result<Line, String> {
         Some(value) => Some(severity(value)?),
     };
     let later = record.get("attributes").is_some_and(Value::is_object);
-    let soft = later.then(|| Soft { probabilities: by_class(&answers), severity });
-    Ok(Line { frame: frame as usize - 1, classes: decide(&answers), soft })
+    let probabilities = by_class(&answers);
+    let soft = later.then_some(Soft { probabilities, severity });
+    let mut present = ConditionSet::default();
+    let is_present = |condition: &Condition| probabilities[condition.index()] >= PRESENT;
+    Condition::ALL.into_iter().filter(is_present).for_each(|condition| present.insert(condition));
+    Ok(Line { frame: frame as usize - 1, classes: decide(&answers), present, soft })
 }
 
 /// A number, or one by attribute of which the largest counts.

@@ -22,7 +22,16 @@ fn the_first_flag_by_priority_wins_in_the_first_schema() {
     assert_eq!(parse::line(line).unwrap().soft, None);
     assert_eq!(set(line), [Condition::AppearanceVariation]);
     let measured = line.replace("\"flag\": 1", "\"flag\": 0");
+    let all = [
+        Condition::ScaleVariation,
+        Condition::AppearanceVariation,
+        Condition::BackgroundClutter,
+        Condition::LowContrast,
+    ];
+    assert_eq!(parse::line(line).unwrap().present.iter().collect::<Vec<_>>(), all);
     assert_eq!(set(&measured), [Condition::ScaleVariation, Condition::LowContrast]);
+    let none = measured.replace("n\": 1", "n\": 0").replace("t\": 1", "t\": 0");
+    assert_eq!(parse::line(&none).unwrap().present, ConditionSet::only(Condition::Normal));
     assert_eq!(set(&measured.replace("n\": 1", "n\": 0").replace("t\": 1", "t\": 0")), [Condition::Normal]);
 }
 
@@ -60,7 +69,7 @@ fn probabilities_and_severity_of_the_later_schema_are_kept() {
     let mut datasets = [dataset(&["a"], 5)];
     attach(&mut datasets, folder.path()).unwrap();
     let labels = &datasets[0].sequences[0].labels;
-    assert_eq!((labels.soft(2), labels.soft(1)), (Some(&soft), None));
+    assert_eq!((labels.soft(2), labels.soft(1)), (soft, Soft::of(ConditionSet::default())));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::data::dataset::FrameFile;
+use crate::data::labels::Soft;
 use crate::vision::rect::Rect;
 use crate::vision::window::Window;
 
@@ -61,6 +62,8 @@ pub struct ClipPlan {
     pub search: Vec<FramePlan>,
     /// The condition class of each search frame, or [`crate::data::condition::UNLABELLED`].
     pub labels: Vec<i64>,
+    /// What is known of the conditions of each search frame beyond the class.
+    pub soft: Vec<Soft>,
     /// Whether all crops are made grey.
     pub grey: bool,
     /// What was drawn before this, in all attempts; empty nearly always.

@@ -219,6 +219,7 @@ impl Planner {
         let mut draws = self.draws(key, Purpose::Labels);
         let template = frames.remove(0);
         let labels = frames.iter().map(|frame| sequence.labels.of(frame.frame).pick(&mut draws)).collect();
+        let soft = frames.iter().map(|frame| sequence.labels.soft(frame.frame)).collect();
         ClipPlan {
             epoch: key.epoch,
             index: key.index,
@@ -228,6 +229,7 @@ impl Planner {
             template,
             search: frames,
             labels,
+            soft,
             grey,
             redraws,
         }

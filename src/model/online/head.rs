@@ -3,9 +3,9 @@
 use super::conv::{Conv, as_planes};
 use super::weights::{Kernel, Linear, Weights};
 use crate::failure::Result;
-use crate::model::config::{BoxHeadKind, Config};
+use crate::model::config::{BoxHeadKind, ClassHead, Config};
 use crate::model::corner::between_corners;
-use crate::model::heads::{BoxPrediction, boxes_at_peak};
+use crate::model::heads::{BoxPrediction, ConditionsTold, boxes_at_peak};
 use tch::{Kind, Tensor};
 
 /// The towers of a box head; their first convolutions see the same features and are computed as one.
@@ -64,21 +64,41 @@ impl Head {
     }
 }
 
-/// The condition head on the pooled feature.
+/// The condition head on the pooled feature, and what it does to the features that the box head sees.
 #[derive(Debug)]
 pub(super) struct Conditions {
     projection: Linear,
     classifier: Linear,
+    severity: Option<Linear>,
+    film: Option<Linear>,
+    head: ClassHead,
 }
 
 impl Conditions {
-    pub fn new(weights: &Weights<'_>) -> Result<Self> {
-        Ok(Self { projection: weights.at("cls_projection").linear()?, classifier: weights.at("classifier").linear()? })
+    /// The head of the model whose tensors are `weights`.
+    pub fn new(weights: &Weights<'_>, head: &ClassHead) -> Result<Self> {
+        let own = weights.at("cls_head");
+        Ok(Self {
+            projection: own.at("cls_projection").linear()?,
+            classifier: own.at("classifier").linear()?,
+            severity: if head.multi_label { Some(own.at("severity").linear()?) } else { None },
+            film: if head.film { Some(weights.at("film.projection").linear()?) } else { None },
+            head: head.clone(),
+        })
     }
 
-    /// The logits `[1, classes]` of `features` `[G, G, C]`.
-    pub fn forward(&self, features: &Tensor) -> Tensor {
+    /// The conditions of `features` `[G, G, C]`.
+    pub fn forward(&self, features: &Tensor) -> ConditionsTold {
         let pooled = features.mean_dim([0i64, 1].as_slice(), false, None::<Kind>).unsqueeze(0);
-        self.classifier.forward(&self.projection.forward(&pooled).relu_())
+        let hidden = self.projection.forward(&pooled).relu_();
+        let severity = self.severity.as_ref().map(|layer| layer.forward(&hidden).squeeze_dim(1));
+        ConditionsTold { logits: self.classifier.forward(&hidden), severity }
+    }
+
+    /// `features` `[G, G, C]` as the box head sees them where `logits` `[1, classes]` were told; none where it sees them
+    /// as they are.
+    pub fn modulate(&self, features: &Tensor, logits: &Tensor) -> Option<Tensor> {
+        let by = self.film.as_ref()?.forward(&self.head.probabilities(logits)).view([2, -1]);
+        Some(features + features * by.get(0) + by.get(1))
     }
 }

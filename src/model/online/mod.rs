@@ -64,10 +64,7 @@ impl Online {
                 query: Conv::deep(&Kernel::stack(&[key, weights.at("key_comp").kernel()?]), grid),
                 fusion: [fusion("conv1")?, fusion("conv2")?],
                 head: Head::new(&weights.at("box_head"), &config)?,
-                conditions: match config.class_head {
-                    Some(_) => Some(Conditions::new(&weights.at("cls_head"))?),
-                    None => None,
-                },
+                conditions: config.class_head.as_ref().map(|head| Conditions::new(&weights, head)).transpose()?,
                 config,
             })
         })

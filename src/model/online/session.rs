@@ -45,6 +45,8 @@ pub struct OnlineOutput {
     pub offset_map: Tensor,
     /// `[1, classes]`; none without a condition head.
     pub logits: Option<Tensor>,
+    /// `[1]`: how much the conditions disturb; none unless the head is multi-label.
+    pub severity: Option<Tensor>,
 }
 
 impl OnlineOutput {
@@ -144,13 +146,12 @@ impl Session {
         let asked = &features.search + prompt;
         let hidden = online.fusion[0].forward(&asked.relu()).relu_();
         let fused = online.fusion[1].forward(&hidden) + asked;
-        let maps = online.head.forward(&fused);
-        let output = OnlineOutput {
-            score_map: maps.score,
-            size_map: maps.size,
-            offset_map: maps.offset,
-            logits: online.conditions.as_ref().map(|head| head.forward(&fused)),
-        };
+        let told = online.conditions.as_ref().map(|head| (head, head.forward(&fused)));
+        let modulated = told.as_ref().and_then(|(head, told)| head.modulate(&fused, &told.logits));
+        let maps = online.head.forward(modulated.as_ref().unwrap_or(&fused));
+        let (logits, severity) = told.map_or((None, None), |(_, told)| (Some(told.logits), told.severity));
+        let output =
+            OnlineOutput { score_map: maps.score, size_map: maps.size, offset_map: maps.offset, logits, severity };
         if self.policy.remembers(self.frame) {
             let mask = centre_mask(&maps.boxes, online.config.search_size, self.masks);
             let mask = without_removed(mask, &features.removed, online.config.search_grid());

@@ -16,7 +16,7 @@ fn tiny() -> Config {
         encoder_stages: [4, 8, 8],
         key_dim: 8,
         head_channels: 16,
-        class_head: Some(ClassHead { hidden: 8, classes: 10, dropout: 0.1 }),
+        class_head: Some(ClassHead::plain(8, 0.1)),
         ..Config::small()
     }
 }
@@ -33,8 +33,12 @@ fn model(config: &Config) -> Hiptrack {
     let moved: Vec<(String, Tensor)> = model
         .params()
         .iter()
-        .filter(|(name, ..)| name.contains("running_"))
-        .map(|(name, tensor, _)| (name.to_owned(), noise(&tensor.size(), 3).abs() + 0.5))
+        .filter_map(|(name, tensor, _)| match name {
+            _ if name.contains("running_") => Some((name.to_owned(), noise(&tensor.size(), 3).abs() + 0.5)),
+            // A modulation that does something.
+            _ if name.starts_with("film.") => Some((name.to_owned(), noise(&tensor.size(), 4))),
+            _ => None,
+        })
         .collect();
     model.params().load(moved.iter().map(|(name, tensor)| (name.as_str(), tensor))).unwrap();
     model
@@ -90,6 +94,7 @@ fn agree(config: &Config) {
             (&have.offset_map, &expected.offset_map),
         ];
         let pairs = pairs.into_iter().chain(have.logits.as_ref().zip(expected.logits.as_ref()));
+        let pairs = pairs.chain(have.severity.as_ref().zip(expected.severity.as_ref()));
         for (part, (have, expected)) in pairs.enumerate() {
             assert_eq!(have.size(), expected.size());
             let scale = expected.abs().max().double_value(&[]).max(1.0);
@@ -108,6 +113,13 @@ fn the_short_way_gives_what_the_plain_one_gives() {
 #[test]
 fn so_it_does_with_a_corner_head() {
     agree(&Config { box_head: BoxHeadKind::Corner, ..tiny() });
+}
+
+#[test]
+fn so_it_does_where_conditions_modulate_features() {
+    let plain = ClassHead::plain(8, 0.1);
+    agree(&Config { class_head: Some(ClassHead { film: true, ..plain.clone() }), ..tiny() });
+    agree(&Config { class_head: Some(ClassHead { film: true, multi_label: true, ..plain }), ..tiny() });
 }
 
 #[test]

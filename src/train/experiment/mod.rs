@@ -14,7 +14,7 @@ pub use data::{Crop, Data, Sets, Synth};
 pub use model::Model;
 pub use phases::Phase;
 pub use saving::Saving;
-pub use tasks::{Curve, Lambda};
+pub use tasks::{ClassTargets, Curve, Lambda, MtlMode};
 pub use test::Test;
 pub use training::{Schedule, ScheduleKind, Training};
 
@@ -80,6 +80,10 @@ impl Experiment {
         {
             let message = "no block eliminates candidates; name some in MODEL.BACKBONE.CE_LOC, or leave KEEP_RATE out";
             root.problem("TRAIN", format!("PHASES.{}.KEEP_RATE: {message}", phase.name));
+        }
+        if model.classes == 0 && training.mtl != MtlMode::default() {
+            let message = "there is no condition head (MODEL.CLS_HEAD.NUM_CLASSES: 0); leave the key out";
+            root.problem("TRAIN", format!("MTL_MODE: {message}"));
         }
         let test = Test::read(root.section("TEST"), &data);
         root.close();

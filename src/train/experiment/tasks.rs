@@ -57,6 +57,50 @@ impl Lambda {
     }
 }
 
+/// What the condition head learns, and what learns from it (`TRAIN.MTL_MODE`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MtlMode {
+    /// What the condition head learns.
+    pub targets: ClassTargets,
+    /// Whether the told conditions modulate the features that the box head sees (`film`).
+    pub film: bool,
+}
+
+/// What the condition head learns of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClassTargets {
+    /// Its class (`ce`), by `TRAIN.CLS_LOSS_TYPE`.
+    #[default]
+    Class,
+    /// How probable each condition is, together 1 (`soft`).
+    Soft,
+    /// Each condition for itself, and how much they disturb (`multilabel`).
+    MultiLabel,
+}
+
+impl MtlMode {
+    /// Whether more than the class of a frame is needed.
+    pub fn needs_soft(self) -> bool {
+        self.targets != ClassTargets::Class
+    }
+
+    pub(super) fn read(train: &mut Section<'_>) -> Self {
+        let modes = ["ce", "soft", "multilabel", "film", "soft+film", "multilabel+film"];
+        let mode = train
+            .says(
+                "what the condition head learns: ce: the class; soft: probabilities (KL); multilabel: each condition and \
+                 the severity (BCE); film: the told conditions modulate the features of the box head",
+            )
+            .choice("MTL_MODE", "ce", &modes);
+        let targets = match mode {
+            "soft" | "soft+film" => ClassTargets::Soft,
+            "multilabel" | "multilabel+film" => ClassTargets::MultiLabel,
+            _ => ClassTargets::Class,
+        };
+        Self { targets, film: mode.ends_with("film") }
+    }
+}
+
 pub(super) fn weighting(train: &mut Section<'_>) -> TaskWeighting {
     let kind = train
         .says(

@@ -5,7 +5,7 @@ use super::{
     phases::{self, Phase, TwoStage},
     positive,
     saving::Saving,
-    tasks::{self, Lambda},
+    tasks::{self, ClassTargets, Lambda, MtlMode},
 };
 use crate::settings::Section;
 use crate::train::{precision::Precision, tasks::TaskWeighting};
@@ -29,6 +29,10 @@ pub struct Training {
     pub class_focal_gamma: f64,
     /// ε of the class loss `LABEL_SMOOTH`.
     pub class_smoothing: f64,
+    /// What the condition head learns, and what learns from it.
+    pub mtl: MtlMode,
+    /// Weight of the severity's loss within the class loss of `multilabel`.
+    pub severity_weight: f64,
     /// Epoch (from 1) from which the class head no longer trains; `None`: never.
     pub freeze_class_epoch: Option<usize>,
     /// In what precision steps compute (`AMP`, `TF32`).
@@ -65,6 +69,8 @@ pub struct Training {
     pub analysis_interval: usize,
     /// Decay of the averaged weights; 0: there are none.
     pub ema_decay: f64,
+    /// Whether the backbone's blocks are computed again for the backward pass instead of being kept in memory.
+    pub activation_checkpointing: bool,
     /// Parts of a batch that are computed one after the other, their gradients summed.
     pub accumulate: usize,
     /// Non-finite steps in a row that end the run.
@@ -129,6 +135,7 @@ impl Training {
         if section.optional::<usize>("NUM_WORKER").is_some() {
             warnings.push("TRAIN.NUM_WORKER: the pipeline file says how many workers each stage has".into());
         }
+        let mtl = MtlMode::read(&mut section);
         let freeze_class = section.value("FREEZE_CLS_EPOCH", -1i64);
         let training = Self {
             batch_size: section.checked("BATCH_SIZE", 16, at_least_one),
@@ -139,6 +146,10 @@ impl Training {
             class_focal_alpha: section.checked("CLS_FOCAL_ALPHA", 0.25, fraction),
             class_focal_gamma: section.checked("CLS_FOCAL_GAMMA", 2.0, not_negative),
             class_smoothing: section.checked("CLS_LABEL_SMOOTHING", 0.1, fraction),
+            mtl,
+            severity_weight: section
+                .says("multilabel: weight of the severity's smooth L1 beside the conditions' cross-entropy")
+                .checked("SEVERITY_WEIGHT", 1.0, not_negative),
             precision,
             freeze_class_epoch: usize::try_from(freeze_class).ok(),
             backbone_multiplier: section.checked("BACKBONE_MULTIPLIER", 0.1, not_negative),
@@ -161,6 +172,9 @@ impl Training {
             ema_decay: section
                 .says("decay of the weights averaged over the steps, which are then validated; 0: none")
                 .checked("EMA_DECAY", 0.0, below_one),
+            activation_checkpointing: section
+                .says("the backbone's blocks are computed again for the backward pass: much less memory, a third more work")
+                .value("ACTIVATION_CHECKPOINTING", false),
             accumulate: section
                 .says("parts of a batch that are computed one after the other, so that a large one fits the memory")
                 .checked("ACCUMULATE", 1, at_least_one),
@@ -168,6 +182,11 @@ impl Training {
             shards: section.checked("SHARDS", 1, at_least_one),
             threads: section.checked("THREADS", default_threads(), at_least_one),
         };
+        if mtl.targets != ClassTargets::Class && training.class_loss != "CE" {
+            let message =
+                format!("{} is a loss of classes; use CE, or one of MTL_MODE ce and film", training.class_loss);
+            section.problem("CLS_LOSS_TYPE", message);
+        }
         section.close();
         training
     }
@@ -188,7 +207,9 @@ fn frozen_backbone(section: &mut Section<'_>) -> Vec<String> {
         section.problem("FREEZE_LAYERS", "only [] and the reference's [0] are supported; see FREEZE_BACKBONE");
     }
     if section.value("FREEZE_BACKBONE", false) {
-        ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion.", "box_head.", "cls_head."].map(String::from).to_vec()
+        ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion.", "box_head.", "cls_head.", "film."]
+            .map(String::from)
+            .to_vec()
     } else {
         vec![String::new()]
     }

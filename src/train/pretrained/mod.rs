@@ -54,6 +54,13 @@ pub fn load(model: &Hiptrack, path: &Path) -> Result<Loaded> {
         )));
     }
     loaded.require(path)?;
+    if loaded.report.unexpected.iter().any(|name| name.starts_with("film.")) {
+        return Err(Failure::input(format!(
+            "{}: in this tracker the told conditions modulate what the box head sees; without that its boxes are others. \
+             Set TRAIN.MTL_MODE=film (multilabel+film where it has cls_head.severity)",
+            path.display()
+        )));
+    }
     Ok(loaded)
 }
 

@@ -55,14 +55,14 @@ impl Source {
     pub fn may_lack(self, name: &str) -> bool {
         let any = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
         match self {
-            Self::Tracker => any(&["cls_head."]),
+            Self::Tracker => any(&["cls_head.", "film."]),
             // OSTrack knows no temporal embeddings.
-            Self::OneStream => any(&PROMPTS) || any(&["cls_head.", "backbone.temporal_pos_embed_"]),
+            Self::OneStream => any(&PROMPTS) || any(&["cls_head.", "film.", "backbone.temporal_pos_embed_"]),
             // The norm is missing where a classifier was fine-tuned on pooled tokens, which has `fc_norm` instead; the
             // class token where there is none. The tracker uses no class token.
             Self::Vit => {
                 any(&PROMPTS)
-                    || any(&["cls_head.", "box_head.", "backbone.temporal_pos_embed_", "backbone.norm."])
+                    || any(&["cls_head.", "film.", "box_head.", "backbone.temporal_pos_embed_", "backbone.norm."])
                     || name == "backbone.cls_token"
             }
             // Its convolutions have no biases (they become 0), and older files do not count batches.

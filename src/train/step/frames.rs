@@ -41,6 +41,7 @@ mod tests {
             corners: None,
             pooled: Tensor::from_slice(&[n as f32, n as f32 + 10.0]).view([2, 1]),
             logits: None,
+            severity: None,
             prompt: Tensor::zeros([2, 1, 1, 1], options),
         };
         let output = ClipOutput {
@@ -51,7 +52,7 @@ mod tests {
         };
         let boxes = Tensor::from_slice(&[0.4f32, 0.4, 0.2, 0.2]).view([1, 1, 4]).expand([2, 2, 4], false);
         let labels = Tensor::from_slice(&[3i64, -100, 5, 6]).view([2, 2]);
-        let rows = frames(&output, &Target { boxes, labels });
+        let rows = frames(&output, &Target { boxes, labels, soft: None });
         let column = |index: i64| Vec::<f32>::try_from(rows.select(1, index)).unwrap();
         assert_eq!((column(0), column(6)), (vec![3.0, 5.0, -100.0, 6.0], vec![1.0, 2.0, 11.0, 12.0]));
         let expected = [1.0, 1.0, 0.5, 0.5];

@@ -10,7 +10,7 @@ pub use look::Look;
 
 use super::{
     ema::Ema,
-    experiment::{Experiment, Phase, Training},
+    experiment::{ClassTargets, Experiment, Phase, Training},
     itinerary::{Split, Visit},
     optimizer::{AdamW, AdamWOptions},
     shards::{Lent, Merged, Part, Shard, side_by_side, split},
@@ -143,7 +143,8 @@ impl Trainer {
         let rate = self.training.phases.get(phase).and_then(|phase| phase.keep_rate).unwrap_or(scheduled);
         let seed = StepSeed { seed: self.seed, step: visit.step };
         let dropout = self.stochastic.then_some(seed);
-        ForwardOptions { masks: self.masks, dropout, ..ForwardOptions::training(rate, seed) }
+        let recompute = self.training.activation_checkpointing;
+        ForwardOptions { masks: self.masks, dropout, recompute, ..ForwardOptions::training(rate, seed) }
     }
 
     /// Frozen means as in evaluation: a frozen backbone has no drop-path, and where nothing but the class head trains,
@@ -167,6 +168,10 @@ impl Trainer {
         let (box_weight, class) =
             phase.map_or((1.0, 0.0), |phase| (phase.box_weight, training.lambda.at(progress, phase.class_weight)));
         let class_loss = match training.class_loss {
+            _ if training.mtl.targets == ClassTargets::Soft => ClassLoss::Soft,
+            _ if training.mtl.targets == ClassTargets::MultiLabel => {
+                ClassLoss::MultiLabel { severity: training.severity_weight }
+            }
             "FOCAL" => ClassLoss::Focal { alpha: training.class_focal_alpha, gamma: training.class_focal_gamma },
             "LABEL_SMOOTH" => ClassLoss::Smooth { smoothing: training.class_smoothing },
             _ => ClassLoss::CrossEntropy,
