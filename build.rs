@@ -1,7 +1,7 @@
 //! Compiles the C++ of `src/native` against the libtorch that torch-sys found and the C that stands between Rust and
 //! libjpeg-turbo, and lets the program and the tests find that libtorch at run time without LD_LIBRARY_PATH.
 
-use std::{env, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 
 fn main() {
     println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
@@ -36,8 +36,17 @@ fn compile_native() {
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .flag_if_supported("-fopenmp")
         .include(include)
-        .files(sources)
+        .file(together(&sources))
         .compile("trackflow_native");
+}
+
+/// One source that includes all: reading libtorch's headers takes longer than everything else, and is done once.
+fn together(sources: &[String]) -> PathBuf {
+    let [root, out] = ["CARGO_MANIFEST_DIR", "OUT_DIR"].map(|name| env::var(name).unwrap_or_else(|_| ".".to_string()));
+    let all = PathBuf::from(out).join("native.cpp");
+    let text: String = sources.iter().map(|source| format!("#include \"{root}/{source}\"\n")).collect();
+    fs::write(&all, text).unwrap_or_else(|error| panic!("{}: {error}", all.display()));
+    all
 }
 
 #[cfg(feature = "turbojpeg")]

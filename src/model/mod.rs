@@ -5,6 +5,7 @@
 //! training step can be queued on an accelerator without waiting for it. Parameter names are the reference's PyTorch
 //! state names.
 
+mod block;
 pub mod boxes;
 mod cbam;
 pub mod clip;
