@@ -169,8 +169,8 @@ fn launch(
     metrics::gauge!(names::TRAIN_INFO, "experiment" => experiment_name.clone(), "device" => device_name.clone())
         .set(1.0);
     live.plan(Plan {
-        experiment: experiment_name,
-        device: device_name,
+        experiment: experiment_name.clone(),
+        device: device_name.clone(),
         parameters: trainer.parameters(),
         epochs: itinerary.epochs,
         epoch_steps: itinerary.train_batches,
@@ -180,6 +180,7 @@ fn launch(
     });
     let log_path = args.save_dir.join("run.jsonl");
     let run_log = RunLog::open(&log_path, logged)?;
+    run_log.begin(&experiment_name, args.seed, &device_name, logged);
     if position > 0 {
         live.recall(&log_path);
     }

@@ -53,34 +53,53 @@ fn held_out(x: &Tensor, targets: &Tensor, groups: &[usize]) -> Result<Tensor> {
             rows(&|group| group % FOLDS == (fold + 1) % FOLDS),
         );
         let truth = targets.f_index_select(0, &aside)?;
+        let fit = Ridge::new(x, targets, &fitted)?;
+        let asked = x.f_index_select(0, &aside)?;
         let mut best = (f64::INFINITY, PENALTIES[0]);
         for penalty in PENALTIES {
-            let told = ridge(x, targets, &fitted, &aside, penalty)?;
-            let error = (told - &truth).square().mean(Kind::Double).double_value(&[]);
+            let error = (fit.tell(&asked, penalty)? - &truth).square().mean(Kind::Double).double_value(&[]);
             if error < best.0 {
                 best = (error, penalty);
             }
         }
         let train = rows(&|group| group % FOLDS != fold);
-        let told = ridge(x, targets, &train, &test, best.1)?;
+        let told = Ridge::new(x, targets, &train)?.tell(&x.f_index_select(0, &test)?, best.1)?;
         let _ = out.shallow_clone().f_index_copy_(0, &test, &told)?;
     }
     Ok(out)
 }
 
-/// Standardised ridge regression fitted to `train`, told for `test` (both row indices).
-fn ridge(x: &Tensor, y: &Tensor, train: &Tensor, test: &Tensor, penalty: f64) -> Result<Tensor> {
-    let (fit, ask) = (x.f_index_select(0, train)?, x.f_index_select(0, test)?);
-    let targets = y.f_index_select(0, train)?;
-    let mean = fit.mean_dim([0i64].as_slice(), true, Kind::Double);
-    let scale = (&fit - &mean).square().mean_dim([0i64].as_slice(), true, Kind::Double).sqrt().clamp_min(1e-9);
-    let (fit, ask) = ((fit - &mean) / &scale, (ask - &mean) / &scale);
-    let middle = targets.mean_dim([0i64].as_slice(), true, Kind::Double);
-    let frames = fit.size()[0] as f64;
-    let eye = Tensor::eye(fit.size()[1], (Kind::Double, fit.device()));
-    let gram = fit.transpose(0, 1).f_matmul(&fit)? + eye * (penalty * frames);
-    let weights = Tensor::f_linalg_solve(&gram, &fit.transpose(0, 1).f_matmul(&(targets - &middle))?, true)?;
-    Ok(ask.f_matmul(&weights)? + middle)
+/// Standardised ridge regression, but for its penalty.
+struct Ridge {
+    mean: Tensor,
+    scale: Tensor,
+    middle: Tensor,
+    gram: Tensor,
+    /// Products of features and targets.
+    cross: Tensor,
+    frames: f64,
+}
+
+impl Ridge {
+    /// Fitted to the rows `train`.
+    fn new(x: &Tensor, y: &Tensor, train: &Tensor) -> Result<Self> {
+        let (fit, targets) = (x.f_index_select(0, train)?, y.f_index_select(0, train)?);
+        let mean = fit.mean_dim([0i64].as_slice(), true, Kind::Double);
+        let scale = (&fit - &mean).square().mean_dim([0i64].as_slice(), true, Kind::Double).sqrt().clamp_min(1e-9);
+        let fit = (fit - &mean) / &scale;
+        let middle = targets.mean_dim([0i64].as_slice(), true, Kind::Double);
+        let turned = fit.transpose(0, 1);
+        let (gram, cross) = (turned.f_matmul(&fit)?, turned.f_matmul(&(targets - &middle))?);
+        Ok(Self { mean, scale, middle, gram, cross, frames: fit.size()[0] as f64 })
+    }
+
+    /// What it tells of `x` with a penalty of so much times the number of frames.
+    fn tell(&self, x: &Tensor, penalty: f64) -> Result<Tensor> {
+        let eye = Tensor::eye(self.gram.size()[0], (Kind::Double, self.gram.device()));
+        let gram = &self.gram + eye * (penalty * self.frames);
+        let weights = Tensor::f_linalg_solve(&gram, &self.cross, true)?;
+        Ok(((x - &self.mean) / &self.scale).f_matmul(&weights)? + &self.middle)
+    }
 }
 
 /// How many sequences there are.
