@@ -58,6 +58,37 @@ fn comparing_gradients_changes_no_loss_and_they_add_up() {
 }
 
 #[test]
+fn what_is_kept_and_shown_of_a_run_changes_no_loss() {
+    let home = tempfile::tempdir().unwrap();
+    let out = |name: &str| home.path().join(name);
+    let run = |name: &str, settings: &[&str]| {
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        succeed(train(&out(name)).args(settings));
+    };
+    run("plain", &[]);
+    run("nothing", &["TRAIN.KEEP_FEATURES=0", "TRAIN.SHOW_CLIPS=0"]);
+    run("little", &["TRAIN.KEEP_FEATURES=1", "TRAIN.SHOW_CLIPS=1"]);
+    run("all", &["TRAIN.SHOW_CLIPS=99", "TRAIN.GRAD_ANALYSIS_INTERVAL=1", "TRAIN.SAVE_INTERVAL=2"]);
+    let known = losses(&out("plain"));
+    assert!(known.iter().any(|line| line.contains("\"conditions\":{")), "{known:?}");
+    for name in ["nothing", "little", "all"] {
+        assert_eq!(losses(&out(name)), known, "{name}");
+    }
+    let kept = |name: &str| {
+        let which = ["features/first.safetensors", "features/latest.safetensors", "examples/examples.json"];
+        which.map(|file| out(name).join(file).exists())
+    };
+    assert_eq!((kept("plain"), kept("nothing")), ([true; 3], [false; 3]));
+    assert_eq!((kept("little"), kept("all")), ([true; 3], [true; 3]));
+    let shown = |name: &str| -> usize {
+        let text = std::fs::read_to_string(out(name).join("examples/examples.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["clips"].as_array().unwrap().len()
+    };
+    // A batch has three clips.
+    assert_eq!([shown("plain"), shown("little"), shown("all")], [3, 1, 3]);
+}
+
+#[test]
 fn a_report_shows_what_runs_wrote_down() {
     let home = tempfile::tempdir().unwrap();
     let (first, second) = (home.path().join("multi"), home.path().join("baseline"));

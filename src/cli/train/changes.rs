@@ -3,7 +3,7 @@
 use crate::{settings::Node, train::checkpoint::About, train::experiment::Experiment};
 
 /// Keys that may change between two calls of one run without a word: they decide neither batches nor updates.
-const FREE: [&str; 15] = [
+const FREE: [&str; 17] = [
     "PRINT_INTERVAL",
     "KEEP_CHECKPOINTS",
     "KEEP_BEST",
@@ -12,6 +12,8 @@ const FREE: [&str; 15] = [
     "SAVE_INTERVAL",
     "SAVE_PATIENCE",
     "GRAD_ANALYSIS_INTERVAL",
+    "KEEP_FEATURES",
+    "SHOW_CLIPS",
     "NONFINITE_LIMIT",
     "PRETRAIN_FILE",
     "MAX_MEM",
