@@ -216,11 +216,9 @@ fn averaged_weights_are_validated_kept_and_tracked_with() {
     );
 }
 
-#[test]
-fn a_run_that_learns_nothing_is_told_why_that_may_be() {
-    let home = tempfile::tempdir().unwrap();
-    let out = home.path().join("out");
-    let mut command = train(&out);
+/// A run that is built to learn nothing, into `out`.
+fn stuck(out: &Path) -> std::process::Command {
+    let mut command = train(out);
     for setting in [
         "TRAIN.PHASES.joint.EPOCHS=4",
         "TRAIN.PHASES.joint.LR=1e-9",
@@ -232,13 +230,35 @@ fn a_run_that_learns_nothing_is_told_why_that_may_be() {
     ] {
         command.args(["--set", setting]);
     }
-    let printed = succeed(&mut command);
-    let advice = events(&out, "advice");
-    let rules: Vec<&str> = advice.iter().map(|event| event["rule"].as_str().unwrap()).collect();
-    assert!(rules.contains(&"accuracy_at_chance") && rules.contains(&"loss_stands_still"), "{rules:?}\n{printed}");
-    let chance = advice.iter().find(|event| event["rule"] == "accuracy_at_chance").unwrap();
+    command
+}
+
+/// The rules of the advice on λ and the learning rate, in order: whether a step starves is the machine's business.
+fn rules(out: &Path) -> Vec<String> {
+    let rule = |event: Value| event["rule"].as_str().unwrap().to_string();
+    events(out, "advice").into_iter().map(rule).filter(|rule| rule != "step_starves").collect()
+}
+
+#[test]
+fn a_run_that_learns_nothing_is_told_why_that_may_be() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("out");
+    let printed = succeed(&mut stuck(&out));
+    let advice = rules(&out);
+    for rule in ["accuracy_at_chance", "loss_stands_still"] {
+        assert!(advice.iter().any(|told| told == rule), "{advice:?}\n{printed}");
+    }
+    let chance = events(&out, "advice").into_iter().find(|event| event["rule"] == "accuracy_at_chance").unwrap();
     assert_eq!(chance["numbers"]["lambda"], 0.001, "{chance}");
     assert!(printed.contains("raise λ (TRAIN.CLS_WEIGHT is 0.001, try 0.005)"), "{printed}");
+
+    // No single call of this one has epochs enough to judge by.
+    let parts = home.path().join("parts");
+    for _ in 0..4 {
+        succeed(stuck(&parts).args(["--max_steps", "41"]));
+    }
+    assert_eq!(losses(&parts), losses(&out));
+    assert_eq!(rules(&parts), advice, "the advice of a run that was never stopped, once");
 }
 
 #[test]

@@ -64,22 +64,26 @@ fn row(run: &History, classes: bool) -> Vec<String> {
     row
 }
 
-/// Means and standard deviations of a group.
+/// Means of a group, of the last values with their standard deviations.
 fn summary(group: &Group, classes: bool) -> Vec<String> {
-    let spread = |of: &dyn Fn(&History) -> Option<f64>, digits: usize, unit: &str| {
+    let mean = |of: &dyn Fn(&History) -> Option<f64>, digits: usize, unit: &str, deviates: bool| {
         let values: Vec<f64> = group.runs.iter().filter_map(of).collect();
-        mean_and_deviation(&values).map_or("–".into(), |(mean, deviation)| {
-            format!("{} ± {}{unit}", fixed(mean, digits), fixed(deviation, digits))
-        })
+        match mean_and_deviation(&values) {
+            None => "–".into(),
+            Some((mean, deviation)) if deviates => {
+                format!("{} ± {}{unit}", fixed(mean, digits), fixed(deviation, digits))
+            }
+            Some((mean, _)) => fixed(mean, digits) + unit,
+        }
     };
     let mut row = vec![format!("{SUMMARY}{}", group.name), String::new(), String::new(), String::new()];
     if classes {
         row.push(String::new());
     }
     for (key, _, digits, scale, unit) in MEASURES.into_iter().filter(|(key, ..)| classes || *key != "Accuracy") {
-        row.extend([0, 1, 2].map(|which| spread(&|run| three(run, key, scale)[which], digits, unit)));
+        row.extend([0, 1, 2].map(|which| mean(&|run| three(run, key, scale)[which], digits, unit, which == 1)));
     }
-    row.push(spread(&|run| run.rate(), 1, ""));
+    row.push(mean(&|run| run.rate(), 1, "", false));
     row
 }
 
