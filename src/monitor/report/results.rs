@@ -31,8 +31,10 @@ pub(super) fn results(groups: &[Group]) -> String {
         }
     }
     let about = match groups.iter().any(|group| group.runs.len() > 1) {
-        true => "<p class=\"about\">Of validations. Several runs: mean ± standard deviation.</p>",
-        false => "<p class=\"about\">Of validations.</p>",
+        true => {
+            "<p class=\"about\">IoU and accuracy are those of validations: before training, last, best. Several runs: mean ± standard deviation.</p>"
+        }
+        false => "<p class=\"about\">IoU and accuracy are those of validations: before training, last, best.</p>",
     };
     table(&head, &rows) + about + &comparison(groups)
 }
