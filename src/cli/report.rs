@@ -65,6 +65,8 @@ pub fn report(args: &ReportArgs) -> Result<()> {
     if !args.compare.is_empty() {
         groups.push(group(&args.compare, args.compare_name.as_deref())?);
     }
+    // Threads that wait for each other at every small operation cost more than they bring, on a busy machine ten times.
+    tch::set_num_threads(1);
     let page = page(&groups)?;
     write(&args.out, &page)?;
     println!("report   {}", args.out.display());

@@ -4,6 +4,7 @@ pub mod chart;
 pub mod health;
 pub mod keeper;
 pub mod live;
+pub mod past;
 pub mod progress;
 pub mod report;
 pub mod run_log;

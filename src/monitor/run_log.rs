@@ -76,6 +76,18 @@ impl RunLog {
         Ok(Self { path: path.to_path_buf(), out: Mutex::new(out) })
     }
 
+    /// Says what begins, or goes on from `position`.
+    pub fn begin(&self, experiment: &str, seed: u64, device: &str, position: u64) {
+        let fields = [
+            ("experiment", json!(experiment)),
+            ("seed", json!(seed)),
+            ("device", json!(device)),
+            ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("position", json!(position)),
+        ];
+        self.write("run", fields.into_iter().map(|(key, value)| (key.to_string(), value)).collect());
+    }
+
     /// Writes one event with its own fields.
     pub fn write(&self, event: &str, mut fields: Map<String, Value>) {
         fields.insert("event".into(), event.into());

@@ -83,12 +83,13 @@ impl AggregateStage {
     fn frames(&mut self, visit: &Visit, rows: &Tensor, names: &Arc<[String]>) -> Result<Overlaps> {
         let width = rows.size().get(1).copied().and_then(|width| usize::try_from(width).ok()).unwrap_or_default();
         let values = Vec::<f32>::try_from(rows.flatten(0, -1))?;
+        let most = self.training.kept_features;
         if visit.batch == 0 {
-            self.features = Some(Features::of(visit));
+            self.features = (most > 0).then(|| Features::of(visit));
         }
         match &mut self.features {
-            Some(features) => features.add(&values, width, names),
-            None => Features::default().add(&values, width, names),
+            Some(features) => features.add(&values, width, names, most),
+            None => Features::default().add(&values, width, names, 0),
         }
     }
 

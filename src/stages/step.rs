@@ -55,9 +55,6 @@ impl Blueprint<RunContext> for Step {
     }
 }
 
-/// Of the first batch of each epoch and of each validation, so many clips are shown to people.
-const LOOKED_AT: i64 = 3;
-
 struct StepStage {
     trainer: Trainer,
     training: Training,
@@ -99,8 +96,9 @@ impl Stage for StepStage {
         let visit = batch.visit;
         (self.last, self.saved) = (Some(visit), false);
         out.emit(pack(StepOutput::Report(StepReport { visit, names: Arc::clone(&batch.names), outcome, time })));
-        if visit.batch == 0 {
-            let look = self.trainer.look(&batch, LOOKED_AT)?;
+        let shown = self.training.shown_clips;
+        if visit.batch == 0 && shown > 0 {
+            let look = self.trainer.look(&batch, i64::try_from(shown).unwrap_or(i64::MAX))?;
             out.emit(pack(StepOutput::Look { visit, look }));
         }
         let interval = self.training.saving.interval as u64;

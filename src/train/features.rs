@@ -7,11 +7,7 @@ use std::sync::Arc;
 /// Columns of a row before the feature: label, IoU, and the true box.
 pub const ABOUT: usize = 6;
 
-/// The frames that are kept of a pass at most.
-pub const MOST: usize = 4096;
-
-/// Pooled features of a validation pass's first [`MOST`] search frames in the order of the run, with what is true of
-/// them.
+/// Pooled features of a validation pass's first search frames in the order of the run, with what is true of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Features {
     /// The epoch after which they were taken, from 1; 0 is before training.
@@ -38,12 +34,12 @@ impl Features {
         Self { epoch: if visit.before { 0 } else { visit.epoch + 1 }, ..Self::default() }
     }
 
-    /// Adds the `rows` of a batch (`[B·N, ABOUT + dim]`, clip-major), as far as there is room. The IoUs of all of them
-    /// by condition.
+    /// Adds the `rows` of a batch (`[B·N, ABOUT + dim]`, clip-major) as long as there are fewer than `most`. The IoUs of
+    /// all of them by condition.
     ///
     /// # Errors
     /// The rows do not belong to so many clips.
-    pub fn add(&mut self, rows: &[f32], width: usize, clips: &Arc<[String]>) -> Result<Overlaps> {
+    pub fn add(&mut self, rows: &[f32], width: usize, clips: &Arc<[String]>, most: usize) -> Result<Overlaps> {
         let mut overlaps = Overlaps::default();
         let frames = rows.len() / width.max(1);
         if width < ABOUT || clips.is_empty() || !frames.is_multiple_of(clips.len()) {
@@ -55,7 +51,7 @@ impl Features {
             let (about, feature) = row.split_at(ABOUT);
             // Class indices and the sign of no condition are whole numbers that f32 holds exactly.
             overlaps.add(about[0] as i64, f64::from(about[1]));
-            if self.labels.len() >= MOST {
+            if self.labels.len() >= most {
                 continue;
             }
             if index % each == 0 {
@@ -81,17 +77,19 @@ mod tests {
         let row = |label: f32| [label, 0.5, 0.1, 0.2, 0.3, 0.4, 7.0, 8.0];
         let rows: Vec<f32> = [0.0, 1.0, -100.0, 1.0].into_iter().flat_map(row).collect();
         let mut features = Features::default();
-        let overlaps = features.add(&rows, 8, &names).unwrap();
+        let overlaps = features.add(&rows, 8, &names, 10).unwrap();
         assert_eq!(
             (features.dim, &features.labels[..], &features.clips[..]),
             (2, &[0, 1, -100, 1][..], &[0, 0, 1, 1][..])
         );
         assert_eq!(overlaps.means().iter().map(|one| one.frames).collect::<Vec<_>>(), [1, 2]);
         assert_eq!((&features.pooled[..4], features.boxes[3]), (&[7.0, 8.0, 7.0, 8.0][..], 0.4));
-        for _ in 0..MOST {
-            features.add(&rows, 8, &names).unwrap();
+        for _ in 0..3 {
+            assert_eq!(features.add(&rows, 8, &names, 10).unwrap().means().len(), 2);
         }
-        assert_eq!((features.labels.len(), features.pooled.len()), (MOST, 2 * MOST));
-        assert!(features.add(&rows[8..], 8, &names).is_err());
+        assert_eq!((features.labels.len(), features.pooled.len()), (10, 20));
+        assert!(features.add(&rows[8..], 8, &names, 10).is_err());
+        let mut none = Features::default();
+        assert_eq!((none.add(&rows, 8, &names, 0).unwrap(), none.labels.len()), (overlaps, 0));
     }
 }

@@ -1,5 +1,5 @@
-//! The live page of a run: over HTTP, and as a browser draws it. The browser is Debian's package `chromium`; without it
-//! that test is ignored and says so.
+//! The live page of a run: over HTTP, and as a browser draws it; and the report. The browser is Debian's package
+//! `chromium`; without it those tests are ignored and say so.
 
 mod browser;
 mod http;
@@ -58,6 +58,7 @@ fn main() {
         trial("http::odd_and_huge_requests_are_refused", true, http::odd_and_huge_requests_are_refused),
         trial("http::another_address_is_warned_of", true, http::another_address_is_warned_of),
         trial("browser::the_page_draws_a_run", there, browser::the_page_draws_a_run),
+        trial("browser::a_report_fits_desks_and_phones", there, browser::a_report_fits_desks_and_phones),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -3,7 +3,7 @@
 use crate::{settings::Node, train::checkpoint::About, train::experiment::Experiment};
 
 /// Keys that may change between two calls of one run without a word: they decide neither batches nor updates.
-const FREE: [&str; 16] = [
+const FREE: [&str; 18] = [
     "PRINT_INTERVAL",
     "KEEP_CHECKPOINTS",
     "KEEP_BEST",
@@ -13,6 +13,8 @@ const FREE: [&str; 16] = [
     "SAVE_PATIENCE",
     "GRAD_ANALYSIS_INTERVAL",
     "ACTIVATION_CHECKPOINTING",
+    "KEEP_FEATURES",
+    "SHOW_CLIPS",
     "NONFINITE_LIMIT",
     "PRETRAIN_FILE",
     "MAX_MEM",

@@ -23,6 +23,7 @@ use crate::{
         health::Health,
         keeper::Keeper,
         live::{Live, Plan},
+        past,
         progress::Progress,
         run_log::RunLog,
         tensorboard::TensorBoard,
@@ -169,8 +170,8 @@ fn launch(
     metrics::gauge!(names::TRAIN_INFO, "experiment" => experiment_name.clone(), "device" => device_name.clone())
         .set(1.0);
     live.plan(Plan {
-        experiment: experiment_name,
-        device: device_name,
+        experiment: experiment_name.clone(),
+        device: device_name.clone(),
         parameters: trainer.parameters(),
         epochs: itinerary.epochs,
         epoch_steps: itinerary.train_batches,
@@ -180,9 +181,7 @@ fn launch(
     });
     let log_path = args.save_dir.join("run.jsonl");
     let run_log = RunLog::open(&log_path, logged)?;
-    if position > 0 {
-        live.recall(&log_path);
-    }
+    run_log.begin(&experiment_name, args.seed, &device_name, logged);
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
     let mut observers: Vec<Box<dyn Observer>> =
         vec![Box::new(run_log), Box::new(watcher.clone()), Box::new(live.clone())];
@@ -199,7 +198,11 @@ fn launch(
     let quarantine = Quarantine::new(experiment.data.quarantine_after as u64);
     let quarantine_after = quarantine.after();
     let progress = Arc::new(Mutex::new(progress));
-    let observer: Arc<dyn Observer> = Arc::new(Health::new(&experiment, Arc::new(observers)));
+    let health = Health::new(&experiment, Arc::new(observers));
+    if position > 0 {
+        health.recall(past::events(&log_path).inspect(|event| live.recall(event)));
+    }
+    let observer: Arc<dyn Observer> = Arc::new(health);
     let context = Arc::new(RunContext {
         train: planners.train,
         val: planners.val,

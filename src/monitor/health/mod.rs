@@ -1,7 +1,7 @@
 //! Health advice: what the numbers of a run suggest, while it goes on.
 //!
 //! [`Vitals`] gathers numbers from events, [`rules`] are pure functions of them, [`Health`] says what they find: once,
-//! and again only after it was no longer so.
+//! and again only after it was no longer so. A run that goes on has the numbers of its earlier calls from its log.
 
 mod rules;
 mod vitals;
@@ -31,6 +31,23 @@ impl Health {
     /// Watches a run of `experiment`; advice goes to `tell`, and so do all events.
     pub fn new(experiment: &Experiment, tell: Arc<dyn Observer>) -> Self {
         Self { state: Mutex::new((Vitals::new(experiment), BTreeSet::new())), tell }
+    }
+}
+
+impl Health {
+    /// Takes in the events of earlier calls of the run. Nothing is said of them; what was said then and is still so is
+    /// not said again.
+    pub fn recall(&self, events: impl Iterator<Item = Event>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (vitals, given) = &mut *state;
+        for event in events {
+            match event {
+                Event::Advice(advice) => drop(given.insert(advice.rule)),
+                event => drop(vitals.add(&event)),
+            }
+        }
+        let holds = |name: &&'static str| RULES.iter().any(|rule| rule.name == *name && (rule.look)(vitals).is_some());
+        given.retain(|name| holds(name));
     }
 }
 

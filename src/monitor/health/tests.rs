@@ -156,6 +156,26 @@ fn advice_is_given_once_and_events_become_numbers() {
         health.observe(&Event::Gradients { visit: visit(Split::Train, 0), gradients });
     }
     assert_eq!(*heard.0.lock().unwrap(), ["not_finite", "gradients_opposed"]);
+    // Where the run goes on after that, nothing of it is said again until it was no longer so.
+    let again = Arc::new(Heard::default());
+    let resumed = Health::new(&experiment, again.clone());
+    let bad = Event::Batch { visit: visit(Split::Train, 0), clips: 4, terms, lr: [0.0; 2], time: StepTime::default() };
+    let said = Event::Advice(Advice { rule: "not_finite", message: String::new(), numbers: Vec::new() });
+    let over = Event::Advice(Advice { rule: "iou_falls", message: String::new(), numbers: Vec::new() });
+    resumed.recall([bad.clone(), bad.clone(), bad.clone(), said, over].into_iter());
+    assert_eq!(
+        resumed.state.lock().unwrap().1,
+        BTreeSet::from(["not_finite"]),
+        "what is no longer so may be said again"
+    );
+    resumed.observe(&bad);
+    assert_eq!(*again.0.lock().unwrap(), [""; 0]);
+    // Two before and one after are three.
+    let resumed = Health::new(&experiment, again.clone());
+    resumed.recall([bad.clone(), bad.clone()].into_iter());
+    resumed.observe(&bad);
+    assert_eq!(*again.0.lock().unwrap(), ["not_finite"]);
+
     let mut counts = [0.0; 100];
     (counts[0], counts[1], counts[11]) = (30.0, 30.0, 40.0);
     let mut known = vitals("TRAIN: {EPOCH: 9}");

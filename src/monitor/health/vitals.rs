@@ -43,7 +43,7 @@ pub struct Step {
     pub compute: f64,
 }
 
-/// The numbers, from the start of this call of the run.
+/// The numbers of a run, from its start.
 #[derive(Clone, Debug)]
 pub struct Vitals {
     /// λ as the experiment says it.

@@ -1,84 +1,27 @@
-//! What a run that goes on did before: read from its log, so that curves do not begin where a process does.
+//! What a run that goes on did before.
 
 use super::{Live, Saved, Validation, push};
-use crate::monitor::run_log::confusion;
-use crate::train::{
-    itinerary::{Split, Visit},
-    tally::Terms,
-};
-use serde_json::Value;
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    path::Path,
-};
+use crate::train::{events::Event, itinerary::Split};
 
 impl Live {
-    /// Takes in the batches, validations and checkpoints of `run.jsonl` at `path`. Lines that say something else are
-    /// passed over, and so is a log that cannot be read: the run does not depend on what is shown of it.
-    pub fn recall(&self, path: &Path) {
-        let Ok(file) = File::open(path) else { return };
-        for line in BufReader::new(file).lines().map_while(Result::ok) {
-            if let Ok(event) = serde_json::from_str::<Value>(&line) {
-                self.recall_event(&event);
-            }
-        }
-    }
-
-    fn recall_event(&self, event: &Value) {
-        let number = |key: &str| event[key].as_f64().unwrap_or(f64::NAN);
-        let whole = |key: &str| event[key].as_u64().unwrap_or(0);
-        let training = event["split"] == "train";
-        let visit = Visit {
-            position: whole("position"),
-            split: if training { Split::Train } else { Split::Val },
-            epoch: usize::try_from(whole("epoch")).unwrap_or(0).saturating_sub(1),
-            batch: 0,
-            of: 0,
-            step: whole("step"),
-            before: whole("epoch") == 0,
-            closes_epoch: false,
-        };
+    /// Takes in an `event` of an earlier call, which is in no counter of this process.
+    pub fn recall(&self, event: &Event) {
         let mut shown = self.shown();
-        match event["event"].as_str() {
-            Some("batch") if training => {
-                let lr = [number("lr"), number("lr_backbone")];
-                let times = [number("data_seconds"), number("forward_seconds")];
-                shown.batch(&visit, &terms(event), usize::try_from(whole("clips")).unwrap_or(0), lr, times);
+        match event {
+            Event::Batch { visit, clips, terms, lr, time } if visit.split == Split::Train => {
+                shown.batch(visit, terms, *clips, *lr, [time.data, time.forward]);
             }
-            Some("pass") if !training => {
+            Event::Pass { visit, means, confusion, .. } if visit.split == Split::Val => {
                 let step = shown.newest.map_or(0, |(newest, ..)| newest.step + 1);
-                let epoch = usize::try_from(whole("epoch")).unwrap_or(0);
-                shown.validation(Validation { epoch, step, means: terms(event), confusion: confusion(event) });
+                let epoch = if visit.before { 0 } else { visit.epoch + 1 };
+                shown.validation(Validation { epoch, step, means: *means, confusion: confusion.clone() });
             }
-            Some("checkpoint") => {
-                let path = event["path"].as_str().unwrap_or_default();
-                let file = path.rsplit('/').next().unwrap_or_default().to_string();
-                let (bytes, seconds, position) = (whole("bytes"), number("seconds"), whole("position"));
+            Event::Saved { path, bytes, seconds, position, .. } => {
+                let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+                let (bytes, seconds, position) = (*bytes, *seconds, *position);
                 push(&mut shown.checkpoints, Saved { file, bytes, seconds, position, at: None });
             }
             _ => {}
         }
-    }
-}
-
-fn terms(event: &Value) -> Terms {
-    let number = |key: &str| event[key].as_f64().unwrap_or(f64::NAN);
-    let labelled = event["labelled"].as_f64().unwrap_or(0.0);
-    Terms {
-        total: number("Loss/total"),
-        box_loss: number("Loss/box"),
-        giou: number("Loss/giou"),
-        l1: number("Loss/l1"),
-        location: number("Loss/location"),
-        class: number("Loss/cls"),
-        class_weighted: number("Loss/cls_weighted"),
-        iou: number("IoU"),
-        correct: event["Accuracy"].as_f64().unwrap_or(0.0) * labelled,
-        labelled,
-        gradient_norm: number("gradient_norm"),
-        applied: f64::from(u8::from(event["applied"] == true)),
-        weight_box: number("weight_box"),
-        weight_class: number("weight_cls"),
     }
 }

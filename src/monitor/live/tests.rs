@@ -133,7 +133,7 @@ fn a_run_that_goes_on_shows_its_past() {
         log.observe(&event);
     }
     let live = Live::new("train");
-    live.recall(&path);
+    crate::monitor::past::events(&path).for_each(|event| live.recall(&event));
     let status = live.status();
     assert_eq!(status["curves"]["train"]["total"], serde_json::json!([0.5]));
     assert_eq!(status["curves"]["train"]["accuracy"], serde_json::json!([0.75]));

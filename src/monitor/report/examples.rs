@@ -1,42 +1,51 @@
 //! Clips of the last validation as the model sees them, with true and told boxes and conditions.
 
-use super::{groups::Group, svg::escape};
+use super::{groups::Group, history::History, page::columns, svg::escape};
 use crate::monitor::keeper::read_examples;
 use serde_json::Value;
 use std::fmt::Write;
 
-/// The section of the page; empty when no run has kept pictures.
+/// The section of the page, of the first run of each group that has kept pictures; empty when none has.
 pub(super) fn examples(groups: &[Group]) -> String {
-    let mut html = String::new();
-    for run in groups.iter().filter_map(|group| group.runs.first()) {
-        let Some((told, pictures)) = read_examples(&run.folder) else { continue };
-        let when = match told["epoch"].as_u64() {
-            Some(0) | None => "before training".to_string(),
-            Some(epoch) => format!("after epoch {epoch}"),
-        };
-        let _ = write!(html, "<h3>{}, {when}</h3>", escape(&run.name));
-        for clip in told["clips"].as_array().into_iter().flatten() {
-            html += "<div class=\"clip\">";
-            html += &picture(&clip["template"], &pictures, "template");
-            for frame in clip["frames"].as_array().into_iter().flatten() {
-                let known = |key: &str| frame[key].as_str().map(escape);
-                let mut text = frame["iou"].as_f64().map_or(String::new(), |iou| format!("IoU {iou:.2}"));
-                if let Some(condition) = known("condition") {
-                    let _ = write!(text, "; {condition}");
-                }
-                if let Some(condition) = known("told_condition") {
-                    let _ = write!(text, "; told {condition}");
-                }
-                html += &picture(frame, &pictures, &text);
-            }
-            html += "</div>";
-        }
-    }
+    let html = columns(groups.iter().map(|group| group.runs.iter().find_map(of_run).unwrap_or_default()));
     if html.is_empty() {
         return html;
     }
-    html + "<p class=\"about\">Crops as the model sees them: the template, the first and the last search frame. Solid: the \
-            true box; dashed: the told one.</p>"
+    html + "<p class=\"about\">Crops as the model sees them: the template, the first and the last search frame. White and \
+            solid: the true box; amber and dashed: the told one. ✓ and ✗: whether the condition was told right.</p>"
+}
+
+fn of_run(run: &History) -> Option<String> {
+    let (told, pictures) = read_examples(&run.folder)?;
+    let when = match told["epoch"].as_u64() {
+        Some(0) | None => "before training".to_string(),
+        Some(epoch) => format!("after epoch {epoch}"),
+    };
+    let seed = run.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
+    let title = escape(&format!("{}{seed}, {when}", run.name));
+    let mut html = format!("<h3>{title}</h3>");
+    for clip in told["clips"].as_array().into_iter().flatten() {
+        let _ = write!(html, "<div class=\"clip\" title=\"{title}\">");
+        html += &picture(&clip["template"], &pictures, "template");
+        for frame in clip["frames"].as_array().into_iter().flatten() {
+            html += &picture(frame, &pictures, &about(frame));
+        }
+        html += "</div>";
+    }
+    Some(html)
+}
+
+/// IoU and conditions, in lines.
+fn about(frame: &Value) -> String {
+    let known = |key: &str| frame[key].as_str().map(|name| escape(&name.replace('_', " ")));
+    let iou = frame["iou"].as_f64().map_or(String::new(), |iou| format!("IoU {iou:.2}"));
+    let condition = match (known("condition"), known("told_condition")) {
+        (Some(is), Some(told)) if is == told => format!("✓ {told}"),
+        (Some(is), Some(told)) => format!("✗ {told}; is {is}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => return iou,
+    };
+    format!("{iou}; {condition}")
 }
 
 /// A crop with its boxes; `about` is HTML.
@@ -45,12 +54,10 @@ fn picture(told: &Value, pictures: &[Vec<u8>], about: &str) -> String {
     let Some(bytes) = bytes else { return String::new() };
     let outline = |key: &str| {
         let numbers: Vec<f64> = told[key].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-        match numbers[..] {
-            [x, y, w, h] => {
-                format!("<rect class=\"{key}\" x=\"{x:.4}\" y=\"{y:.4}\" width=\"{w:.4}\" height=\"{h:.4}\"/>")
-            }
-            _ => String::new(),
-        }
+        let &[x, y, w, h] = numbers.as_slice() else { return String::new() };
+        // Something dark beneath, so that it is seen on anything.
+        let place = format!("x=\"{x:.4}\" y=\"{y:.4}\" width=\"{w:.4}\" height=\"{h:.4}\"");
+        format!("<rect class=\"edge\" {place}/><rect class=\"{key}\" {place}/>")
     };
     format!(
         "<figure><svg viewBox=\"0 0 1 1\"><image width=\"1\" height=\"1\" href=\"data:image/jpeg;base64,{}\"/>{}{}</svg>\

@@ -4,6 +4,7 @@
 //! the page's stylesheet, its title and its legend. Text is drawn in a font that comes with the program, so that a
 //! picture looks the same on every machine, one without fonts included.
 
+mod cells;
 mod style;
 
 use super::svg::escape;
@@ -43,7 +44,7 @@ pub fn pictures(html: &str) -> Result<Vec<Picture>> {
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     let mut at = 0;
     loop {
-        let clip = fragment(html, at, "<div class=\"clip\">", "</div>").filter(|(text, _)| text.contains("<svg"));
+        let clip = fragment(html, at, "<div class=\"clip\"", "</div>").filter(|(text, _)| text.contains("<svg"));
         let figure = fragment(html, at, "<figure", "</figure>");
         let (picture, end) = match (clip, figure) {
             (Some((clip, end)), Some((figure, _))) if clip.contains(figure) => (row_of_crops(clip)?, end),
@@ -141,13 +142,13 @@ fn chart(figure: &str, marks: Option<&str>) -> Result<Option<Drawn>> {
     let child = |name: &str| root.children().find(|node| node.has_tag_name(name));
     let title = child("figcaption").map(|node| words(&node)).unwrap_or_default();
     if let Some(table) = child("table") {
-        return Ok(Some(heat(title, &table)));
+        return Ok(Some(cells::heat(title, &table)));
     }
     let Some(svg) = child("svg") else { return Ok(None) };
     let Some((width, height)) = view(&svg) else { return Ok(None) };
-    let mut body = head(&title);
-    let _ = write!(body, "<g transform=\"translate({MARGIN} {})\">{}</g>", MARGIN + TITLE, inside(&svg, figure));
-    let mut foot = MARGIN + TITLE + height + 4.0;
+    let (mut body, top) = head(&title, width);
+    let _ = write!(body, "<g transform=\"translate({MARGIN} {top})\">{}</g>", inside(&svg, figure));
+    let mut foot = top + height + 4.0;
     let mut legend = |text: &str| -> Result<()> {
         let document = parse(text)?;
         foot = legend_lines(&document.root_element(), text, width, foot, &mut body);
@@ -161,8 +162,23 @@ fn chart(figure: &str, marks: Option<&str>) -> Result<Option<Drawn>> {
     Ok(Some((title, width + 2.0 * MARGIN, foot + MARGIN, body)))
 }
 
-fn head(title: &str) -> String {
-    format!("<text class=\"title\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 11.0, escape(title))
+/// A title in as many lines as it takes in a picture of `width`, and where what is below it begins.
+fn head(title: &str, width: f64) -> (String, f64) {
+    // Letters of the font at its size are rarely wider than this.
+    let room = ((width / 7.6) as usize).max(8);
+    let mut lines: Vec<String> = Vec::new();
+    for word in title.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => *line += &format!(" {word}"),
+            _ => lines.push(word.to_string()),
+        }
+    }
+    let mut body = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let y = MARGIN + 11.0 + LINE * index as f64;
+        let _ = write!(body, "<text class=\"title\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escape(line));
+    }
+    (body, MARGIN + TITLE + LINE * lines.len().saturating_sub(1) as f64)
 }
 
 /// The entries of a legend in lines below `top`; where they end.
@@ -191,78 +207,37 @@ fn legend_lines(legend: &Node<'_, '_>, text: &str, width: f64, top: f64, body: &
     y + LINE
 }
 
-/// A table of shares: rows are true, columns told.
-fn heat(title: String, table: &Node<'_, '_>) -> Drawn {
-    let cells = |row: &Node<'_, '_>, name: &str| -> Vec<(String, String, String)> {
-        let own = row.children().filter(|cell| cell.has_tag_name(name));
-        let of = |cell: &Node<'_, '_>, key: &str| cell.attribute(key).unwrap_or_default().to_string();
-        own.map(|cell| (words(&cell), of(&cell, "class"), of(&cell, "style"))).collect()
-    };
-    let rows: Vec<Node<'_, '_>> = table.children().filter(|node| node.has_tag_name("tr")).collect();
-    let names: Vec<String> =
-        rows.first().map_or_else(Vec::new, |row| cells(row, "th").into_iter().map(|cell| cell.0).collect());
-    let (side, left, top) = (30.0, 150.0, MARGIN + TITLE + 150.0);
-    let mut body = head(&title);
-    for (column, name) in names.iter().skip(1).enumerate() {
-        let x = left + side * (column as f64 + 0.5) + 4.0;
-        let _ =
-            write!(body, "<text transform=\"translate({x:.1} {:.1}) rotate(-60)\">{}</text>", top - 6.0, escape(name));
-    }
-    for (index, row) in rows.iter().skip(1).enumerate() {
-        let y = top + side * index as f64;
-        let name = cells(row, "th").first().map(|cell| cell.0.clone()).unwrap_or_default();
-        let base = y + 0.5 * side + 4.0;
-        let _ =
-            write!(body, "<text x=\"{:.1}\" y=\"{base:.1}\" text-anchor=\"end\">{}</text>", left - 8.0, escape(&name));
-        for (column, (text, class, look)) in cells(row, "td").into_iter().enumerate() {
-            let x = left + side * column as f64;
-            let share: f64 = look.trim_start_matches("--share:").parse().unwrap_or(0.0);
-            if let Some(colour) = style::variable(&class) {
-                let _ = write!(
-                    body,
-                    "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side}\" height=\"{side}\" fill=\"rgb({colour})\" \
-                     fill-opacity=\"{share:.3}\" stroke=\"#fff\"/>"
-                );
-            }
-            let middle = x + 0.5 * side;
-            let text = escape(&text);
-            let _ = write!(body, "<text x=\"{middle:.1}\" y=\"{base:.1}\" text-anchor=\"middle\">{text}</text>");
-        }
-    }
-    let width = left + side * (names.len().saturating_sub(1)) as f64 + 20.0;
-    let foot = top + side * rows.len().saturating_sub(1) as f64;
-    (title, width + 2.0 * MARGIN, foot + MARGIN, body)
-}
-
 /// The crops of an example beside each other, each with what is told of it.
 fn row_of_crops(clip: &str) -> Result<Option<Drawn>> {
     let document = parse(clip)?;
-    let mut body = String::new();
+    let title = format!("Example, {}", document.root_element().attribute("title").unwrap_or_default());
+    let (mut body, top) = head(&title, 3.0 * CROP);
     let mut count = 0.0;
     for figure in document.root_element().children().filter(|node| node.has_tag_name("figure")) {
         let child = |name: &str| figure.children().find(|node| node.has_tag_name(name));
         let (Some(svg), Some(caption)) = (child("svg"), child("figcaption")) else { continue };
         let x = MARGIN + count * (CROP + MARGIN);
+        // A drawing of its own, which shows nothing of a box beyond the crop.
         let _ = write!(
             body,
-            "<g class=\"crop\" transform=\"translate({x:.0} {MARGIN}) scale({CROP})\">{}</g>",
+            "<svg class=\"crop\" x=\"{x:.0}\" y=\"{top}\" width=\"{CROP}\" height=\"{CROP}\" viewBox=\"0 0 1 1\">{}</svg>",
             inside(&svg, clip)
         );
         for (line, part) in words(&caption).split("; ").enumerate() {
-            let y = MARGIN + CROP + 14.0 + 14.0 * line as f64;
+            let y = top + CROP + 14.0 + 14.0 * line as f64;
             let _ = write!(body, "<text x=\"{x:.0}\" y=\"{y:.0}\">{}</text>", escape(part));
         }
         count += 1.0;
     }
-    let size = (MARGIN + count * (CROP + MARGIN), CROP + 2.0 * MARGIN + 46.0);
-    Ok((count > 0.0).then(|| ("example".to_string(), size.0, size.1, body)))
+    let size = (MARGIN + count * (CROP + MARGIN), top + CROP + MARGIN + 46.0);
+    Ok((count > 0.0).then_some((title, size.0, size.1, body)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{
-        marks::{Mark, bars, legend, scatter},
-        svg::{Curve, heat, lines},
+        marks::{Mark, Series, bars, legend, scatter},
+        svg::{Axes, Curve, heat, lines},
     };
     use super::*;
 
@@ -271,15 +246,19 @@ mod tests {
             name: name.into(),
             points: vec![(0.0, 1.0), (1.0, 2.0), (2.0, 0.5)],
             band: vec![(0.5, 1.5), (1.5, 2.5), (0.2, 0.8)],
+            colour: usize::from(name.starts_with('a')),
+            dash: 0,
         };
+        let axes = Axes { title: "Loss & more, λ‖∇L‖", across: "epoch", up: "loss", level: None };
+        let bar = Series { name: "multi".into(), colour: 0, values: vec![Series::value(&[0.5])] };
         let marks = [Mark { x: 0.0, y: 0.0, class: Some(2) }, Mark { x: 1.0, y: 1.0, class: Some(7) }];
         [
-            lines("Loss & more, λ‖∇L‖", "epoch", &[curve("multi"), curve("a < b")]),
-            lines("Loss & more, λ‖∇L‖", "epoch", &[curve("")]),
+            lines(&axes, &[curve("multi"), curve("a < b")]),
+            lines(&axes, &[curve("")]),
             scatter("PCA", ["first", "second"], &marks),
-            legend(),
-            bars("IoU by condition", "IoU", &["occlusion".into()], &[("multi".into(), vec![Some(0.5)])]),
-            heat("Confusion", &["occlusion", "normal"], &[vec![3, 1], vec![0, 2]]),
+            legend(&[Some(2), Some(7)].into()),
+            bars("IoU by condition", "IoU", &["occlusion".into()], &[bar], Some(1.0), |value| format!("{value:.2}")),
+            heat("Confusion", &["occlusion".into(), "normal".into()], &[vec![3, 1], vec![0, 2]]),
         ]
         .concat()
     }
@@ -292,9 +271,18 @@ mod tests {
         for part in ["a &lt; b", "multi", "Loss &amp; more", "class=\"band c1\""] {
             assert!(pictures[0].svg.contains(part), "{part}: {}", pictures[0].svg);
         }
-        assert!(pictures[2].svg.contains("low_resolution") || pictures[2].svg.contains("background_clutter"));
+        assert!(pictures[2].svg.contains("background clutter") && !pictures[2].svg.contains("no label"));
         assert!(pictures[4].svg.contains("fill-opacity=\"0.750\""), "{}", pictures[4].svg);
         assert!(pictures.iter().all(|picture| !picture.svg.contains("var(")));
+    }
+
+    #[test]
+    fn long_titles_are_broken_between_words() {
+        let (one, top) = head("Tracking", 340.0);
+        assert_eq!((one.matches("<text").count(), top), (1, MARGIN + TITLE));
+        let (two, below) = head("PCA, after epoch 40 without the class task: baseline, seed 1", 340.0);
+        assert_eq!((two.matches("<text").count(), below), (2, top + LINE), "{two}");
+        assert!(two.contains(">PCA, after epoch 40 without the class task:</text>"), "{two}");
     }
 
     #[test]

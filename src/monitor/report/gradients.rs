@@ -1,40 +1,53 @@
 //! The comparison of both tasks' gradients as a table: the newest, and over the whole run.
 
-use super::{Gradients, History};
-use std::fmt::Write;
+use super::{History, marks::Series};
+use std::{fmt::Write, slice};
 
-/// One block over all comparisons of a run.
-struct Row<'a> {
-    block: &'a str,
-    /// Norms of the box's, the weighted class's and the whole gradient, and the cosine, in the newest comparison.
+/// One block over all comparisons.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// Its name.
+    pub block: String,
+    /// Norms of the box's, the weighted class's and the whole gradient, and the cosine, in the newest comparison of the
+    /// first run.
     newest: ([f64; 3], Option<f64>),
-    /// Means over the run.
-    mean: ([f64; 3], Option<f64>),
+    /// Mean norms over the comparisons of all runs.
+    pub norms: [f64; 3],
+    /// The same with the lowest and the highest mean of a run.
+    pub ranges: [[f64; 3]; 3],
+    /// Mean cosine.
+    pub cosine: Option<f64>,
     /// Share of the comparisons in which the tasks opposed each other (a cosine below 0).
-    opposed: Option<f64>,
+    pub opposed: Option<f64>,
 }
 
-/// The blocks of the newest comparison, in its order.
-fn rows(all: &[Gradients]) -> Vec<Row<'_>> {
-    let Some(newest) = all.last() else { return Vec::new() };
-    newest
-        .blocks
-        .iter()
-        .map(|(block, norms, cosine)| {
-            let own: Vec<_> = all.iter().flat_map(|one| one.blocks.iter().filter(|(name, ..)| name == block)).collect();
-            let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-            let norm = |which: usize| mean(&own.iter().map(|(_, norms, _)| norms[which]).collect::<Vec<_>>());
-            let cosines: Vec<f64> = own.iter().filter_map(|(.., cosine)| *cosine).collect();
-            let has = !cosines.is_empty();
-            let opposed = cosines.iter().filter(|cosine| **cosine < 0.0).count() as f64 / cosines.len().max(1) as f64;
-            Row {
-                block,
-                newest: (*norms, *cosine),
-                mean: ([norm(0), norm(1), norm(2)], has.then(|| mean(&cosines))),
-                opposed: has.then_some(opposed),
-            }
-        })
-        .collect()
+/// The blocks of the first run's newest comparison, in its order, over all comparisons of `runs`.
+pub(super) fn group_rows(runs: &[History]) -> Vec<Row> {
+    let Some(newest) = runs.first().and_then(|run| run.gradients.last()) else { return Vec::new() };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let row = |(block, norms, cosine): &(String, [f64; 3], Option<f64>)| {
+        let of = |run: &History| -> Vec<([f64; 3], Option<f64>)> {
+            let blocks = run.gradients.iter().flat_map(|one| &one.blocks);
+            blocks.filter(|(name, ..)| name == block).map(|(_, norms, cosine)| (*norms, *cosine)).collect()
+        };
+        let all: Vec<Vec<_>> = runs.iter().map(of).filter(|own| !own.is_empty()).collect();
+        let ranges = [0, 1, 2].map(|which| {
+            let means = all.iter().map(|own| mean(&own.iter().map(|(norms, _)| norms[which]).collect::<Vec<_>>()));
+            Series::value(&means.collect::<Vec<_>>()).unwrap_or_default()
+        });
+        let cosines: Vec<f64> = all.iter().flatten().filter_map(|(_, cosine)| *cosine).collect();
+        let has = !cosines.is_empty();
+        let opposed = cosines.iter().filter(|cosine| **cosine < 0.0).count() as f64 / cosines.len().max(1) as f64;
+        Row {
+            block: block.clone(),
+            newest: (*norms, *cosine),
+            norms: ranges.map(|[mean, ..]| mean),
+            ranges,
+            cosine: has.then(|| mean(&cosines)),
+            opposed: has.then_some(opposed),
+        }
+    };
+    newest.blocks.iter().map(row).collect()
 }
 
 fn number(value: Option<f64>) -> String {
@@ -53,13 +66,14 @@ pub fn gradients_text(run: &History) -> String {
     let heads: String = head.iter().map(|name| format!("{name:>11}")).collect();
     let _ = writeln!(text, "  {:<22}{:^44}  {:^44}", "", "newest", "mean of the run");
     let _ = writeln!(text, "  {:<22}{heads}  {heads}   opposed", "block");
-    for row in rows(all) {
+    for row in group_rows(slice::from_ref(run)) {
         let side = |(norms, cosine): ([f64; 3], Option<f64>)| -> String {
             let norms: String = norms.iter().map(|norm| format!("{norm:>11.3e}")).collect();
             format!("{norms}{:>11}", number(cosine))
         };
         let opposed = row.opposed.map_or("-".into(), |share| format!("{:.0} %", 100.0 * share));
-        let _ = writeln!(text, "  {:<22}{}  {}{opposed:>10}", row.block, side(row.newest), side(row.mean));
+        let _ =
+            writeln!(text, "  {:<22}{}  {}{opposed:>10}", row.block, side(row.newest), side((row.norms, row.cosine)));
     }
     text
 }
@@ -82,6 +96,7 @@ pub fn gradients_table(runs: &[History]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::report::Gradients;
 
     fn comparison(step: f64, norm: f64, cosine: Option<f64>) -> Gradients {
         Gradients { step, blocks: vec![("backbone.blocks.0".into(), [norm, norm / 2.0, norm * 1.5], cosine)] }

@@ -35,10 +35,23 @@ impl Group {
         curve
     }
 
+    /// Whether its runs had the class task.
+    pub fn has_classes(&self) -> bool {
+        self.runs.iter().any(History::has_classes)
+    }
+
     /// The last validation's `key` of each run that has it.
     pub fn last(&self, key: &str) -> Vec<f64> {
         self.runs.iter().filter_map(|run| run.last(key)).collect()
     }
+}
+
+/// Mean and standard deviation (of a sample) of `values`; the deviation is 0 for one of them.
+pub fn mean_and_deviation(values: &[f64]) -> Option<(f64, f64)> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (count > 0.0).then(|| (mean, (squares / (count - 1.0).max(1.0)).sqrt()))
 }
 
 /// The two-sided p-value of the hypothesis that `a` and `b`, paired in order, differ by chance alone: the share of all
@@ -84,6 +97,12 @@ mod tests {
         let single = Group { runs: vec![run(&[0.1])], ..group };
         assert!(single.curve("IoU", |run| run.curve("IoU", true)).band.is_empty());
         assert_eq!(single.last("IoU"), [0.1]);
+    }
+
+    #[test]
+    fn deviations_are_those_of_samples() {
+        assert_eq!(mean_and_deviation(&[2.0, 4.0, 6.0]), Some((4.0, 2.0)));
+        assert_eq!((mean_and_deviation(&[3.0]), mean_and_deviation(&[])), (Some((3.0, 0.0)), None));
     }
 
     #[test]

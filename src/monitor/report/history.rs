@@ -20,6 +20,12 @@ pub struct History {
     pub name: String,
     /// Its folder.
     pub folder: PathBuf,
+    /// `script/config` of its experiment; empty for runs of programs that did not write it down.
+    pub experiment: String,
+    /// What it computed on.
+    pub device: String,
+    /// Its seed.
+    pub seed: Option<u64>,
     /// Means of each pass over an epoch's training or validation clips.
     pub passes: Vec<Pass>,
     /// Training steps.
@@ -113,6 +119,10 @@ impl History {
         let text = |key: &str| event[key].as_str().unwrap_or_default().to_string();
         let number = |key: &str| event[key].as_f64().unwrap_or(f64::NAN);
         match event["event"].as_str().unwrap_or_default() {
+            "run" => {
+                (self.experiment, self.device) = (text("experiment"), text("device"));
+                self.seed = event["seed"].as_u64();
+            }
             "pass" => {
                 let values = event.as_object().into_iter().flatten();
                 let values = values.filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))).collect();
@@ -161,6 +171,11 @@ impl History {
     pub fn curve(&self, key: &str, is_val: bool) -> Vec<(f64, f64)> {
         let passes = self.passes.iter().filter(|pass| pass.is_val == is_val);
         passes.filter_map(|pass| Some((pass.epoch as f64, *pass.values.get(key)?))).collect()
+    }
+
+    /// Whether it had the class task.
+    pub fn has_classes(&self) -> bool {
+        self.passes.iter().any(|pass| pass.values.contains_key("Accuracy"))
     }
 
     /// The last value of `key` in validation.

@@ -1,5 +1,8 @@
 //! The report of finished or running runs, from what they wrote down: `trackflow report`.
 
+mod blocks;
+mod conditions;
+mod curves;
 mod examples;
 pub mod export;
 mod features;
@@ -8,10 +11,12 @@ mod groups;
 mod history;
 mod marks;
 mod page;
+mod results;
+mod said;
 mod svg;
 
 pub use gradients::{gradients_table, gradients_text};
-pub use groups::{Group, paired_test};
+pub use groups::{Group, mean_and_deviation, paired_test};
 pub use history::{Gradients, History, Pass, Step};
 pub use page::page;
 

@@ -1,5 +1,5 @@
 //! Charts as SVG, for a page that needs nothing else. Colours are the page's variables, so that they suit light and
-//! dark; each curve has a dash pattern of its own beside its colour.
+//! dark; curves differ in their dashes too.
 
 use std::fmt::Write;
 
@@ -12,40 +12,83 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
     /// Lowest and highest at the same places, for several runs.
     pub band: Vec<(f64, f64)>,
+    /// Number of its colour.
+    pub colour: usize,
+    /// Number of its pattern; 0 is solid.
+    pub dash: usize,
 }
 
-const WIDTH: f64 = 460.0;
-const HEIGHT: f64 = 230.0;
+/// What stands around curves.
+#[derive(Clone, Copy, Debug)]
+pub struct Axes<'a> {
+    /// Above.
+    pub title: &'a str,
+    /// Below: counted in whole numbers.
+    pub across: &'a str,
+    /// Beside: what is drawn, with its unit.
+    pub up: &'a str,
+    /// A value to compare with, as a dotted line.
+    pub level: Option<f64>,
+}
+
+const WIDTH: f64 = 420.0;
+const HEIGHT: f64 = 240.0;
 /// Room for the axes: left, right, top, bottom.
-const ROOM: [f64; 4] = [52.0, 10.0, 10.0, 30.0];
+const ROOM: [f64; 4] = [58.0, 12.0, 10.0, 34.0];
+/// So few points are marked one by one.
+const FEW: usize = 30;
 
 /// Text that can stand in HTML.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// A number for people: `digits` that count, and a real minus sign.
+pub fn short(value: f64, digits: usize) -> String {
+    let size = value.abs();
+    let text = match size {
+        _ if !value.is_finite() => return "–".into(),
+        0.0 => return "0".into(),
+        _ if !(1e-3..1e5).contains(&size) => format!("{value:.*e}", digits.saturating_sub(1)),
+        _ => format!("{value:.*}", (digits as i32 - 1 - size.log10().floor() as i32).max(0) as usize),
+    };
+    text.replace('-', "−")
+}
+
+/// The same with `digits` behind the point.
+pub fn fixed(value: f64, digits: usize) -> String {
+    if value.is_finite() { format!("{value:.digits$}").replace('-', "−") } else { "–".into() }
+}
+
 /// A round step that cuts `span` into about `parts`.
-fn step(span: f64, parts: f64) -> f64 {
+pub(super) fn step(span: f64, parts: f64) -> f64 {
     let rough = span / parts;
     let power = 10f64.powf(rough.log10().floor());
-    let nice = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|nice| nice * power >= rough);
+    let nice = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|nice| nice * power >= rough * (1.0 - 1e-9));
     nice.unwrap_or(10.0) * power
 }
 
-fn label(value: f64) -> String {
+/// The value at an axis, as exact as steps are.
+pub(super) fn label(value: f64) -> String {
+    let without_zeros = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+        false => text.to_string(),
+    };
     let size = value.abs();
-    match size {
+    let text = match size {
         0.0 => "0".into(),
-        _ if !(1e-3..1e5).contains(&size) => format!("{value:.0e}"),
-        _ => {
-            let text = format!("{value:.4}");
-            text.trim_end_matches('0').trim_end_matches('.').to_string()
+        _ if !(1e-3..1e5).contains(&size) => {
+            let text = format!("{value:.2e}");
+            let (number, power) = text.split_once('e').unwrap_or((&text, "0"));
+            format!("{}e{power}", without_zeros(number))
         }
-    }
+        _ => without_zeros(&format!("{value:.4}")),
+    };
+    text.replace('-', "−")
 }
 
 /// Curves over common axes. Values that are not finite are left out.
-pub fn lines(title: &str, across: &str, curves: &[Curve]) -> String {
+pub fn lines(axes: &Axes<'_>, curves: &[Curve]) -> String {
     let finite = |curve: &&Curve| curve.points.iter().any(|(x, y)| x.is_finite() && y.is_finite());
     let curves: Vec<&Curve> = curves.iter().filter(finite).collect();
     let all = || curves.iter().flat_map(|curve| &curve.points).filter(|(x, y)| x.is_finite() && y.is_finite());
@@ -60,63 +103,58 @@ pub fn lines(title: &str, across: &str, curves: &[Curve]) -> String {
         if high - low > 1e-12 { (low, high) } else { (low - pad(low), high + pad(low)) }
     };
     let (left, right) = range(&mut all().map(|(x, _)| *x));
-    let (low, high) = range(&mut all().map(|(_, y)| *y).chain(bands()));
-    let (grid_x, grid_y) = (step(right - left, 6.0), step(high - low, 4.0));
-    let (low, high) = ((low / grid_y).floor() * grid_y, (high / grid_y).ceil() * grid_y);
+    let (low, high) = range(&mut all().map(|(_, y)| *y).chain(bands()).chain(axes.level));
+    let (grid_x, grid_y) = (step(right - left, 6.0).max(1.0), step(high - low, 4.0));
+    let (low, high) = ((low / grid_y + 1e-9).floor() * grid_y, (high / grid_y - 1e-9).ceil() * grid_y);
     let x = |value: f64| ROOM[0] + (value - left) / (right - left) * (WIDTH - ROOM[0] - ROOM[1]);
     let y = |value: f64| HEIGHT - ROOM[3] - (value - low) / (high - low) * (HEIGHT - ROOM[2] - ROOM[3]);
-    let mut svg = format!(
-        "<figure><figcaption>{}</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-        escape(title),
-        escape(title)
-    );
+    let mut svg = opening(axes.title, WIDTH, HEIGHT);
     let (from_x, to_x, foot) = (ROOM[0], WIDTH - ROOM[1], HEIGHT - ROOM[3]);
     for index in 0..=((high - low) / grid_y).round() as usize {
         let value = low + index as f64 * grid_y;
         let at = y(value);
         let _ = write!(svg, "<line class=\"grid\" x1=\"{from_x}\" x2=\"{to_x}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
         let (tx, ty) = (from_x - 5.0, at + 3.5);
+        // What floating point leaves of 0.
+        let value = if value.abs() < 1e-9 * grid_y { 0.0 } else { value };
         let _ = write!(svg, "<text x=\"{tx}\" y=\"{ty:.1}\" text-anchor=\"end\">{}</text>", label(value));
     }
-    let mut value = (left / grid_x).ceil() * grid_x;
+    let mut value = (left / grid_x - 1e-9).ceil() * grid_x;
     while value <= right + 1e-9 {
         let (at, under) = (x(value), foot + 14.0);
         let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{under}\" text-anchor=\"middle\">{}</text>", label(value));
         value += grid_x;
     }
-    let (end, under) = (WIDTH - ROOM[1], HEIGHT - 3.0);
-    let _ = write!(svg, "<text x=\"{end}\" y=\"{under}\" text-anchor=\"end\">{}</text>", escape(across));
-    for (index, curve) in curves.iter().enumerate() {
+    titles(&mut svg, [from_x, to_x, ROOM[2], foot], [axes.across, axes.up], HEIGHT);
+    if let Some(at) = axes.level.map(y) {
+        let _ = write!(svg, "<line class=\"level\" x1=\"{from_x}\" x2=\"{to_x}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
+    }
+    for curve in &curves {
         let place = |value: f64, at: f64| format!("{:.1},{:.1}", x(value), y(at));
         if curve.band.len() == curve.points.len() {
             let there = curve.points.iter().zip(&curve.band).map(|((x, _), (_, high))| place(*x, *high));
             let back = curve.points.iter().zip(&curve.band).rev().map(|((x, _), (low, _))| place(*x, *low));
             let outline: Vec<String> = there.chain(back).collect();
-            let _ = write!(svg, "<polygon class=\"band c{}\" points=\"{}\"/>", index % 6, outline.join(" "));
+            let _ = write!(svg, "<polygon class=\"band c{}\" points=\"{}\"/>", curve.colour % 6, outline.join(" "));
         }
         // A value that is none interrupts the curve.
         for part in curve.points.split(|(_, y)| !y.is_finite()).filter(|part| !part.is_empty()) {
             let points: Vec<String> = part.iter().map(|(x, y)| place(*x, *y)).collect();
-            let _ = write!(svg, "<polyline class=\"curve c{}\" points=\"{}\"/>", index % 6, points.join(" "));
-            if let [(at, value)] = part {
-                let _ = write!(
-                    svg,
-                    "<circle class=\"c{}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>",
-                    index % 6,
-                    x(*at),
-                    y(*value)
-                );
+            let _ = write!(svg, "<polyline class=\"{}\" points=\"{}\"/>", look(curve), points.join(" "));
+            for (at, value) in part.iter().filter(|_| part.len() == 1 || curve.points.len() <= FEW) {
+                let (colour, cx, cy) = (curve.colour % 6, x(*at), y(*value));
+                let _ = write!(svg, "<circle class=\"c{colour}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"2.4\"/>");
             }
         }
     }
     svg += "</svg>";
     if curves.len() > 1 || curves.iter().any(|curve| !curve.name.is_empty()) {
         svg += "<p class=\"legend\">";
-        for (index, curve) in curves.iter().enumerate() {
+        for curve in &curves {
             let _ = write!(
                 svg,
-                "<span><svg viewBox=\"0 0 28 8\"><polyline class=\"curve c{}\" points=\"0,4 28,4\"/></svg>{}</span> ",
-                index % 6,
+                "<span><svg viewBox=\"0 0 28 8\"><polyline class=\"{}\" points=\"0,4 28,4\"/></svg>{}</span> ",
+                look(curve),
                 escape(&curve.name)
             );
         }
@@ -125,14 +163,38 @@ pub fn lines(title: &str, across: &str, curves: &[Curve]) -> String {
     svg + "</figure>"
 }
 
+fn look(curve: &Curve) -> String {
+    format!("curve c{} d{}", curve.colour % 6, curve.dash % 6)
+}
+
+/// The beginning of a figure with one drawing.
+pub(super) fn opening(title: &str, width: f64, height: f64) -> String {
+    let title = escape(title);
+    format!(
+        "<figure><figcaption>{title}</figcaption><svg viewBox=\"0 0 {width} {height}\" role=\"img\" \
+         aria-label=\"{title}\">"
+    )
+}
+
+/// What the axes mean: below and beside the place `[left, right, top, foot]`.
+pub(super) fn titles(svg: &mut String, [left, right, top, foot]: [f64; 4], names: [&str; 2], height: f64) {
+    let (middle, half, under) = (0.5 * (left + right), 0.5 * (top + foot), height - 5.0);
+    let [across, up] = names.map(escape);
+    let _ = write!(svg, "<text x=\"{middle:.1}\" y=\"{under:.1}\" text-anchor=\"middle\">{across}</text>");
+    if !up.is_empty() {
+        let _ =
+            write!(svg, "<text transform=\"translate(12 {half:.1}) rotate(-90)\" text-anchor=\"middle\">{up}</text>");
+    }
+}
+
 /// A table of shares as a heat map: rows are true, columns told; each row's shares add up to 1.
-pub fn heat(title: &str, names: &[&str], rows: &[Vec<u64>]) -> String {
+pub fn heat(title: &str, names: &[String], rows: &[Vec<u64>]) -> String {
     let mut html =
-        format!("<figure class=\"wide\"><figcaption>{}</figcaption><table class=\"heat\"><tr><th></th>", escape(title));
+        format!("<figure><figcaption>{}</figcaption><table class=\"heat\"><tr><th>true ↓ told →</th>", escape(title));
     for name in names {
         let _ = write!(html, "<th class=\"turned\"><span>{}</span></th>", escape(name));
     }
-    html += "<th>frames</th></tr>";
+    html += "<th class=\"turned\"><span>frames</span></th></tr>";
     for (index, (name, row)) in names.iter().zip(rows).enumerate() {
         let row = &row[..row.len().min(names.len())];
         let sum: u64 = row.iter().sum();
@@ -140,33 +202,53 @@ pub fn heat(title: &str, names: &[&str], rows: &[Vec<u64>]) -> String {
         for (column, count) in row.iter().enumerate() {
             let share = *count as f64 / sum.max(1) as f64;
             let class = if column == index { "right" } else { "wrong" };
+            let strong = if share >= STRONG { " strong" } else { "" };
             let text = if share >= 0.005 { format!("{:.0}", 100.0 * share) } else { String::new() };
-            let _ = write!(html, "<td class=\"{class}\" style=\"--share:{share:.3}\">{text}</td>");
+            let _ = write!(html, "<td class=\"{class}{strong}\" style=\"--share:{share:.3}\">{text}</td>");
         }
         let _ = write!(html, "<td class=\"count\">{sum}</td></tr>");
     }
     html + "</table></figure>"
 }
 
+/// From this share on a cell is so dark that its number is light.
+const STRONG: f64 = 0.55;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const AXES: Axes<'_> = Axes { title: "L & more", across: "epoch", up: "loss", level: None };
+
     #[test]
-    fn steps_are_round_and_labels_short() {
+    fn steps_are_round_and_numbers_are_as_exact_as_they_look() {
         assert_eq!([step(1.0, 4.0), step(0.07, 4.0), step(730.0, 6.0)], [0.25, 0.02, 200.0]);
-        assert_eq!([label(0.5), label(0.0), label(2e-6), label(-3.0)], ["0.5", "0", "2e-6", "-3"]);
+        assert_eq!([label(0.5), label(0.0), label(2e-6), label(-3.0)], ["0.5", "0", "2e−6", "−3"]);
+        assert_eq!([label(2.5e-4), label(7.5e-4), label(100.0), label(2e5)], ["2.5e−4", "7.5e−4", "100", "2e5"]);
+        assert_eq!([short(8.606, 3), short(-0.0123, 3), short(23.28, 3)], ["8.61", "−0.0123", "23.3"]);
+        assert_eq!([short(4e-5, 3), short(1234.0, 3), short(0.0, 3)], ["4.00e−5", "1234", "0"]);
+        assert_eq!([fixed(-0.226, 2), fixed(f64::NAN, 2)], ["−0.23", "–"]);
     }
 
     #[test]
     fn charts_hold_what_is_finite_and_escape_names() {
         let points = vec![(1.0, 2.0), (2.0, f64::NAN), (3.0, 4.0)];
-        let curve = Curve { name: "<b>".into(), points, band: Vec::new() };
-        let svg = lines("L & more", "epoch", &[curve.clone(), Curve::default()]);
+        let curve = Curve { name: "<b>".into(), points, ..Curve::default() };
+        let svg = lines(&AXES, &[curve.clone(), Curve::default()]);
         assert_eq!(svg.matches("<circle").count(), 2, "{svg}");
         assert!(svg.contains("&lt;b&gt;") && svg.contains("L &amp; more") && !svg.contains("NaN"), "{svg}");
-        assert_eq!(lines("empty", "epoch", &[Curve::default()]), "");
-        let constant = lines("flat", "epoch", &[Curve { points: vec![(1.0, 3.0), (2.0, 3.0)], ..curve }]);
+        assert_eq!(lines(&AXES, &[Curve::default()]), "");
+        let constant = lines(&AXES, &[Curve { points: vec![(1.0, 3.0), (2.0, 3.0)], ..curve }]);
         assert!(!constant.contains("inf") && !constant.contains("NaN"), "{constant}");
+    }
+
+    #[test]
+    fn a_level_is_drawn_and_lies_within_the_axes() {
+        let curve = Curve { points: vec![(0.0, 30.0), (1.0, 40.0)], ..Curve::default() };
+        let svg = lines(&Axes { level: Some(10.0), ..AXES }, std::slice::from_ref(&curve));
+        let level = svg.split("class=\"level\"").nth(1).unwrap();
+        let at: f64 = level.split("y1=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+        assert!(at > 100.0 && at < HEIGHT - ROOM[3] + 0.1, "{at}");
+        assert!(!lines(&AXES, &[curve]).contains("class=\"level\""));
     }
 }

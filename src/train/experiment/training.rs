@@ -67,6 +67,10 @@ pub struct Training {
     pub weighting: TaskWeighting,
     /// Steps between two comparisons of the tasks' gradients; 0: none.
     pub analysis_interval: usize,
+    /// Frames of a validation whose pooled features are kept for the report; 0: none.
+    pub kept_features: usize,
+    /// Clips of the first batch of each pass that people are shown; 0: none.
+    pub shown_clips: usize,
     /// Decay of the averaged weights; 0: there are none.
     pub ema_decay: f64,
     /// Whether the backbone's blocks are computed again for the backward pass instead of being kept in memory.
@@ -169,6 +173,12 @@ impl Training {
             analysis_interval: section
                 .says("steps between two comparisons of the tasks' gradients, block by block; 0: none")
                 .value("GRAD_ANALYSIS_INTERVAL", 0usize),
+            kept_features: section
+                .says("frames of a validation whose pooled features are kept for the report; 0: none")
+                .value("KEEP_FEATURES", 4096usize),
+            shown_clips: section
+                .says("clips of the first batch of each pass that the live page and the report show; 0: none")
+                .value("SHOW_CLIPS", 3usize),
             ema_decay: section
                 .says("decay of the weights averaged over the steps, which are then validated; 0: none")
                 .checked("EMA_DECAY", 0.0, below_one),

@@ -9,18 +9,20 @@ use crate::{
 };
 use tch::{Kind, Tensor};
 
-/// `[B·N, 6 + C]` f32, clip-major: label, IoU, true box `(x, y, w, h)`, and the pooled feature
+/// `[B·N, 6 + C]` f32, clip-major: label, IoU, true box `(x, y, w, h)`, and the pooled feature where it is `wanted`
 /// ([`Features`](crate::train::features::Features)).
-pub(super) fn frames(output: &ClipOutput, target: &Target) -> Tensor {
+pub(super) fn frames(output: &ClipOutput, target: &Target, wanted: bool) -> Tensor {
     let truth = xywh_to_xyxy(&target.boxes).clamp(0.0, 1.0);
     let (_, iou) = generalised_iou(&cxcywh_to_xyxy(&output.boxes()), &truth);
     let pooled: Vec<&Tensor> = output.frames.iter().map(|frame| &frame.pooled).collect();
-    let columns = [
+    let mut columns = vec![
         target.labels.unsqueeze(-1).to_kind(Kind::Float),
         iou.unsqueeze(-1).to_kind(Kind::Float),
         target.boxes.to_kind(Kind::Float),
-        Tensor::stack(&pooled, 0).to_kind(Kind::Float),
     ];
+    if wanted {
+        columns.push(Tensor::stack(&pooled, 0).to_kind(Kind::Float));
+    }
     Tensor::cat(&columns, -1).transpose(0, 1).flatten(0, 1)
 }
 
@@ -52,9 +54,11 @@ mod tests {
         };
         let boxes = Tensor::from_slice(&[0.4f32, 0.4, 0.2, 0.2]).view([1, 1, 4]).expand([2, 2, 4], false);
         let labels = Tensor::from_slice(&[3i64, -100, 5, 6]).view([2, 2]);
-        let rows = frames(&output, &Target { boxes, labels, soft: None });
+        let target = Target { boxes, labels, soft: None };
+        let rows = frames(&output, &target, true);
         let column = |index: i64| Vec::<f32>::try_from(rows.select(1, index)).unwrap();
         assert_eq!((column(0), column(6)), (vec![3.0, 5.0, -100.0, 6.0], vec![1.0, 2.0, 11.0, 12.0]));
+        assert!(frames(&output, &target, false).equal(&rows.narrow(1, 0, 6)));
         let expected = [1.0, 1.0, 0.5, 0.5];
         assert!(column(1).iter().zip(expected).all(|(iou, known)| (iou - known).abs() < 1e-5), "{:?}", column(1));
     }

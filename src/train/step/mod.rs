@@ -191,6 +191,7 @@ impl Trainer {
         let end = if batch.visit.before { 0.0 } else { epoch_in_phase as f64 + 1.0 };
         let options = self.options(&batch.visit);
         let weights = self.weights(self.training.phases.get(phase), end);
+        let keeps = self.training.kept_features > 0;
         let (precision, device) = (self.training.precision, self.model.params().device());
         let model = Lent::new(self.ema.as_ref().map_or(&self.model, Ema::model));
         let Part { report, confusion, frames, .. } = self.in_parts(batch, move |shard| {
@@ -198,7 +199,7 @@ impl Trainer {
                 let output = precision.forward(device, || model.model().evaluate(&shard.input, &options))?;
                 let report = loss(&output, &shard.target, &weights)?.report_tensor().shallow_clone();
                 let confusion = output.logits().map(|logits| confusion(&logits, &shard.target.labels));
-                let frames = Some(frames::frames(&output, &shard.target));
+                let frames = Some(frames::frames(&output, &shard.target, keeps));
                 Ok(Part { report, confusion, frames, ..Part::default() })
             })
         })?;

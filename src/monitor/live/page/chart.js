@@ -27,7 +27,7 @@ function ticks(low, high, count) {
 const nearest = (xs, wanted) => xs.reduce((best, x) => Math.abs(x - wanted) < Math.abs(best - wanted) ? x : best);
 
 class Chart {
-  // `options`: title, hint, format of values, format of x, low and high (where the axis is to reach at least), chance.
+  // `options`: title, hint, format of values, format of x, what x is (across), low and high (where the axis is to reach at least), chance.
   constructor(parent, options) {
     this.options = options;
     this.at = null;
@@ -80,7 +80,7 @@ class Chart {
 
   draw() {
     const { format, formatX, low, high, chance } = this.options;
-    const width = this.view.clientWidth || 400, height = 190, left = 46, right = 12, top = 8, bottom = 22;
+    const width = this.view.clientWidth || 400, height = 204, left = 46, right = 12, top = 8, bottom = 36;
     const values = this.series.flatMap(one => (one.raw ?? one.y).filter(isNumber)), xs = this.xs();
     let least = Math.min(...values, low ?? Infinity), most = Math.max(...values, high ?? -Infinity);
     if (most - least < 1e-9) { least -= Math.abs(least) * .1 || .5; most += Math.abs(most) * .1 || .5; }
@@ -98,8 +98,9 @@ class Chart {
       picture.append(svg("text", { x: left - 7, y: py(y) + 4, "text-anchor": "end" }, format(y)));
     }
     for (const x of ticks(first, last, Math.max(2, Math.floor(width / 110)))) {
-      picture.append(svg("text", { x: Math.min(px(x), width - right - 4), y: height - 4, "text-anchor": px(x) > width - 40 ? "end" : "middle" }, formatX(x)));
+      picture.append(svg("text", { x: Math.min(px(x), width - right - 4), y: height - 20, "text-anchor": px(x) > width - 40 ? "end" : "middle" }, formatX(x)));
     }
+    picture.append(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, this.options.across ?? "training step"));
     if (chance !== undefined && chance > least && chance < most) {
       picture.append(svg("line", { class: "chance", x1: left, x2: width - right, y1: py(chance), y2: py(chance) }));
     }

@@ -8,7 +8,7 @@ const charts = {
   accuracy: new Chart($("charts"), { title: "Condition accuracy", hint: "dotted: chance, 10 %", format: percent, formatX: step, low: 0, chance: .1 }),
   time: new Chart($("charts"), { title: "Time of a step", format: duration, formatX: step, low: 0 }),
   gradient: new Chart($("charts"), { title: "Gradient norm before clipping", format: short, formatX: step, low: 0 }),
-  memory: new Chart($("charts"), { title: "Memory of the process", format: bytes, formatX: duration, low: 0, atX: "after" }),
+  memory: new Chart($("charts"), { title: "Memory of the process", format: bytes, formatX: duration, low: 0, atX: "after", across: "time since the start" }),
 };
 let newest = null, missed = 0;
 

@@ -2,6 +2,7 @@
 
 mod plane;
 mod probe;
+mod probes;
 
 use super::{
     groups::Group,
@@ -14,7 +15,11 @@ use crate::{
     monitor::keeper::read_features,
     train::features::Features,
 };
-use std::{collections::BTreeMap, fmt::Write};
+use probes::probes;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 use tch::{Kind, Tensor};
 
 /// Features as a matrix.
@@ -93,92 +98,82 @@ impl Table {
     }
 }
 
-/// The section of the page, of the first run of each group; empty when none has kept features.
+/// What is shown of a group at one time: its first run that has kept such features.
+struct Panel {
+    title: String,
+    kept: Features,
+    table: Table,
+}
+
+/// The section of the page; empty when no run has kept features.
 ///
 /// # Errors
 /// 66 when a file of features is damaged.
 pub(super) fn features(groups: &[Group]) -> Result<String> {
-    let (mut plots, mut rows, mut said) = (String::new(), String::new(), String::new());
-    for group in groups {
-        let Some(run) = group.runs.first() else { continue };
-        for which in ["first", "latest"] {
-            let Some(kept) = read_features(&run.folder, which)? else { continue };
+    let (mut panels, mut said): (Vec<Panel>, String) = (Vec::new(), String::new());
+    // The baseline stands before what is compared with it, and what was before training stands first.
+    for which in ["first", "latest"] {
+        for group in groups.iter().rev() {
+            let Some((title, kept)) = first_kept(group, which)? else { continue };
             let table = Table::new(&kept)?;
-            let when = match kept.epoch {
-                0 => "before training".to_string(),
-                epoch => format!("after epoch {epoch}"),
-            };
-            let title = format!("{}, {when}", run.name);
             if table.len() < 8 {
                 let _ = write!(said, "<p>{}: {} frames are too few to show.</p>", escape(&title), table.len());
                 continue;
             }
-            let (plane, shares) = plane::pca(&table.x)?;
-            let axis = |n: usize| format!("PC {} ({:.0} % of the variance)", n + 1, 100.0 * shares[n]);
-            plots += &scatter(&format!("PCA, {title}"), [&axis(0), &axis(1)], &table.marks(&plane)?);
-            let every = table.len().div_ceil(plane::MOST_NEIGHBOURS);
-            let fewer = table.only(|row| row.is_multiple_of(every))?;
-            let title = format!("t-SNE, {title}");
-            plots += &scatter(&title, ["t-SNE 1", "t-SNE 2"], &fewer.marks(&plane::tsne(&fewer.x)?)?);
-            let (row, sentence) = probes(&run.name, &when, &table)?;
-            rows += &row;
-            said += &sentence;
+            // Groups that start from the same weights look the same: once is enough.
+            let twin = |panel: &&mut Panel| panel.kept.pooled == kept.pooled && panel.kept.labels == kept.labels;
+            match panels.iter_mut().find(twin) {
+                Some(panel) => panel.title = format!("{}; the same for {}", panel.title, group.name),
+                None => panels.push(Panel { title, kept, table }),
+            }
         }
     }
-    if plots.is_empty() {
+    if panels.is_empty() {
         return Ok(said);
     }
-    let mut html = format!("<div class=\"charts\">{plots}</div>{}", legend());
+    let mut html = String::new();
+    let mut plots = String::new();
+    for panel in &panels {
+        let (plane, shares) = plane::pca(&panel.table.x)?;
+        let axis = |n: usize| format!("PC {} ({:.0} % of the variance)", n + 1, 100.0 * shares[n]);
+        let title = format!("PCA, {}", panel.title);
+        plots += &scatter(&title, [&axis(0), &axis(1)], &panel.table.marks(&plane)?);
+    }
+    let _ = write!(html, "<div class=\"charts three\">{plots}</div>");
+    plots.clear();
+    let mut there = BTreeSet::new();
+    for panel in &panels {
+        let every = panel.table.len().div_ceil(plane::MOST_NEIGHBOURS);
+        let fewer = panel.table.only(|row| row.is_multiple_of(every))?;
+        let title = format!("t-SNE, {}", panel.title);
+        plots += &scatter(&title, ["t-SNE 1", "t-SNE 2"], &fewer.marks(&plane::tsne(&fewer.x)?)?);
+        there.extend((0..panel.table.len()).map(|row| panel.table.condition(row).map(Condition::index)));
+    }
     let _ = write!(
         html,
-        "<p class=\"about\">Pooled features of validation frames (the condition head's input) by condition. t-SNE (van \
-         der Maaten &amp; Hinton 2008) shows neighbours, not distances.</p><h3>Linear probes of the frozen features</h3>\
-         <table><tr><th>run</th><th>features</th><th>frames</th><th>sequences</th><th>condition accuracy</th>\
-         <th>chance</th><th>box R²</th><th>box L1</th><th>L1 of the mean box</th></tr>{rows}</table>{said}\
-         <p class=\"about\">Ridge regression, five-fold by sequence: no probe has seen the sequence that it is judged \
-         on. Chance is the most frequent condition. Box as shares of the search crop.</p>"
+        "<div class=\"charts three\">{plots}</div>{}<p class=\"about\">Pooled features of validation frames (the \
+         condition head's input) by condition, of the run and seed named above each picture. t-SNE (van der Maaten \
+         &amp; Hinton 2008) shows neighbours, not distances.</p>",
+        legend(&there)
     );
-    Ok(html)
+    Ok(html + &said + &probes(groups)?)
 }
 
-/// A row of the table and a sentence about it.
-fn probes(run: &str, when: &str, table: &Table) -> Result<(String, String)> {
-    let (condition, boxes) = (probe::condition(table)?, probe::boxes(table)?);
-    let of = boxes
-        .map(|probe| probe.of)
-        .or(condition.map(|probe| probe.of))
-        .unwrap_or([table.len(), probe::sequences(&table.groups)]);
-    let percent = |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share));
-    let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.3}"));
-    let row = format!(
-        "<tr><td>{}</td><td>{when}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-        escape(run),
-        of[0],
-        of[1],
-        percent(condition.map(|probe| probe.accuracy)),
-        percent(condition.map(|probe| probe.chance)),
-        number(boxes.map(|probe| probe.r2)),
-        number(boxes.map(|probe| probe.l1)),
-        number(boxes.map(|probe| probe.l1_mean)),
-    );
-    let semantic = match condition {
-        None => "too few labelled frames, sequences or conditions to probe the condition".to_string(),
-        Some(probe) if probe.accuracy > probe.chance + probe.margin => {
-            format!(
-                "the condition can be read off linearly ({:.1} points over chance)",
-                100.0 * (probe.accuracy - probe.chance)
-            )
+/// The features `first` or `latest` of the group's first run that has kept such, and which they are.
+fn first_kept(group: &Group, which: &str) -> Result<Option<(String, Features)>> {
+    for run in &group.runs {
+        if let Some(kept) = read_features(&run.folder, which)? {
+            let task = if run.has_classes() { "with the class task" } else { "without the class task" };
+            let mut title = match kept.epoch {
+                0 => "before training".to_string(),
+                epoch => format!("after epoch {epoch} {task}"),
+            };
+            let seed = run.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
+            let _ = write!(title, ": {}{seed}", run.name);
+            return Ok(Some((title, kept)));
         }
-        Some(probe) => {
-            format!("no condition beyond chance can be shown with {} sequences", probe.of[1])
-        }
-    };
-    let spatial = match boxes {
-        None => "too few frames or sequences to probe the box".to_string(),
-        Some(probe) if probe.r2 > 0.1 => format!("the box can be read off linearly (R² {:.2})", probe.r2),
-        Some(probe) => format!("the box hardly can (R² {:.2})", probe.r2),
-    };
-    Ok((row, format!("<p>{}, {when}: {semantic}; {spatial}.</p>", escape(run))))
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

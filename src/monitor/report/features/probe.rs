@@ -2,7 +2,10 @@
 //! linear map finds in frozen features of clips that it was not fitted to.
 
 use super::Table;
-use crate::{data::condition::Condition, failure::Result};
+use crate::{
+    data::condition::Condition,
+    failure::{Failure, Result},
+};
 use tch::{Kind, Tensor};
 
 /// Parts into which the clips' sequences are dealt; each is told by probes that were fitted to the others.
@@ -41,46 +44,106 @@ pub struct BoxProbe {
 /// Held-out predictions `[F, K]` of `targets` `[F, K]` by ridge regression on `x` `[F, D]`, both f64; `groups` that
 /// belong together never stand on both sides.
 fn held_out(x: &Tensor, targets: &Tensor, groups: &[usize]) -> Result<Tensor> {
+    // Sums of squares are then of the size of what varies, and taking them apart costs no digits.
+    let x = &(x - x.mean_dim([0i64].as_slice(), true, Kind::Double));
+    let all = x.square().mean_dim([0i64].as_slice(), true, Kind::Double);
+    let rows = |fold: usize| -> Tensor {
+        let rows: Vec<i64> =
+            (0..groups.len()).filter(|row| groups[*row] % FOLDS == fold).map(|row| row as i64).collect();
+        Tensor::from_slice(&rows)
+    };
+    let folds: Vec<Tensor> = (0..FOLDS).map(rows).collect();
+    let sums = folds
+        .iter()
+        .map(|rows| Sums::of(&x.f_index_select(0, rows)?, &targets.f_index_select(0, rows)?))
+        .collect::<Result<Vec<_>>>()?;
     let out = Tensor::zeros_like(targets);
     for fold in 0..FOLDS {
-        let rows = |wanted: &dyn Fn(usize) -> bool| -> Tensor {
-            let rows: Vec<i64> = (0..groups.len()).filter(|row| wanted(groups[*row])).map(|row| row as i64).collect();
-            Tensor::from_slice(&rows)
+        let aside = (fold + 1) % FOLDS;
+        let without = |left: &[usize]| {
+            let parts = sums.iter().enumerate().filter(|(index, _)| !left.contains(index)).map(|(_, part)| part);
+            Ridge::new(parts, &all)
         };
-        let test = rows(&|group| group % FOLDS == fold);
-        let (fitted, aside) = (
-            rows(&|group| group % FOLDS != fold && group % FOLDS != (fold + 1) % FOLDS),
-            rows(&|group| group % FOLDS == (fold + 1) % FOLDS),
-        );
-        let truth = targets.f_index_select(0, &aside)?;
+        let fit = without(&[fold, aside])?;
+        let (asked, truth) = (x.f_index_select(0, &folds[aside])?, targets.f_index_select(0, &folds[aside])?);
         let mut best = (f64::INFINITY, PENALTIES[0]);
         for penalty in PENALTIES {
-            let told = ridge(x, targets, &fitted, &aside, penalty)?;
-            let error = (told - &truth).square().mean(Kind::Double).double_value(&[]);
+            let error = (fit.tell(&asked, penalty)? - &truth).square().mean(Kind::Double).double_value(&[]);
             if error < best.0 {
                 best = (error, penalty);
             }
         }
-        let train = rows(&|group| group % FOLDS != fold);
-        let told = ridge(x, targets, &train, &test, best.1)?;
-        let _ = out.shallow_clone().f_index_copy_(0, &test, &told)?;
+        let told = without(&[fold])?.tell(&x.f_index_select(0, &folds[fold])?, best.1)?;
+        let _ = out.shallow_clone().f_index_copy_(0, &folds[fold], &told)?;
     }
     Ok(out)
 }
 
-/// Standardised ridge regression fitted to `train`, told for `test` (both row indices).
-fn ridge(x: &Tensor, y: &Tensor, train: &Tensor, test: &Tensor, penalty: f64) -> Result<Tensor> {
-    let (fit, ask) = (x.f_index_select(0, train)?, x.f_index_select(0, test)?);
-    let targets = y.f_index_select(0, train)?;
-    let mean = fit.mean_dim([0i64].as_slice(), true, Kind::Double);
-    let scale = (&fit - &mean).square().mean_dim([0i64].as_slice(), true, Kind::Double).sqrt().clamp_min(1e-9);
-    let (fit, ask) = ((fit - &mean) / &scale, (ask - &mean) / &scale);
-    let middle = targets.mean_dim([0i64].as_slice(), true, Kind::Double);
-    let frames = fit.size()[0] as f64;
-    let eye = Tensor::eye(fit.size()[1], (Kind::Double, fit.device()));
-    let gram = fit.transpose(0, 1).f_matmul(&fit)? + eye * (penalty * frames);
-    let weights = Tensor::f_linalg_solve(&gram, &fit.transpose(0, 1).f_matmul(&(targets - &middle))?, true)?;
-    Ok(ask.f_matmul(&weights)? + middle)
+/// What a regression has to know of some rows: how many there are, and sums and products of features and targets.
+struct Sums {
+    rows: f64,
+    x: Tensor,
+    y: Tensor,
+    gram: Tensor,
+    cross: Tensor,
+}
+
+impl Sums {
+    fn of(x: &Tensor, y: &Tensor) -> Result<Self> {
+        let sum = |values: &Tensor| values.sum_dim_intlist([0i64].as_slice(), true, Kind::Double);
+        let turned = x.transpose(0, 1);
+        let (gram, cross) = (turned.f_matmul(x)?, turned.f_matmul(y)?);
+        Ok(Self { rows: x.size()[0] as f64, x: sum(x), y: sum(y), gram, cross })
+    }
+
+    /// The same tensors.
+    fn share(&self) -> Self {
+        let [x, y, gram, cross] = [&self.x, &self.y, &self.gram, &self.cross].map(Tensor::shallow_clone);
+        Self { rows: self.rows, x, y, gram, cross }
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        Self {
+            rows: self.rows + other.rows,
+            x: &self.x + &other.x,
+            y: &self.y + &other.y,
+            gram: &self.gram + &other.gram,
+            cross: &self.cross + &other.cross,
+        }
+    }
+}
+
+/// Ridge regression on standardised features, but for its penalty.
+struct Ridge {
+    mean: Tensor,
+    scale: Tensor,
+    middle: Tensor,
+    gram: Tensor,
+    cross: Tensor,
+    rows: f64,
+}
+
+impl Ridge {
+    /// Fitted to the rows of all `parts`. A feature that does not vary in them, measured by its variance in `all` rows,
+    /// is worth nothing.
+    fn new<'a>(parts: impl Iterator<Item = &'a Sums>, all: &Tensor) -> Result<Self> {
+        let sums = parts.map(Sums::share).reduce(|sum, part| sum.and(&part));
+        let Sums { rows, x, y, gram, cross } = sums.ok_or_else(|| Failure::stage("a probe without any frames"))?;
+        let (gram, cross) = (gram - x.transpose(0, 1) * &x / rows, cross - x.transpose(0, 1) * &y / rows);
+        let variance = gram.diagonal(0, 0, 1).unsqueeze(0) / rows;
+        let varies = variance.gt_tensor(&(all * 1e-9));
+        let scale = variance.clamp_min(0.0).sqrt().where_self(&varies, &variance.full_like(f64::INFINITY));
+        let (gram, cross) = (gram / &scale / scale.transpose(0, 1), cross / scale.transpose(0, 1));
+        Ok(Self { mean: x / rows, scale, middle: y / rows, gram, cross, rows })
+    }
+
+    /// What it tells of `x` with a penalty of so much times the number of rows.
+    fn tell(&self, x: &Tensor, penalty: f64) -> Result<Tensor> {
+        let eye = Tensor::eye(self.gram.size()[0], (Kind::Double, self.gram.device()));
+        let gram = &self.gram + eye * (penalty * self.rows);
+        let weights = Tensor::f_linalg_solve(&gram, &self.cross, true)?;
+        Ok(((x - &self.mean) / &self.scale).f_matmul(&weights)? + &self.middle)
+    }
 }
 
 /// How many sequences there are.
@@ -172,6 +235,34 @@ mod tests {
         let own = |row: usize| (0..40).map(|k| f32::from(u8::from(k == row / 10))).collect();
         let found = condition(&table(400, 10, label, |_| [0.1; 4], own)).unwrap().unwrap();
         assert!(found.accuracy < found.chance + found.margin, "{found:?}");
+    }
+
+    #[test]
+    fn sums_of_folds_give_the_regression_of_their_rows() {
+        // The direct way: rows standardised by their own mean and deviation, normal equations with a penalty.
+        let value = |row: usize, column: usize| noise((row * 5 + column) as u64 * 19 + 3) + column as f64 * 100.0;
+        let features: Vec<f64> = (0..60).flat_map(|row| (0..5).map(move |column| value(row, column))).collect();
+        let x = Tensor::from_slice(&features).view([60, 5]);
+        // The last column never varies.
+        let x = Tensor::cat(&[x, Tensor::full([60, 1], 7.5, (Kind::Double, tch::Device::Cpu))], 1);
+        let y = x.narrow(1, 0, 1) * 2.0 - x.narrow(1, 3, 1) + 4.0;
+        let (fit, targets, ask) = (x.narrow(0, 0, 40), y.narrow(0, 0, 40), x.narrow(0, 40, 20));
+        let mean = fit.mean_dim([0i64].as_slice(), true, Kind::Double);
+        let scale = (&fit - &mean).square().mean_dim([0i64].as_slice(), true, Kind::Double).sqrt().clamp_min(1e-9);
+        let (fit, asked) = ((fit - &mean) / &scale, (&ask - &mean) / &scale);
+        let middle = targets.mean_dim([0i64].as_slice(), true, Kind::Double);
+        let gram = fit.transpose(0, 1).matmul(&fit) + Tensor::eye(6, (Kind::Double, tch::Device::Cpu)) * (0.1 * 40.0);
+        let weights = Tensor::linalg_solve(&gram, &fit.transpose(0, 1).matmul(&(&targets - &middle)), true);
+        let known = asked.matmul(&weights) + middle;
+
+        let centre = x.mean_dim([0i64].as_slice(), true, Kind::Double);
+        let centred = &x - &centre;
+        let parts = [(0, 25), (25, 15)]
+            .map(|(from, count)| Sums::of(&centred.narrow(0, from, count), &y.narrow(0, from, count)).unwrap());
+        let all = centred.square().mean_dim([0i64].as_slice(), true, Kind::Double);
+        let told = Ridge::new(parts.iter(), &all).unwrap().tell(&(ask - centre), 0.1).unwrap();
+        let error = (told - &known).abs().max().double_value(&[]);
+        assert!(error < 1e-9 && known.std(false).double_value(&[]) > 0.1, "{error}");
     }
 
     #[test]

@@ -1,0 +1,141 @@
+//! Linear probes of every run, as means over the runs of a group.
+
+use super::{
+    super::{
+        groups::{Group, mean_and_deviation},
+        page::table,
+        svg::{escape, fixed},
+    },
+    Table,
+    probe::{self, BoxProbe, ConditionProbe},
+};
+use crate::{failure::Result, monitor::keeper::read_features};
+use std::fmt::Write;
+
+/// What the probes of a group's runs found at one time.
+#[derive(Debug, Default)]
+struct Found {
+    conditions: Vec<ConditionProbe>,
+    boxes: Vec<BoxProbe>,
+    /// Frames and sequences of the first run, and how many runs.
+    frames: usize,
+    sequences: usize,
+    runs: usize,
+    /// Epochs after which the features were taken: the least and the most.
+    epochs: Option<(usize, usize)>,
+}
+
+impl Found {
+    fn of(group: &Group, which: &str) -> Result<Self> {
+        let mut found = Self::default();
+        for run in &group.runs {
+            let Some(kept) = read_features(&run.folder, which)? else { continue };
+            let table = Table::new(&kept)?;
+            if found.runs == 0 {
+                (found.frames, found.sequences) = (table.len(), probe::sequences(&table.groups));
+            }
+            found.runs += 1;
+            let (least, most) = found.epochs.unwrap_or((kept.epoch, kept.epoch));
+            found.epochs = Some((least.min(kept.epoch), most.max(kept.epoch)));
+            found.conditions.extend(probe::condition(&table)?);
+            found.boxes.extend(probe::boxes(&table)?);
+        }
+        Ok(found)
+    }
+
+    fn when(&self) -> String {
+        match self.epochs {
+            None | Some((0, 0)) => "before training".into(),
+            Some((least, most)) if least == most => format!("after epoch {most}"),
+            Some((least, most)) => format!("after epochs {least} to {most}"),
+        }
+    }
+
+    fn row(&self, group: &Group) -> Vec<String> {
+        let spread = |values: Vec<f64>, digits: usize, unit: &str| match mean_and_deviation(&values) {
+            None => "–".into(),
+            Some((mean, deviation)) if values.len() > 1 => {
+                format!("{} ± {}{unit}", fixed(mean, digits), fixed(deviation, digits))
+            }
+            Some((mean, _)) => fixed(mean, digits) + unit,
+        };
+        let conditions = |of: fn(&ConditionProbe) -> f64| self.conditions.iter().map(of).collect::<Vec<_>>();
+        let boxes = |of: fn(&BoxProbe) -> f64| self.boxes.iter().map(of).collect::<Vec<_>>();
+        let chance = mean_and_deviation(&conditions(|probe| 100.0 * probe.chance)).map(|(mean, _)| mean);
+        let mean_box = mean_and_deviation(&boxes(|probe| probe.l1_mean)).map(|(mean, _)| mean);
+        vec![
+            group.name.clone(),
+            self.when(),
+            self.runs.to_string(),
+            self.frames.to_string(),
+            self.sequences.to_string(),
+            spread(conditions(|probe| 100.0 * probe.accuracy), 1, " %"),
+            chance.map_or("–".into(), |chance| fixed(chance, 1) + " %"),
+            spread(boxes(|probe| probe.r2), 2, ""),
+            spread(boxes(|probe| probe.l1), 3, ""),
+            mean_box.map_or("–".into(), |mean| fixed(mean, 3)),
+        ]
+    }
+
+    /// Is the semantic and the spatial information there?
+    fn sentence(&self) -> String {
+        let mean = |values: Vec<f64>| mean_and_deviation(&values).map(|(mean, _)| mean);
+        let over = mean(self.conditions.iter().map(|probe| probe.accuracy - probe.chance).collect());
+        let margin = self.conditions.first().map_or(0.0, |probe| probe.margin);
+        let semantic = match over {
+            None => "too few labelled frames, sequences or conditions to probe the condition".to_string(),
+            Some(over) if over > margin => {
+                format!("the condition can be read off linearly ({} points over chance)", fixed(100.0 * over, 1))
+            }
+            Some(over) => format!(
+                "no condition beyond chance can be shown with {} sequences ({} points)",
+                self.sequences,
+                fixed(100.0 * over, 1)
+            ),
+        };
+        let spatial = match mean(self.boxes.iter().map(|probe| probe.r2).collect()) {
+            None => "too few frames or sequences to probe the box".to_string(),
+            Some(r2) if r2 > 0.1 => format!("the box can be read off linearly (R² {})", fixed(r2, 2)),
+            Some(r2) => format!("the box hardly can (R² {})", fixed(r2, 2)),
+        };
+        format!("{}: {semantic}; {spatial}", self.when())
+    }
+}
+
+/// The table and what it says; empty when no run has kept features.
+///
+/// # Errors
+/// 66 when a file of features is damaged.
+pub(super) fn probes(groups: &[Group]) -> Result<String> {
+    let (mut rows, mut said) = (Vec::new(), String::new());
+    for group in groups {
+        for which in ["first", "latest"] {
+            let found = Found::of(group, which)?;
+            if found.runs > 0 {
+                rows.push(found.row(group));
+                let _ = write!(said, "<li>{}, {}.</li>", escape(&group.name), escape(&found.sentence()));
+            }
+        }
+    }
+    if rows.is_empty() {
+        return Ok(String::new());
+    }
+    let head = [
+        "features of",
+        "when",
+        "runs",
+        "frames",
+        "sequences",
+        "condition accuracy",
+        "chance",
+        "box R²",
+        "box L1",
+        "L1 of the mean box",
+    ];
+    Ok(format!(
+        "<h3>Linear probes of the frozen features</h3>{}<ul>{said}</ul><p class=\"about\">Ridge regression, five-fold by \
+         sequence: no probe has seen the sequence that it is judged on. Several runs: mean ± standard deviation. Chance \
+         is the most frequent condition. Box as shares of the search crop.</p>",
+        table(&head, &rows)
+    ))
+}
