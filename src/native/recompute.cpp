@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <string>
 #include <vector>
 
 namespace {
@@ -26,8 +27,8 @@ struct WithoutCache {
   ~WithoutCache() { at::autocast::set_autocast_cache_enabled(before); }
 };
 
-// What Rust computes: `run` gives a new tensor, or null when it failed.
-using Run = Tensor *(*)(const void *closure, const Tensor *x);
+// What Rust computes: `run` gives a new tensor, or null when it failed, with the reason.
+using Run = Tensor *(*)(const void *closure, const Tensor *x, std::string *reason);
 using Drop = void (*)(void *closure);
 
 struct Closure : torch::CustomClassHolder {
@@ -42,8 +43,9 @@ struct Closure : torch::CustomClassHolder {
 
   Tensor operator()(const Tensor &x) const {
     const WithoutCache cache;
-    Tensor *y = run(closure, &x);
-    TORCH_CHECK(y, "a part of the network failed");
+    std::string reason;
+    Tensor *y = run(closure, &x, &reason);
+    TORCH_CHECK(y, reason);
     Tensor owned = std::move(*y);
     delete y;
     return owned;
@@ -90,6 +92,8 @@ struct Recompute : Function<Recompute> {
 } // namespace
 
 extern "C" {
+
+void trackflow_native_reason(std::string *reason, const char *text, size_t length) { reason->assign(text, length); }
 
 // `run` of `closure` on `x`; only `x` and the `count` parameters that it reads get gradients. Whatever happens, the
 // closure is dropped when nobody needs it.

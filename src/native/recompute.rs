@@ -6,17 +6,24 @@ use super::{
     precision::{Autocast, autocast_is_on},
 };
 use std::{
-    ffi::{c_int, c_void},
+    ffi::{c_char, c_int, c_void},
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
 };
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-type Run = unsafe extern "C" fn(*const c_void, *const C_tensor) -> *mut C_tensor;
+type Run = unsafe extern "C" fn(*const c_void, *const C_tensor, *mut Reason) -> *mut C_tensor;
 type DropClosure = unsafe extern "C" fn(*mut c_void);
 
+/// A string of C++.
+#[repr(C)]
+struct Reason {
+    _opaque: [u8; 0],
+}
+
 unsafe extern "C" {
+    fn trackflow_native_reason(reason: *mut Reason, text: *const c_char, length: usize);
     fn trackflow_native_recompute(
         x: *const C_tensor,
         parameters: *const *const C_tensor,
@@ -69,11 +76,15 @@ fn recompute_part<Part: Fn(&Tensor) -> Tensor>(x: &Tensor, parameters: &[*const 
 }
 
 /// # Safety
-/// `closure` is a `Part`, `x` a tensor.
-unsafe extern "C" fn run<Part: Fn(&Tensor) -> Tensor>(closure: *const c_void, x: *const C_tensor) -> *mut C_tensor {
+/// `closure` is a `Part`, `x` a tensor, `reason` a string.
+unsafe extern "C" fn run<Part: Fn(&Tensor) -> Tensor>(
+    closure: *const c_void,
+    x: *const C_tensor,
+    reason: *mut Reason,
+) -> *mut C_tensor {
     // SAFETY: as the caller says; the clone shares its memory.
     let (part, x) = unsafe { (&*closure.cast::<Part>(), Tensor::clone_from_ptr(x.cast_mut())) };
-    // C++ must not be unwound through; the message is printed by then.
+    // C++ must not be unwound through.
     match catch_unwind(AssertUnwindSafe(|| part(&x))) {
         Ok(mut y) => {
             let pointer = y.as_mut_ptr();
@@ -81,7 +92,13 @@ unsafe extern "C" fn run<Part: Fn(&Tensor) -> Tensor>(closure: *const c_void, x:
             std::mem::forget(y);
             pointer
         }
-        Err(_) => ptr::null_mut(),
+        Err(payload) => {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message");
+            // SAFETY: the string is the caller's, who copies the text.
+            unsafe { trackflow_native_reason(reason, text.as_ptr().cast(), text.len()) };
+            ptr::null_mut()
+        }
     }
 }
 
@@ -141,8 +158,15 @@ mod tests {
     #[test]
     fn what_panics_says_so() {
         let x = Tensor::zeros([1], (Kind::Float, Device::Cpu));
-        let failed = catch_unwind(AssertUnwindSafe(|| recompute(&x, &[], |_| panic!("no"))));
-        let failed = failed.unwrap_err();
-        assert!(failed.downcast_ref::<String>().unwrap().contains("a part of the network failed"));
+        let failed = catch_unwind(AssertUnwindSafe(|| recompute(&x, &[], |_| panic!("out of memory"))));
+        assert!(failed.unwrap_err().downcast_ref::<String>().unwrap().contains("out of memory"));
+        // In the backward pass too.
+        let (x, calls) = (x.set_requires_grad(true), AtomicUsize::new(0));
+        let y = recompute(&x, &[], move |x| match calls.fetch_add(1, Ordering::Relaxed) {
+            0 => x * 2.0,
+            _ => panic!("{} of memory", "out"),
+        });
+        let failed = Tensor::f_run_backward(&[y.sum(Kind::Float)], &[&x], false, false).unwrap_err();
+        assert!(failed.to_string().contains("out of memory"), "{failed}");
     }
 }

@@ -125,7 +125,7 @@ fn out_of_memory(failure: Failure) -> Failure {
     if !failure.message.contains("out of memory") && !failure.message.contains("can't allocate memory") {
         return failure;
     }
-    let remedy = "raise TRAIN.ACCUMULATE (the same batch in more parts), lower TRAIN.BATCH_SIZE or DATA.SEARCH.NUMBER, \
-                  or set TRAIN.AMP";
+    let remedy = "set TRAIN.ACTIVATION_CHECKPOINTING (less is kept, more computed), raise TRAIN.ACCUMULATE (the same batch \
+                  in more parts), lower TRAIN.BATCH_SIZE or DATA.SEARCH.NUMBER, or set TRAIN.AMP";
     Failure { message: format!("the step needs more memory than there is; {remedy}\n  {}", failure.message), ..failure }
 }
