@@ -67,9 +67,10 @@ struct Plan {
     template: i64,
     /// How many search tokens stay; none for all.
     keep: Option<i64>,
-    rows: Option<Vec<i64>>,
     /// Which those are.
     cut: OnceLock<Cut>,
+    /// The template tokens whose attention decides that; none for all.
+    rows: Option<Vec<i64>>,
 }
 
 /// A block with its plan, to be computed again by whatever thread of libtorch runs the backward pass.

@@ -8,7 +8,7 @@ use crate::{
     model::ClipInput,
     train::{
         device::{self, DeviceChoice},
-        experiment::{Experiment, Phase},
+        experiment::{Experiment, HEADS, Phase},
         itinerary::{Itinerary, Visit},
         network,
         step::{Batch, Spent, Trainer},
@@ -146,8 +146,7 @@ fn in_own_process(args: &StepArgs, phase: What) -> Result<Measured> {
 
 /// Takes the steps of `args.phase` here.
 fn measure(args: &StepArgs, experiment: &mut Experiment) -> Result<Measured> {
-    let heads = ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion.", "box_head.", "cls_head.", "film."];
-    let trains = if args.phase == What::Frozen { heads.map(String::from).to_vec() } else { vec![String::new()] };
+    let trains = if args.phase == What::Frozen { HEADS.map(String::from).to_vec() } else { vec![String::new()] };
     let Some(last) = experiment.training.phases.last().cloned() else {
         return Err(Failure::config("TRAIN.PHASES: there is no phase"));
     };

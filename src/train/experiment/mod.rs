@@ -12,7 +12,7 @@ mod training;
 
 pub use data::{Crop, Data, Sets, Synth};
 pub use model::Model;
-pub use phases::Phase;
+pub use phases::{HEADS, Phase};
 pub use saving::Saving;
 pub use tasks::{ClassTargets, Curve, Lambda, MtlMode};
 pub use test::Test;

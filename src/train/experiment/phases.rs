@@ -3,6 +3,10 @@
 use super::{Training, at_least_one, fraction, not_negative, positive};
 use crate::settings::Section;
 
+/// Patterns of all parameters but the backbone's.
+pub const HEADS: [&str; 7] =
+    ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion.", "box_head.", "cls_head.", "film."];
+
 /// One phase of training. The reference's two-stage training is a list of two.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase {

@@ -216,13 +216,7 @@ fn frozen_backbone(section: &mut Section<'_>) -> Vec<String> {
     if layers.iter().any(|layer| *layer != 0) {
         section.problem("FREEZE_LAYERS", "only [] and the reference's [0] are supported; see FREEZE_BACKBONE");
     }
-    if section.value("FREEZE_BACKBONE", false) {
-        ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion.", "box_head.", "cls_head.", "film."]
-            .map(String::from)
-            .to_vec()
-    } else {
-        vec![String::new()]
-    }
+    if section.value("FREEZE_BACKBONE", false) { phases::HEADS.map(String::from).to_vec() } else { vec![String::new()] }
 }
 
 fn default_threads() -> usize {
