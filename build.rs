@@ -14,9 +14,20 @@ fn compile_native() {
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let file = |name: &str| format!("src/native/{name}");
-    let sources = ["guard", "adamw", "winograd", "convolution", "linear", "precision", "memory", "recompute"];
+    let sources = [
+        "guard",
+        "adamw",
+        "attention",
+        "winograd",
+        "convolution",
+        "linear",
+        "packed",
+        "precision",
+        "memory",
+        "recompute",
+    ];
     let sources = sources.map(|name| file(&format!("{name}.cpp")));
-    for watched in sources.iter().chain(&["guard.h", "winograd.h"].map(file)) {
+    for watched in sources.iter().chain(&["guard.h", "linear.h", "winograd.h"].map(file)) {
         println!("cargo:rerun-if-changed={watched}");
     }
     let Ok(lib) = env::var("DEP_TCH_LIBTORCH_LIB") else { return };

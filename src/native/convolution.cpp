@@ -11,6 +11,7 @@
 #include <ATen/ops/sum.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <array>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -108,8 +109,11 @@ struct Convolution : Function<Convolution> {
     const Tensor products = at::bmm(image_planes(x), kernel.transpose(1, 2));
     Tensor y = map_with(x, kernel.size(1));
     const Tensor terms = bias.contiguous();
-    trackflow::winograd::planes_to_result(products.const_data_ptr<float>(), terms.const_data_ptr<float>(),
-                                          y.mutable_data_ptr<float>(), shape_of(y));
+    std::array<const float *, 16> planes;
+    for (int64_t plane = 0; plane < 16; ++plane)
+      planes[plane] = products.const_data_ptr<float>() + plane * products.stride(0);
+    trackflow::winograd::planes_to_result(planes.data(), terms.const_data_ptr<float>(), y.mutable_data_ptr<float>(),
+                                          shape_of(y));
     return y;
   }
 

@@ -1,13 +1,37 @@
 // y = x Wt + b by oneDNN's matrix product, which is faster here than the BLAS that libtorch's own goes to; differentiable.
 
+#include "linear.h"
 #include "guard.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/sum.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <optional>
+namespace trackflow {
+
+using at::Tensor;
+
+Tensor product(const Tensor &x, const Tensor &weight, const std::optional<Tensor> &bias) {
+  using Pointwise = Tensor(const Tensor &, const Tensor &, const std::optional<Tensor> &, c10::string_view,
+                           c10::List<std::optional<at::Scalar>>, std::optional<c10::string_view>);
+  static const auto operation = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
+  if (!operation)
+    return at::linear(x, weight, bias);
+  static const auto typed = operation->typed<Pointwise>();
+  return typed.call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
+}
+
+Tensor pack(const Tensor &weight, int64_t rows) {
+  using Reorder = Tensor(const Tensor &, std::optional<c10::SymInt>);
+  static const auto operation = c10::Dispatcher::singleton().findSchema({"mkldnn::_reorder_linear_weight", ""});
+  if (!operation)
+    return weight;
+  return operation->typed<Reorder>().call(weight, rows);
+}
+
+} // namespace trackflow
 
 namespace {
 
@@ -15,16 +39,7 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
-
-using Pointwise = Tensor(const Tensor &, const Tensor &, const std::optional<Tensor> &, c10::string_view,
-                         c10::List<std::optional<at::Scalar>>, std::optional<c10::string_view>);
-
-// x [rows, in] times the transpose of weight [out, in].
-Tensor product(const Tensor &x, const Tensor &weight, const std::optional<Tensor> &bias) {
-  static const auto operation =
-      c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_linear_pointwise", "").typed<Pointwise>();
-  return operation.call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
-}
+using trackflow::product;
 
 struct Linear : Function<Linear> {
   static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &weight, const Tensor &bias) {

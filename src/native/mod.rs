@@ -2,15 +2,19 @@
 //! Rust side here.
 
 mod adamw;
+mod attention;
 mod convolution;
 mod linear;
 pub mod memory;
+mod packed;
 mod precision;
 mod recompute;
 
 pub use adamw::{Hyper, adamw, norm};
+pub use attention::attention;
 pub use convolution::{Pass, convolution};
 pub use linear::linear;
+pub use packed::{PackedConvolution, PackedLinear};
 pub use precision::{Autocast, allow_tf32};
 pub use recompute::recompute;
 

@@ -213,13 +213,14 @@ void planes_to_image(const float *planes, float *x, const Shape &shape) {
   });
 }
 
-void planes_to_result(const float *planes, const float *bias, float *y, const Shape &shape) {
+void planes_to_result(const float *const *planes, const float *bias, float *y, const Shape &shape) {
   const std::vector<float> zeros(bias ? 0 : shape.channels, 0.0f);
   const int64_t size = shape.height * shape.width * shape.channels;
   each_tile(shape, [&](int64_t image, int64_t row, int64_t column, int64_t tile) {
     const float *in[PLANES];
     float *out[4];
-    plane_pointers(planes, in, tile, shape);
+    for (int64_t plane = 0; plane < PLANES; ++plane)
+      in[plane] = planes[plane] + tile * shape.channels;
     result_pointers(y + image * size, out, row, column, shape);
     result_tile(in, bias ? bias : zeros.data(), out, shape.channels);
   });

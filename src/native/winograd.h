@@ -18,8 +18,8 @@ struct Shape {
 void image_to_planes(const float *x, float *planes, const Shape &shape);
 // x of planes: the adjoint of image_to_planes.
 void planes_to_image(const float *planes, float *x, const Shape &shape);
-// The result of planes of products: At m A + bias for every tile; bias may be null.
-void planes_to_result(const float *planes, const float *bias, float *y, const Shape &shape);
+// The result of 16 planes [tiles, channels] of products: At m A + bias for every tile; bias may be null.
+void planes_to_result(const float *const *planes, const float *bias, float *y, const Shape &shape);
 // planes of the result's gradient: the adjoint of planes_to_result.
 void result_to_planes(const float *y, float *planes, const Shape &shape);
 // planes [16, count] of `count` 3x3 kernels: G g Gt.

@@ -1,13 +1,17 @@
 //! Convolutions of one picture in channels-last layout `[H, W, C]`, the layout in which tokens lie.
 
 use super::weights::Kernel;
-use tch::{Device, Kind, Tensor};
+use crate::native::PackedConvolution;
+use tch::Tensor;
+
+/// With fewer channels Winograd's transforms cost what they save.
+const FEWEST_CHANNELS: i64 = 128;
 
 /// A convolution with bias, padded so that stride 1 keeps the size.
 #[derive(Debug)]
 pub(super) enum Conv {
     Direct(Direct),
-    Winograd(Winograd),
+    Deep(PackedConvolution),
 }
 
 impl Conv {
@@ -19,15 +23,16 @@ impl Conv {
     /// For 3×3, stride 1, many channels and an even grid: on a CPU with fewer multiplications.
     pub fn deep(kernel: &Kernel, grid: i64) -> Self {
         let size = kernel.weight.size();
-        let suits = size[2] == 3 && grid % 2 == 0 && size[1] >= 128 && kernel.weight.device() == Device::Cpu;
-        if suits { Self::Winograd(Winograd::new(kernel)) } else { Self::direct(kernel, 1) }
+        let suits = size[2] == 3 && grid % 2 == 0 && size[1] >= FEWEST_CHANNELS;
+        let packed = if suits { PackedConvolution::new(&kernel.weight, &kernel.bias, grid * grid) } else { None };
+        packed.map_or_else(|| Self::direct(kernel, 1), Self::Deep)
     }
 
     /// `[H, W, in]` to `[H', W', out]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         match self {
             Self::Direct(conv) => conv.forward(x),
-            Self::Winograd(conv) => conv.forward(x),
+            Self::Deep(conv) => conv.forward(x),
         }
     }
 }
@@ -61,55 +66,4 @@ pub(super) fn as_planes(x: &Tensor) -> Tensor {
 /// `[1, C, H, W]` as `[H, W, C]`; without a copy when it lies so.
 pub(super) fn as_pixels(x: &Tensor) -> Tensor {
     x.permute([0, 2, 3, 1]).squeeze_dim(0).contiguous()
-}
-
-/// Winograd's F(2×2, 3×3): a tile of 4×4 inputs gives 2×2 outputs with 16 multiplications instead of 36
-/// (Lavin and Gray: "Fast algorithms for convolutional neural networks", CVPR 2016).
-#[derive(Debug)]
-pub(super) struct Winograd {
-    /// `[16, in, out]`: the kernel in the transformed domain.
-    kernel: Tensor,
-    bias: Tensor,
-    /// `[16, 16]`: Bᵀ ⊗ Bᵀ, of the input tiles.
-    input: Tensor,
-    /// `[4, 16]`: Aᵀ ⊗ Aᵀ, of the output tiles.
-    output: Tensor,
-}
-
-const INPUT: [f64; 16] = [1., 0., -1., 0., 0., 1., 1., 0., 0., -1., 1., 0., 0., 1., 0., -1.];
-const KERNEL: [f64; 12] = [1., 0., 0., 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0., 0., 1.];
-const OUTPUT: [f64; 8] = [1., 1., 1., 0., 0., 1., -1., -1.];
-
-/// The Kronecker square of a matrix with `rows` rows, f64.
-fn square(matrix: &[f64], rows: i64) -> Tensor {
-    let matrix = Tensor::from_slice(matrix).view([rows, -1]);
-    matrix.kron(&matrix)
-}
-
-impl Winograd {
-    fn new(kernel: &Kernel) -> Self {
-        let size = kernel.weight.size();
-        let (out, from) = (size[0], size[1]);
-        let taps = kernel.weight.to_kind(Kind::Double).permute([2, 3, 1, 0]).reshape([9, from * out]);
-        let transformed = square(&KERNEL, 4).matmul(&taps).view([16, from, out]);
-        Self {
-            kernel: transformed.to_kind(Kind::Float).contiguous(),
-            bias: kernel.bias.shallow_clone(),
-            input: square(&INPUT, 4).to_kind(Kind::Float),
-            output: square(&OUTPUT, 2).to_kind(Kind::Float),
-        }
-    }
-
-    fn forward(&self, x: &Tensor) -> Tensor {
-        let size = x.size();
-        let (height, width, from) = (size[0], size[1], size[2]);
-        let (rows, columns, out) = (height / 2, width / 2, self.kernel.size()[2]);
-        let padded = x.constant_pad_nd([0, 0, 1, 1, 1, 1]);
-        let (line, step) = ((width + 2) * from, 2 * from);
-        let tiles = padded.as_strided([4, 4, rows, columns, from], [line, from, 2 * line, step, 1], None);
-        let tiles = self.input.matmul(&tiles.reshape([16, -1])).view([16, rows * columns, from]);
-        let products = tiles.bmm(&self.kernel).view([16, -1]);
-        let pixels = self.output.matmul(&products).view([2, 2, rows, columns, out]).permute([2, 0, 3, 1, 4]);
-        pixels.reshape([height, width, out]) + &self.bias
-    }
 }

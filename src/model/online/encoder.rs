@@ -88,8 +88,8 @@ impl Encoder {
             hidden: split("block1.conv1")?,
             short: split("block1.downsample")?,
             conv2: deep("block1.conv2")?,
-            squeeze: gate.at("1").linear()?,
-            excite: gate.at("3").linear()?,
+            squeeze: gate.at("1").linear(2)?,
+            excite: gate.at("3").linear(2)?,
             spatial: Conv::direct(&fuser.at("attention.SpatialGate.spatial.conv").kernel()?, 1),
             last: [deep("block2.conv1")?, deep("block2.conv2")?],
         })

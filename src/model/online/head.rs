@@ -79,10 +79,10 @@ impl Conditions {
     pub fn new(weights: &Weights<'_>, head: &ClassHead) -> Result<Self> {
         let own = weights.at("cls_head");
         Ok(Self {
-            projection: own.at("cls_projection").linear()?,
-            classifier: own.at("classifier").linear()?,
-            severity: if head.multi_label { Some(own.at("severity").linear()?) } else { None },
-            film: if head.film { Some(weights.at("film.projection").linear()?) } else { None },
+            projection: own.at("cls_projection").linear(1)?,
+            classifier: own.at("classifier").linear(1)?,
+            severity: if head.multi_label { Some(own.at("severity").linear(1)?) } else { None },
+            film: if head.film { Some(weights.at("film.projection").linear(1)?) } else { None },
             head: head.clone(),
         })
     }

@@ -4,6 +4,7 @@ use super::weights::{Linear, Norm, Weights};
 use crate::failure::Result;
 use crate::model::config::Config;
 use crate::model::elimination::{cut, kept_count, restore_tokens, take_tokens, template_rows};
+use crate::native;
 use tch::Tensor;
 
 /// What of the template does not depend on the search crop.
@@ -54,15 +55,17 @@ pub(super) struct Vit {
 impl Vit {
     pub fn new(weights: &Weights<'_>, config: &Config) -> Result<Self> {
         let elimination = &config.elimination;
+        let [template, search] = [config.template_grid().pow(2), config.search_grid().pow(2)];
+        let rows = template + search;
         let block = |layer: usize| {
             let weights = weights.at(format_args!("blocks.{layer}"));
             Ok(Block {
                 norm1: weights.at("norm1").norm()?,
-                qkv: weights.at("attn.qkv").linear()?,
-                proj: weights.at("attn.proj").linear()?,
+                qkv: weights.at("attn.qkv").linear(rows)?,
+                proj: weights.at("attn.proj").linear(rows)?,
                 norm2: weights.at("norm2").norm()?,
-                fc1: weights.at("mlp.fc1").linear()?,
-                fc2: weights.at("mlp.fc2").linear()?,
+                fc1: weights.at("mlp.fc1").linear(rows)?,
+                fc2: weights.at("mlp.fc2").linear(rows)?,
                 keep: elimination.layers.iter().position(|&l| l == layer).map_or(1.0, |at| elimination.keep[at]),
             })
         };
@@ -72,7 +75,7 @@ impl Vit {
         };
         let patches = weights.at("patch_embed.proj").kernel()?;
         Ok(Self {
-            patches: Linear::new(patches.weight.flatten(1, 3), patches.bias),
+            patches: Linear::new(patches.weight.flatten(1, 3), patches.bias, search),
             patch: config.patch,
             positions: [positions("z")?, positions("x")?],
             blocks: (0..config.depth).map(block).collect::<Result<_>>()?,
@@ -159,6 +162,9 @@ impl Vit {
 
 /// Attention of the heads, joined to `[N, C]`.
 fn attend(query: &Tensor, key: &Tensor, value: &Tensor) -> Tensor {
-    let mixed = Tensor::scaled_dot_product_attention(query, key, value, None::<&Tensor>, 0.0, false, None, false);
-    mixed.squeeze_dim(0).transpose(0, 1).reshape([query.size()[2], -1])
+    let joined = native::attention(query, key, value).unwrap_or_else(|| {
+        let mixed = Tensor::scaled_dot_product_attention(query, key, value, None::<&Tensor>, 0.0, false, None, false);
+        mixed.transpose(1, 2).flatten(2, 3)
+    });
+    joined.squeeze_dim(0)
 }

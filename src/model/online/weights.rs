@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::model::params::Params;
-use crate::native;
+use crate::native::PackedLinear;
 use tch::{Kind, Tensor};
 
 /// The tensors below a name prefix.
@@ -28,8 +28,9 @@ impl<'a> Weights<'a> {
         Ok(tensor.ok_or_else(|| Failure::stage(format!("the model has no tensor {name}")))?.detach())
     }
 
-    pub fn linear(&self) -> Result<Linear> {
-        Ok(Linear { weight: self.get("weight")?, bias: self.get("bias")? })
+    /// A linear layer for inputs of about `rows` rows.
+    pub fn linear(&self, rows: i64) -> Result<Linear> {
+        Ok(Linear::new(self.get("weight")?, self.get("bias")?, rows))
     }
 
     pub fn norm(&self) -> Result<Norm> {
@@ -54,18 +55,25 @@ impl<'a> Weights<'a> {
 
 /// `y = x Wᵀ + b`, W `[out, in]`.
 #[derive(Debug)]
-pub(super) struct Linear {
-    weight: Tensor,
-    bias: Tensor,
+pub(super) enum Linear {
+    Plain { weight: Tensor, bias: Tensor },
+    Packed(PackedLinear),
 }
 
 impl Linear {
-    pub fn new(weight: Tensor, bias: Tensor) -> Self {
-        Self { weight, bias }
+    /// For inputs of about `rows` rows.
+    pub fn new(weight: Tensor, bias: Tensor, rows: i64) -> Self {
+        match PackedLinear::new(&weight, &bias, rows) {
+            Some(packed) => Self::Packed(packed),
+            None => Self::Plain { weight, bias },
+        }
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        native::linear(x, &self.weight, &self.bias).unwrap_or_else(|| x.linear(&self.weight, Some(&self.bias)))
+        match self {
+            Self::Plain { weight, bias } => x.linear(weight, Some(bias)),
+            Self::Packed(packed) => packed.forward(x),
+        }
     }
 }
 
