@@ -61,8 +61,6 @@ pub(super) struct Pass<'a> {
 
 /// What a block does in one pass beyond what its weights say.
 struct Plan {
-    /// Whether the block is computed once more, for gradients: both passes must give the same bits.
-    again: bool,
     /// Which samples keep attention and MLP.
     drops: [DropPath; 2],
     /// How many tokens are the template's.
@@ -135,7 +133,6 @@ impl Block {
         // The rate of the pass overrules that of the block, but only in a block that eliminates at all.
         let keep = if self.keep < 1.0 { kept_count(search, pass.keep_rate.unwrap_or(self.keep)) } else { search };
         Plan {
-            again: pass.recompute,
             drops: [DropPath::draw(samples, rate), DropPath::draw(samples, rate)],
             template: stream.template,
             keep: (keep < search).then_some(keep),
@@ -165,10 +162,10 @@ impl Block {
     fn through(&self, tokens: &Tensor, plan: &Plan) -> Tensor {
         let [attention, mlp] = &plan.drops;
         let tokens = match plan.keep {
-            None => attention.add(tokens, |tokens| self.attend(&self.norm1.forward(tokens), plan).0),
+            None => attention.add(tokens, |tokens| self.attend(&self.norm1.forward(tokens)).0),
             Some(keep) => {
                 // Every sample's queries and keys rank its candidates, whether or not its path is dropped.
-                let (attended, query, key) = self.attend(&self.norm1.forward(tokens), plan);
+                let (attended, query, key) = self.attend(&self.norm1.forward(tokens));
                 let tokens = attention.add_scaled(tokens, attended);
                 let cut = plan.cut.get_or_init(|| {
                     let query = match &plan.rows {
@@ -193,15 +190,14 @@ impl Block {
     }
 
     /// Multi-head self-attention of `x` `[B, N, C]`: the result, and queries and keys `[B, heads, N, head_dim]`.
-    fn attend(&self, x: &Tensor, plan: &Plan) -> (Tensor, Tensor, Tensor) {
+    fn attend(&self, x: &Tensor) -> (Tensor, Tensor, Tensor) {
         let size = x.size();
         let (batch, count, width) = (size[0], size[1], size[2]);
         let qkv = self.qkv.forward(x).view([batch, count, 3, self.heads, width / self.heads]).permute([2, 0, 3, 1, 4]);
         // Not `get(0)` to `get(2)`: the gradient of each would be as large as all three.
         let [query, key, value] =
             <[Tensor; 3]>::try_from(qkv.unbind(0)).unwrap_or_else(|_| unreachable!("three parts"));
-        let own = if plan.again { None } else { native::attention(&query, &key, &value) };
-        let joined = own.unwrap_or_else(|| {
+        let joined = native::attention(&query, &key, &value).unwrap_or_else(|| {
             let mixed =
                 Tensor::scaled_dot_product_attention(&query, &key, &value, None::<&Tensor>, 0.0, false, None, false);
             mixed.transpose(1, 2).reshape([batch, count, width])

@@ -1,12 +1,14 @@
-// Attention without gradients, softmax(q kT / sqrt(D)) v, six queries at a time: their similarities to all keys stay in
-// the first cache and are never written to memory, and keys and values are copied once a head into the order in which
-// the products read them. libtorch's fused attention makes small products of a BLAS instead, each of which packs its
-// operands again.
+// softmax(q kT / sqrt(D)) v, six queries at a time: their similarities to all keys stay in the first cache and are never
+// written to memory, and keys and values are copied once a head into the order in which the products read them. libtorch's
+// fused attention makes small products of a BLAS instead, each of which packs its operands again; its backward pass is
+// used here.
 
 #include "guard.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>
 #include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
@@ -22,6 +24,9 @@
 namespace {
 
 using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
 
 // Six rows of two vectors are twelve sums, which with two operands and a factor fill AVX2's sixteen registers.
 constexpr int64_t LANES = 8, PANEL = 2 * LANES, QUERIES = 6;
@@ -85,8 +90,13 @@ KERNEL Floats exponential(Floats x) {
   return x == x ? p : x;
 }
 
-// Makes similarities [padded] weights that are yet to be divided by their sum, which it returns.
-KERNEL float weigh(float *row, int64_t padded) {
+// What the similarities of a query have in common: the largest, and the sum of what they exceed it by, as powers of e.
+struct Total {
+  float top, sum;
+};
+
+// Makes similarities [padded] weights that are yet to be divided by their sum.
+KERNEL Total weigh(float *row, int64_t padded) {
   Floats most = load(row), sums = {};
   for (int64_t j = LANES; j < padded; j += LANES) {
     const Floats next = load(row + j);
@@ -102,7 +112,7 @@ KERNEL float weigh(float *row, int64_t padded) {
   }
   for (int64_t lane = 0; lane < LANES; ++lane)
     sum += sums[lane];
-  return sum;
+  return {top, sum};
 }
 
 // Rows of one head's queries, keys, values and results are so many numbers apart.
@@ -133,14 +143,16 @@ KERNEL void pack(const Head &head, const float *key, const float *value, float *
 
 template <int64_t R>
 KERNEL void answer(const Head &head, const float *query, const float *panels, const float *values, float *room,
-                   float *out) {
+                   float *out, float *logarithms) {
   const int64_t padded = head.padded();
   float *similar = room, *mixed = room + QUERIES * padded, sums[R];
   for (int64_t panel = 0; panel < padded; panel += PANEL)
     product<R>(query, head.rows.query, panels + panel * head.width, PANEL, head.width, similar + panel, padded);
   for (int64_t r = 0; r < R; ++r) {
     std::fill(similar + r * padded + head.keys, similar + (r + 1) * padded, -std::numeric_limits<float>::infinity());
-    sums[r] = weigh(similar + r * padded, padded);
+    const Total total = weigh(similar + r * padded, padded);
+    sums[r] = total.sum;
+    logarithms[r] = total.top + std::log(total.sum);
   }
   for (int64_t d = 0; d < head.width; d += PANEL)
     product<R>(similar, padded, values + d, head.width, head.keys, mixed + d, head.width);
@@ -151,7 +163,7 @@ KERNEL void answer(const Head &head, const float *query, const float *panels, co
 
 // Tasks `from` to `to` of the heads' queries, in order: a head is packed when its first query comes.
 __attribute__((target("avx2,fma"))) void answer_all(const Tensor &query, const Tensor &key, const Tensor &value,
-                                                     Tensor &out, int64_t from, int64_t to) {
+                                                     Tensor &out, Tensor &logarithms, int64_t from, int64_t to) {
   const int64_t heads = query.size(1), queries = query.size(2), tasks = (queries + TASK - 1) / TASK;
   const Head head{key.size(2), query.size(3), {query.stride(2), key.stride(2), value.stride(2), out.stride(1)}};
   const std::unique_ptr<float[]> room(new float[head.scratch()]);
@@ -168,13 +180,39 @@ __attribute__((target("avx2,fma"))) void answer_all(const Tensor &query, const T
     const int64_t first = task % tasks * TASK, end = std::min(first + TASK, queries);
     const float *rows = start(query);
     float *results = out.mutable_data_ptr<float>() + sample * out.stride(0) + at * head.width;
+    float *sums = logarithms.mutable_data_ptr<float>() + pair * queries;
     int64_t row = first;
     for (; row + QUERIES <= end; row += QUERIES)
-      answer<QUERIES>(head, rows + row * head.rows.query, panels, values, rest, results + row * head.rows.out);
+      answer<QUERIES>(head, rows + row * head.rows.query, panels, values, rest, results + row * head.rows.out, sums + row);
     for (; row < end; ++row)
-      answer<1>(head, rows + row * head.rows.query, panels, values, rest, results + row * head.rows.out);
+      answer<1>(head, rows + row * head.rows.query, panels, values, rest, results + row * head.rows.out, sums + row);
   }
 }
+
+struct Attention : Function<Attention> {
+  static Tensor forward(AutogradContext *context, const Tensor &query, const Tensor &key, const Tensor &value) {
+    const int64_t samples = query.size(0), heads = query.size(1), queries = query.size(2), width = query.size(3);
+    Tensor out = at::empty({samples, queries, heads * width}, query.options());
+    // Of the sums of e^similarity, as the backward pass wants them.
+    Tensor logarithms = at::empty({samples, heads, queries}, query.options());
+    const int64_t tasks = samples * heads * ((queries + TASK - 1) / TASK);
+    at::parallel_for(0, tasks, 1, [&](int64_t from, int64_t to) {
+      answer_all(query, key, value, out, logarithms, from, to);
+    });
+    context->save_for_backward({query, key, value, out, logarithms});
+    return out;
+  }
+
+  static variable_list backward(AutogradContext *context, const variable_list &gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto by_head = [&](const Tensor &joined) {
+      return joined.view({joined.size(0), joined.size(1), saved[0].size(1), -1}).transpose(1, 2);
+    };
+    const auto [query, key, value] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
+        by_head(gradients[0].contiguous()), saved[0], saved[1], saved[2], by_head(saved[3]), saved[4], 0.0, false);
+    return {query, key, value};
+  }
+};
 
 } // namespace
 #endif
@@ -194,12 +232,7 @@ int trackflow_native_attention_fits() {
 int trackflow_native_attention(const at::Tensor *query, const at::Tensor *key, const at::Tensor *value,
                                at::Tensor **out) {
 #ifdef TRACKFLOW_ATTENTION
-  return trackflow::guarded([&] {
-    const int64_t tasks = query->size(0) * query->size(1) * ((query->size(2) + TASK - 1) / TASK);
-    Tensor result = at::empty({query->size(0), query->size(2), query->size(1) * query->size(3)}, query->options());
-    at::parallel_for(0, tasks, 1, [&](int64_t from, int64_t to) { answer_all(*query, *key, *value, result, from, to); });
-    *out = new Tensor(std::move(result));
-  });
+  return trackflow::guarded([&] { *out = new Tensor(Attention::apply(*query, *key, *value)); });
 #else
   trackflow::message() = "there is no attention of our own for this processor";
   return 1;

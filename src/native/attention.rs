@@ -1,4 +1,4 @@
-//! Attention without gradients on the CPU, in f32.
+//! Attention on the CPU, in f32; differentiable.
 
 use super::{check, precision::autocast_is_on};
 use std::{ffi::c_int, ptr, sync::LazyLock};
@@ -22,8 +22,8 @@ unsafe extern "C" {
 static FITS: LazyLock<bool> = LazyLock::new(|| unsafe { trackflow_native_attention_fits() } != 0);
 
 /// `softmax(q kᵀ / √D) v` for `query` `[B, heads, M, D]`, `key` and `value` `[B, heads, N, D]`, the heads joined:
-/// `[B, M, heads·D]`; none where libtorch's own is to be used: for gradients, on a GPU, in other types than f32, under
-/// autocast, on processors without AVX2, for heads whose width is not a multiple of 16.
+/// `[B, M, heads·D]`; none where libtorch's own is to be used: on a GPU, in other types than f32, under autocast, on
+/// processors without AVX2, for heads whose width is not a multiple of 16.
 ///
 /// # Panics
 /// As tch's operations do, when libtorch refuses.
@@ -33,12 +33,8 @@ pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor) -> Option<Tensor>
     let [&[batch, heads, _, width], &[_, _, count, _], _] = [&sizes[0][..], &sizes[1][..], &sizes[2][..]] else {
         return None;
     };
-    let plain = |part: &Tensor| {
-        part.device() == Device::Cpu
-            && part.kind() == Kind::Float
-            && !part.requires_grad()
-            && part.stride().last() == Some(&1)
-    };
+    let plain =
+        |part: &Tensor| part.device() == Device::Cpu && part.kind() == Kind::Float && part.stride().last() == Some(&1);
     let fits = *FITS
         && !autocast_is_on()
         && width % PANEL == 0
@@ -138,9 +134,26 @@ mod tests {
     }
 
     #[test]
-    fn gradients_and_odd_widths_are_left_to_libtorch() {
-        let [query, key, value] = parts(1, 30, 1, 16);
-        assert!(attention(&query.set_requires_grad(true), &key, &value).is_none());
+    fn gradients_are_those_of_the_formula() {
+        if !*FITS {
+            eprintln!("SKIPPED: this processor has no AVX2");
+            return;
+        }
+        tch::manual_seed(8);
+        for (batch, count, heads, width) in [(1, 9, 1, 16), (2, 131, 3, 32)] {
+            let qkv = draw(&[batch, count, 3, heads, width]).set_requires_grad(true);
+            let parts = [0, 1, 2].map(|part| qkv.permute([2, 0, 3, 1, 4]).get(part));
+            let [query, key, value] = &parts;
+            let loss = |joined: Tensor| (joined.sin() * joined.cos().cumsum(1, None::<Kind>)).sum(Kind::Double);
+            let gradient = |loss: Tensor| Tensor::run_backward(&[&loss], &[&qkv], false, false).remove(0);
+            let have = gradient(loss(attention(query, key, value).unwrap()));
+            let expected = gradient(loss(plain(query, key, value)));
+            assert!(off(&have, &expected) < 1e-5, "{count} tokens: {}", off(&have, &expected));
+        }
+    }
+
+    #[test]
+    fn odd_widths_are_left_to_libtorch() {
         let [query, key, value] = parts(1, 30, 1, 24);
         assert!(attention(&query, &key, &value).is_none());
     }
