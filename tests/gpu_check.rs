@@ -3,24 +3,7 @@
 mod support;
 
 use std::{path::Path, process::Command};
-use support::text;
-
-/// Whether python3 has the torch that the script asks for.
-fn has_torch() -> bool {
-    let probe = "import numpy, torch; assert torch.__version__.startswith('2.11.'), torch.__version__";
-    let answer = Command::new("python3").args(["-c", probe]).output();
-    match answer {
-        Ok(output) if output.status.success() => true,
-        Ok(output) => {
-            eprintln!("SKIPPED: python3 has no torch 2.11 with numpy\n{}", text(&output));
-            false
-        }
-        Err(error) => {
-            eprintln!("SKIPPED: python3 does not start: {error}");
-            false
-        }
-    }
-}
+use support::{text, with_torch};
 
 fn gpu_check() -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/gpu-check"))
@@ -28,11 +11,8 @@ fn gpu_check() -> Command {
 
 #[test]
 fn its_cpu_part_measures_ours_and_pytorch_side_by_side() {
-    if !has_torch() {
-        return;
-    }
     let arguments = ["--device", "cpu", "--quick", "--program", env!("CARGO_BIN_EXE_trackflow")];
-    let output = gpu_check().args(arguments).output().unwrap();
+    let Some(output) = with_torch(gpu_check().args(arguments)) else { return };
     let printed = text(&output);
     assert_eq!(output.status.code(), Some(0), "{printed}");
     for row in ["trackflow", "pytorch reference", "pytorch tuned"] {

@@ -7,24 +7,13 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use support::{fail, losses, program, succeed, text, train};
+use support::{fail, losses, program, succeed, text, train, with_torch};
 use trackflow::weights::{Bytes, WeightsFile, dtype_name};
 
 /// Runs `tests/tools/torch_files.py`; `None`, loudly, where there is no torch.
 fn torch(verb: &str, path: &Path) -> Option<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/torch_files.py");
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("torch-files");
-    std::fs::create_dir_all(&cache).unwrap();
-    let mut python = Command::new("python3");
-    python.args(["-W", "ignore"]).arg(script).arg(cache).arg(verb).arg(path);
-    let Ok(output) = python.output() else {
-        eprintln!("SKIPPED: files were not checked with real PyTorch: there is no python3");
-        return None;
-    };
-    if output.status.code() == Some(75) {
-        eprintln!("SKIPPED: files were not checked with real PyTorch: {}", text(&output).trim());
-        return None;
-    }
+    let output = with_torch(Command::new("python3").args(["-W", "ignore"]).arg(script).arg(verb).arg(path))?;
     assert!(output.status.success(), "{}", text(&output));
     Some(String::from_utf8(output.stdout).unwrap())
 }

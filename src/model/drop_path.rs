@@ -1,6 +1,7 @@
 //! Stochastic depth (Huang et al.: "Deep networks with stochastic depth", ECCV 2016): in training, whole samples leave
 //! out a residual path.
 
+use crate::native::memory;
 use tch::{Device, Kind, Tensor};
 
 /// Which samples keep a residual path. The draw is made on the host, so that what is left out is not computed.
@@ -39,7 +40,7 @@ impl DropPath {
             Some(Kept { samples, .. }) if samples.is_empty() => x.shallow_clone(),
             Some(Kept { samples, of, scale }) if samples.len() as i64 == *of => x + path(x) * *scale,
             Some(Kept { samples, scale, .. }) => {
-                let index = Tensor::from_slice(samples).to_device(x.device());
+                let index = beside(x, &Tensor::from_slice(samples));
                 // Under autocast the path ends in another type than the tokens have.
                 let residual = (path(&x.index_select(0, &index)) * *scale).to_kind(x.kind());
                 x.index_add(0, &index, &residual)
@@ -56,8 +57,13 @@ impl DropPath {
         }
         let mut shape = vec![1; x.dim()];
         shape[0] = *of;
-        x + residual * Tensor::from_slice(&factors).view(shape.as_slice()).to_device(x.device())
+        x + residual * beside(x, &Tensor::from_slice(&factors).view(shape.as_slice()))
     }
+}
+
+/// `tensor` on the device of `x`, without waiting for it there.
+fn beside(x: &Tensor, tensor: &Tensor) -> Tensor {
+    memory::send(tensor, x.device()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! How the C library's allocator treats memory, and what a device's allocator knows.
+//! How the C library's allocator treats memory, what a device's allocator knows, and the way to a device.
 
 use super::check;
 use std::ffi::c_int;
-use tch::TchError;
+use tch::{Device, TchError, Tensor};
 
 unsafe extern "C" {
     fn trackflow_native_peak_memory(index: c_int, bytes: *mut i64) -> c_int;
@@ -41,4 +41,15 @@ pub fn gpu_peak(number: usize) -> Result<u64, TchError> {
     // SAFETY: `bytes` outlives the call.
     check(unsafe { trackflow_native_peak_memory(c_int::try_from(number).unwrap_or(c_int::MAX), &raw mut bytes) })?;
     Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// `tensor` of the host on `device`. For a GPU it goes through page-locked memory, so that nobody waits for the copy.
+///
+/// # Errors
+/// What libtorch refuses, such as a tensor for which there is no memory.
+pub fn send(tensor: &Tensor, device: Device) -> Result<Tensor, TchError> {
+    if !device.is_cuda() {
+        return tensor.f_to_device(device);
+    }
+    tensor.f_pin_memory(device)?.f_to_device_(device, tensor.kind(), true, false)
 }

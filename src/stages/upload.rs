@@ -7,8 +7,9 @@ use crate::{
     flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     loss::Target,
     model::ClipInput,
+    native::memory::send,
     settings::Section,
-    train::{device::send, normalise::Normaliser},
+    train::normalise::Normaliser,
 };
 use tch::{Device, Tensor};
 
@@ -64,7 +65,7 @@ impl Stage for UploadStage {
         let (clips, frames) = (batch.clips as i64, batch.frames as i64);
         let (t, s) = (self.template, self.search);
         let floats = |values: &[f32], shape: &[i64]| -> Result<Tensor> {
-            send(&Tensor::from_slice(values).f_view(shape)?, self.device)
+            Ok(send(&Tensor::from_slice(values).f_view(shape)?, self.device)?)
         };
         let input = ClipInput {
             template: self.normaliser.planes(&batch.template, &[clips, t, t, 3])?,

@@ -1,6 +1,6 @@
 //! Result files, as the reference and the community's toolkits lay them out: `<sequence>.txt` with one box a line, tabs
 //! between x, y, w and h; `<sequence>_time.txt` with seconds a frame; and, beyond the reference,
-//! `<sequence>_condition.txt` with condition index, name and probability.
+//! `<sequence>_condition.txt` with condition index, name and probability, and the severity where the head tells it.
 
 use super::tracker::Guess;
 use crate::{
@@ -50,8 +50,9 @@ pub fn write(folder: &Path, sequence: &str, record: &Record, whole: bool) -> Res
     record.seconds.iter().for_each(|value| seconds += &format!("{value:.6}\n"));
     for guess in &record.conditions {
         conditions += &match guess {
-            Some(Guess { condition, probability }) => {
-                format!("{}\t{condition}\t{probability:.4}\n", condition.index())
+            Some(Guess { condition, probability, severity }) => {
+                let severity = severity.map_or_else(String::new, |severity| format!("\t{severity:.4}"));
+                format!("{}\t{condition}\t{probability:.4}{severity}\n", condition.index())
             }
             None => format!("{UNLABELLED}\tnone\t0\n"),
         };
@@ -110,7 +111,7 @@ mod tests {
     use crate::data::condition::Condition;
 
     fn record() -> Record {
-        let guess = Guess { condition: Condition::MotionBlur, probability: 0.25 };
+        let guess = Guess { condition: Condition::MotionBlur, probability: 0.25, severity: None };
         Record {
             boxes: vec![Rect::new(1.0, 2.0, 3.0, 4.0), Rect::new(-1.75, 2.25, 30.5, 4.125)],
             seconds: vec![0.5, 0.25],
@@ -126,6 +127,10 @@ mod tests {
         assert_eq!(text("Deer.txt"), "1.000\t2.000\t3.000\t4.000\n-1.750\t2.250\t30.500\t4.125\n");
         assert_eq!(text("Deer_time.txt"), "0.500000\n0.250000\n");
         assert_eq!(text("Deer_condition.txt"), "-100\tnone\t0\n3\tmotion_blur\t0.2500\n");
+        let mut with_severity = record();
+        with_severity.conditions[1].as_mut().unwrap().severity = Some(0.5);
+        write(folder.path(), "Fish", &with_severity, false).unwrap();
+        assert_eq!(text("Fish_condition.txt"), "-100\tnone\t0\n3\tmotion_blur\t0.2500\t0.5000\n");
         let mut problems = Problems::default();
         assert_eq!(read(&folder.path().join("Deer.txt"), &mut problems).unwrap(), record().boxes);
         write(folder.path(), "Deer", &record(), true).unwrap();

@@ -93,6 +93,8 @@ pub struct Guess {
     pub condition: Condition,
     /// Its probability.
     pub probability: f64,
+    /// How much the conditions disturb, in the scale of the labels, where the head tells it.
+    pub severity: Option<f64>,
 }
 
 /// A tracker on its way through a video.
@@ -152,6 +154,7 @@ impl<'a> Tracker<'a> {
             let all = head.map_or_else(|| logits.softmax(-1, Kind::Float), |head| head.probabilities(logits));
             let (probability, index) = all.f_view([-1])?.max_dim(0, true);
             parts.extend([probability, index.to_kind(Kind::Float)]);
+            parts.extend(output.severity);
         }
         let values = Vec::<f32>::try_from(Tensor::f_cat(&parts, 0)?)?;
         let raw = [values[0], values[1], values[2], values[3]];
@@ -163,7 +166,8 @@ impl<'a> Tracker<'a> {
         self.object = clip_box(&map_back(raw, &self.object, size, scale), width, height, MARGIN);
         let condition = values.get(6).and_then(|&index| {
             let condition = *Condition::ALL.get(index as usize)?;
-            Some(Guess { condition, probability: f64::from(values[5]) })
+            let severity = values.get(7).copied().map(f64::from);
+            Some(Guess { condition, probability: f64::from(values[5]), severity })
         });
         Ok(Tracked { object: self.object, score: f64::from(values[4]), condition, raw, scale })
     }

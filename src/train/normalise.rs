@@ -1,7 +1,7 @@
 //! Pixels as the network wants them.
 
-use super::device::send;
 use crate::failure::Result;
+use crate::native::memory::send;
 use tch::{Device, Kind, Tensor};
 
 /// `(x/255 − mean)/std` per channel, on a device.

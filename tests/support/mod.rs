@@ -46,6 +46,24 @@ pub fn train(save_dir: &Path) -> Command {
     command
 }
 
+/// Runs `command` where python3 has a real PyTorch; `None`, loudly, where none is to be had.
+pub fn with_torch(command: &Command) -> Option<Output> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/with_torch.py");
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("torch");
+    std::fs::create_dir_all(&cache).unwrap();
+    let mut python = Command::new("python3");
+    python.arg(script).arg(cache).arg(command.get_program()).args(command.get_args());
+    let Ok(output) = python.output() else {
+        eprintln!("SKIPPED: nothing was compared with real PyTorch: there is no python3");
+        return None;
+    };
+    if output.status.code() == Some(75) {
+        eprintln!("SKIPPED: nothing was compared with real PyTorch: {}", text(&output).trim());
+        return None;
+    }
+    Some(output)
+}
+
 /// Everything that a run printed.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))

@@ -1,89 +1,20 @@
 """Real PyTorch for the tests of checkpoint files.
 
-    torch_files.py CACHE write FOLDER   writes checkpoints of every sort, and manifest.json with what is in them
-    torch_files.py CACHE read FILE      loads FILE with weights_only=True, prints the manifest of what is under "net"
+    torch_files.py write FOLDER   writes checkpoints of every sort, and manifest.json with what is in them
+    torch_files.py read FILE      loads FILE with weights_only=True, prints the manifest of what is under "net"
 
-Uses the torch of this Python, or else the one in the folder above $LIBTORCH. That one may be there without the CUDA
-libraries and Python packages that it names: empty libraries stand in for the former, as nothing here runs on a GPU, and
-the latter are installed into CACHE. Exit code 75 says that no torch is to be had, and why.
+Needs a torch to import: see with_torch.py.
 """
 
-import importlib
 import json
-import os
-import re
-import subprocess
 import sys
 from collections import OrderedDict, defaultdict
 from pathlib import Path
 
-UNAVAILABLE = 75
-
-
-def unavailable(why):
-    print(f"no torch: {why}")
-    sys.exit(UNAVAILABLE)
-
-
-def stand_in_for_missing_libraries(cache, lib):
-    """Empty libraries for those that torch's own name and this machine lacks; loaded before torch."""
-    listed = subprocess.run(["ldd", *map(str, lib.glob("*.so*"))], capture_output=True, text=True).stdout
-    missing = sorted(set(re.findall(r"(\S+) => not found", listed)))
-    stubs = cache / "stubs"
-    stubs.mkdir(parents=True, exist_ok=True)
-    source = stubs / "empty.c"
-    source.write_text("")
-    for name in missing:
-        if not (stubs / name).exists():
-            building = ["cc", "-shared", f"-Wl,-soname,{name}", "-o", str(stubs / name), str(source)]
-            subprocess.run(building, check=True, capture_output=True)
-    return stubs
-
-
-def import_torch(cache):
-    try:
-        return importlib.import_module("torch")
-    except ImportError:
-        pass
-    libtorch = os.environ.get("LIBTORCH")
-    if not libtorch or not (Path(libtorch) / "__init__.py").exists():
-        unavailable("this Python has none, and LIBTORCH is not that of a Python package")
-    packages = cache / "packages"
-    if os.environ.get("TORCH_FILES_STUBS") != "1":
-        try:
-            stubs = stand_in_for_missing_libraries(cache, Path(libtorch) / "lib")
-        except (OSError, subprocess.CalledProcessError) as error:
-            unavailable(f"cannot build stand-ins for CUDA libraries: {error}")
-        path = f"{stubs}:{os.environ.get('LD_LIBRARY_PATH', '')}"
-        environment = dict(os.environ, TORCH_FILES_STUBS="1", LD_LIBRARY_PATH=path)
-        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
-    sys.path[:0] = [str(Path(libtorch).parent), str(packages)]
-    # Functions of the stand-ins are looked up when they are called, which they never are.
-    sys.setdlopenflags(os.RTLD_LAZY | os.RTLD_GLOBAL)
-    for _ in range(12):
-        for name in [name for name in sys.modules if name == "torch" or name.startswith("torch.")]:
-            del sys.modules[name]
-        importlib.invalidate_caches()
-        try:
-            return importlib.import_module("torch")
-        except ModuleNotFoundError as error:
-            wanted = (error.name or "").split(".")[0]
-            if not wanted or wanted == "torch":
-                unavailable(error)
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(packages), wanted]
-            done = subprocess.run(pip, capture_output=True, text=True)
-            if done.returncode != 0:
-                unavailable(f"{wanted} cannot be installed: {done.stderr.strip().splitlines()[-1:]}")
-            # Half-imported extensions cannot be imported twice: begin again.
-            os.execve(sys.executable, [sys.executable, *sys.argv], dict(os.environ))
-        except (ImportError, OSError) as error:
-            unavailable(error)
-    unavailable("too many packages are missing")
+import torch
 
 
 def manifest(tensors):
-    import torch
-
     def facts(tensor):
         flat = tensor.detach().contiguous().reshape(-1)
         raw = bytes(flat.view(torch.uint8).tolist()) if flat.numel() else b""
@@ -100,7 +31,7 @@ class Settings:
         self.nested = {"a": [1, 2, (3, None)]}
 
 
-def tensors(torch):
+def tensors():
     torch.manual_seed(1)
     base = torch.randn(6, 8)
     shared = torch.randn(10)
@@ -128,7 +59,7 @@ def tensors(torch):
     )
 
 
-def write(torch, folder):
+def write(folder):
     import random
     import types
 
@@ -139,7 +70,7 @@ def write(torch, folder):
         sys.modules[name] = types.ModuleType(name)
     sys.modules["lib.train.admin.settings"] = module
 
-    net = tensors(torch)
+    net = tensors()
     layer = torch.nn.Linear(3, 3)
     optimizer = torch.optim.AdamW(layer.parameters(), lr=1e-3)
     layer(torch.randn(1, 3)).sum().backward()
@@ -184,10 +115,9 @@ def write(torch, folder):
 
 
 def main():
-    cache, verb, path = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-    torch = import_torch(cache)
+    verb, path = sys.argv[1], Path(sys.argv[2])
     if verb == "write":
-        write(torch, path)
+        write(path)
     else:
         loaded = torch.load(path, weights_only=True)
         rest = {key: value for key, value in loaded.items() if isinstance(value, (int, str))}
