@@ -88,8 +88,7 @@ impl Soft {
 /// The labels of a sequence's frames; a sequence without a label file has none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Labels {
-    classes: Vec<ConditionSet>,
-    /// All conditions that are present.
+    /// The conditions that are present, by frame; empty when it is unlabelled.
     present: Vec<ConditionSet>,
     /// Of the later schema, by frame in ascending order.
     soft: Vec<(u32, Soft)>,
@@ -98,7 +97,11 @@ pub struct Labels {
 impl Labels {
     /// The classes of a frame, empty when it is unlabelled.
     pub fn of(&self, frame: usize) -> ConditionSet {
-        self.classes.get(frame).copied().unwrap_or_default()
+        parse::classes(self.present(frame))
+    }
+
+    fn present(&self, frame: usize) -> ConditionSet {
+        self.present.get(frame).copied().unwrap_or_default()
     }
 
     /// What is known of a frame beyond its class; no condition at all when it is unlabelled.
@@ -106,13 +109,13 @@ impl Labels {
         let later = self.soft.binary_search_by_key(&frame, |(frame, _)| *frame as usize);
         match later.ok().and_then(|at| self.soft.get(at)) {
             Some((_, soft)) => *soft,
-            None => Soft::of(self.present.get(frame).copied().unwrap_or_default()),
+            None => Soft::of(self.present(frame)),
         }
     }
 
     /// Whether no frame is labelled.
     pub fn is_empty(&self) -> bool {
-        self.classes.iter().all(|set| set.is_empty())
+        self.present.iter().all(|set| set.is_empty())
     }
 }
 
@@ -160,9 +163,9 @@ impl LabelReport {
         } else {
             self.unlabelled_sequences += 1;
         }
-        for set in found.labels.classes.iter().filter(|set| !set.is_empty()) {
+        for present in found.labels.present.iter().filter(|set| !set.is_empty()) {
             self.labelled_frames += 1;
-            set.iter().for_each(|condition| self.classes[condition.index()] += 1);
+            parse::classes(*present).iter().for_each(|condition| self.classes[condition.index()] += 1);
         }
     }
 }
@@ -214,17 +217,15 @@ fn read(sequence: &Sequence, folder: &Path) -> Found {
         }
     };
     found.file = true;
-    let mut sets = vec![ConditionSet::default(); sequence.len()];
-    let mut present = sets.clone();
+    let mut present = vec![ConditionSet::default(); sequence.len()];
     let mut soft = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         match parse::line(line) {
             Err(what) => found.problems.line(&path, i + 1, what),
-            Ok(parse::Line { frame, classes, present: all, soft: own }) => match sets.get_mut(frame) {
+            Ok(parse::Line { frame, present: all, soft: own }) => match present.get_mut(frame) {
                 None => found.beyond += 1,
                 Some(slot) if slot.is_empty() => {
-                    *slot = classes;
-                    present[frame] = all;
+                    *slot = all;
                     soft.extend(own.map(|own| (frame as u32, own)));
                 }
                 Some(_) => {
@@ -235,7 +236,7 @@ fn read(sequence: &Sequence, folder: &Path) -> Found {
         }
     }
     soft.sort_by_key(|(frame, _)| *frame);
-    found.labels = Labels { classes: sets, present, soft };
+    found.labels = Labels { present, soft };
     found
 }
 

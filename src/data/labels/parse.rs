@@ -35,8 +35,7 @@ const PRESENT: f32 = 0.5;
 pub(super) struct Line {
     /// Counted from 0.
     pub frame: usize,
-    pub classes: ConditionSet,
-    /// All that are present; normal where none is.
+    /// All conditions that are present; normal where none is.
     pub present: ConditionSet,
     pub soft: Option<Soft>,
 }
@@ -77,10 +76,7 @@ pub(super) fn line(line: &str) -> Result<Line, String> {
     let later = record.get("attributes").is_some_and(Value::is_object);
     let probabilities = by_class(&answers);
     let soft = later.then_some(Soft { probabilities, severity });
-    let mut present = ConditionSet::default();
-    let is_present = |condition: &Condition| probabilities[condition.index()] >= PRESENT;
-    Condition::ALL.into_iter().filter(is_present).for_each(|condition| present.insert(condition));
-    Ok(Line { frame: frame as usize - 1, classes: decide(&answers), present, soft })
+    Ok(Line { frame: frame as usize - 1, present: present(&probabilities), soft })
 }
 
 /// A number, or one by attribute of which the largest counts.
@@ -105,16 +101,18 @@ fn by_class(answers: &[(&str, f32)]) -> [f32; Condition::COUNT] {
     all
 }
 
-fn decide(answers: &[(&str, f32)]) -> ConditionSet {
-    let present = |name: &str| answers.iter().any(|&(answer, p)| p >= PRESENT && answer == name);
-    if let Some((_, condition)) = RANKED.iter().find(|(name, _)| present(name)) {
-        return ConditionSet::only(*condition);
-    }
-    let mut set = ConditionSet::default();
-    for (_, condition) in MEASURED.iter().filter(|(name, _)| present(name)) {
-        set.insert(*condition);
-    }
-    if set.is_empty() { ConditionSet::only(Condition::Normal) } else { set }
+fn present(probabilities: &[f32; Condition::COUNT]) -> ConditionSet {
+    let mut present = ConditionSet::default();
+    let disturbs = |condition: &Condition| *condition != Condition::Normal;
+    let is_present = |condition: &Condition| probabilities[condition.index()] >= PRESENT;
+    Condition::ALL.into_iter().filter(disturbs).filter(is_present).for_each(|condition| present.insert(condition));
+    if present.is_empty() { ConditionSet::only(Condition::Normal) } else { present }
+}
+
+/// The classes of a frame in which these conditions are present: the first of the judged ones, or else all there are.
+pub(super) fn classes(present: ConditionSet) -> ConditionSet {
+    let judged = RANKED.iter().map(|(_, condition)| *condition).find(|condition| present.contains(*condition));
+    judged.map_or(present, ConditionSet::only)
 }
 
 /// How probable a value makes its condition: `0`/`1`, `{"flag": 0/1}` or `{"prob": 0…1}`.
