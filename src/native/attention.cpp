@@ -1,7 +1,7 @@
-// softmax(q kT / sqrt(D)) v, six queries at a time: their similarities to all keys stay in the first cache and are never
-// written to memory, and keys and values are copied once a head into the order in which the products read them. libtorch's
-// fused attention makes small products of a BLAS instead, each of which packs its operands again; its backward pass is
-// used here.
+// softmax(q kT / sqrt(D)) v, six queries at a time: their similarities to all keys stay in the first cache and are
+// never written to memory, and keys and values are copied once a head into the order in which the products read them.
+// libtorch's fused attention makes small products of a BLAS instead, each of which packs its operands again; its
+// backward pass is used here.
 
 #include "guard.h"
 
@@ -183,7 +183,8 @@ __attribute__((target("avx2,fma"))) void answer_all(const Tensor &query, const T
     float *sums = logarithms.mutable_data_ptr<float>() + pair * queries;
     int64_t row = first;
     for (; row + QUERIES <= end; row += QUERIES)
-      answer<QUERIES>(head, rows + row * head.rows.query, panels, values, rest, results + row * head.rows.out, sums + row);
+      answer<QUERIES>(head, rows + row * head.rows.query, panels, values, rest, results + row * head.rows.out,
+                      sums + row);
     for (; row < end; ++row)
       answer<1>(head, rows + row * head.rows.query, panels, values, rest, results + row * head.rows.out, sums + row);
   }
@@ -215,6 +216,8 @@ struct Attention : Function<Attention> {
 };
 
 } // namespace
+
+#undef KERNEL
 #endif
 
 extern "C" {

@@ -9,6 +9,7 @@
 #include <ATen/ops/empty.h>
 
 #include <array>
+#include <memory>
 #include <vector>
 
 namespace {

@@ -3,6 +3,7 @@
 //! The numbers are those of [`Hiptrack`] in evaluation up to rounding; the way is shorter:
 //! - batch normalisations are folded into the convolutions before them, convolutions of the same input are one;
 //! - maps lie as tokens do (channels last), and deep 3×3 convolutions are Winograd's;
+//! - weights are laid out once, as the products read them;
 //! - of the template, tokens and the encoder's stem are computed once, and what only the template prompt needs is left
 //!   out when the memory answers;
 //! - the memory is one block, written in place and read a few entries at a time;
