@@ -66,7 +66,7 @@ lint: libtorch tools ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked $(FEATURES) --all-targets -- -D warnings
 
-bench: libtorch tools ## measure channels, decoding and the step
+bench: libtorch tools ## measure channels, decoding, kernels and the step
 	$(CARGO) bench --locked $(FEATURES)
 	$(CARGO) run --release --locked $(FEATURES) -- bench step --config demo
 
