@@ -14,6 +14,11 @@ fn its_cpu_part_measures_ours_and_pytorch_side_by_side() {
     let arguments = ["--device", "cpu", "--quick", "--program", env!("CARGO_BIN_EXE_trackflow")];
     let Some(output) = with_torch(gpu_check().args(arguments)) else { return };
     let printed = text(&output);
+    // python3's own torch is none or of another release: the script says so.
+    if output.status.code() == Some(69) {
+        eprintln!("SKIPPED: {printed}");
+        return;
+    }
     assert_eq!(output.status.code(), Some(0), "{printed}");
     for row in ["trackflow", "pytorch reference", "pytorch tuned"] {
         for phase in ["frozen", "joint"] {
