@@ -5,7 +5,7 @@ use super::config::Config;
 use super::drop_path::DropPath;
 use super::elimination::{Cut, cut, kept_count, take_tokens};
 use super::init::Init;
-use super::layers::{LayerNorm, Linear};
+use super::layers::{LayerNorm, Linear, attention};
 use super::params::Scope;
 use crate::native;
 use std::sync::{Arc, OnceLock};
@@ -197,11 +197,7 @@ impl Block {
         // Not `get(0)` to `get(2)`: the gradient of each would be as large as all three.
         let [query, key, value] =
             <[Tensor; 3]>::try_from(qkv.unbind(0)).unwrap_or_else(|_| unreachable!("three parts"));
-        let joined = native::attention(&query, &key, &value).unwrap_or_else(|| {
-            let mixed =
-                Tensor::scaled_dot_product_attention(&query, &key, &value, None::<&Tensor>, 0.0, false, None, false);
-            mixed.transpose(1, 2).reshape([batch, count, width])
-        });
+        let joined = attention(&query, &key, &value);
         (self.proj.forward(&joined), query, key)
     }
 }

@@ -179,3 +179,11 @@ impl ResBlock {
         }
     }
 }
+
+/// Attention of `query` `[B, heads, M, D]` over `key` and `value` `[B, heads, N, D]`, the heads joined: `[B, M, heads·D]`.
+pub(super) fn attention(query: &Tensor, key: &Tensor, value: &Tensor) -> Tensor {
+    native::attention(query, key, value).unwrap_or_else(|| {
+        let mixed = Tensor::scaled_dot_product_attention(query, key, value, None::<&Tensor>, 0.0, false, None, false);
+        mixed.transpose(1, 2).flatten(2, 3)
+    })
+}

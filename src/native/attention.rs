@@ -1,8 +1,8 @@
 //! Attention on the CPU, in f32; differentiable.
 
-use super::{check, precision::autocast_is_on};
-use std::{ffi::c_int, ptr, sync::LazyLock};
-use tch::{Device, Kind, Tensor};
+use super::{is_plain, precision::autocast_is_on, tensor};
+use std::{ffi::c_int, sync::LazyLock};
+use tch::Tensor;
 use torch_sys::C_tensor;
 
 /// Heads are cut into vectors of so many numbers.
@@ -33,8 +33,7 @@ pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor) -> Option<Tensor>
     let [&[batch, heads, _, width], &[_, _, count, _], _] = [&sizes[0][..], &sizes[1][..], &sizes[2][..]] else {
         return None;
     };
-    let plain =
-        |part: &Tensor| part.device() == Device::Cpu && part.kind() == Kind::Float && part.stride().last() == Some(&1);
+    let plain = |part: &Tensor| is_plain(part) && part.stride().last() == Some(&1);
     let fits = *FITS
         && !autocast_is_on()
         && width % PANEL == 0
@@ -46,18 +45,23 @@ pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor) -> Option<Tensor>
     if !fits {
         return None;
     }
-    let mut out = ptr::null_mut();
-    // SAFETY: shapes, types and layouts were checked above; a new tensor comes back when the status is 0.
-    unsafe {
-        check(trackflow_native_attention(query.as_ptr(), key.as_ptr(), value.as_ptr(), &mut out))
-            .unwrap_or_else(|e| panic!("{e}"));
-        Some(Tensor::from_ptr(out))
-    }
+    // SAFETY: shapes, types and layouts were checked above.
+    let call = |out| unsafe { trackflow_native_attention(query.as_ptr(), key.as_ptr(), value.as_ptr(), out) };
+    Some(tensor(call))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::{Device, Kind};
+
+    /// Whether there is anything to test here.
+    fn fits() -> bool {
+        if !*FITS {
+            eprintln!("SKIPPED: this processor has no AVX2");
+        }
+        *FITS
+    }
 
     fn draw(shape: &[i64]) -> Tensor {
         Tensor::randn(shape, (Kind::Float, Device::Cpu))
@@ -83,8 +87,7 @@ mod tests {
 
     #[test]
     fn it_is_the_formula_for_any_number_of_tokens() {
-        if !*FITS {
-            eprintln!("SKIPPED: this processor has no AVX2");
+        if !fits() {
             return;
         }
         tch::manual_seed(7);
@@ -103,8 +106,7 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_changes_no_bit() {
-        if !*FITS {
-            eprintln!("SKIPPED: this processor has no AVX2");
+        if !fits() {
             return;
         }
         let [query, key, value] = parts(2, 203, 3, 32);
@@ -119,8 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_stays_so() {
-        if !*FITS {
-            eprintln!("SKIPPED: this processor has no AVX2");
+        if !fits() {
             return;
         }
         let [query, key, value] = parts(1, 30, 1, 16);
@@ -135,8 +136,7 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_the_formula() {
-        if !*FITS {
-            eprintln!("SKIPPED: this processor has no AVX2");
+        if !fits() {
             return;
         }
         tch::manual_seed(8);

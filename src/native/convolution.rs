@@ -1,9 +1,9 @@
 //! 3×3 convolutions on the CPU by Winograd's F(2×2, 3×3) (Lavin and Gray, "Fast algorithms for convolutional neural
 //! networks", CVPR 2016): 2.25 times fewer multiplications, and results as close to the exact ones as the direct way's.
 
-use super::{check, precision::autocast_is_on};
+use super::{check, is_plain, precision::autocast_is_on, tensor};
 use std::{cell::RefCell, collections::HashMap, ffi::c_int, ptr};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 use torch_sys::C_tensor;
 
 /// With fewer channels on either side the transforms cost what they save: at 64 they lose, at 128 nothing is gained.
@@ -80,13 +80,8 @@ pub fn convolution(map: &Tensor, weight: &Tensor, bias: &Tensor) -> Option<Tenso
             check(unsafe { trackflow_native_kernel(weight.as_ptr(), &mut kernel) }).unwrap_or_else(|e| panic!("{e}"));
             Kernel(kernel)
         });
-        let mut out = ptr::null_mut();
-        // SAFETY: shapes and types were checked by `fits`; a new tensor comes back when the status is 0.
-        unsafe {
-            check(trackflow_native_convolve(map.as_ptr(), kernel.0, bias.as_ptr(), &mut out))
-                .unwrap_or_else(|e| panic!("{e}"));
-            Some(Tensor::from_ptr(out))
-        }
+        // SAFETY: shapes and types were checked by `fits`.
+        Some(tensor(|out| unsafe { trackflow_native_convolve(map.as_ptr(), kernel.0, bias.as_ptr(), out) }))
     })
 }
 
@@ -102,12 +97,13 @@ fn fits(map: &Tensor, weight: &Tensor) -> bool {
         && width % 2 == 0
         && height > 0
         && width > 0
-        && [map, weight].iter().all(|tensor| tensor.device() == Device::Cpu && tensor.kind() == Kind::Float)
+        && [map, weight].into_iter().all(is_plain)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::{Device, Kind};
 
     const WIDE: i64 = FEWEST_CHANNELS;
 

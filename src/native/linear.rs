@@ -1,8 +1,8 @@
 //! Linear layers on the CPU by oneDNN's matrix product, which libtorch has but uses for f32 in inference graphs only.
 
-use super::{check, precision::autocast_is_on};
-use std::{ffi::c_int, ptr};
-use tch::{Device, Kind, Tensor};
+use super::{is_plain, precision::autocast_is_on, tensor};
+use std::ffi::c_int;
+use tch::Tensor;
 use torch_sys::C_tensor;
 
 /// With fewer multiplications the products are too small for a difference.
@@ -23,28 +23,23 @@ unsafe extern "C" {
 /// # Panics
 /// As tch's operations do, when libtorch refuses.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Option<Tensor> {
-    let plain = |tensor: &Tensor| tensor.device() == Device::Cpu && tensor.kind() == Kind::Float;
     let (&[to, from], Some(&width)) = (weight.size().as_slice(), x.size().last()) else { return None };
     if autocast_is_on()
         || width != from
         || x.numel() as i64 * to < FEWEST_MULTIPLICATIONS
-        || !plain(x)
-        || !plain(weight)
+        || !is_plain(x)
+        || !is_plain(weight)
     {
         return None;
     }
-    let mut out = ptr::null_mut();
-    // SAFETY: the pointers are of tensors that the caller holds; a new tensor comes back when the status is 0.
-    unsafe {
-        check(trackflow_native_linear(x.as_ptr(), weight.as_ptr(), bias.as_ptr(), &mut out))
-            .unwrap_or_else(|e| panic!("{e}"));
-        Some(Tensor::from_ptr(out))
-    }
+    // SAFETY: the pointers are of tensors that the caller holds.
+    Some(tensor(|out| unsafe { trackflow_native_linear(x.as_ptr(), weight.as_ptr(), bias.as_ptr(), out) }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::{Device, Kind};
 
     #[test]
     fn results_and_gradients_are_those_of_libtorch() {

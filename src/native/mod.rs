@@ -18,8 +18,11 @@ pub use packed::{PackedConvolution, PackedLinear};
 pub use precision::{Autocast, allow_tf32};
 pub use recompute::recompute;
 
-use std::ffi::{CStr, c_char, c_int};
-use tch::TchError;
+use std::{
+    ffi::{CStr, c_char, c_int},
+    ptr,
+};
+use tch::{Device, Kind, TchError, Tensor};
 use torch_sys::C_tensor;
 
 unsafe extern "C" {
@@ -34,6 +37,22 @@ fn check(status: c_int) -> Result<(), TchError> {
     // SAFETY: the message is a string of this thread that the next failure on it overwrites; it is copied here.
     let message = unsafe { CStr::from_ptr(trackflow_native_message()) };
     Err(TchError::Torch(message.to_string_lossy().into_owned()))
+}
+
+/// The tensor that `call` makes.
+///
+/// # Panics
+/// As tch's operations do, when libtorch refuses.
+fn tensor(call: impl FnOnce(*mut *mut C_tensor) -> c_int) -> Tensor {
+    let mut out = ptr::null_mut();
+    check(call(&mut out)).unwrap_or_else(|e| panic!("{e}"));
+    // SAFETY: a new tensor comes back when the status is 0.
+    unsafe { Tensor::from_ptr(out) }
+}
+
+/// Whether it is of the kind that our own kernels are for: f32 on the CPU.
+fn is_plain(tensor: &Tensor) -> bool {
+    tensor.device() == Device::Cpu && tensor.kind() == Kind::Float
 }
 
 /// Pointers to the C++ tensors of `tensors`.

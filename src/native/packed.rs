@@ -1,9 +1,9 @@
 //! Linear layers and 3×3 convolutions whose weights do not change any more, on the CPU in f32: weights are laid out once
 //! as oneDNN's products read them, which otherwise happens in every call and costs most where there are few rows.
 
-use super::check;
+use super::{check, is_plain, tensor};
 use std::{ffi::c_int, ptr};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 use torch_sys::C_tensor;
 
 /// A weight with fewer numbers is read so fast that its layout makes no difference.
@@ -32,21 +32,6 @@ unsafe extern "C" {
     fn trackflow_native_packed_convolve(map: *const C_tensor, kernel: *const Kernel, out: *mut *mut C_tensor) -> c_int;
 }
 
-fn plain(tensor: &Tensor) -> bool {
-    tensor.device() == Device::Cpu && tensor.kind() == Kind::Float
-}
-
-/// The tensor that `call` makes.
-///
-/// # Panics
-/// As tch's operations do, when libtorch refuses.
-fn tensor(call: impl FnOnce(*mut *mut C_tensor) -> c_int) -> Tensor {
-    let mut out = ptr::null_mut();
-    check(call(&mut out)).unwrap_or_else(|e| panic!("{e}"));
-    // SAFETY: a new tensor comes back when the status is 0.
-    unsafe { Tensor::from_ptr(out) }
-}
-
 /// `x Wᵀ + b` with a weight of its own.
 #[derive(Debug)]
 pub struct PackedLinear {
@@ -58,7 +43,7 @@ impl PackedLinear {
     /// Of `weight` `[out, in]` and `bias` `[out]`, for inputs of about `rows` rows; none where libtorch's own way does as
     /// well: on a GPU, in other types than f32, for small weights.
     pub fn new(weight: &Tensor, bias: &Tensor, rows: i64) -> Option<Self> {
-        if !plain(weight) || !plain(bias) || weight.dim() != 2 || weight.numel() < FEWEST_WEIGHTS {
+        if !is_plain(weight) || !is_plain(bias) || weight.dim() != 2 || weight.numel() < FEWEST_WEIGHTS {
             return None;
         }
         // SAFETY: the pointer is of a tensor that the caller holds.
@@ -102,7 +87,7 @@ impl PackedConvolution {
     /// As tch's operations do, when libtorch refuses.
     pub fn new(weight: &Tensor, bias: &Tensor, places: i64) -> Option<Self> {
         let &[_, channels, 3, 3] = weight.size().as_slice() else { return None };
-        if !plain(weight) || !plain(bias) {
+        if !is_plain(weight) || !is_plain(bias) {
             return None;
         }
         let mut kernel = ptr::null_mut();
@@ -120,7 +105,7 @@ impl PackedConvolution {
         let size = map.size();
         assert!(
             matches!(size[..], [height, width, channels] if height % 2 == 0 && width % 2 == 0 && channels == self.channels)
-                && plain(map),
+                && is_plain(map),
             "a map {:?} {size:?} for a kernel of {} channels",
             map.kind(),
             self.channels
@@ -133,6 +118,7 @@ impl PackedConvolution {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::{Device, Kind};
 
     fn draw(shape: &[i64]) -> Tensor {
         Tensor::randn(shape, (Kind::Float, Device::Cpu))

@@ -4,7 +4,7 @@ use super::weights::{Linear, Norm, Weights};
 use crate::failure::Result;
 use crate::model::config::Config;
 use crate::model::elimination::{cut, kept_count, restore_tokens, take_tokens, template_rows};
-use crate::native;
+use crate::model::layers::attention;
 use tch::Tensor;
 
 /// What of the template does not depend on the search crop.
@@ -118,8 +118,8 @@ impl Vit {
             let last = layer + 1 == self.blocks.len();
             let skip = if last && !with_template && keep == search_count { template_count } else { 0 };
             let asking = if skip > 0 { query.narrow(2, skip, search_count) } else { query.shallow_clone() };
-            tokens =
-                tokens.narrow(0, skip, tokens.size()[0] - skip) + block.proj.forward(&attend(&asking, &key, &value));
+            tokens = tokens.narrow(0, skip, tokens.size()[0] - skip)
+                + block.proj.forward(&attention(&asking, &key, &value).squeeze_dim(0));
             template_count -= skip;
             if keep < search_count {
                 let query = match &self.rows {
@@ -158,13 +158,4 @@ impl Vit {
         let qkv = qkv.view([count, 3, self.heads, -1]).permute([1, 2, 0, 3]);
         [0, 1, 2].map(|part| qkv.narrow(0, part, 1))
     }
-}
-
-/// Attention of the heads, joined to `[N, C]`.
-fn attend(query: &Tensor, key: &Tensor, value: &Tensor) -> Tensor {
-    let joined = native::attention(query, key, value).unwrap_or_else(|| {
-        let mixed = Tensor::scaled_dot_product_attention(query, key, value, None::<&Tensor>, 0.0, false, None, false);
-        mixed.transpose(1, 2).flatten(2, 3)
-    });
-    joined.squeeze_dim(0)
 }
