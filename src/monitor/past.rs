@@ -41,6 +41,7 @@ fn event(line: &Value) -> Option<Event> {
             visit,
             clips: usize::try_from(whole("clips")).unwrap_or(0),
             terms: terms(line),
+            metrics: Default::default(),
             lr: [number("lr"), number("lr_backbone")],
             time: StepTime { data: number("data_seconds"), forward: number("forward_seconds") },
         },
@@ -140,7 +141,14 @@ mod tests {
             |visit| Event::Pass { visit, means: terms, confusion: confusion.clone(), overlaps: Overlaps::default() };
         let told = [
             pass(visit(Split::Val, true)),
-            Event::Batch { visit: visit(Split::Train, false), clips: 4, terms, lr: [1e-3, 1e-4], time },
+            Event::Batch {
+                visit: visit(Split::Train, false),
+                clips: 4,
+                terms,
+                metrics: Default::default(),
+                lr: [1e-3, 1e-4],
+                time,
+            },
             Event::Note("a note".into()),
             Event::Gradients {
                 visit: Visit { epoch: 0, ..visit(Split::Train, false) },

@@ -164,7 +164,7 @@ fn numbers(terms: &Terms) -> Map<String, Value> {
 impl Observer for RunLog {
     fn observe(&self, event: &Event) {
         match event {
-            Event::Batch { visit, clips, terms, lr, time } => {
+            Event::Batch { visit, clips, terms, lr, time, .. } => {
                 let mut fields = numbers(terms);
                 fields.insert("position".into(), visit.position.into());
                 fields.insert("split".into(), visit.split.name().into());
@@ -264,7 +264,8 @@ mod tests {
             closes_epoch: false,
         };
         let terms = Terms { total: 1.0 / 3.0, applied: 1.0, ..Terms::default() };
-        Event::Batch { visit, clips: 4, terms, lr: [1e-3, 1e-4], time: StepTime::default() }
+        let (metrics, time) = (Default::default(), StepTime::default());
+        Event::Batch { visit, clips: 4, terms, metrics, lr: [1e-3, 1e-4], time }
     }
 
     #[test]

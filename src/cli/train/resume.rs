@@ -12,9 +12,10 @@ use crate::{
         confusion::Confusion,
         experiment::Experiment,
         itinerary::Itinerary,
+        means::Sums,
         overlaps::Overlaps,
         step::Trainer,
-        tally::{Progress, Sums},
+        tally::Progress,
     },
 };
 use std::path::Path;
@@ -86,7 +87,13 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
         Some(place) if !changed.is_empty() => run.itinerary.after(place),
         _ => (logged, true),
     };
-    if !same_pass {
+    let outdated = same_pass && progress.open.is_outdated();
+    if outdated {
+        log::warn(&format!(
+            "{name} is of an earlier version: the pass that it interrupts is reported without its first part"
+        ));
+    }
+    if !same_pass || outdated {
         (progress.open, progress.open_confusion) = (Sums::default(), Confusion::default());
         progress.open_overlaps = Overlaps::default();
     }
