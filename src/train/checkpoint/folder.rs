@@ -116,20 +116,34 @@ impl Folder {
         found
     }
 
-    /// The newest checkpoint that is whole. Each newer one that is not whole is handed to `warn`.
+    /// The newest checkpoint that is whole, by what it says. Each that may be newer and is not whole is handed to `warn`.
     ///
     /// # Errors
     /// There are checkpoints, but none can be read.
     pub fn newest(&self, mut warn: impl FnMut(&Failure)) -> Result<Option<(Saved, State)>> {
-        let mut last = None;
-        for saved in self.list().into_iter().rev() {
+        // A damaged header can say anything: it is at most as new as its name or that.
+        let claim = |saved: &Saved| {
+            let named = parse(&saved.path).map_or((0, 0), |named| (named.epoch, named.position));
+            named.max((saved.epoch, saved.position))
+        };
+        let mut claims: Vec<((usize, u64), Saved)> = self.list().into_iter().map(|one| (claim(&one), one)).collect();
+        claims.sort();
+        let (mut best, mut last) = (None::<(Saved, State)>, None);
+        for (claim, saved) in claims.into_iter().rev() {
+            if best.as_ref().is_some_and(|(best, _)| claim <= (best.epoch, best.position)) {
+                break;
+            }
             match file::read(&saved.path) {
-                Ok(state) => return Ok(Some((saved, state))),
+                Ok(state) if best.as_ref().is_none_or(|(best, _)| *best < saved) => best = Some((saved, state)),
+                Ok(_) => {}
                 Err(failure) => {
                     warn(&failure);
                     last = Some(failure);
                 }
             }
+        }
+        if best.is_some() {
+            return Ok(best);
         }
         last.map_or(Ok(None), |failure| Err(failure.within("no checkpoint can be read; --resume never starts anew")))
     }
