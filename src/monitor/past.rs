@@ -104,7 +104,7 @@ fn terms(line: &Value) -> Terms {
 mod tests {
     use super::*;
     use crate::{
-        monitor::run_log::RunLog,
+        monitor::run_log::{History, RunLog},
         train::{confusion::Confusion, events::Observer},
     };
 
@@ -113,7 +113,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("run.jsonl");
         assert_eq!(events(&path).count(), 0);
-        let log = RunLog::open(&path, 0).unwrap();
+        let log = RunLog::open(&path, 0, History::Other).unwrap();
         let visit = |split, before| Visit {
             position: 7,
             split,
