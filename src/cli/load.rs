@@ -1,7 +1,7 @@
 //! Where the time of a run went: a table of its stages, and a sentence on who held it up.
 
 use crate::{
-    flow::{Graph, Load, RunOutcome, World, sentence},
+    flow::{Graph, Load, RunOutcome, StageReport, World, sentence},
     stages::PRAISE,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -11,7 +11,7 @@ pub fn limits<C: World>(graph: &Graph<C>) -> BTreeMap<String, usize> {
     graph.nodes().iter().map(|node| (node.id.clone(), node.kind.worker_limit())).collect()
 }
 
-/// What each stage did in the run.
+/// What each stage did in the run, as shares of all of it: a stage whose work was done early is not busy after that.
 pub fn loads(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> Vec<Load> {
     let sum = |of: Vec<Duration>| of.into_iter().sum();
     outcome
@@ -20,15 +20,30 @@ pub fn loads(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> Vec<Load
         .map(|stage| Load {
             id: stage.id.clone(),
             kind: stage.kind.to_string(),
-            // Where workers come and go, as many as there were on average.
-            workers: (stage.alive.as_secs_f64() / outcome.wall.as_secs_f64().max(1e-9)).round().max(1.0) as usize,
+            workers: ran(stage),
             most: limits.get(&stage.id).copied().unwrap_or(stage.workers),
-            alive: stage.alive,
+            alive: in_the_run(stage, outcome.wall),
             busy: stage.busy,
             waited: sum(outcome.channels.iter().filter(|c| c.to == stage.id).map(|c| c.receive_wait).collect()),
             blocked: sum(outcome.channels.iter().filter(|c| c.from == stage.id).map(|c| c.send_blocked).collect()),
         })
         .collect()
+}
+
+/// The workers that ran: all that there were at a time, or where they came and went, as many as there were on average.
+fn ran(stage: &StageReport) -> usize {
+    if stage.most == stage.workers || stage.span.is_zero() {
+        return stage.most.max(1);
+    }
+    let mean = stage.alive.as_secs_f64() / stage.span.as_secs_f64();
+    (mean.round() as usize).clamp(1, stage.most.max(1))
+}
+
+/// How long the workers of a stage would have been there, had they stayed for the whole run.
+fn in_the_run(stage: &StageReport, wall: Duration) -> Duration {
+    let mean = stage.alive.as_secs_f64() / stage.span.as_secs_f64().max(1e-9);
+    let workers = if stage.most == stage.workers { stage.most as f64 } else { mean };
+    stage.alive.max(wall.mul_f64(if workers.is_finite() { workers.max(0.0) } else { 0.0 }))
 }
 
 /// The same for programs: what became `load.json` of a run.
@@ -44,6 +59,7 @@ pub fn json(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> serde_jso
                 "kind": stage.kind,
                 "inputs": stage.inputs,
                 "workers": stage.workers,
+                "workers_ran": load.workers,
                 "taken": stage.taken,
                 "emitted": stage.emitted,
                 "failures": stage.failures,

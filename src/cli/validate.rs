@@ -103,7 +103,10 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
         && facts.experiment.data.synth.is_none()
     {
         match super::train::check_data(&facts.experiment, data_dir) {
-            Ok(notes) => notes.iter().for_each(|note| println!("{note}")),
+            Ok([notes, warnings]) => {
+                notes.iter().for_each(|note| println!("{note}"));
+                found.warnings.extend(warnings);
+            }
             Err(failure) => found.fail(failure),
         }
     }

@@ -51,16 +51,17 @@ pub fn sentence(loads: &[Load], praise: (&str, &str)) -> Option<String> {
     let (id, percent) = (&worst.id, 100.0 * worst.utilisation());
     Some(if worst.utilisation() < BUSY {
         format!(
-            "no stage is a bottleneck: `{id}` is the busiest ({percent:.0} % busy); if that is too slow, the cores are \
-             shared with others or channels are too short for items of uneven cost: try a larger capacity"
+            "no stage is a bottleneck: `{id}` is the busiest ({percent:.0} % busy); if that is too slow, the cores may \
+             be shared with others, or channels too short for items of uneven cost (a larger capacity shows it)"
         )
     } else if worst.kind == praise.0 {
         format!("`{id}` is the bottleneck ({percent:.0} % busy): {}", praise.1)
     } else if worst.workers < worst.most {
         let more = worst.workers + 1;
         format!(
-            "`{id}` is the bottleneck ({percent:.0} % busy with {} workers): try workers: {more}, or auto",
-            worst.workers
+            "`{id}` is the bottleneck ({percent:.0} % busy with {} worker{}): try workers: {more} if cores are free, or auto",
+            worst.workers,
+            if worst.workers == 1 { "" } else { "s" },
         )
     } else {
         format!("`{id}` is the bottleneck ({percent:.0} % busy): it cannot have more workers; make its work cheaper")
@@ -94,10 +95,10 @@ mod tests {
         insta::assert_snapshot!(say(&[load("decode", 2, 8, 110), load("step", 1, 1, 97)]),
             @"`step` is the bottleneck (97 % busy): the device is fed");
         insta::assert_snapshot!(say(&[load("decode", 2, 8, 190), load("step", 1, 1, 40)]),
-            @"`decode` is the bottleneck (95 % busy with 2 workers): try workers: 3, or auto");
+            @"`decode` is the bottleneck (95 % busy with 2 workers): try workers: 3 if cores are free, or auto");
         insta::assert_snapshot!(say(&[load("collate", 1, 1, 90), load("step", 1, 1, 40)]),
             @"`collate` is the bottleneck (90 % busy): it cannot have more workers; make its work cheaper");
         insta::assert_snapshot!(say(&[load("decode", 2, 8, 50), load("step", 1, 1, 40)]),
-            @"no stage is a bottleneck: `step` is the busiest (40 % busy); if that is too slow, the cores are shared with others or channels are too short for items of uneven cost: try a larger capacity");
+            @"no stage is a bottleneck: `step` is the busiest (40 % busy); if that is too slow, the cores may be shared with others, or channels too short for items of uneven cost (a larger capacity shows it)");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::channel::{ChannelStats, nanos};
 use super::token::StopReason;
@@ -19,6 +19,10 @@ pub(crate) struct StageStats {
     /// The lives of the workers that have ended.
     alive: AtomicU64,
     workers: AtomicUsize,
+    /// The most workers that were there at a time.
+    most: AtomicUsize,
+    /// When the first worker came, and when the last one left so far.
+    span: Mutex<Option<(Instant, Instant)>>,
     /// Workers that are inside the stage's own code.
     inside: AtomicUsize,
     failures: AtomicU64,
@@ -140,11 +144,25 @@ impl StageStats {
     }
 
     pub(crate) fn enter(&self) {
-        self.workers.fetch_add(1, Ordering::Release);
+        let now = self.workers.fetch_add(1, Ordering::Release) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        self.extend_span();
+    }
+
+    fn extend_span(&self) {
+        let now = Instant::now();
+        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        *span = Some((span.map_or(now, |(first, _)| first), now));
+    }
+
+    fn span(&self) -> Duration {
+        let span = *self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        span.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
     }
 
     pub(crate) fn leave(&self, lived: Duration) {
         self.alive.fetch_add(nanos(lived), Ordering::Relaxed);
+        self.extend_span();
         self.workers.fetch_sub(1, Ordering::Release);
     }
 }
@@ -185,6 +203,10 @@ pub struct StageReport {
     pub workers: usize,
     /// Workers that are running.
     pub running: usize,
+    /// The most workers that ran at a time.
+    pub most: usize,
+    /// From the coming of the first worker to the leaving of the last one so far.
+    pub span: Duration,
     /// The stages that it takes its input from.
     pub inputs: Vec<String>,
     /// Workers that are inside the stage's own code at this moment.
@@ -239,6 +261,8 @@ impl Board {
                 kind: meter.kind,
                 workers: meter.workers,
                 running: meter.stats.workers(),
+                most: meter.stats.most.load(Ordering::Relaxed),
+                span: meter.stats.span(),
                 inputs: meter.inputs.clone(),
                 inside: meter.stats.inside(),
                 taken: meter.stats.taken(),

@@ -222,6 +222,8 @@ mod tests {
                     kind: "s",
                     workers: 1,
                     running: self.workers[index],
+                    most: self.workers[index],
+                    span: Duration::ZERO,
                     inputs: if index == 0 { Vec::new() } else { vec![format!("s{}", index - 1)] },
                     inside: 0,
                     taken: self.items as u64,

@@ -158,7 +158,7 @@ mod tests {
             Event::Saved { path: "/a/b".into(), bytes: 7, seconds: 0.5, stall: 0.1, position: 4 },
             Event::Advice(Advice { rule: "iou_falls", message: "try".into(), numbers: Vec::new() }),
         ];
-        log.begin("hiptrack/demo", 1, "cpu", 0);
+        log.begin("hiptrack/demo", 1, "cpu", 0, None);
         told.iter().for_each(|event| log.observe(event));
         let shown = |event: &Event| format!("{event:?}");
         let expected: Vec<String> = told.iter().filter(|event| !matches!(event, Event::Note(_))).map(shown).collect();

@@ -1,6 +1,7 @@
 //! `run.jsonl`: one event a line, for scripts and reports.
 
 use crate::{
+    data::shared::Shared,
     failure::{Failure, Result},
     flow::StopReason,
     telemetry::log,
@@ -126,14 +127,16 @@ impl RunLog {
         Ok(Self { path: path.to_path_buf(), out: Mutex::new(out) })
     }
 
-    /// Says what begins, or goes on from `position`.
-    pub fn begin(&self, experiment: &str, seed: u64, device: &str, position: u64) {
+    /// Says what begins, or goes on from `position`, and what validation has in common with training.
+    pub fn begin(&self, experiment: &str, seed: u64, device: &str, position: u64, shared: Option<&Shared>) {
+        let shared = shared.map(|shared| json!({"shared": shared.sequences, "sequences": shared.of}));
         let fields = [
             ("experiment", json!(experiment)),
             ("seed", json!(seed)),
             ("device", json!(device)),
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("position", json!(position)),
+            ("validation", shared.unwrap_or_default()),
         ];
         self.write("run", fields.into_iter().map(|(key, value)| (key.to_string(), value)).collect());
     }

@@ -1,5 +1,6 @@
 //! `trackflow data`: making data sets and looking into them.
 
+mod label;
 mod pack;
 mod show;
 mod stats;
@@ -24,6 +25,8 @@ enum DataVerb {
     Verify(verify::VerifyArgs),
     /// Frames, sizes, boxes and conditions as a table and a picture
     Stats(stats::StatsArgs),
+    /// Write first condition labels, from boxes and pixels alone
+    Label(label::LabelArgs),
     /// Rewrite a data set into shards that are read faster
     Pack(pack::PackArgs),
     /// Contact sheets of clips as the model sees them
@@ -39,6 +42,7 @@ pub fn data(args: &DataArgs) -> Result<()> {
         DataVerb::Synth(args) => synth::synth(args),
         DataVerb::Verify(args) => verify::verify(args),
         DataVerb::Stats(args) => stats::stats(args),
+        DataVerb::Label(args) => label::label(args),
         DataVerb::Pack(args) => pack::pack(args),
         DataVerb::Show(args) => show::show(args),
     }

@@ -45,6 +45,7 @@ pub(super) fn stats(args: &StatsArgs) -> Result<()> {
     match labels {
         Some(Ok(report)) => {
             lines.push(format!("condition labels: {} of {} frames", report.labelled_frames, report.frames));
+            lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
         }
         // Labels that were not asked for may be those of other sets.
         Some(Err(failure)) if args.labels.is_some() => return Err(failure),

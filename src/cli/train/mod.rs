@@ -125,13 +125,15 @@ struct Outside {
     signals: Signals,
 }
 
-/// Opens the data sets of `experiment` below `data_dir` and checks them, and gives what a user should know about them.
+/// Opens the data sets of `experiment` below `data_dir` and checks them, and gives what a user should know about them:
+/// notes, and warnings.
 ///
 /// # Errors
 /// Anything that is missing, contradictory or damaged, all at once.
-pub fn check_data(experiment: &Experiment, data_dir: &Path) -> Result<Vec<String>> {
+pub fn check_data(experiment: &Experiment, data_dir: &Path) -> Result<[Vec<String>; 2]> {
     let validates = experiment.training.val_interval <= experiment.training.epochs() || experiment.training.val_before;
-    Ok(sets::open(experiment, &Roots::open(Some(data_dir))?, 0, validates)?.notes)
+    let opened = sets::open(experiment, &Roots::open(Some(data_dir))?, 0, validates)?;
+    Ok([opened.notes, opened.shared.iter().map(ToString::to_string).collect()])
 }
 
 /// The name of an experiment that may be given by its path.
@@ -225,7 +227,7 @@ fn launch(
     let log_path = args.save_dir.join("run.jsonl");
     let run_log = Arc::new(RunLog::open(&log_path, logged, history)?);
     let run_log = opened.get_or_init(|| run_log);
-    run_log.begin(&experiment_name, args.seed, &device_name, logged);
+    run_log.begin(&experiment_name, args.seed, &device_name, logged, planners.shared.as_ref());
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
     let mut observers: Vec<Box<dyn Observer>> =
         vec![Box::new(Arc::clone(run_log)), Box::new(watcher.clone()), Box::new(live.clone())];
@@ -249,6 +251,10 @@ fn launch(
         health.recall(past::events(&log_path).inspect(|event| live.recall(event)));
     }
     let observer: Arc<dyn Observer> = Arc::new(health);
+    let shared = planners.shared;
+    if let Some(shared) = &shared {
+        observer.observe(&Event::Warning(shared.to_string()));
+    }
     let context = Arc::new(RunContext {
         train: planners.train,
         val: planners.val,
@@ -291,6 +297,7 @@ fn launch(
         outcome: &outcome,
         progress: &progress,
         rejects: &rejects,
+        shared: shared.as_ref(),
         quarantine_after,
         folder,
         save_dir: &args.save_dir,

@@ -5,6 +5,7 @@ use crate::{
         dataset::{self, Dataset, Roots},
         labels::{self, LabelReport},
         plan::{CropOptions, PlanMode, PlanOptions, Planner, SamplerMode},
+        shared::{Shared, shared},
         synth::{SynthOptions, generate},
         verify,
     },
@@ -22,6 +23,8 @@ pub struct Planners {
     pub val: Option<Arc<Planner>>,
     /// What a user should know about the data, a line each.
     pub notes: Vec<String>,
+    /// What validation has in common with training.
+    pub shared: Option<Shared>,
 }
 
 /// Makes the synthetic data set of an experiment, or finds it made already.
@@ -83,6 +86,7 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
             notes.push(format!("{what} data: annotations checked, frames not (DATA.CHECK: annotations)"));
         }
     }
+    let shared = shared(&train, &val);
     let train = planner(experiment, train, &data.train, seed, PlanMode::Training)?;
     let val = match validates {
         true => Some(planner(experiment, val, &data.val, seed, PlanMode::Validation)?),
@@ -94,13 +98,14 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
     }
     notes.extend(train.notes());
     notes.extend(val.iter().flat_map(Planner::notes));
-    Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes })
+    Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes, shared })
 }
 
-pub(in crate::cli) fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Option<String>> {
-    let (Some(folder), false) = (&of.labels, sets.is_empty()) else { return Ok(None) };
+pub(in crate::cli) fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Vec<String>> {
+    let (Some(folder), false) = (&of.labels, sets.is_empty()) else { return Ok(Vec::new()) };
     let folder = data_dir.join(folder);
-    let LabelReport { labelled_frames, frames, unlabelled_sequences, beyond, .. } = labels::attach(sets, &folder)?;
+    let LabelReport { labelled_frames, frames, unlabelled_sequences, beyond, notes, .. } =
+        labels::attach(sets, &folder)?;
     let mut note = format!("condition labels: {labelled_frames} of {frames} frames");
     if unlabelled_sequences > 0 {
         note += &format!(", {unlabelled_sequences} sequences have none and do not count for the class head");
@@ -108,7 +113,7 @@ pub(in crate::cli) fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -
     if beyond > 0 {
         note += &format!(", {beyond} labels are of frames that do not exist");
     }
-    Ok(Some(note))
+    Ok([vec![note], notes].concat())
 }
 
 pub(in crate::cli) fn planner(

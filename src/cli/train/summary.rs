@@ -2,7 +2,7 @@
 
 use super::super::load;
 use crate::{
-    data::rejects::Rejects,
+    data::{rejects::Rejects, shared::Shared},
     flow::RunOutcome,
     telemetry::log,
     train::{
@@ -19,6 +19,7 @@ pub(super) struct Facts<'a> {
     pub outcome: &'a RunOutcome,
     pub progress: &'a Progress,
     pub rejects: &'a Rejects,
+    pub shared: Option<&'a Shared>,
     pub quarantine_after: u64,
     pub folder: &'a Folder,
     pub save_dir: &'a Path,
@@ -40,7 +41,7 @@ pub(super) fn print(facts: &Facts<'_>) {
         log::say("this run was complete already; --resume never starts it anew");
     }
     log::say("");
-    results(progress);
+    results(progress, facts.shared);
     if !complete {
         times(outcome, facts.limits);
     }
@@ -65,7 +66,7 @@ pub(super) fn print(facts: &Facts<'_>) {
     }
 }
 
-fn results(progress: &Progress) {
+fn results(progress: &Progress, shared: Option<&Shared>) {
     if progress.before.is_none() && progress.latest.is_none() {
         return;
     }
@@ -75,7 +76,11 @@ fn results(progress: &Progress) {
         format!("  {name:<24}{before:>8}  {after:>8}")
     };
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    log::say("held-out clips              before     after");
+    if let Some(shared) = shared {
+        log::say(&format!("validation {}", shared.short()));
+    }
+    let title = if shared.is_some() { "validation clips" } else { "held-out clips" };
+    log::say(&format!("{title:<28}before     after"));
     log::say(&row("mean IoU", &|score| Some(format!("{:.3}", score.iou))));
     log::say(&row("condition accuracy", &|score| score.accuracy.map(percent)));
     let newest = scores[1].or(scores[0]).map_or_else(Vec::new, |score| score.confusion.recalls());

@@ -4,13 +4,15 @@
 //! probabilities (`attributes`) with a `severity`, where a condition counts from one half. In both the class of a frame
 //! is the first present one of [`RANKED`]; else one of the [`MEASURED`] ones that are present, drawn; else normal. All
 //! that are present, and the probabilities and the severity of the later schema, are kept beside the class ([`Soft`]).
+//! A condition that a labelled frame does not name is one that it does not show.
 
 mod parse;
+mod strange;
 
-pub use parse::{MEASURED, RANKED};
+pub use parse::{MEASURED, RANKED, names, unknown};
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
@@ -19,6 +21,7 @@ use crate::data::dataset::{Dataset, Sequence};
 use crate::data::problems::Problems;
 use crate::data::random::Draws;
 use crate::failure::{Failure, Result};
+use strange::Strange;
 
 /// The classes that a frame may have: none when it is unlabelled, several when a draw decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,10 +100,11 @@ pub struct Labels {
 impl Labels {
     /// The classes of a frame, empty when it is unlabelled.
     pub fn of(&self, frame: usize) -> ConditionSet {
-        parse::classes(self.present(frame))
+        parse::classes(self.conditions(frame))
     }
 
-    fn present(&self, frame: usize) -> ConditionSet {
+    /// All conditions that a frame shows; normal where it shows none, empty when it is unlabelled.
+    pub fn conditions(&self, frame: usize) -> ConditionSet {
         self.present.get(frame).copied().unwrap_or_default()
     }
 
@@ -109,7 +113,7 @@ impl Labels {
         let later = self.soft.binary_search_by_key(&frame, |(frame, _)| *frame as usize);
         match later.ok().and_then(|at| self.soft.get(at)) {
             Some((_, soft)) => *soft,
-            None => Soft::of(self.present(frame)),
+            None => Soft::of(self.conditions(frame)),
         }
     }
 
@@ -134,6 +138,8 @@ pub struct LabelReport {
     pub beyond: usize,
     /// Labelled frames by class index; a frame whose class is drawn counts for each class it may have.
     pub classes: [usize; Condition::COUNT],
+    /// Names in the files that no condition has and none resembles, left out: a line for each.
+    pub notes: Vec<String>,
 }
 
 /// One line for the user: `condition labels: 2 of 10 frames in 1 of 2 sequences (low_resolution 1, normal 1)`.
@@ -173,6 +179,7 @@ impl LabelReport {
 #[derive(Default)]
 struct Found {
     file: bool,
+    strange: Strange,
     labels: Labels,
     beyond: usize,
     problems: Problems,
@@ -189,14 +196,17 @@ pub fn attach(datasets: &mut [Dataset], folder: &Path) -> Result<LabelReport> {
     }
     let mut report = LabelReport::default();
     let mut problems = Problems::default();
+    let mut strange = Strange::default();
     for dataset in datasets.iter_mut() {
         let found: Vec<Found> = dataset.sequences.par_iter().map(|sequence| read(sequence, folder)).collect();
         for (sequence, found) in dataset.sequences.iter_mut().zip(found) {
             report.add(&found, sequence.len());
             sequence.labels = found.labels;
             problems.extend(found.problems);
+            strange.add(found.strange);
         }
     }
+    report.notes = strange.notes();
     if report.labelled_sequences == 0 {
         let what = "holds no labels of any sequence here (<sequence>/<sequence>.jsonl)";
         problems.file(folder, format_args!("{what}; name another CLS_ANN_DIR"));
@@ -205,9 +215,14 @@ pub fn attach(datasets: &mut [Dataset], folder: &Path) -> Result<LabelReport> {
     Ok(report)
 }
 
+/// The file with the labels of the sequence `name` in `folder`.
+pub fn file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name).join(format!("{name}.jsonl"))
+}
+
 fn read(sequence: &Sequence, folder: &Path) -> Found {
     let mut found = Found::default();
-    let path = folder.join(&*sequence.name).join(format!("{}.jsonl", sequence.name));
+    let path = file(folder, &sequence.name);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return found,
@@ -222,7 +237,8 @@ fn read(sequence: &Sequence, folder: &Path) -> Found {
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         match parse::line(line) {
             Err(what) => found.problems.line(&path, i + 1, what),
-            Ok(parse::Line { frame, present: all, soft: own }) => match present.get_mut(frame) {
+            Ok(line) if !line.unknown.is_empty() && found.strange.note(&path, i + 1, &line) => {}
+            Ok(parse::Line { frame, present: all, soft: own, .. }) => match present.get_mut(frame) {
                 None => found.beyond += 1,
                 Some(slot) if slot.is_empty() => {
                     *slot = all;
@@ -235,6 +251,7 @@ fn read(sequence: &Sequence, folder: &Path) -> Found {
             },
         }
     }
+    found.strange.report(&mut found.problems);
     soft.sort_by_key(|(frame, _)| *frame);
     found.labels = Labels { present, soft };
     found

@@ -4,28 +4,58 @@ use serde_json::{Map, Value};
 
 use super::{ConditionSet, Soft};
 use crate::data::condition::Condition;
+use crate::settings::nearest;
 
-/// The judged conditions by priority, under the names of both schemas. Glare is a matter of light, and the later
-/// schema counts the object's changed appearance to the change of light.
-pub const RANKED: [(&str, Condition); 9] = [
+/// The judged conditions by priority, under the names of both schemas and of this program. Glare is a matter of light,
+/// and the later schema counts the object's changed appearance to the change of light.
+pub const RANKED: [(&str, Condition); 12] = [
     ("occlusion", Condition::Occlusion),
     ("motion_blur", Condition::MotionBlur),
+    ("illumination_change", Condition::IlluminationChange),
     ("illu_change", Condition::IlluminationChange),
     ("illumination_appearance_change", Condition::IlluminationChange),
     ("specular_glare", Condition::IlluminationChange),
     ("partial_visibility", Condition::PartialVisibility),
     ("out_of_frame", Condition::PartialVisibility),
+    ("appearance_variation", Condition::AppearanceVariation),
     ("variance_appear", Condition::AppearanceVariation),
+    ("variance_in_appearance", Condition::AppearanceVariation),
     ("background_clutter", Condition::BackgroundClutter),
 ];
 
 /// The measured conditions, none before the others.
-pub const MEASURED: [(&str, Condition); 4] = [
+pub const MEASURED: [(&str, Condition); 5] = [
     ("scale_variation", Condition::ScaleVariation),
-    ("low_res", Condition::LowResolution),
     ("low_resolution", Condition::LowResolution),
+    ("low_res", Condition::LowResolution),
     ("low_contrast", Condition::LowContrast),
+    ("low_contrast_object", Condition::LowContrast),
 ];
+
+/// The condition that a name in a label file stands for, in either schema.
+pub fn condition(name: &str) -> Option<Condition> {
+    let all = RANKED.iter().chain(&MEASURED);
+    let normal = (name == Condition::Normal.name()).then_some(Condition::Normal);
+    all.copied().find(|(known, _)| *known == name).map(|(_, condition)| condition).or(normal)
+}
+
+/// Every name that a label file may use.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    RANKED.iter().chain(&MEASURED).map(|(name, _)| *name).chain([Condition::Normal.name()])
+}
+
+/// What is wrong with a name that is not one of them: what was meant, and what there is.
+pub fn unknown(name: &str) -> String {
+    let meant = nearest(name, names()).map_or(String::new(), |near| format!("did you mean {near}? "));
+    let own: Vec<&str> = Condition::ALL.iter().map(|condition| condition.name()).collect();
+    let others: Vec<&str> = names().filter(|name| !own.contains(name)).collect();
+    format!("unknown condition; {meant}valid are {} (or {})", own.join(", "), others.join(", "))
+}
+
+/// Whether a name that is not known looks like one that is.
+pub(super) fn is_misspelt(name: &str) -> bool {
+    nearest(name, names()).is_some()
+}
 
 /// The probability from which a condition of the later schema is present.
 const PRESENT: f32 = 0.5;
@@ -38,6 +68,10 @@ pub(super) struct Line {
     /// All conditions that are present; normal where none is.
     pub present: ConditionSet,
     pub soft: Option<Soft>,
+    /// Names that no condition has, with the group in which they stand.
+    pub unknown: Vec<(&'static str, String)>,
+    /// Whether it names any condition that there is.
+    pub answers: bool,
 }
 
 /// What a line says, or what is wrong with it.
@@ -52,21 +86,26 @@ pub(super) fn line(line: &str) -> Result<Line, String> {
     let frame =
         id.as_u64().filter(|&id| id > 0).ok_or_else(|| format!("frame_id is {id}; frames are counted from 1"))?;
 
-    let mut answers: Vec<(&str, f32)> = Vec::new();
+    let mut answers: Vec<(Condition, f32)> = Vec::new();
+    let mut unknown = Vec::new();
     for group in ["vlm_response", "cv_response", "attributes"] {
         match record.get(group) {
             None | Some(Value::Null) => {}
             Some(Value::Object(entries)) => {
                 for (name, value) in entries {
-                    if RANKED.iter().chain(&MEASURED).any(|(known, _)| known == name) {
-                        answers.push((name, probability(value).map_err(|what| format!("{group}.{name}: {what}"))?));
+                    match condition(name) {
+                        Some(condition) => {
+                            let value = probability(value).map_err(|what| format!("{group}.{name}: {what}"))?;
+                            answers.push((condition, value));
+                        }
+                        None => unknown.push((group, name.clone())),
                     }
                 }
             }
             Some(_) => return Err(format!("{group} is not an object")),
         }
     }
-    if answers.is_empty() {
+    if answers.is_empty() && unknown.is_empty() {
         return Err("names no condition in vlm_response, cv_response or attributes".into());
     }
     let severity = match record.get("severity") {
@@ -75,8 +114,10 @@ pub(super) fn line(line: &str) -> Result<Line, String> {
     };
     let later = record.get("attributes").is_some_and(Value::is_object);
     let probabilities = by_class(&answers);
+    let present = present(&probabilities);
+    check_normal(&answers, present)?;
     let soft = later.then_some(Soft { probabilities, severity });
-    Ok(Line { frame: frame as usize - 1, present: present(&probabilities), soft })
+    Ok(Line { frame: frame as usize - 1, present, soft, unknown, answers: !answers.is_empty() })
 }
 
 /// A number, or one by attribute of which the largest counts.
@@ -89,15 +130,30 @@ fn severity(value: &Value) -> Result<f32, String> {
     }
 }
 
-fn by_class(answers: &[(&str, f32)]) -> [f32; Condition::COUNT] {
-    let mut all = [0.0f32; Condition::COUNT];
-    for (name, probability) in answers {
-        if let Some((_, condition)) = RANKED.iter().chain(&MEASURED).find(|(known, _)| known == name) {
-            let slot = &mut all[condition.index()];
-            *slot = slot.max(*probability);
+/// A frame is normal, or there is a condition: not both, and not neither.
+fn check_normal(answers: &[(Condition, f32)], present: ConditionSet) -> Result<(), String> {
+    let stated = answers.iter().filter(|(condition, _)| *condition == Condition::Normal).map(|(_, value)| *value);
+    let Some(normal) = stated.reduce(f32::max) else { return Ok(()) };
+    let is_normal = present.contains(Condition::Normal);
+    match present.iter().find(|condition| *condition != Condition::Normal) {
+        Some(other) if normal >= PRESENT => Err(format!("says both normal and {other}; keep one of them")),
+        None if is_normal && normal == 0.0 => {
+            Err("says that the frame is not normal, but no condition that it shows; name one".into())
         }
+        _ => Ok(()),
     }
-    all[Condition::Normal.index()] = 1.0 - all.iter().fold(0.0, |most: f32, p| most.max(*p));
+}
+
+/// The largest of the answers for each class; what they leave to 1 is normal, unless that is stated.
+fn by_class(answers: &[(Condition, f32)]) -> [f32; Condition::COUNT] {
+    let mut all = [0.0f32; Condition::COUNT];
+    for (condition, probability) in answers {
+        let slot = &mut all[condition.index()];
+        *slot = slot.max(*probability);
+    }
+    if !answers.iter().any(|(condition, _)| *condition == Condition::Normal) {
+        all[Condition::Normal.index()] = 1.0 - all.iter().fold(0.0, |most: f32, p| most.max(*p));
+    }
     all
 }
 

@@ -108,9 +108,67 @@ fn faults_come_all_at_once_with_their_lines() {
     a.jsonl:4: frame_id is missing; frames are counted from 1
     a.jsonl:5: cv_response.low_res: 3 is not 0 or 1
     a.jsonl:6: attributes.occlusion: 1.5 is not a probability
-    a.jsonl:7: names no condition in vlm_response, cv_response or attributes
     a.jsonl:8: frame_id 1 stands on an earlier line too; keep one
+    a.jsonl:7: vlm_response.oclusion: unknown condition; did you mean occlusion? valid are occlusion, illumination_change, scale_variation, motion_blur, appearance_variation, partial_visibility, low_resolution, background_clutter, low_contrast, normal (or illu_change, illumination_appearance_change, specular_glare, out_of_frame, variance_appear, variance_in_appearance, low_res, low_contrast_object)
     ");
+}
+
+#[test]
+fn a_condition_has_the_same_meaning_under_all_of_its_names_in_both_schemas() {
+    for condition in Condition::ALL {
+        let name = condition.name();
+        for line in [
+            format!(r#"{{"frame_id": 1, "vlm_response": {{"{name}": {{"flag": 1, "conf": 0.9}}}}}}"#),
+            format!(r#"{{"frame_id": 1, "cv_response": {{"{name}": 1}}}}"#),
+            format!(r#"{{"frame_id": 1, "attributes": {{"{name}": {{"prob": 0.9, "source": "vlm"}}}}}}"#),
+        ] {
+            assert_eq!(set(&line), [condition], "{line}");
+        }
+    }
+    for (theirs, ours) in [("illu_change", 1), ("variance_appear", 4), ("out_of_frame", 5), ("low_res", 6)] {
+        let line = format!(r#"{{"frame_id": 1, "attributes": {{"{theirs}": {{"prob": 1}}}}}}"#);
+        assert_eq!(set(&line), [Condition::ALL[ours]]);
+    }
+}
+
+#[test]
+fn normal_is_stated_alone_or_not_at_all() {
+    let line = |normal: f64, blur: f64| {
+        parse::line(&format!(
+            r#"{{"frame_id": 1, "attributes": {{"normal": {{"prob": {normal}}}, "motion_blur": {{"prob": {blur}}}}}}}"#
+        ))
+    };
+    assert!(line(0.9, 0.8).unwrap_err().contains("both normal and motion_blur"));
+    assert!(line(0.0, 0.1).unwrap_err().contains("not normal"));
+    let stated = line(0.75, 0.5 / 8.0).unwrap().soft.unwrap().probabilities;
+    assert_eq!((stated[3], stated[9]), (0.0625, 0.75));
+}
+
+#[test]
+fn an_unknown_name_is_a_fault_where_it_is_misspelt_or_alone_and_a_note_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    let path = folder.path().join("a/a.jsonl");
+    let write = |names: [&str; 3]| {
+        let line = |(i, name): (usize, &&str)| {
+            format!(
+                r#"{{"frame_id": {}, "attributes": {{"occlusion": {{"prob": 0}}, "{name}": {{"prob": 1}}}}}}"#,
+                i + 1
+            )
+        };
+        std::fs::write(&path, names.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")).unwrap();
+        attach(&mut [dataset(&["a"], 5)], folder.path())
+    };
+    let failure = write(["low_contrast", "motion_blurr", "motion_blurr"]).unwrap_err().message;
+    assert!(failure.starts_with(&format!("{}:2: attributes.motion_blurr: unknown", path.display())), "{failure}");
+    assert!(failure.contains("did you mean motion_blur?") && failure.contains("illumination_change"), "{failure}");
+    assert!(failure.ends_with("(and on 1 more line)") && failure.lines().count() == 1, "{failure}");
+
+    let report = write(["low_contrast", "zzz", "zzz"]).unwrap();
+    assert_eq!((report.labelled_frames, report.notes.len()), (3, 1));
+    let note = &report.notes[0];
+    assert!(note.contains("a.jsonl:2 and on 1 more lines: attributes.zzz is left out"), "{note}");
+    assert!(note.contains("valid are occlusion"), "{note}");
 }
 
 #[test]

@@ -49,9 +49,11 @@ fn accuracy_at_chance(vitals: &Vitals) -> Option<Advice> {
             false => "give the class loss a weight (TRAIN.CLS_WEIGHT is 0)".to_string(),
         };
         let message = format!(
-            "condition accuracy is {:.1} % after {EPOCHS} epochs, and always the same answer would get {:.1} %; {remedy}",
+            "condition accuracy in training is {:.1} %, for {EPOCHS} epochs no better than always the same answer, \
+             which would get {:.1} % {}; {remedy}",
             100.0 * newest,
-            100.0 * chance
+            100.0 * chance,
+            if vitals.counted { "of the frames of validation" } else { "if conditions were equally frequent" },
         );
         Advice {
             rule: "accuracy_at_chance",
@@ -64,12 +66,15 @@ fn accuracy_at_chance(vitals: &Vitals) -> Option<Advice> {
 /// IoU of validations falls while accuracy rises → lower λ.
 fn iou_falls(vitals: &Vitals) -> Option<Advice> {
     const FALL: f64 = 0.02;
+    // One point, and two standard errors of a share.
+    const RISE: f64 = 0.01;
     let all: Vec<&Terms> = vitals.epochs.iter().filter_map(|epoch| epoch.val.as_ref()).collect();
     let [.., first, second, third] = all.as_slice() else { return None };
     let best = all.iter().map(|terms| terms.iou).fold(0.0, f64::max);
     let falling = first.iou > second.iou && second.iou > third.iou && best - third.iou >= FALL;
     let (before, now) = (first.accuracy()?, third.accuracy()?);
-    (falling && now > before).then(|| {
+    let error = 2.0 * (before * (1.0 - before) / first.labelled.max(1.0) * 2.0).sqrt();
+    (falling && now - before >= RISE.max(error)).then(|| {
         let lambda = vitals.lambda;
         let message = format!(
             "validation IoU falls ({:.3}, {:.3}, {:.3}; best {best:.3}) while condition accuracy rises ({:.1} to {:.1} %); \
@@ -181,8 +186,8 @@ fn step_starves(vitals: &Vitals) -> Option<Advice> {
     let share = data / (data + steps.iter().map(|step| step.compute).sum::<f64>()).max(f64::MIN_POSITIVE);
     (share > SHARE).then(|| {
         let message = format!(
-            "the step waits for data {:.0} % of its time (the last {} steps); give the busiest stage more workers \
-             (trackflow top shows it, trackflow tune finds the numbers)",
+            "the step waits for data {:.0} % of its time (the last {} steps); where cores are free, give the busiest stage \
+             more workers (trackflow top shows it, trackflow tune finds the numbers)",
             100.0 * share,
             steps.len()
         );

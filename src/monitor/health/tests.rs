@@ -63,7 +63,7 @@ fn accuracy_at_chance_asks_for_a_higher_lambda_with_the_numbers() {
     let mut stuck = vitals("TRAIN: {CLS_WEIGHT: 0.1}");
     stuck.epochs = vec![epoch(3.0, 0.10), epoch(2.0, 0.11), epoch(1.0, 0.09)];
     assert_eq!(found(&stuck), ["accuracy_at_chance"]);
-    insta::assert_snapshot!(advice(&stuck).message, @"condition accuracy is 9.0 % after 3 epochs, and always the same answer would get 10.0 %; raise λ (TRAIN.CLS_WEIGHT is 0.1, try 0.5)");
+    insta::assert_snapshot!(advice(&stuck).message, @"condition accuracy in training is 9.0 %, for 3 epochs no better than always the same answer, which would get 10.0 % if conditions were equally frequent; raise λ (TRAIN.CLS_WEIGHT is 0.1, try 0.5)");
     // Where one condition has most of the frames, its share is chance.
     stuck.epochs = vec![epoch(3.0, 0.4), epoch(2.0, 0.4), epoch(1.0, 0.41)];
     assert_eq!(found(&stuck), Vec::<&str>::new());
@@ -77,6 +77,8 @@ fn iou_that_falls_while_accuracy_rises_asks_for_a_lower_lambda() {
     falling.epochs = vec![validated(0.6, 0.2), validated(0.57, 0.3), validated(0.5, 0.4)];
     assert_eq!(found(&falling), ["iou_falls"]);
     assert!(advice(&falling).message.contains("TRAIN.CLS_WEIGHT is 0.5, try 0.1"), "{:?}", advice(&falling));
+    falling.epochs[2] = validated(0.5, 0.25);
+    assert_eq!(found(&falling), Vec::<&str>::new(), "five of a hundred frames more are no rise");
     falling.epochs[2] = validated(0.5, 0.1);
     assert_eq!(found(&falling), Vec::<&str>::new(), "both fall: λ is not why");
 }

@@ -53,6 +53,8 @@ pub struct Vitals {
     /// The share of labelled frames that saying always the same would get right: at least one of all conditions, and
     /// that of the most frequent one once a validation has counted.
     pub chance: f64,
+    /// Whether a validation has counted.
+    pub counted: bool,
     /// The epochs of the present phase, in order.
     pub epochs: Vec<Epoch>,
     /// The newest steps, oldest first.
@@ -71,6 +73,7 @@ impl Vitals {
             lambda: phases.first().map_or(0.0, |phase| phase.class_weight),
             surgery: experiment.training.weighting == TaskWeighting::PcGrad,
             chance: 1.0 / Condition::COUNT as f64,
+            counted: false,
             epochs: Vec::new(),
             steps: VecDeque::new(),
             cosines: VecDeque::new(),
@@ -101,6 +104,7 @@ impl Vitals {
                 let most = confusion.rows().iter().map(|row| row.iter().sum::<u64>()).max().unwrap_or(0);
                 // Of a handful of frames the most frequent condition says little.
                 if total as f64 >= FRAMES {
+                    self.counted = true;
                     self.chance = (most as f64 / total as f64).max(1.0 / Condition::COUNT as f64);
                 }
                 match visit.split {

@@ -26,6 +26,8 @@ pub struct History {
     pub device: String,
     /// Its seed.
     pub seed: Option<u64>,
+    /// How many of how many sequences validation shares with training, where it does.
+    pub shared: Option<[u64; 2]>,
     /// Means of each pass over an epoch's training or validation clips.
     pub passes: Vec<Pass>,
     /// Training steps.
@@ -122,6 +124,8 @@ impl History {
             "run" => {
                 (self.experiment, self.device) = (text("experiment"), text("device"));
                 self.seed = event["seed"].as_u64();
+                let counts = ["shared", "sequences"].map(|key| event["validation"][key].as_u64());
+                self.shared = counts[0].zip(counts[1]).map(|(shared, all)| [shared, all]);
             }
             "pass" => {
                 let values = event.as_object().into_iter().flatten();

@@ -4,7 +4,7 @@ use super::{
     groups::{Group, mean_and_deviation, paired_test},
     history::History,
     page::{SUMMARY, table},
-    svg::{fixed, short},
+    svg::{escape, fixed, short},
 };
 
 /// The measures of a validation: key, name, digits, factor and unit.
@@ -36,7 +36,21 @@ pub(super) fn results(groups: &[Group]) -> String {
         }
         false => "<p class=\"about\">IoU and accuracy are those of validations: before training, last, best.</p>",
     };
-    table(&head, &rows) + about + &comparison(groups)
+    table(&head, &rows) + about + &shared(groups) + &comparison(groups)
+}
+
+/// Which runs were validated on what they were trained on.
+fn shared(groups: &[Group]) -> String {
+    let line = |run: &History| {
+        let [shared, all] = run.shared?;
+        Some(format!(
+            "<li>{}: validation shares {shared} of {all} sequences with training; on these it measures what was learnt by \
+             heart.</li>",
+            escape(&run.name)
+        ))
+    };
+    let lines: String = groups.iter().flat_map(|group| &group.runs).filter_map(line).collect();
+    if lines.is_empty() { lines } else { format!("<ul>{lines}</ul>") }
 }
 
 /// Before training, last and best, where there are such.
@@ -120,4 +134,19 @@ fn comparison(groups: &[Group]) -> String {
     };
     let head = ["last validation", &first.name, &second.name, "difference", "p"];
     format!("{}<p class=\"about\">{about}</p>", table(&head, &rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_validated_on_its_training_data_is_said_to_be() {
+        let run = |shared| History { name: "a<b".into(), shared, ..History::default() };
+        let group = |shared| Group { name: "g".into(), runs: vec![run(shared)] };
+        assert!(
+            results(&[group(Some([12, 250]))]).contains("a&lt;b: validation shares 12 of 250 sequences with training")
+        );
+        assert!(!results(&[group(None)]).contains("shares"));
+    }
 }

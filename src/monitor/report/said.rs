@@ -26,7 +26,8 @@ fn stages(group: &Group) -> String {
         let id = stage["id"].as_str().unwrap_or_default();
         let of = |load: &&Value| -> Option<(Value, f64)> {
             let own = load["stages"].as_array()?.iter().find(|own| own["id"] == stage["id"])?;
-            Some((own.clone(), load["wall_seconds"].as_f64()? * own["workers"].as_f64()?))
+            let workers = own["workers_ran"].as_f64().or(own["workers"].as_f64())?;
+            Some((own.clone(), load["wall_seconds"].as_f64()? * workers))
         };
         let all: Vec<(Value, f64)> = loads.iter().filter_map(of).collect();
         let mean = |of: &dyn Fn(&Value, f64) -> Option<f64>| {
@@ -38,7 +39,8 @@ fn stages(group: &Group) -> String {
             share.map_or("–".into(), |share| fixed(share, 1) + " %")
         };
         let whole = |key: &str| mean(&|own, _| own[key].as_f64()).map_or("–".into(), |value| fixed(value, 0));
-        let mut row = vec![id.to_string(), whole("workers")];
+        let ran = if stage["workers_ran"].is_number() { "workers_ran" } else { "workers" };
+        let mut row = vec![id.to_string(), whole(ran)];
         row.extend(["busy_seconds", "waiting_seconds", "blocked_seconds"].map(share));
         row.push(whole("taken"));
         row

@@ -80,25 +80,53 @@ impl Found {
     /// Is the semantic and the spatial information there?
     fn sentence(&self) -> String {
         let mean = |values: Vec<f64>| mean_and_deviation(&values).map(|(mean, _)| mean);
-        let over = mean(self.conditions.iter().map(|probe| probe.accuracy - probe.chance).collect());
+        let accuracy = mean(self.conditions.iter().map(|probe| probe.accuracy).collect());
+        let chance = mean(self.conditions.iter().map(|probe| probe.chance).collect());
         let margin = self.conditions.first().map_or(0.0, |probe| probe.margin);
-        let semantic = match over {
-            None => "too few labelled frames, sequences or conditions to probe the condition".to_string(),
-            Some(over) if over > margin => {
-                format!("the condition can be read off linearly ({} points over chance)", fixed(100.0 * over, 1))
-            }
-            Some(over) => format!(
-                "no condition beyond chance can be shown with {} sequences ({} points)",
-                self.sequences,
-                fixed(100.0 * over, 1)
-            ),
-        };
-        let spatial = match mean(self.boxes.iter().map(|probe| probe.r2).collect()) {
-            None => "too few frames or sequences to probe the box".to_string(),
-            Some(r2) if r2 > 0.1 => format!("the box can be read off linearly (R² {})", fixed(r2, 2)),
-            Some(r2) => format!("the box hardly can (R² {})", fixed(r2, 2)),
-        };
+        let semantic = accuracy.zip(chance).map_or_else(
+            || "too few labelled frames, sequences or conditions to probe the condition".to_string(),
+            |(accuracy, chance)| semantic(accuracy, chance, margin, self.sequences),
+        );
+        let spatial = mean(self.boxes.iter().map(|probe| probe.r2).collect())
+            .map_or_else(|| "too few frames or sequences to probe the box".to_string(), spatial);
         format!("{}: {semantic}; {spatial}", self.when())
+    }
+}
+
+/// What is "nearly all" of what could be found, and what is "most" of it: below one half more is missing than there.
+const NEARLY_ALL: f64 = 0.8;
+const MOST: f64 = 0.5;
+/// Below a tenth, what was found is not told from nothing.
+const ANYTHING: f64 = 0.1;
+
+/// What an accuracy says of the condition, by how much of the way from chance to always right it goes.
+fn semantic(accuracy: f64, chance: f64, margin: f64, sequences: usize) -> String {
+    let numbers = format!("{} % right, chance {} %", fixed(100.0 * accuracy, 1), fixed(100.0 * chance, 1));
+    let over = accuracy - chance;
+    if over <= margin {
+        return format!("no condition beyond chance can be shown with {sequences} sequences ({numbers})");
+    }
+    let share = over / (1.0 - chance).max(1e-9);
+    match share {
+        share if share >= NEARLY_ALL => format!("the condition can be read off linearly ({numbers})"),
+        share if share >= MOST => format!("the condition can mostly be read off linearly ({numbers})"),
+        share => format!(
+            "of the condition a linear probe finds a part: {} % of the way from chance to always right ({numbers})",
+            fixed(100.0 * share, 0)
+        ),
+    }
+}
+
+/// What the explained share of the boxes' variance says of them.
+fn spatial(r2: f64) -> String {
+    let number = format!("R² {}", fixed(r2, 2));
+    match r2 {
+        r2 if r2 >= NEARLY_ALL => format!("the box can be read off linearly ({number})"),
+        r2 if r2 >= MOST => format!("the box can mostly be read off linearly ({number})"),
+        r2 if r2 >= ANYTHING => {
+            format!("of the box a linear probe finds a part: {} % of its variance ({number})", fixed(100.0 * r2, 0))
+        }
+        _ => format!("the box cannot be read off linearly, hardly better than the mean box is guessed ({number})"),
     }
 }
 
@@ -138,4 +166,22 @@ pub(super) fn probes(groups: &[Group]) -> Result<String> {
          is the most frequent condition. Box as shares of the search crop.</p>",
         table(&head, &rows)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_claims_what_its_number_supports() {
+        assert_eq!(spatial(0.91), "the box can be read off linearly (R² 0.91)");
+        assert_eq!(spatial(0.6), "the box can mostly be read off linearly (R² 0.60)");
+        assert_eq!(spatial(0.11), "of the box a linear probe finds a part: 11 % of its variance (R² 0.11)");
+        assert!(spatial(-0.3).starts_with("the box cannot be read off linearly"));
+        let of = |accuracy| semantic(accuracy, 0.2, 0.1, 100);
+        assert_eq!(of(0.9), "the condition can be read off linearly (90.0 % right, chance 20.0 %)");
+        assert!(of(0.65).starts_with("the condition can mostly be read off linearly"));
+        assert!(of(0.36).contains("20 % of the way from chance to always right (36.0 % right, chance 20.0 %)"));
+        assert!(of(0.29).starts_with("no condition beyond chance can be shown with 100 sequences"));
+    }
 }
