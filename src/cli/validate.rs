@@ -9,14 +9,16 @@ use crate::{
     flow::{Graph, World, human_bytes},
     settings::{Origin, Reading},
     stages::{Facts, RunContext},
-    train::{device::DeviceChoice, experiment::Experiment, network},
+    train::{device::DeviceChoice, experiment::Experiment, memory::step_memory, network},
 };
 use clap::Args;
 use std::path::PathBuf;
 
 mod machine;
+mod memory;
 
 use machine::Machine;
+use memory::Needs;
 
 /// `trackflow validate`.
 #[derive(Debug, Args)]
@@ -110,11 +112,25 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
             Err(failure) => found.fail(failure),
         }
     }
+    let own = match (&facts, &graph) {
+        (Some(facts), Some(AnyGraph::Training(graph))) if found.errors.is_empty() && has(graph, "step") => {
+            step_memory(&facts.experiment, facts.on_accelerator).map_err(|failure| found.fail(failure)).ok()
+        }
+        _ => None,
+    };
+    let needs = Needs { step: own.as_ref(), on_gpu: facts.as_ref().is_some_and(|facts| facts.on_accelerator) };
+    let misfit = match (&facts, &graph, machine.memory) {
+        (Some(facts), Some(AnyGraph::Training(graph)), Some(ram)) => {
+            memory::misfit(&facts.experiment, needs, &graph.memory(facts, machine.cores), ram)
+        }
+        _ => None,
+    };
+    found.warnings.extend(misfit.iter().map(|misfit| format!("memory: {misfit}")));
     found.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if found.errors.is_empty() {
         match &graph {
-            Some(AnyGraph::Training(graph)) => print(graph, facts.as_ref(), &machine),
-            Some(AnyGraph::Simulated(graph)) => print(graph, Some(&()), &machine),
+            Some(AnyGraph::Training(graph)) => print(graph, facts.as_ref(), &machine, needs),
+            Some(AnyGraph::Simulated(graph)) => print(graph, Some(&()), &machine, needs),
             None => {}
         }
     }
@@ -122,10 +138,45 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
     if denied && found.errors.is_empty() {
         found.errors.push(format!("{} and --deny_warnings is given", count(found.warnings.len(), "warning")));
     }
-    match found.errors.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::new(found.kind.unwrap_or(FailureKind::Config), found.errors.join("\n"))),
+    if found.errors.is_empty() {
+        println!("\n{}", verdict(args, facts.as_ref(), &found, misfit.as_deref()));
+        return Ok(());
     }
+    let verdict = format!("verdict: will not run: {}", count(found.errors.len(), "mistake"));
+    let message = format!("{}\n{verdict}", found.errors.join("\n"));
+    Err(Failure::new(found.kind.unwrap_or(FailureKind::Config), message))
+}
+
+/// What will happen, in one line.
+fn verdict(args: &ValidateArgs, facts: Option<&Facts>, found: &Found, misfit: Option<&str>) -> String {
+    let Some(Facts { experiment, on_accelerator }) = facts else {
+        return "verdict: the pipeline is sound; --config NAME checks it with an experiment".into();
+    };
+    let training = &experiment.training;
+    let device = if *on_accelerator { "a GPU" } else { "the CPU" };
+    let what = format!(
+        "{} of {} on {device}",
+        count(training.epochs(), "epoch"),
+        count(training.batch_size, "clip").replace(' ', "-") + " batches"
+    );
+    let data = match (&args.data_dir, &experiment.data.synth) {
+        (Some(_), None) => "its data was opened and is sound",
+        (_, Some(_)) => "its scenes are made when it starts",
+        (None, None) => "its data was not looked at (--data_dir DIR does)",
+    };
+    let warned = match found.warnings.len() - usize::from(misfit.is_some()) {
+        0 => String::new(),
+        warnings => format!("; {} above", count(warnings, "warning")),
+    };
+    match misfit {
+        Some(misfit) => format!("verdict: does not fit: {misfit}; otherwise sound, {data}{warned}"),
+        None => format!("verdict: will run: {what}; {data}{warned}"),
+    }
+}
+
+/// Whether the pipeline has a stage of this kind.
+fn has(graph: &Graph<RunContext>, kind: &str) -> bool {
+    graph.nodes().iter().any(|node| node.kind.name == kind)
 }
 
 fn count(count: usize, what: &str) -> String {
@@ -195,16 +246,15 @@ fn check<C: World>(reading: &Reading, graph: &Graph<C>, facts: Option<&C::Facts>
 
 /// A pipeline for training has a step, and then someone who keeps what it learns.
 fn check_trains(reading: &Reading, graph: &Graph<RunContext>) {
-    let has = |kind: &str| graph.nodes().iter().any(|node| node.kind.name == kind);
     let step = graph.nodes().iter().find(|node| node.kind.name == "step");
     if let Some(origin) = step.and_then(|step| step.origin.as_ref())
-        && !has("checkpoint")
+        && !has(graph, "checkpoint")
     {
         reading.warn(origin, "stages", "nothing writes checkpoints: what is learnt will be lost");
     }
 }
 
-fn print<C: World>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine) {
+fn print<C: World>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine, needs: Needs<'_>) {
     let plan = graph.plan(machine.cores);
     let threads: usize = plan.iter().map(|line| line.workers).sum();
     println!(
@@ -247,4 +297,5 @@ fn print<C: World>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine
     if !memory.unknown.is_empty() {
         println!("  not counted, size unknown: what {} emit", memory.unknown.join(", "));
     }
+    needs.print(&memory, machine.memory);
 }

@@ -50,8 +50,19 @@ impl Hiptrack {
     /// # Errors
     /// A configuration whose sizes do not fit.
     pub fn new(config: &Config, seed: u64, device: Device) -> Result<Self> {
+        Self::with(Params::new(device), config, seed)
+    }
+
+    /// The names and shapes of a model's tensors, without the memory that these would take.
+    ///
+    /// # Errors
+    /// A configuration whose sizes do not fit.
+    pub fn sketch(config: &Config) -> Result<Params> {
+        Ok(Self::with(Params::sketch(), config, 0)?.params)
+    }
+
+    fn with(mut params: Params, config: &Config, seed: u64) -> Result<Self> {
         config.check()?;
-        let mut params = Params::new(device);
         let mut root = Scope::root(&mut params, seed);
         let dim = config.dim;
         let key = ConvShape::new(dim, config.key_dim, 3);

@@ -27,6 +27,8 @@ pub struct Params {
     entries: Vec<Entry>,
     index: HashMap<String, usize>,
     device: Device,
+    /// Whether the tensors have shapes and names only.
+    sketch: bool,
 }
 
 /// What became of the tensors given to [`Params::load`].
@@ -63,7 +65,12 @@ impl LoadReport {
 
 impl Params {
     pub(super) fn new(device: Device) -> Self {
-        Self { entries: Vec::new(), index: HashMap::new(), device }
+        Self { entries: Vec::new(), index: HashMap::new(), device, sketch: false }
+    }
+
+    /// Tensors that have shapes and names, but share one number each: for whoever asks how large a model is.
+    pub(super) fn sketch() -> Self {
+        Self { sketch: true, ..Self::new(Device::Cpu) }
     }
 
     /// Where the tensors are.
@@ -144,6 +151,11 @@ impl Params {
     }
 }
 
+/// A tensor of this shape whose numbers are all the same one in memory.
+fn one_number(shape: &[i64]) -> Tensor {
+    Tensor::zeros([1], (Kind::Float, Device::Cpu)).expand(shape, false)
+}
+
 /// Where a module registers its tensors: a name prefix, and the seed they start from.
 pub(super) struct Scope<'a> {
     params: &'a mut Params,
@@ -163,7 +175,10 @@ impl<'a> Scope<'a> {
 
     pub fn parameter(&mut self, name: &str, shape: &[i64], init: Init) -> Tensor {
         let name = self.full(name);
-        let tensor = init.tensor(self.seed, &name, shape);
+        let tensor = match self.params.sketch {
+            true => one_number(shape),
+            false => init.tensor(self.seed, &name, shape),
+        };
         self.params.insert(name, tensor, Role::Parameter)
     }
 

@@ -9,6 +9,7 @@ pub mod experiment;
 pub mod features;
 pub mod itinerary;
 pub mod means;
+pub mod memory;
 pub mod network;
 pub mod normalise;
 pub mod optimizer;

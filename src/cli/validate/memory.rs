@@ -1,0 +1,72 @@
+//! What a run needs beside what the machine has: items on their way, and the step's own.
+
+use crate::{
+    flow::{Memory, human_bytes},
+    train::{
+        experiment::Experiment,
+        memory::{StepMemory, step_memory},
+    },
+};
+
+/// What the step needs, where there is one.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Needs<'a> {
+    pub step: Option<&'a StepMemory>,
+    /// Whether it computes on a GPU.
+    pub on_gpu: bool,
+}
+
+impl Needs<'_> {
+    /// Bytes in the host's memory, `items` included.
+    pub fn host(&self, items: &Memory) -> u64 {
+        let own = self.step.map_or(0, |step| if self.on_gpu { 0 } else { step.bytes() } + step.checkpoint);
+        items.host().saturating_add(own)
+    }
+
+    /// Prints what the step takes, and all together.
+    pub fn print(&self, items: &Memory, machine: Option<u64>) {
+        let Some(step) = self.step else { return };
+        let place = if self.on_gpu { "the GPU" } else { "the CPU" };
+        let phase = if step.phase.is_empty() { String::new() } else { format!(", phase {}", step.phase) };
+        println!("the step takes about {} on {place}{phase}", human_bytes(step.bytes()));
+        for part in &step.parts {
+            println!("  {:<26} {:<50} {:>10}", part.what, part.how, human_bytes(part.bytes));
+        }
+        println!("  {:<26} {:<50} {:>10}", "a checkpoint", "copied while it is written", human_bytes(step.checkpoint));
+        let of = machine.map_or(String::new(), |ram| format!(" of {}", human_bytes(ram)));
+        println!("together about {}{of} of this machine's memory", human_bytes(self.host(items)));
+        if self.on_gpu {
+            let device = items.device().saturating_add(step.bytes());
+            println!("and about {} of the GPU's, workspaces of its libraries not counted", human_bytes(device));
+        }
+    }
+}
+
+/// What does not fit into `ram` bytes, and what would.
+pub(super) fn misfit(experiment: &Experiment, needs: Needs<'_>, items: &Memory, ram: u64) -> Option<String> {
+    let all = needs.host(items);
+    if all <= ram {
+        return None;
+    }
+    let step = needs.step.filter(|_| !needs.on_gpu)?;
+    let rest = all - step.bytes();
+    let fits = |experiment: &Experiment| {
+        step_memory(experiment, false).is_ok_and(|step| rest.saturating_add(step.bytes()) <= ram)
+    };
+    let with = |change: &dyn Fn(&mut Experiment)| {
+        let mut other = experiment.clone();
+        change(&mut other);
+        other
+    };
+    let (clips, shards) = (experiment.training.batch_size, experiment.training.shards.max(1));
+    let in_parts = |by: usize| {
+        let text = format!("TRAIN.ACCUMULATE: {by} fits ({} clips at a time)", clips.div_ceil(by));
+        (text, with(&|other| other.training.accumulate = by))
+    };
+    let again = with(&|other| other.training.activation_checkpointing = true);
+    let parts = (2..=clips / shards).filter(|by| clips % by == 0).map(in_parts);
+    let options = parts.chain([("TRAIN.ACTIVATION_CHECKPOINTING: True fits".to_string(), again)]);
+    let remedy = options.filter(|(_, other)| fits(other)).map(|(text, _)| text).next();
+    let remedy = remedy.unwrap_or_else(|| "it needs a machine with more memory, or a smaller model".into());
+    Some(format!("needs about {} and this machine has {}; {remedy}", human_bytes(all), human_bytes(ram)))
+}
