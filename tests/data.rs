@@ -145,6 +145,40 @@ fn stats_and_contact_sheets_are_drawn() {
     assert!(errors.contains("--out"), "{errors}");
 }
 
+#[test]
+fn labels_from_boxes_and_pixels_are_trained_on() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("labels");
+    let mut command = program();
+    command.args(["data", "label", "GOT10K_train_full", "--data_dir"]).arg(data()).arg("--out").arg(&out);
+    let printed = succeed(command.arg("--compare").arg(data().join("conditions")));
+    for part in ["labelled 200 frames of 10 sequences", "scale_variation", "precision", "not told occlusion"] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    assert!(succeed(&mut command).contains("kept     10 sequences"));
+    let set = format!("DATA.TRAIN.CLS_ANN_DIR={}", out.display());
+    let steps = trained(home.path(), "run", data(), &["--set", &set]);
+    let learns = |line: &String| line.contains("\"split\":\"train\"") && !line.contains("\"Loss/cls\":0.0,");
+    assert!(steps.iter().any(learns), "{steps:#?}");
+}
+
+#[test]
+fn validation_on_what_was_trained_on_is_said_and_not_called_held_out() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let save_dir = home.path().join(name);
+        let printed = succeed(train(&save_dir).args(["--max_steps", "2"]).args(more));
+        (printed, std::fs::read_to_string(save_dir.join("run.jsonl")).unwrap())
+    };
+    let folder = format!("DATA.VAL.DATASETS_NAME=[folder:{}]", data().join("got10k/train").display());
+    let (printed, log) = run("shared", &["--set", &folder]);
+    assert!(printed.contains("warning: validation shares 10 of 10 sequences with training, such as"), "{printed}");
+    assert!(printed.contains("validation clips") && !printed.contains("held-out"), "{printed}");
+    assert!(log.contains(r#""validation":{"sequences":10,"shared":10}"#), "{log}");
+    let (printed, _) = run("apart", &[]);
+    assert!(printed.contains("held-out clips") && !printed.contains("shares"), "{printed}");
+}
+
 /// A pipeline with `workers` that decode.
 fn pipeline(folder: &Path, workers: usize) -> PathBuf {
     let shipped = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/train.yaml")).unwrap();

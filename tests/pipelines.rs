@@ -104,9 +104,37 @@ fn all_mistakes_of_both_files_come_at_once_with_their_lines() {
         "mine.yaml:2:3: TRAIN.CLS_WEIGTH: unknown key; did you mean CLS_WEIGHT?\n  2 |   CLS_WEIGTH: 0.2\n    |   ^^^^^^^^^^\n",
         "flow.yaml:7:18: stages.decode.kind: unknown kind `decoed`; did you mean decode?\n",
         "    |                  ^^^^^^\n",
+        "verdict: will not run;",
     ] {
         assert!(errors.contains(part), "{part}\n{errors}");
     }
+}
+
+#[test]
+fn validate_ends_with_a_verdict_and_counts_the_step() {
+    let mut command = program();
+    command.args(["validate", "--device", "cpu", "--config"]).arg(support::experiment());
+    let printed = succeed(&mut command);
+    for part in ["the step takes about", "activations", "optimizer's moments", "together about"] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    let verdict = printed.lines().find(|line| line.starts_with("verdict: ")).unwrap();
+    assert!(verdict.starts_with("verdict: will run: 3 epochs of 3-clips batches on the CPU"), "{verdict}");
+    assert!(verdict.contains("--data_dir"), "{verdict}");
+}
+
+#[test]
+fn the_table_shows_the_workers_that_ran_though_they_were_done_early() {
+    let out = tempfile::tempdir().unwrap();
+    let pipeline = out.path().join("flow.yaml");
+    let text = "name: flow\nstages:\n  a: {kind: count, capacity: 64, options: {items: 30}}\n  \
+        b: {kind: sleep, workers: 2, capacity: 64, options: {ms: 2}}\n  c: {kind: sleep, options: {ms: 20}}\n  \
+        d: {kind: collect}\n";
+    std::fs::write(&pipeline, text).unwrap();
+    let printed = succeed(program().args(["simulate", "--metrics", "127.0.0.1:0", "--pipeline"]).arg(&pipeline));
+    let row = printed.lines().find(|line| line.starts_with("  b ")).unwrap();
+    assert_eq!(row.split_whitespace().nth(1), Some("2"), "{printed}");
+    assert!(printed.contains("`c` is the bottleneck"), "{printed}");
 }
 
 #[test]

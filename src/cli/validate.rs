@@ -142,8 +142,7 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
         println!("\n{}", verdict(args, facts.as_ref(), &found, misfit.as_deref()));
         return Ok(());
     }
-    let verdict = format!("verdict: will not run: {}", count(found.errors.len(), "mistake"));
-    let message = format!("{}\n{verdict}", found.errors.join("\n"));
+    let message = found.errors.join("\n") + "\nverdict: will not run; mend what is named above";
     Err(Failure::new(found.kind.unwrap_or(FailureKind::Config), message))
 }
 

@@ -70,3 +70,30 @@ pub(super) fn misfit(experiment: &Experiment, needs: Needs<'_>, items: &Memory, 
     let remedy = remedy.unwrap_or_else(|| "it needs a machine with more memory, or a smaller model".into());
     Some(format!("needs about {} and this machine has {}; {remedy}", human_bytes(all), human_bytes(ram)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Node;
+
+    #[test]
+    fn what_does_not_fit_is_said_with_what_would() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny.yaml");
+        let text = std::fs::read_to_string(path).unwrap().replace("BATCH_SIZE: 3", "BATCH_SIZE: 4096");
+        let experiment = Experiment::from_node(&Node::parse("tiny.yaml", &text).unwrap()).unwrap();
+        let step = step_memory(&experiment, false).unwrap();
+        let (needs, items) = (Needs { step: Some(&step), on_gpu: false }, Memory::default());
+        let all = needs.host(&items);
+        assert!(all > 1 << 30, "{step:#?}");
+        let of = |ram: u64| misfit(&experiment, needs, &items, ram);
+        assert_eq!(of(all), None);
+        assert!(
+            of(all * 3 / 4).unwrap().contains("TRAIN.ACCUMULATE: 2 fits (2048 clips at a time)"),
+            "{:?}",
+            of(all * 3 / 4)
+        );
+        assert!(of(all / 3).unwrap().contains("TRAIN.ACCUMULATE: 4 fits"), "{:?}", of(all / 3));
+        assert!(of(1 << 20).unwrap().contains("a machine with more memory"));
+        assert_eq!(misfit(&experiment, Needs { on_gpu: true, ..needs }, &items, 1 << 30), None);
+    }
+}
