@@ -119,7 +119,7 @@ fn validate_ends_with_a_verdict_and_counts_the_step() {
         assert!(printed.contains(part), "{part}: {printed}");
     }
     let verdict = printed.lines().find(|line| line.starts_with("verdict: ")).unwrap();
-    assert!(verdict.starts_with("verdict: will run: 3 epochs of 3-clips batches on the CPU"), "{verdict}");
+    assert!(verdict.starts_with("verdict: will run: 3 epochs in batches of 3 clips on the CPU"), "{verdict}");
     assert!(verdict.contains("--data_dir"), "{verdict}");
 }
 

@@ -101,9 +101,8 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
         None => {}
     }
     found.take(&reading);
-    if let (Some(facts), Some(data_dir), true) = (&facts, &args.data_dir, found.errors.is_empty())
-        && facts.experiment.data.synth.is_none()
-    {
+    // As in training, data that is named stands in for scenes that would be made.
+    if let (Some(facts), Some(data_dir), true) = (&facts, &args.data_dir, found.errors.is_empty()) {
         match super::train::check_data(&facts.experiment, data_dir) {
             Ok([notes, warnings]) => {
                 notes.iter().for_each(|note| println!("{note}"));
@@ -154,13 +153,13 @@ fn verdict(args: &ValidateArgs, facts: Option<&Facts>, found: &Found, misfit: Op
     let training = &experiment.training;
     let device = if *on_accelerator { "a GPU" } else { "the CPU" };
     let what = format!(
-        "{} of {} on {device}",
+        "{} in {} on {device}",
         count(training.epochs(), "epoch"),
-        count(training.batch_size, "clip").replace(' ', "-") + " batches"
+        format_args!("batches of {}", count(training.batch_size, "clip"))
     );
     let data = match (&args.data_dir, &experiment.data.synth) {
-        (Some(_), None) => "its data was opened and is sound",
-        (_, Some(_)) => "its scenes are made when it starts",
+        (Some(_), _) => "its data was opened and is sound",
+        (None, Some(_)) => "its scenes are made when it starts",
         (None, None) => "its data was not looked at (--data_dir DIR does)",
     };
     let warned = match found.warnings.len() - usize::from(misfit.is_some()) {
