@@ -9,6 +9,7 @@ use crate::{
     flow::{Graph, World, human_bytes},
     settings::{Origin, Reading},
     stages::{Facts, RunContext},
+    telemetry::log,
     train::{device::DeviceChoice, experiment::Experiment, memory::step_memory, network},
 };
 use clap::Args;
@@ -141,8 +142,10 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
         println!("\n{}", verdict(args, facts.as_ref(), &found, misfit.as_deref()));
         return Ok(());
     }
-    let message = found.errors.join("\n") + "\nverdict: will not run; mend what is named above";
-    Err(Failure::new(found.kind.unwrap_or(FailureKind::Config), message))
+    // The verdict is the last line, and no error itself.
+    log::error(&found.errors.join("\n"));
+    eprintln!("verdict: will not run; mend what is named above");
+    Err(Failure::new(found.kind.unwrap_or(FailureKind::Config), String::new()))
 }
 
 /// What will happen, in one line.

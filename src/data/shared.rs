@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::data::dataset::{Dataset, Sequence};
+use crate::data::dataset::{Dataset, Sequence, known_names};
 
 /// Sequences of validation that are also trained on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +37,14 @@ impl fmt::Display for Shared {
     }
 }
 
-/// The sequences of `val` that are in `train` too: the same frame files, by whatever path or link they are reached, or a
-/// sequence of the same name with the same boxes (a copy, or packed). Of pictures, those that are in both.
+/// The sequences of `val` that are in `train` too: the same frame files, by whatever path or link they are reached; a
+/// sequence of the same name with the same boxes (a copy, or packed); or of the same name in the same part of a known data
+/// set (packed and scaled). Of pictures, those that are in both.
 pub fn shared(train: &[Dataset], val: &[Dataset]) -> Option<Shared> {
     let mut folders = Folders::default();
     let name = |dataset: &Dataset, sequence: &Sequence| format!("{}: {}", dataset.name, sequence.name);
     // Only as much is looked at as there is to compare with.
-    let wanted: HashSet<u64> = all(val).flat_map(|(_, sequence)| folders.keys(sequence, None)).collect();
+    let wanted: HashSet<u64> = all(val).flat_map(|(dataset, sequence)| folders.keys(dataset, sequence, None)).collect();
     if wanted.is_empty() {
         return None;
     }
@@ -51,14 +52,16 @@ pub fn shared(train: &[Dataset], val: &[Dataset]) -> Option<Shared> {
     let mut trained: HashMap<u64, (usize, usize)> = HashMap::new();
     for (at, dataset) in train.iter().enumerate() {
         for (index, sequence) in dataset.sequences.iter().enumerate() {
-            for key in folders.keys(sequence, Some(&places)).into_iter().filter(|key| wanted.contains(key)) {
+            for key in folders.keys(dataset, sequence, Some(&places)).into_iter().filter(|key| wanted.contains(key)) {
                 trained.entry(key).or_insert((at, index));
             }
         }
     }
     let mut found: Option<Shared> = None;
     for (dataset, sequence) in all(val) {
-        let Some(&(at, index)) = folders.keys(sequence, None).iter().find_map(|key| trained.get(key)) else { continue };
+        let Some(&(at, index)) = folders.keys(dataset, sequence, None).iter().find_map(|key| trained.get(key)) else {
+            continue;
+        };
         let shared = found.get_or_insert_with(|| {
             let (own, other) = (name(dataset, sequence), name(&train[at], &train[at].sequences[index]));
             let example = if own == other { own } else { format!("{own} ({other} in training)") };
@@ -74,6 +77,18 @@ fn all(sets: &[Dataset]) -> impl Iterator<Item = (&Dataset, &Sequence)> {
     sets.iter().flat_map(|dataset| dataset.sequences.iter().map(move |sequence| (dataset, sequence)))
 }
 
+/// The part of a known data set that `name` stands for, whatever list it takes of it, packed or not. Of other folders the
+/// name says nothing.
+fn part(name: &str) -> Option<&str> {
+    let name = name.split('@').next().unwrap_or(name);
+    let base =
+        name.strip_prefix("packed:").map_or(name, |path| path.trim_end_matches('/').rsplit('/').next().unwrap_or(path));
+    match base {
+        "GOT10K_vottrain" | "GOT10K_votval" | "GOT10K_train_full" => Some("GOT10K train"),
+        base => known_names().find(|known| *known == base),
+    }
+}
+
 /// Folders by their one true path.
 #[derive(Default)]
 struct Folders {
@@ -83,11 +98,12 @@ struct Folders {
 impl Folders {
     /// What tells a sequence from others: its name with its boxes, and each of its frame files, if their folder is one of
     /// `places`.
-    fn keys(&mut self, sequence: &Sequence, places: Option<&HashSet<PathBuf>>) -> Vec<u64> {
+    fn keys(&mut self, dataset: &Dataset, sequence: &Sequence, places: Option<&HashSet<PathBuf>>) -> Vec<u64> {
         let mut boxes = Xxh3::new();
         boxes.update(sequence.name.as_bytes());
         sequence.boxes().iter().flatten().for_each(|value| boxes.update(&value.to_bits().to_le_bytes()));
         let mut keys = vec![boxes.digest()];
+        keys.extend(part(&dataset.name).map(|part| xxh3_64(format!("{part}\n{}", sequence.name).as_bytes())));
         let folder = self.folder(sequence.frames.folder());
         if places.is_some_and(|places| !places.contains(&folder)) {
             return keys;
@@ -145,5 +161,11 @@ mod tests {
         // Other frames of one folder, and the same name with other boxes, are other sequences.
         assert_eq!(shared(&train, &val(vec![new, next, sequence(&of("d"), "b", 1..5, 3.0)])), None);
         assert_eq!(shared(&train, &[]), None);
+        // Scaled shards have other files and other boxes.
+        let named = |name: &str, x: f32| vec![Dataset::new(name, vec![sequence(&of(name), "s", 1..3, x)])];
+        let packed = named("packed:p/GOT10K_vottrain", 1.0);
+        assert_eq!(shared(&packed, &named("GOT10K_votval@own.txt", 2.0)).map(|found| found.sequences), Some(1));
+        assert_eq!(shared(&packed, &named("GOT10K_official_val", 2.0)), None);
+        assert_eq!(shared(&named("folder:x", 1.0), &named("folder:y", 2.0)), None);
     }
 }
