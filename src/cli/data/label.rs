@@ -75,13 +75,15 @@ pub(super) fn label(args: &LabelArgs) -> Result<()> {
     let options = LabelOptions { only_found: args.only_found, force: args.force };
     let done = labelling::label(&sets, &args.out, &options, |count| bar.inc(count as u64));
     bar.finish_and_clear();
-    report(&done?, start.elapsed().as_secs_f64());
-    let read = labels::attach(&mut sets, &args.out);
-    // Where no frame could be labelled there is nothing to read.
-    let Ok(read) = read else {
-        println!("no label was written");
+    let done = done?;
+    report(&done, start.elapsed().as_secs_f64());
+    if done.written + done.kept == 0 {
+        println!("no label was written: no frame shows the object or can be read");
         return Ok(());
-    };
+    }
+    // As training will read them; what was kept may have been changed by hand.
+    let read = labels::attach(&mut sets, &args.out)?;
+    read.notes.iter().for_each(|note| println!("note: {note}"));
     println!("\n{read}");
     table(&sets);
     limits(args, &sets);
@@ -113,7 +115,7 @@ fn report(done: &Labelled, seconds: f64) {
         println!("not told {}: {count} frames give nothing to measure ({})", rule.condition, rule.source);
     }
     if *unreadable > 0 {
-        eprintln!("warning: {unreadable} frames cannot be read and have no label:");
+        eprintln!("warning: frames that cannot be read and have no label: {unreadable}");
         examples.iter().for_each(|line| eprintln!("  {line}"));
         if *unreadable > examples.len() {
             eprintln!("  and {} more", unreadable - examples.len());
