@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{Ask, Entry, Found, FrameFiles, Inquiry, Sequence, split};
+use super::{Ask, Entry, Found, FrameFiles, Inquiry, Sequence, exact, span, split};
 
 /// How a file writes its boxes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) fn sequences(
     visible: impl Fn(&Entry, usize, &mut Inquiry) -> Option<Vec<bool>> + Sync,
 ) -> Vec<Found> {
     let entries = split::keep(ask, entries, |entry| &entry.name, inquiry);
-    let read: Vec<(Found, Inquiry)> = entries.par_iter().map(|entry| sequence(entry, &visible)).collect();
+    let read: Vec<(Found, Inquiry)> = entries.par_iter().map(|entry| sequence(entry, ask.exact, &visible)).collect();
     read.into_iter()
         .map(|(found, own)| {
             inquiry.sources.extend(own.sources);
@@ -35,40 +35,48 @@ pub(super) fn sequences(
         .collect()
 }
 
-fn sequence(entry: &Entry, visible: &impl Fn(&Entry, usize, &mut Inquiry) -> Option<Vec<bool>>) -> (Found, Inquiry) {
+fn sequence(
+    entry: &Entry,
+    exact: bool,
+    visible: &impl Fn(&Entry, usize, &mut Inquiry) -> Option<Vec<bool>>,
+) -> (Found, Inquiry) {
     let mut own = Inquiry::default();
     let (has_boxes, has_frames) = (own.exists(&entry.boxes), own.exists(&entry.frames));
     if !has_boxes && !has_frames {
         own.problems.file(&entry.frames, "no such folder; extract the sequence, or take it off the list");
         let nothing = FrameFiles::listed(&entry.frames, Vec::new());
         let sequence = Sequence::new(&entry.name, nothing, Vec::new(), None);
-        return (Found { sequence, problems: std::mem::take(&mut own.problems) }, own);
+        return (Found { sequence, problems: std::mem::take(&mut own.problems), truth: None }, own);
     }
     let mut boxes = boxes(entry, &mut own);
-    let mut frames = own.frames(&entry.frames);
+    // Scores need no pictures, and many keep none beside their results.
+    let bare =
+        exact && has_boxes && (!has_frames || FrameFiles::scan(&entry.frames).is_ok_and(|found| found.is_empty()));
+    let mut frames = match bare {
+        true => FrameFiles::listed(&entry.frames, Vec::new()),
+        false => own.frames(&entry.frames),
+    };
     if let Some((first, last)) = entry.span {
         boxes.truncate(last + 1 - first);
-        // Only where the whole video is there; a shorter folder has been trimmed already.
-        if frames.len() >= last {
-            frames = frames.slice(first - 1, last);
-        }
+        frames = span::part(frames, (first, last), boxes.len());
     }
     if entry.style.first_only && boxes.len() == 1 {
         boxes.resize(frames.len(), [0.0; 4]);
     }
     // An unreadable file or folder has been noted above; its count says nothing more.
-    if own.problems.is_empty() && frames.len() != boxes.len() {
+    if own.problems.is_empty() && frames.len() != boxes.len() && !bare {
         let folder = entry.frames.display();
         let what = format!("{} frames in {folder}, but boxes for {}", frames.len(), boxes.len());
         own.problems.file(&entry.boxes, format_args!("{what}; extract the data set's archive again"));
     }
     let visible = visible(entry, boxes.len(), &mut own);
+    let truth = (exact && own.problems.is_empty()).then(|| exact::truth(entry, visible.clone(), &mut own));
     let sequence = Sequence::new(&entry.name, frames, boxes, visible);
-    (Found { sequence, problems: std::mem::take(&mut own.problems) }, own)
+    (Found { sequence, problems: std::mem::take(&mut own.problems), truth: truth.flatten() }, own)
 }
 
 /// The numbers of a line, whichever of comma, semicolon, tab and space the data set separates them with.
-fn fields(line: &str) -> impl Iterator<Item = &str> {
+pub(super) fn fields(line: &str) -> impl Iterator<Item = &str> {
     line.split([',', ';', '\t', ' ']).map(str::trim).filter(|field| !field.is_empty())
 }
 

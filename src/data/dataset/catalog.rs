@@ -7,13 +7,17 @@ use super::cache::{self, Kept};
 use super::coco::Coco;
 use super::folder::AnyFolder;
 use super::got10k::{Got10k, Mvtd};
-use super::lasot::Lasot;
+use super::lasot::{Lasot, LasotExt};
+use super::nfs::Nfs;
 use super::otb::Otb;
 use super::packed::{self, Packed};
+use super::tc128::{Tc128, Tc128Ce};
+use super::tnl2k::Tnl2k;
 use super::trackingnet::TrackingNet;
 use super::uav123::Uav123;
 use super::vid::Vid;
-use super::{Ask, Dataset, Inquiry, Layout, Opening, PATHS_FILE, Roots, Sequence};
+use super::vot::Vot;
+use super::{Ask, Dataset, Inquiry, Layout, Opening, PATHS_FILE, Roots, Sequence, Truth};
 use crate::data::problems::Problems;
 use crate::failure::{Failure, Result};
 
@@ -35,7 +39,7 @@ pub(super) enum Part {
 }
 
 /// The reference's names first, in its spelling.
-const KNOWN: [(&str, &dyn Layout, Part); 14] = [
+const KNOWN: [(&str, &dyn Layout, Part); 21] = [
     ("LASOT", &Lasot, Part::Train),
     ("GOT10K_vottrain", &Got10k, Part::VotTrain),
     ("GOT10K_votval", &Got10k, Part::VotVal),
@@ -50,6 +54,13 @@ const KNOWN: [(&str, &dyn Layout, Part); 14] = [
     ("UAV123", &Uav123, Part::All),
     ("MVTD", &Mvtd, Part::Train),
     ("MVTD_test", &Mvtd, Part::Test),
+    ("LASOT_EXT", &LasotExt, Part::All),
+    ("NFS", &Nfs, Part::All),
+    ("TNL2K", &Tnl2k, Part::All),
+    ("TC128", &Tc128, Part::All),
+    ("TC128_ce", &Tc128Ce, Part::All),
+    ("TRACKINGNET_test", &TrackingNet, Part::Test),
+    ("VOT", &Vot, Part::All),
 ];
 
 /// The name of any folder of sequences, `folder` or `folder:PATH`.
@@ -155,6 +166,8 @@ pub struct Found {
     pub sequence: Sequence,
     /// Faults of its files.
     pub problems: Problems,
+    /// Its ground truth in double precision, where that was asked for and the layout has it.
+    pub truth: Option<Truth>,
 }
 
 /// Everything that looking into a data set brought, faults included.
@@ -207,10 +220,22 @@ pub fn load(names: &[String], roots: &Roots) -> Result<Vec<Dataset>> {
 /// # Errors
 /// 78 for a name that does not exist, 66 when its folder is missing.
 pub fn scan(name: &str, roots: &Roots) -> Result<Scan> {
+    look_into(name, roots, false)
+}
+
+/// The same, with each sequence's ground truth in double precision.
+///
+/// # Errors
+/// As those of [`scan`].
+pub fn scan_exact(name: &str, roots: &Roots) -> Result<Scan> {
+    look_into(name, roots, true)
+}
+
+fn look_into(name: &str, roots: &Roots, exact: bool) -> Result<Scan> {
     let requests = requests(&[name.to_owned()])?;
     let request = requests.into_iter().next().ok_or_else(|| Failure::config("no data set named"))?.or_packed(roots);
     match request.root(roots) {
-        Ok(root) => Ok(read(&request, &root)),
+        Ok(root) => Ok(read(&request, &root, exact)),
         Err(problems) => match problems.into_result() {
             Err(failure) => Err(failure),
             Ok(()) => Err(Failure::input(format!("{name}: no such folder"))),
@@ -263,7 +288,7 @@ fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Proble
         return Ok(dataset(kept, true, start));
     }
     let read_at = SystemTime::now();
-    let scan = read(request, &root);
+    let scan = read(request, &root, false);
     let mut problems = scan.problems;
     let mut sequences = Vec::with_capacity(scan.sequences.len());
     for found in scan.sequences {
@@ -285,9 +310,9 @@ fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Proble
     Ok(dataset(kept, false, start))
 }
 
-fn read(request: &Request, root: &Path) -> Scan {
+fn read(request: &Request, root: &Path, exact: bool) -> Scan {
     let mut inquiry = Inquiry::default();
-    let ask = Ask { root, part: request.part, list: request.list.as_deref() };
+    let ask = Ask { root, part: request.part, list: request.list.as_deref(), exact };
     let sequences = request.layout.sequences(&ask, &mut inquiry);
     Scan {
         name: request.name.clone(),

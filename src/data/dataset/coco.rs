@@ -96,7 +96,7 @@ fn objects(instances: Instances, folder: &Path, path: &Path, inquiry: &mut Inqui
         };
         let frames = FrameFiles::one(&folder, name);
         let sequence = Sequence::new(&annotation.id.to_string(), frames, vec![annotation.bbox], None);
-        found.push(Found { sequence, problems: Problems::default() });
+        found.push(Found { sequence, problems: Problems::default(), truth: None });
     }
     if crowds > 0 {
         inquiry.notes.push(format!("{crowds} crowds are no objects and left out"));

@@ -20,22 +20,46 @@ impl Layout for Lasot {
     }
 
     fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
-        let mut entries = Vec::new();
-        for folder in inquiry.folders(ask.root) {
-            let path = ask.root.join(&folder);
-            if inquiry.exists(&path.join("groundtruth.txt")) {
-                entries.push(entry(&path, folder));
-                continue;
-            }
-            for name in inquiry.folders(&path) {
-                entries.push(entry(&path.join(&name), name));
-            }
-        }
+        let mut entries = entries(ask.root, inquiry);
         if ask.part != Part::All {
             choose(ask, &mut entries, inquiry);
         }
         annotation::sequences(ask, entries, inquiry, visible)
     }
+}
+
+/// LaSOT's extension: 150 sequences more, all for testing, in the same layout.
+pub(super) struct LasotExt;
+
+impl Layout for LasotExt {
+    fn folders(&self, _part: Part) -> &'static [&'static str] {
+        &["lasot_extension_subset", "lasot_ext", "LaSOT_ext", "LaSOT_extension_subset"]
+    }
+
+    fn key(&self, _part: Part) -> &'static str {
+        "lasot_ext_dir"
+    }
+
+    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+        let entries = entries(ask.root, inquiry);
+        annotation::sequences(ask, entries, inquiry, visible)
+    }
+}
+
+/// Every folder with a box file, in the root or in a class's folder.
+fn entries(root: &Path, inquiry: &mut Inquiry) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for folder in inquiry.folders(root) {
+        let path = root.join(&folder);
+        if inquiry.exists(&path.join("groundtruth.txt")) {
+            entries.push(entry(&path, folder));
+            continue;
+        }
+        for name in inquiry.folders(&path) {
+            entries.push(entry(&path.join(&name), name));
+        }
+    }
+    entries
 }
 
 /// Leaves the sequences of the part that is asked for.

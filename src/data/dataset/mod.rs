@@ -5,22 +5,29 @@ mod cache;
 mod catalog;
 mod coco;
 mod codec;
+mod exact;
 mod file;
 mod folder;
 mod frames;
 mod got10k;
 mod inquiry;
 mod lasot;
+mod nfs;
 mod otb;
 pub mod packed;
 mod roots;
 mod sequence;
+mod span;
 mod split;
+mod tc128;
+mod tnl2k;
 mod trackingnet;
 mod uav123;
 mod vid;
+mod vot;
 
-pub use catalog::{Found, Scan, known_names, load, scan};
+pub use catalog::{Found, Scan, known_names, load, scan, scan_exact};
+pub use exact::Truth;
 pub use file::{FrameFile, Member, Place};
 pub use frames::FrameFiles;
 pub use roots::{KEYS, PATHS_FILE, Roots, cache_folder};
@@ -61,6 +68,8 @@ struct Ask<'a> {
     part: Part,
     /// A user's own list of sequences.
     list: Option<&'a Path>,
+    /// Whether the ground truth is wanted in double precision too, for scores.
+    exact: bool,
 }
 
 /// How a data set lies on disk.

@@ -199,5 +199,6 @@ fn sequence(entry: Entry, shard: &Arc<Path>, bytes: u64) -> Found {
         problems.file(shard, format_args!("{}: its index is damaged; {REMEDY}", entry.sequence));
     }
     let frames = FrameFiles::packed(shard, &entry.folder, entry.names, entry.places);
-    Found { sequence: Sequence::new(&entry.sequence, frames, entry.boxes, Some(entry.visible)), problems }
+    let sequence = Sequence::new(&entry.sequence, frames, entry.boxes, Some(entry.visible));
+    Found { sequence, problems, truth: None }
 }

@@ -10,19 +10,24 @@ use crate::settings::{Node, Reading, Section, Value};
 pub const PATHS_FILE: &str = "configs/paths.yaml";
 
 /// The keys of [`PATHS_FILE`] as in the reference's `local.py`, each with what lies there.
-pub const KEYS: [(&str, &str); 12] = [
+pub const KEYS: [(&str, &str); 17] = [
     ("data_dir", "everything that has no line of its own, and relative CLS_ANN_DIR"),
     ("lasot_dir", "LASOT, LASOT_test"),
     ("got10k_dir", "GOT10K_vottrain, GOT10K_votval, GOT10K_train_full: the folder train"),
     ("got10k_val_dir", "GOT10K_official_val: the folder val"),
     ("got10k_test_dir", "GOT10K_test: the folder test"),
-    ("trackingnet_dir", "TRACKINGNET: the folder with TRAIN_0, ..."),
+    ("trackingnet_dir", "TRACKINGNET, TRACKINGNET_test: the folder with TRAIN_0, ..., TEST"),
     ("coco_dir", "COCO17: the folder with annotations and images"),
     ("imagenet_dir", "VID: the folder with Annotations and Data"),
     ("otb_dir", "OTB"),
     ("uav123_dir", "UAV123: the folder with anno and data_seq"),
     ("mvtd_dir", "MVTD: the folder train"),
     ("mvtd_test_dir", "MVTD_test: the folder test"),
+    ("lasot_ext_dir", "LASOT_EXT"),
+    ("nfs_dir", "NFS"),
+    ("tnl2k_dir", "TNL2K"),
+    ("tc128_dir", "TC128, TC128_ce"),
+    ("vot_dir", "VOT"),
 ];
 
 /// Where the data sets lie.

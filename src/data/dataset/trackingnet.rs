@@ -1,4 +1,6 @@
-//! TrackingNet: `TRAIN_<n>/{anno/<sequence>.txt,frames/<sequence>/{0.jpg,1.jpg,…}}` for as many parts as were fetched.
+//! TrackingNet: `TEST` or `TRAIN_<n>/{anno/<sequence>.txt,frames/<sequence>/{0.jpg,1.jpg,…}}` for as many parts as were fetched.
+
+use std::path::Path;
 
 use super::catalog::{Found, Part};
 use super::{Ask, Entry, Inquiry, Layout, annotation};
@@ -16,6 +18,13 @@ impl Layout for TrackingNet {
 
     /// TrackingNet marks nothing: every frame with a box shows the object.
     fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+        if ask.part == Part::Test {
+            // Only the first box is published.
+            let style = annotation::Style { first_only: true, ..annotation::Style::default() };
+            let entries = entries(&ask.root.join("TEST"), inquiry).into_iter().map(|entry| Entry { style, ..entry });
+            let entries = entries.collect();
+            return annotation::sequences(ask, entries, inquiry, |_, _, _| None);
+        }
         let mut parts: Vec<(u32, String)> = inquiry
             .folders(ask.root)
             .into_iter()
@@ -27,16 +36,21 @@ impl Layout for TrackingNet {
         }
         let mut entries = Vec::new();
         for (_, part) in parts {
-            let part = ask.root.join(part);
-            let annotations = part.join("anno");
-            for file in inquiry.files(&annotations) {
-                if let Some(name) = file.strip_suffix(".txt") {
-                    entries.push(Entry::new(name.to_owned(), part.join("frames").join(name), annotations.join(&file)));
-                }
-            }
+            entries.extend(self::entries(&ask.root.join(part), inquiry));
         }
         annotation::sequences(ask, entries, inquiry, |_, _, _| None)
     }
+}
+
+/// The sequences of one part: a box file each.
+fn entries(part: &Path, inquiry: &mut Inquiry) -> Vec<Entry> {
+    let annotations = part.join("anno");
+    let files = inquiry.files(&annotations);
+    let entry = |file: &String| {
+        let name = file.strip_suffix(".txt")?;
+        Some(Entry::new(name.to_owned(), part.join("frames").join(name), annotations.join(file)))
+    };
+    files.iter().filter_map(entry).collect()
 }
 
 /// The parts of the training set.

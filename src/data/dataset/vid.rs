@@ -107,7 +107,7 @@ fn tracks(annotations: &Path, frames: &Path, own: &mut Inquiry) -> Vec<Found> {
     let make = |((_, id), track): ((usize, String), Track)| {
         let files = all.slice(track.first, track.first + track.boxes.len());
         let sequence = Sequence::new(&format!("{video}.{id}"), files, track.boxes, Some(track.visible));
-        Found { sequence, problems: Default::default() }
+        Found { sequence, problems: Default::default(), truth: None }
     };
     tracks.into_iter().map(make).collect()
 }
@@ -163,7 +163,7 @@ fn from_cache(root: &Path, path: &Path, inquiry: &mut Inquiry) -> Vec<Found> {
         let files = FrameFiles::listed(&folder, names);
         let name = format!("{video}.{number}");
         let sequence = Sequence::new(&name, files, track.anno, Some(track.target_visible));
-        Found { sequence, problems: Default::default() }
+        Found { sequence, problems: Default::default(), truth: None }
     };
     cached.into_iter().enumerate().map(make).collect()
 }
