@@ -43,7 +43,8 @@ pub fn write(folder: &Path, sequence: &str, record: &Record, whole: bool) -> Res
     for Rect { x, y, w, h } in &record.boxes {
         // Writing to a string does not fail.
         let _ = match whole {
-            true => writeln!(boxes, "{}\t{}\t{}\t{}", x.trunc(), y.trunc(), w.trunc(), h.trunc()),
+            // Whole numbers, so that what is cut to zero has no sign.
+            true => writeln!(boxes, "{}\t{}\t{}\t{}", *x as i64, *y as i64, *w as i64, *h as i64),
             false => writeln!(boxes, "{x:.3}\t{y:.3}\t{w:.3}\t{h:.3}"),
         };
     }
@@ -113,7 +114,11 @@ mod tests {
     fn record() -> Record {
         let guess = Guess { condition: Condition::MotionBlur, probability: 0.25, severity: None };
         Record {
-            boxes: vec![Rect::new(1.0, 2.0, 3.0, 4.0), Rect::new(-1.75, 2.25, 30.5, 4.125)],
+            boxes: vec![
+                Rect::new(1.0, 2.0, 3.0, 4.0),
+                Rect::new(-1.75, 2.25, 30.5, 4.125),
+                Rect::new(-0.5, 0.0, 9.0, 9.0),
+            ],
             seconds: vec![0.5, 0.25],
             conditions: vec![None, Some(guess)],
         }
@@ -124,7 +129,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
         write(folder.path(), "Deer", &record(), false).unwrap();
-        assert_eq!(text("Deer.txt"), "1.000\t2.000\t3.000\t4.000\n-1.750\t2.250\t30.500\t4.125\n");
+        assert_eq!(
+            text("Deer.txt"),
+            "1.000\t2.000\t3.000\t4.000\n-1.750\t2.250\t30.500\t4.125\n-0.500\t0.000\t9.000\t9.000\n"
+        );
         assert_eq!(text("Deer_time.txt"), "0.500000\n0.250000\n");
         assert_eq!(text("Deer_condition.txt"), "-100\tnone\t0\n3\tmotion_blur\t0.2500\n");
         let mut with_severity = record();
@@ -134,7 +142,7 @@ mod tests {
         let mut problems = Problems::default();
         assert_eq!(read(&folder.path().join("Deer.txt"), &mut problems).unwrap(), record().boxes);
         write(folder.path(), "Deer", &record(), true).unwrap();
-        assert_eq!(text("Deer.txt"), "1\t2\t3\t4\n-1\t2\t30\t4\n");
+        assert_eq!(text("Deer.txt"), "1\t2\t3\t4\n-1\t2\t30\t4\n0\t0\t9\t9\n");
         assert!(problems.is_empty());
     }
 

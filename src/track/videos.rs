@@ -1,5 +1,6 @@
 //! The videos to track: the sequences of data sets, or of any folder below the data directory.
 
+use super::{Family, by_reference_name};
 use crate::{
     data::{
         dataset::{self, FrameFiles, Roots, Sequence},
@@ -22,12 +23,34 @@ pub struct Video {
     pub boxes: Vec<Rect>,
     /// In which of these frames the object is to be seen.
     pub visible: Vec<bool>,
+    /// Its data set's family, which says what its results are called.
+    pub family: Family,
+    /// How many of the sequence's first frames are left out, as the toolkits do.
+    pub omitted: usize,
 }
 
 impl Video {
     /// Where the object is in the first frame.
     pub fn start(&self) -> Rect {
         self.boxes.first().copied().unwrap_or_default()
+    }
+
+    /// The video as the tracker gets it, of a data set of the `family`.
+    fn of(self, family: Family) -> Self {
+        let omitted = family.omitted(&self.name, self.frames.len());
+        Self {
+            frames: self.frames.slice(omitted, self.frames.len()),
+            boxes: self.boxes.get(omitted..).unwrap_or_default().to_vec(),
+            visible: self.visible.get(omitted..).unwrap_or_default().to_vec(),
+            family,
+            omitted,
+            name: self.name,
+        }
+    }
+
+    /// Whether it is called so, in its data set or by its results.
+    fn is(&self, name: &str) -> bool {
+        self.name == name || self.family.names(&self.name).has(name)
     }
 }
 
@@ -38,6 +61,8 @@ impl From<&Sequence> for Video {
             frames: sequence.frames.clone(),
             boxes: (0..sequence.len()).map(|frame| sequence.object(frame)).collect(),
             visible: sequence.visible().to_vec(),
+            family: Family::Other,
+            omitted: 0,
         }
     }
 }
@@ -54,10 +79,15 @@ pub fn videos(sets: &[String], wanted: &[String], roots: &Roots) -> Result<Vec<V
     let data_dir = &roots.base;
     let (mut videos, mut problems) = (Vec::new(), Problems::default());
     for set in sets {
+        // The reference's own names of data sets go as ours.
+        let base = set.split('@').next().unwrap_or(set);
+        let known = by_reference_name(base).map(|ours| format!("{ours}{}", &set[base.len()..]));
+        let set = known.as_ref().unwrap_or(set);
         let base = set.split('@').next().unwrap_or(set);
         if base.starts_with("folder:") || dataset::known_names().any(|known| known == base) {
             let loaded = dataset::load(std::slice::from_ref(set), roots)?;
-            videos.extend(loaded.iter().flat_map(|set| &set.sequences).map(Video::from));
+            let family = Family::of(base);
+            videos.extend(loaded.iter().flat_map(|set| &set.sequences).map(|one| Video::from(one).of(family)));
             continue;
         }
         let folder = data_dir.join(set);
@@ -72,13 +102,13 @@ pub fn videos(sets: &[String], wanted: &[String], roots: &Roots) -> Result<Vec<V
         videos.extend(in_folder(&folder, &mut problems)?);
     }
     for name in wanted {
-        if !videos.iter().any(|video| &video.name == name) {
+        if !videos.iter().any(|video| video.is(name)) {
             let hint = did_you_mean(name, videos.iter().map(|video| video.name.as_str()));
             return Err(Failure::input(format!("--sequence {name}: {} has no such sequence{hint}", sets.join(", "))));
         }
     }
     if !wanted.is_empty() {
-        videos.retain(|video| wanted.contains(&video.name));
+        videos.retain(|video| wanted.iter().any(|name| video.is(name)));
     }
     for video in &videos {
         if !video.start().is_sane() {
@@ -142,7 +172,7 @@ fn video(path: &Path, annotation: &Path, problems: &mut Problems) -> Option<Vide
         return None;
     }
     let visible = boxes.iter().map(Rect::is_sane).collect();
-    Some(Video { name, frames, boxes, visible })
+    Some(Video { name, frames, boxes, visible, family: Family::Other, omitted: 0 })
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     let folder = results::folder(&args.save_dir, &args.script, &stem(&args.config));
     let all = videos.len();
     if args.skip_existing {
-        videos.retain(|video| !results::file(&folder, &video.name).is_file());
+        videos.retain(|video| track::find(&folder, video.family, &video.name).is_none());
     }
     let weights = match &args.weights {
         Some(path) => path.clone(),
@@ -104,6 +104,12 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     }
     let frames: usize = videos.iter().map(|video| video.frames.len()).sum();
     println!("{} sequences, {frames} frames; results go to {}", videos.len(), folder.display());
+    for (set, ours) in args.dataset.iter().filter_map(|set| Some((set, track::by_reference_name(set)?))) {
+        println!("{set} is the data set {ours}");
+    }
+    for video in videos.iter().filter(|video| video.omitted > 0) {
+        println!("{}: starts after {} frames, as in the benchmark's toolkits", video.name, video.omitted);
+    }
 
     let bar = std::io::stdout().is_terminal().then(|| {
         let template = "{bar:30} {pos}/{len} frames, {elapsed_precise} passed, {eta_precise} to go";
@@ -127,7 +133,8 @@ pub fn track(args: &TrackArgs) -> Result<()> {
                 if !conditions {
                     record.conditions.clear();
                 }
-                results::write(&folder, &video.name, &record, experiment.compat)?;
+                let name = video.family.names(&video.name).written;
+                results::write(&track::written_to(&folder, video.family), &name, &record, experiment.compat)?;
                 let took: f64 = record.seconds.iter().sum();
                 let speed = record.seconds.len() as f64 / took.max(1e-9);
                 say(format!("{:>4}/{}  {:<32} {speed:6.1} frames/s", at + 1, videos.len(), video.name));
