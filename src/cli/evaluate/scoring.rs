@@ -72,6 +72,16 @@ pub(super) fn score(
     let (mut curves, mut strict, mut overlap_means) = (Vec::new(), Vec::new(), Vec::new());
     let mut overlaps = plan.has_overlaps(family).then(Overlaps::default);
     let mut sound = true;
+    let size = size(subject);
+    if overlaps.is_some() {
+        let mut lacks = |what: &str| notes.push(format!("{}: {what}", scored.name));
+        if size.is_none() {
+            lacks("the frames' size is not known: boxes are not cut to the picture for AO and SR");
+        }
+        if family == Family::Got10k && subject.truth.covered.is_none() {
+            lacks("no cover.label: AO and SR are over all frames but the first");
+        }
+    }
     for path in &files.runs {
         let Some(found) = results::read(path, problems) else {
             sound = false;
@@ -104,7 +114,7 @@ pub(super) fn score(
         };
         let added = overlaps.as_mut().map_or(Ok(()), |all| {
             let covered = subject.truth.covered.as_deref().map(|covered| &covered[run.omitted..]);
-            all.add(pair, covered, size(subject))
+            all.add(pair, covered, size)
         });
         if let (Err(what), Family::Other, None) = (&added, family, plan.rules) {
             notes.push(format!("{}: no AO and SR: {what}", path.display()));
