@@ -71,7 +71,8 @@ fn oddities(plan: Plan, overall: &Scored) -> Vec<String> {
             lines.extend(odd.into_iter().map(|line| format!("*   {line}")));
         }
     };
-    block(plan.main(), "(AUC, OP50, OP75, P, Pnorm)", overall.odd.lines());
+    let given = if plan.main() == Rules::Got10k { "(AUC, OP50, OP75, P)" } else { "(AUC, OP50, OP75, P, Pnorm)" };
+    block(plan.main(), given, overall.odd.lines());
     block(Rules::Got10k, "(AO, SR50, SR75)", overall.overlaps_odd.lines());
     if plan.exclude_invalid {
         lines.push("* shares are of valid frames, hits of all: P and Pnorm may pass 100".into());

@@ -6,6 +6,9 @@ use crate::{track::benchmark::Family, vision::rect::Rect};
 /// Precision is the share of frames at most so many pixels off.
 const PIXELS: f64 = 20.0;
 
+/// Less than this, in pixels, is rounding.
+const ROUNDING: f64 = 1e-6;
+
 /// Overlaps of one sequence in all runs, in the way of GOT-10k's validation set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overlaps {
@@ -45,7 +48,7 @@ impl Overlaps {
                         let box_cut = rect(row).clipped(width, height);
                         row[2] >= 0.0
                             && row[3] >= 0.0
-                            && (cut[2] - box_cut.w).abs().max((cut[3] - box_cut.h).abs()) > 0.0
+                            && (cut[2] - box_cut.w).abs().max((cut[3] - box_cut.h).abs()) > ROUNDING
                     })
                 };
                 self.odd.shifted += usize::from(shifted(&found[at], &a) || shifted(&truth[at], &b));
