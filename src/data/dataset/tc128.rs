@@ -83,7 +83,6 @@ fn span(file: &Path, inquiry: &mut Inquiry) -> Option<(usize, usize)> {
 mod tests {
     use std::fs;
 
-    use super::*;
     use crate::data::dataset::{Roots, load};
 
     #[test]
