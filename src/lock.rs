@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The name of the file in the folder, which says who writes there.
-const NAME: &str = ".lock";
+pub const NAME: &str = ".lock";
 
 /// Who holds a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

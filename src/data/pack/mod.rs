@@ -18,6 +18,7 @@ use crate::data::dataset::packed::{FORMAT, How, SUMMARY, Shard, Summary};
 use crate::data::dataset::{Scan, Sequence};
 use crate::data::problems::Problems;
 use crate::failure::{Failure, Result};
+use crate::lock;
 use crate::whole::write_whole;
 
 pub use convert::Loss;
@@ -147,7 +148,9 @@ fn begin(folder: &Path, plan: &Summary) -> Result<()> {
             let what = "holds what was packed from other files or in another way; name another --out or remove it";
             return Err(Failure::config(format!("{}: {what}", folder.display())));
         }
-    } else if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+    } else if std::fs::read_dir(folder)
+        .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != lock::NAME))
+    {
         return Err(Failure::config(format!("{}: holds something else; name another --out", folder.display())));
     }
     let _ = std::fs::remove_file(folder.join(SUMMARY));
