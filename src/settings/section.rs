@@ -157,7 +157,8 @@ impl<'a> Section<'a> {
         self.reading_idly(true, |section| section.value(key, default));
     }
 
-    /// What `read` makes of this section; while `idle`, what it reads is checked and left out of the resolved file.
+    /// What `read` makes of this section; while `idle`, what is written must be of the right type, but all values are the
+    /// defaults, and none becomes part of the resolved file.
     pub fn reading_idly<R>(&mut self, idle: bool, read: impl FnOnce(&mut Self) -> R) -> R {
         let before = self.idle;
         self.idle = before || idle;
@@ -188,7 +189,11 @@ impl<'a> Section<'a> {
     }
 
     fn valued<T: FromNode>(&mut self, key: &'static str, default: T) -> T {
-        let value = self.read(key).unwrap_or(default);
+        let value = self.read(key);
+        if self.idle {
+            return default;
+        }
+        let value = value.unwrap_or(default);
         self.settle(key, &value);
         value
     }

@@ -5,7 +5,7 @@ use super::{
     tasks::{ClassTargets, MtlMode},
     training::Context,
 };
-use crate::settings::Section;
+use crate::settings::{FromNode, Section};
 
 /// Part of `TRAIN`.
 pub(super) struct ClassLoss {
@@ -50,8 +50,8 @@ impl ClassLoss {
             for key in ["CLS_WEIGHT", "CLS_LOSS_TYPE", "CLS_FOCAL_ALPHA", "CLS_FOCAL_GAMMA", "CLS_LABEL_SMOOTHING"] {
                 train.without_effect(key, context.no_classes());
             }
-            match freeze {
-                0.. => train.problem("FREEZE_CLS_EPOCH", format!("{}; leave the key out", context.no_classes())),
+            match train.node("FREEZE_CLS_EPOCH").and_then(i64::from_node) {
+                Some(0..) => train.problem("FREEZE_CLS_EPOCH", format!("{}; leave the key out", context.no_classes())),
                 _ => train.without_effect("FREEZE_CLS_EPOCH", context.no_classes()),
             }
         }

@@ -106,7 +106,8 @@ impl Freezing {
     /// there to share its backbone, though the reference never trains that one's either.
     fn read(section: &mut Section<'_>, context: &Context<'_>) -> Self {
         // In the reference FREEZE_LAYERS comes from an older tracker and is never read: its `[0]` freezes nothing.
-        match section.reading_idly(true, |section| section.value("FREEZE_LAYERS", vec![0usize])).as_slice() {
+        let layers = section.reading_idly(true, |section| section.optional::<Vec<usize>>("FREEZE_LAYERS"));
+        match layers.unwrap_or_default().as_slice() {
             [] | [0] => section.without_effect("FREEZE_LAYERS", "nothing reads it; FREEZE_BACKBONE freezes"),
             _ => section.problem(
                 "FREEZE_LAYERS",

@@ -159,9 +159,11 @@ impl Training {
             saving: Saving::read(&mut section, context),
             lambda: Lambda::read(&mut section, context),
             weighting: tasks::weighting(&mut section, context),
-            analysis_interval: section
-                .says("steps between two comparisons of the tasks' gradients, block by block; 0: none")
-                .value("GRAD_ANALYSIS_INTERVAL", 0usize),
+            analysis_interval: section.reading_idly(!context.has_classes, |section| {
+                section
+                    .says("steps between two comparisons of the tasks' gradients, block by block; 0: none")
+                    .value("GRAD_ANALYSIS_INTERVAL", 0usize)
+            }),
             kept_features: section
                 .says("frames of a validation whose pooled features are kept for the report; 0: none")
                 .value("KEEP_FEATURES", 4096usize),
