@@ -3,7 +3,8 @@
 use crate::{
     failure::{Failure, Result},
     flow::{Graph, Kind, World, compile_all},
-    settings::{Node, Problem, Reading, did_you_mean, render},
+    settings::{Node, Problem, Reading, Value, did_you_mean, render},
+    train::experiment::{BY_SCRIPT, Experiment},
 };
 use std::path::{Path, PathBuf};
 
@@ -28,14 +29,54 @@ const BUILT_IN: [(&str, &str); 13] = [
 ];
 
 /// The experiment `config` of `script`: `configs/<script>/<config>.yaml`, or `config` itself when it ends in `.yaml`;
-/// with the keys of `set` (`KEY.PATH=VALUE`) changed.
+/// with the keys of `set` (`KEY.PATH=VALUE`) changed, and with what `--script ostrack` says of the model.
 ///
 /// # Errors
-/// There is no such file, it is not YAML, or a key cannot be set.
+/// There is no such file, it is not YAML, a key cannot be set, or the script contradicts it.
 pub fn experiment(script: &str, config: &str, set: &[String]) -> Result<Node> {
     let mut node = find(Path::new("configs").join(script), config, "--config")?;
     set.iter().try_for_each(|argument| node.set(argument))?;
+    if script == "ostrack" {
+        plain_ostrack(&mut node, &format!("{BY_SCRIPT} {script}"))?;
+    }
     Ok(node)
+}
+
+/// `--script ostrack` is `MODEL.NEW_HIP: False`.
+fn plain_ostrack(node: &mut Node, source: &str) -> Result<()> {
+    let model = node.get("MODEL");
+    match model.and_then(|model| model.get("NEW_HIP")) {
+        None if model.is_none_or(|model| matches!(model.value, Value::Map(_) | Value::Null)) => {
+            node.set_as(source, "MODEL.NEW_HIP=False")
+        }
+        // Something else than keys: whoever reads it says so.
+        None => Ok(()),
+        Some(said) if said.value == Value::Bool(true) => {
+            let message = format!(
+                "True is a HIPTrack, but {source} is plain OSTrack; use --script hiptrack, or set MODEL.NEW_HIP to False"
+            );
+            let problem = Problem { origin: said.origin.clone(), path: "MODEL.NEW_HIP".into(), message };
+            Err(Failure::config(show(&problem)))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// What the file of [`experiment`] describes.
+///
+/// # Errors
+/// As there, and everything that is wrong in it, all at once.
+pub fn read(script: &str, config: &str, set: &[String]) -> Result<Experiment> {
+    let node = experiment(script, config, set)?;
+    let reading = Reading::new();
+    let experiment = Experiment::draft(&reading, &node);
+    finish(&reading)?;
+    Ok(experiment)
+}
+
+/// Tells what was concluded from keys that the file of `experiment` does not have.
+pub fn note(experiment: &Experiment) {
+    experiment.notes.iter().for_each(|note| eprintln!("note: {note}"));
 }
 
 /// The pipeline `name`: `pipelines/<name>.yaml`, or `name` itself when it ends in `.yaml`.
@@ -119,6 +160,22 @@ mod tests {
         let failure = experiment("hiptrack", "hiptrak_cls", &[]).unwrap_err();
         assert!(failure.message.ends_with("did you mean hiptrack_cls?"), "{failure}");
         assert_eq!(failure.kind.exit_code(), 66);
+    }
+
+    #[test]
+    fn script_ostrack_is_plain_ostrack_or_contradicts_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let of = |text: &str| {
+            let file = home.path().join("x.yaml");
+            std::fs::write(&file, text).unwrap();
+            read("ostrack", file.to_str().unwrap(), &[])
+        };
+        let plain = of("TRAIN: {EPOCH: 3}").unwrap();
+        assert!(!plain.model.new_hip && plain.notes[0].contains("--script ostrack"), "{:?}", plain.notes);
+        let said = of("MODEL: {NEW_HIP: True}").unwrap_err();
+        assert!(said.message.contains("x.yaml:1:18: MODEL.NEW_HIP: True is a HIPTrack"), "{said}");
+        let hip = of("MODEL: {HIP: {KEY_DIM: 8}}").unwrap_err();
+        assert!(hip.message.contains("MODEL.HIP: only a HIPTrack") && hip.message.contains("--script"), "{hip}");
     }
 
     #[test]

@@ -44,8 +44,8 @@ fn text(of: Of) -> Result<String> {
     Ok(text.map_err(|error| Failure::output(format!("the schema: {error}")))? + "\n")
 }
 
-/// Sections that are read only where they are written; `phase` stands for any name.
-const OPTIONAL: &str = "DATA: {SYNTH: {}}\nTRAIN: {PHASES: {phase: {}}}\n";
+/// Sections that are read only where they are written; `phase` stands for any name. Defaults are a HIPTrack's.
+const OPTIONAL: &str = "DATA: {SYNTH: {}}\nMODEL: {NEW_HIP: True, CLS_HEAD: {}}\nTRAIN: {PHASES: {phase: {}}}\n";
 
 fn experiment() -> Result<Value> {
     let reading = Reading::new();

@@ -190,8 +190,8 @@ fn experiment(args: &ValidateArgs, config: &str, found: &mut Found) -> Option<Ex
     let experiment = Experiment::draft(&reading, &node);
     let clean = reading.is_clean();
     found.take(&reading);
-    found.warnings.extend(experiment.warnings.iter().cloned());
     if clean {
+        experiment.notes.iter().chain([&experiment.trains]).for_each(|line| println!("{line}"));
         let file = &node.origin.source;
         network::config(&experiment).check().unwrap_or_else(|failure| found.fail(failure.within(file)));
         match network::find_pretrained(&experiment) {

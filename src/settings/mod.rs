@@ -5,16 +5,19 @@
 //! collects the problems of all sections and the resolved values, so a whole file is judged in one pass.
 
 mod field;
+mod from_node;
 mod node;
 mod problem;
 mod section;
 mod snippet;
 mod suggest;
+mod unknown;
 
 pub use field::{Field, FieldType, schema};
+pub use from_node::FromNode;
 pub use node::{Entry, Node, Origin, Value};
 pub use problem::{Problem, Reading};
-pub use section::{FromNode, Section};
+pub use section::Section;
 pub use snippet::{line_of, render};
 pub use suggest::{did_you_mean, nearest};
 

@@ -148,13 +148,20 @@ impl Node {
     /// # Errors
     /// The argument has no `=`, an empty key, a value that is not YAML, or leads through something that is no mapping.
     pub fn set(&mut self, argument: &str) -> Result<()> {
-        let source = format!("--set {argument}");
+        self.set_as(&format!("--set {argument}"), argument)
+    }
+
+    /// The same for what another argument says, under whose name (`source`) messages then speak of the value.
+    ///
+    /// # Errors
+    /// As for [`Node::set`].
+    pub fn set_as(&mut self, source: &str, argument: &str) -> Result<()> {
         let (path, text) = argument
             .split_once('=')
             .filter(|(path, _)| !path.is_empty() && path.split('.').all(|part| !part.is_empty()))
             .ok_or_else(|| Failure::usage(format!("{source}: expected KEY.PATH=VALUE, for example TRAIN.LR=0.0001")))?;
-        let mut node = Self::parse(&source, text).map_err(|failure| Failure::usage(failure.message))?;
-        node.relocate(&Origin::whole(&source));
+        let mut node = Self::parse(source, text).map_err(|failure| Failure::usage(failure.message))?;
+        node.relocate(&Origin::whole(source));
         let mut here = self;
         let mut parts = path.split('.').peekable();
         while let Some(part) = parts.next() {
@@ -165,14 +172,14 @@ impl Node {
                 return Err(Failure::config(format!("{source}: the part before `{part}` holds a value, not keys")));
             };
             let index = entries.iter().position(|entry| entry.key == part).unwrap_or_else(|| {
-                let origin = Origin::whole(&source);
+                let origin = Origin::whole(source);
                 let node = Node { value: Value::Null, origin: origin.clone() };
                 entries.push(Entry { key: part.to_string(), origin, node });
                 entries.len() - 1
             });
             let entry = &mut entries[index];
             if parts.peek().is_none() {
-                entry.origin = Origin::whole(&source);
+                entry.origin = Origin::whole(source);
             }
             here = &mut entry.node;
         }

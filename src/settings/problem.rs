@@ -1,7 +1,8 @@
 //! The problems of a settings file, collected, and the values that were settled on.
 
 use super::field::Field;
-use super::node::Origin;
+use super::node::{Entry, Origin};
+use super::unknown::Unknown;
 use crate::failure::{Failure, Result};
 use std::cell::RefCell;
 use std::fmt;
@@ -21,6 +22,7 @@ pub struct Problem {
 #[derive(Debug, Default)]
 pub struct Reading {
     problems: RefCell<Vec<Problem>>,
+    unknown: RefCell<Vec<Unknown>>,
     warnings: RefCell<Vec<Problem>>,
     settled: RefCell<Vec<(String, String)>>,
     fields: RefCell<Vec<Field>>,
@@ -50,14 +52,26 @@ impl Reading {
         });
     }
 
+    /// Adds a key of `section` that nobody asked for, beside those that were.
+    pub(super) fn unknown(&self, section: &str, entry: &Entry, known: &[&'static str]) {
+        self.unknown.borrow_mut().push(Unknown::new(section, entry, known));
+    }
+
     /// All problems, in the order of the file.
     pub fn problems(&self) -> Vec<Problem> {
-        sorted(&self.problems)
+        let fields = self.fields.borrow();
+        let unknown = self.unknown.borrow();
+        let unknown = unknown.iter().map(|unknown| Problem {
+            origin: unknown.origin.clone(),
+            path: unknown.path.clone(),
+            message: unknown.message(&fields),
+        });
+        sorted(self.problems.borrow().iter().cloned().chain(unknown))
     }
 
     /// All warnings, in the order of the file.
     pub fn warnings(&self) -> Vec<Problem> {
-        sorted(&self.warnings)
+        sorted(self.warnings.borrow().iter().cloned())
     }
 
     /// Every key that was asked for, in the order of reading.
@@ -95,7 +109,7 @@ impl Reading {
 
     /// Whether nothing is wrong so far.
     pub fn is_clean(&self) -> bool {
-        self.problems.borrow().is_empty()
+        self.problems.borrow().is_empty() && self.unknown.borrow().is_empty()
     }
 
     pub(super) fn settle(&self, path: &str, rendered: String) {
@@ -134,8 +148,8 @@ impl Reading {
     }
 }
 
-fn sorted(problems: &RefCell<Vec<Problem>>) -> Vec<Problem> {
-    let mut problems = problems.borrow().clone();
+fn sorted(problems: impl Iterator<Item = Problem>) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = problems.collect();
     problems.sort_by(|a, b| a.origin.cmp(&b.origin));
     problems.dedup();
     problems

@@ -2,25 +2,11 @@
 
 use super::{
     field::{Field, FieldType},
+    from_node::FromNode,
     node::{Entry, Node, Origin, Value, one_of},
     problem::Reading,
-    suggest::did_you_mean,
 };
-use std::path::PathBuf;
-
-/// A type that a setting can have.
-pub trait FromNode: Sized {
-    /// What is expected, in words: `a number`.
-    fn expected() -> String;
-    /// The value, when the node holds one of this type.
-    fn from_node(node: &Node) -> Option<Self>;
-    /// The value as YAML, on one line.
-    fn render(&self) -> String;
-    /// The JSON Schema of such values.
-    fn schema() -> serde_json::Value {
-        serde_json::json!({})
-    }
-}
+use std::fmt::Display;
 
 /// A mapping of a settings file. Keys that nobody asked for are problems, reported by [`Section::close`].
 #[derive(Debug)]
@@ -32,6 +18,8 @@ pub struct Section<'a> {
     known: Vec<&'static str>,
     /// What the next key that is read means.
     says: Option<&'static str>,
+    /// Whether its values are checked only: they do not become part of the resolved file.
+    idle: bool,
 }
 
 impl<'a> Section<'a> {
@@ -44,6 +32,7 @@ impl<'a> Section<'a> {
             origin: node.origin.clone(),
             known: Vec::new(),
             says: None,
+            idle: false,
         };
         section.expect_mapping();
         section
@@ -52,7 +41,8 @@ impl<'a> Section<'a> {
     /// A section below `path` whose mapping is `node` (absent: all defaults, reported at `origin`).
     pub fn at(reading: &'a Reading, path: &str, node: Option<&'a Node>, origin: &Origin) -> Self {
         let origin = node.map_or(origin, |node| &node.origin).clone();
-        let section = Self { reading, path: path.to_string(), node, origin, known: Vec::new(), says: None };
+        let section =
+            Self { reading, path: path.to_string(), node, origin, known: Vec::new(), says: None, idle: false };
         section.expect_mapping();
         section
     }
@@ -119,7 +109,62 @@ impl<'a> Section<'a> {
     pub fn section(&mut self, key: &'static str) -> Section<'a> {
         self.record(key, FieldType::Section, serde_json::json!({"type": "object"}), None);
         let node = self.node(key);
-        Section::at(self.reading, &self.path_of(key), node, &self.origin)
+        let section = Section::at(self.reading, &self.path_of(key), node, &self.origin);
+        Section { idle: self.idle, ..section }
+    }
+
+    /// This section, in which everything is checked and nothing becomes part of the resolved file, when `idle`: its keys
+    /// have no effect, or are refused as a whole.
+    pub fn idle_if(mut self, idle: bool) -> Self {
+        self.idle |= idle;
+        self
+    }
+
+    /// Whether something is written under `key`.
+    pub fn has(&self, key: &str) -> bool {
+        self.node.and_then(|node| node.get(key)).is_some_and(|node| node.value != Value::Null)
+    }
+
+    /// A key without effect as things are: checked, left out of the resolved file, and answered with a warning that says
+    /// `why` where it is written. `default` is what it is where it has an effect.
+    pub fn idle<T: FromNode>(&mut self, key: &'static str, default: T, why: impl Display) {
+        self.left_out(key, default);
+        self.without_effect(key, why);
+    }
+
+    /// Adds something that a user should know about `key`, at its value when it is written down.
+    pub fn warning(&self, key: &str, message: impl Into<String>) {
+        let origin = self.node.and_then(|node| node.get(key)).map_or(&self.origin, |node| &node.origin);
+        self.reading.warn(origin, &self.path_of(key), message);
+    }
+
+    /// Warns that `key` has no effect, and says `why`, where it is written.
+    pub fn without_effect(&self, key: &str, why: impl Display) {
+        if let Some(node) = self.node.and_then(|node| node.get(key)) {
+            self.reading.warn(&node.origin, &self.path_of(key), format!("has no effect: {why}"));
+        }
+    }
+
+    /// A key that cannot be here as things are: a problem that says `why` where it is written.
+    pub fn refused<T: FromNode>(&mut self, key: &'static str, default: T, why: impl Display) {
+        self.left_out(key, default);
+        if self.has(key) {
+            self.problem(key, why.to_string());
+        }
+    }
+
+    fn left_out<T: FromNode>(&mut self, key: &'static str, default: T) {
+        self.reading_idly(true, |section| section.value(key, default));
+    }
+
+    /// What `read` makes of this section; while `idle`, what is written must be of the right type, but all values are the
+    /// defaults, and none becomes part of the resolved file.
+    pub fn reading_idly<R>(&mut self, idle: bool, read: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.idle;
+        self.idle = before || idle;
+        let value = read(self);
+        self.idle = before;
+        value
     }
 
     /// Reports a problem with `key` of this section, at the key's value when it is written down.
@@ -144,8 +189,12 @@ impl<'a> Section<'a> {
     }
 
     fn valued<T: FromNode>(&mut self, key: &'static str, default: T) -> T {
-        let value = self.read(key).unwrap_or(default);
-        self.reading.settle(&self.path_of(key), value.render());
+        let value = self.read(key);
+        if self.idle {
+            return default;
+        }
+        let value = value.unwrap_or(default);
+        self.settle(key, &value);
         value
     }
 
@@ -172,9 +221,20 @@ impl<'a> Section<'a> {
     fn given<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
         let value: Option<T> = self.read(key);
         if let Some(value) = &value {
-            self.reading.settle(&self.path_of(key), value.render());
+            self.settle(key, value);
         }
         value
+    }
+
+    fn settle<T: FromNode>(&self, key: &str, value: &T) {
+        if !self.idle {
+            self.reading.settle(&self.path_of(key), value.render());
+        }
+    }
+
+    /// Makes `value` part of the resolved file as `key`, where what an absent key means depends on other keys.
+    pub fn resolve<T: FromNode>(&self, key: &str, value: &T) {
+        self.settle(key, value);
     }
 
     /// The value of `key`, whose absence is a problem; then a default that is never used.
@@ -190,138 +250,34 @@ impl<'a> Section<'a> {
 
     /// The value of `key` as one of the names in `known`.
     pub fn choice(&mut self, key: &'static str, default: &'static str, known: &[&'static str]) -> &'static str {
+        self.chosen(key, default, known).unwrap_or(default)
+    }
+
+    /// The same; `None` for a value that is none of them (which is reported), so that nothing else is concluded from it.
+    pub fn chosen(&mut self, key: &'static str, default: &'static str, known: &[&'static str]) -> Option<&'static str> {
         self.record(
             key,
             FieldType::Choice(known.join(", ")),
             serde_json::json!({"enum": known}),
             Some(default.to_string().render()),
         );
+        let clean = self.node.and_then(|node| node.get(key)).is_none_or(|node| String::from_node(node).is_some());
         let text = self.valued(key, default.to_string());
-        one_of(&text, known).unwrap_or_else(|message| {
-            self.problem(key, message);
-            default
-        })
+        match one_of(&text, known) {
+            Ok(name) => clean.then_some(name),
+            Err(message) => {
+                self.problem(key, message);
+                None
+            }
+        }
     }
 
-    /// Ends the reading of this section: keys that nobody asked for are reported with the nearest known one.
+    /// Ends the reading of this section: keys that nobody asked for are reported with the key that was probably meant.
     pub fn close(self) {
         for entry in self.entries() {
             if !self.known.contains(&entry.key.as_str()) {
-                let unused =
-                    self.known.iter().copied().filter(|known| self.node.is_none_or(|n| n.get(known).is_none()));
-                let hint = did_you_mean(&entry.key, unused);
-                self.reading.report(&entry.origin, &self.path_of(&entry.key), format!("unknown key{hint}"));
+                self.reading.unknown(&self.path, entry, &self.known);
             }
         }
-    }
-}
-
-impl FromNode for bool {
-    fn expected() -> String {
-        "true or false".into()
-    }
-    fn from_node(node: &Node) -> Option<Self> {
-        if let Value::Bool(value) = node.value { Some(value) } else { None }
-    }
-    fn render(&self) -> String {
-        self.to_string()
-    }
-    fn schema() -> serde_json::Value {
-        serde_json::json!({"type": "boolean"})
-    }
-}
-
-impl FromNode for f64 {
-    fn expected() -> String {
-        "a number".into()
-    }
-    fn from_node(node: &Node) -> Option<Self> {
-        match node.value {
-            Value::Int(value) => Some(value as f64),
-            Value::Float(value) if value.is_finite() => Some(value),
-            _ => None,
-        }
-    }
-    fn render(&self) -> String {
-        // Readers of YAML 1.1, such as PyYAML, take `1e-5` for text: they want a point and a sign.
-        match format!("{self:?}").split_once('e') {
-            None => format!("{self:?}"),
-            Some((digits, exponent)) => {
-                let point = if digits.contains('.') { "" } else { ".0" };
-                let sign = if exponent.starts_with('-') { "" } else { "+" };
-                format!("{digits}{point}e{sign}{exponent}")
-            }
-        }
-    }
-    fn schema() -> serde_json::Value {
-        serde_json::json!({"type": "number"})
-    }
-}
-
-macro_rules! whole_number {
-    ($type:ty, $words:literal, $schema:tt) => {
-        impl FromNode for $type {
-            fn expected() -> String {
-                $words.into()
-            }
-            fn from_node(node: &Node) -> Option<Self> {
-                if let Value::Int(value) = node.value { Self::try_from(value).ok() } else { None }
-            }
-            fn render(&self) -> String {
-                self.to_string()
-            }
-            fn schema() -> serde_json::Value {
-                serde_json::json!($schema)
-            }
-        }
-    };
-}
-
-whole_number!(i64, "a whole number", {"type": "integer"});
-whole_number!(u64, "a whole number from 0", {"type": "integer", "minimum": 0});
-whole_number!(usize, "a whole number from 0", {"type": "integer", "minimum": 0});
-
-impl FromNode for String {
-    fn expected() -> String {
-        "text".into()
-    }
-    fn from_node(node: &Node) -> Option<Self> {
-        if let Value::Text(value) = &node.value { Some(value.clone()) } else { None }
-    }
-    fn render(&self) -> String {
-        serde_json::Value::from(self.as_str()).to_string()
-    }
-    fn schema() -> serde_json::Value {
-        serde_json::json!({"type": "string"})
-    }
-}
-
-impl FromNode for PathBuf {
-    fn expected() -> String {
-        "a path".into()
-    }
-    fn from_node(node: &Node) -> Option<Self> {
-        String::from_node(node).map(Self::from)
-    }
-    fn render(&self) -> String {
-        self.display().to_string().render()
-    }
-    fn schema() -> serde_json::Value {
-        String::schema()
-    }
-}
-
-impl<T: FromNode> FromNode for Vec<T> {
-    fn expected() -> String {
-        format!("a list, each {}", T::expected())
-    }
-    fn from_node(node: &Node) -> Option<Self> {
-        if let Value::List(items) = &node.value { items.iter().map(T::from_node).collect() } else { None }
-    }
-    fn render(&self) -> String {
-        format!("[{}]", self.iter().map(T::render).collect::<Vec<_>>().join(", "))
-    }
-    fn schema() -> serde_json::Value {
-        serde_json::json!({"type": "array", "items": T::schema()})
     }
 }

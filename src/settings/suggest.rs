@@ -3,13 +3,17 @@
 /// The known name nearest to `name`, when near enough to be meant (Jaro-Winkler similarity of at least 0.8, ignoring
 /// case).
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted = name.to_lowercase();
     known
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&wanted, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (similarity(name, candidate), candidate))
         .filter(|(similarity, _)| *similarity >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
+}
+
+/// How alike two names are, from 0 to 1 (Jaro-Winkler, ignoring case).
+pub(super) fn similarity(a: &str, b: &str) -> f64 {
+    strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase())
 }
 
 /// `; did you mean X?` for the nearest known name, else `; known: A, B, C`.

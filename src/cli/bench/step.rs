@@ -101,8 +101,7 @@ pub(super) fn step(args: &StepArgs) -> Result<()> {
 
 /// The experiment with what the command line changes of it. Weights are drawn: they do not change what a step costs.
 fn experiment(args: &StepArgs) -> Result<Experiment> {
-    let node = find::experiment(&args.script, &args.config, &args.set)?;
-    let mut experiment = Experiment::from_node(&node)?;
+    let mut experiment = find::read(&args.script, &args.config, &args.set)?;
     experiment.model.pretrain_file = None;
     let training = &mut experiment.training;
     training.batch_size = args.batch.map_or(training.batch_size, |batch| batch as usize);

@@ -71,7 +71,8 @@ fn measure(frames: usize, mut frame: impl FnMut() -> Result<()>) -> Result<Times
 /// An experiment or a device that cannot be used.
 pub(super) fn track(args: &TrackBenchArgs) -> Result<()> {
     let node = find::experiment(&args.script, &args.config, &args.set)?;
-    let mut experiment = Experiment::from_node(&node)?;
+    let mut experiment = find::read(&args.script, &args.config, &args.set)?;
+    find::note(&experiment);
     experiment.model.pretrain_file = None;
     let device = args.device.open()?;
     if let Some(threads) = args.threads {

@@ -5,7 +5,6 @@ use crate::{
     failure::Result,
     model::Hiptrack,
     train::{
-        experiment::Experiment,
         network,
         pretrained::{self, Loaded},
     },
@@ -22,8 +21,8 @@ pub(super) struct Fit {
 
 impl Fit {
     pub fn of(file: &Path, script: &str, config: &str, set: &[String]) -> Result<Self> {
-        let node = find::experiment(script, config, set)?;
-        let experiment = Experiment::from_node(&node)?;
+        let experiment = find::read(script, config, set)?;
+        find::note(&experiment);
         let model = Hiptrack::new(&network::config(&experiment), 0, Device::Cpu)?;
         Ok(Self { config: config.to_string(), loaded: pretrained::compare(&model, file)? })
     }

@@ -11,7 +11,7 @@ use crate::{
     },
     failure::{Failure, Result},
     lock::FolderLock,
-    train::experiment::{Crop, Experiment},
+    train::experiment::Crop,
 };
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -87,7 +87,7 @@ fn how(args: &PackArgs) -> Result<How> {
     if !args.scaled {
         return Ok(How::Lossless { tile: args.tile });
     }
-    let data = Experiment::from_node(&find::experiment(&args.script, &args.config, &[])?)?.data;
+    let data = find::read(&args.script, &args.config, &[])?.data;
     let object = |crop: &Crop| crop.size as f64 / crop.factor;
     let object = object(&data.template).max(object(&data.search));
     Ok(How::Scaled { tile: args.tile, quality: args.quality, object })

@@ -65,8 +65,7 @@ pub(super) struct ShowArgs {
 /// # Errors
 /// Whatever is wrong with experiment, data or the picture's place.
 pub(super) fn show(args: &ShowArgs) -> Result<()> {
-    let node = find::experiment(&args.script, &args.config, &args.set)?;
-    let experiment = Experiment::from_node(&node)?;
+    let experiment = find::read(&args.script, &args.config, &args.set)?;
     let planner = planner(args, &experiment)?;
     let mut decoder = DecoderKind::best().decoder().map_err(|error| Failure::stage(error.to_string()))?;
     let mut resampler = ExactBilinear::default();

@@ -9,7 +9,7 @@ use crate::{
     lock::FolderLock,
     model::online::Online,
     track::{self, Options, results},
-    train::{device::DeviceChoice, experiment::Experiment, network},
+    train::{device::DeviceChoice, network},
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -67,8 +67,8 @@ pub(super) fn stem(config: &str) -> PathBuf {
 /// # Errors
 /// Whatever keeps the tracker from starting; and, after all others are done, the sequences that could not be tracked.
 pub fn track(args: &TrackArgs) -> Result<()> {
-    let node = find::experiment(&args.script, &args.config, &args.set)?;
-    let mut experiment = Experiment::from_node(&node)?;
+    let mut experiment = find::read(&args.script, &args.config, &args.set)?;
+    find::note(&experiment);
     let sizes = network::config(&experiment);
     sizes.check()?;
     let options = Options::of(&experiment, &sizes)?;

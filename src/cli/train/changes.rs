@@ -24,6 +24,9 @@ const FREE: [&str; 18] = [
     "QUARANTINE_AFTER",
 ];
 
+/// Parts of keys whose absence says something by itself; all others are absent only where they have no effect.
+const ABSENT_ACTS: [&str; 4] = ["CLS_ANN_DIR", "CLS_HEAD.NUM_CLASSES", "DATA.SYNTH.", "TRAIN.PHASES."];
+
 /// A difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
@@ -71,8 +74,10 @@ fn line<'a>(plan: &'a str, key: &str) -> Option<&'a str> {
 /// All differences between the run of a checkpoint and `experiment` with `seed`, in the order of the keys.
 pub(super) fn changes(made: &About, experiment: &Experiment, seed: u64) -> Vec<Change> {
     let now = plan(experiment);
-    // What an older program did not know was as it is by default.
-    let default = Node::parse("", "{}").and_then(|node| Experiment::from_node(&node)).map(|default| plan(&default));
+    // What an older program did not know was as it is by default; it knew HIPTracks alone.
+    let default = Node::parse("", "MODEL: {NEW_HIP: True}")
+        .and_then(|node| Experiment::from_node(&node))
+        .map(|default| plan(&default));
     let default = default.unwrap_or_default();
     let mut keys: Vec<&str> =
         made.plan.lines().chain(now.lines()).filter_map(|l| Some(l.split_once(": ")?.0)).collect();
@@ -85,7 +90,9 @@ pub(super) fn changes(made: &About, experiment: &Experiment, seed: u64) -> Vec<C
     for key in keys {
         let (before, after) = (line(&made.plan, key), line(&now, key));
         let before = before.or_else(|| line(&default, key).filter(|_| !key.starts_with("TRAIN.PHASES.")));
-        if before == after {
+        // A key that is absent has no effect; what made it so is a change of its own.
+        let is_idle = after.is_none() && !ABSENT_ACTS.iter().any(|part| key.contains(part));
+        if before == after || is_idle {
             continue;
         }
         let word = |value: Option<&str>| value.unwrap_or("absent").to_string();
@@ -103,11 +110,7 @@ fn harmless(key: &str, made: &About, experiment: &Experiment) -> Option<&'static
         return Some("validations change, training does not");
     }
     let lengths = lengths(experiment);
-    let Some(phase) = lengths.iter().position(|known| known == key) else {
-        // Written, but another key says how long the run is.
-        let idle = ["TRAIN.EPOCH", "TRAIN.STAGE1_EPOCHS", "TRAIN.STAGE2_EPOCHS"];
-        return idle.contains(&key).then_some("it has no effect here");
-    };
+    let phase = lengths.iter().position(|known| known == key)?;
     let phases = &experiment.training.phases;
     let before: usize = phases.iter().take(phase).map(|phase| phase.epochs).sum();
     let done = (made.epoch + 1).saturating_sub(before);
@@ -149,14 +152,18 @@ mod tests {
 
     #[test]
     fn a_phase_that_is_over_cannot_change_its_length() {
-        let two = |a: usize, b: usize| format!("TRAIN: {{TWO_STAGE: True, STAGE1_EPOCHS: {a}, STAGE2_EPOCHS: {b}}}");
+        let two = |a: usize, b: usize| {
+            let stages = format!("TRAIN: {{TWO_STAGE: True, STAGE1_EPOCHS: {a}, STAGE2_EPOCHS: {b}}}");
+            format!("MODEL: {{NEW_HIP: True, CLS_HEAD: {{}}}}\n{stages}")
+        };
         assert!(found(&two(3, 4), 4, 1, &two(3, 9))[0].1);
         assert!(!found(&two(3, 4), 4, 1, &two(2, 4))[0].1);
         assert!(found(&two(3, 4), 1, 0, &two(5, 4))[0].1);
         let list = |a: usize, b: usize| format!("TRAIN: {{PHASES: {{one: {{EPOCHS: {a}}}, two: {{EPOCHS: {b}}}}}}}");
         assert!(found(&list(1, 2), 2, 1, &list(1, 7))[0].1);
         assert!(!found(&list(1, 2), 2, 1, &list(2, 2))[0].1);
-        assert!(found("TRAIN: {TWO_STAGE: True}", 2, 0, "TRAIN: {TWO_STAGE: True, EPOCH: 7}")[0].1, "of no effect");
+        let idle = "MODEL: {NEW_HIP: True, CLS_HEAD: {}}\nTRAIN: {TWO_STAGE: True";
+        assert_eq!(found(&format!("{idle}}}"), 2, 0, &format!("{idle}, EPOCH: 7}}")), [], "of no effect");
     }
 
     #[test]

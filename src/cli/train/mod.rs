@@ -80,6 +80,8 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     let live = Live::new("train");
     let addresses = watch::serve(args.metrics, &live)?;
     log::say(&format!("experiment: {}", node.origin.source));
+    experiment.notes.iter().for_each(|note| log::say(note));
+    log::say(&experiment.trains);
     for warning in &experiment.warnings {
         log::warn(warning);
     }

@@ -53,7 +53,7 @@ fn chain(visible: &[bool], search_frames: usize, gap: usize, draws: &mut Draws) 
 }
 
 /// A uniform choice among the visible frames of `from..end`.
-fn uniform(visible: &[bool], from: usize, end: usize, draws: &mut Draws) -> Option<usize> {
+pub(super) fn uniform(visible: &[bool], from: usize, end: usize, draws: &mut Draws) -> Option<usize> {
     let part = visible.get(from..end)?;
     let count = part.iter().filter(|&&seen| seen).count();
     if count == 0 {

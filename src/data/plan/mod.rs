@@ -6,6 +6,7 @@
 mod causal;
 mod clip;
 mod eligible;
+mod forward;
 mod options;
 
 pub use causal::least_visible;
@@ -168,12 +169,17 @@ impl Planner {
         sequence: &Sequence,
     ) -> std::result::Result<Vec<FramePlan>, &'static str> {
         let mut draws = self.draws(key, Purpose::Frames);
-        let SamplerMode::Causal = self.options.sampler;
         let frames = match dataset.images {
             // A picture stands for every frame of its clip, as in the reference; each crop is jittered on its own.
             true => vec![0; self.options.search_frames + 1],
-            false => causal::frames(sequence.visible(), self.options.search_frames, self.options.max_gap, &mut draws)
-                .ok_or("too_few_visible")?,
+            false => {
+                let draw = match self.options.sampler {
+                    SamplerMode::Causal => causal::frames,
+                    SamplerMode::Forward => forward::frames,
+                };
+                let (search_frames, max_gap) = (self.options.search_frames, self.options.max_gap);
+                draw(sequence.visible(), search_frames, max_gap, &mut draws).ok_or("too_few_visible")?
+            }
         };
         let mut draws = self.draws(key, Purpose::Windows);
         frames

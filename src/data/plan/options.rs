@@ -1,7 +1,5 @@
 //! What a planner is told.
 
-use std::str::FromStr;
-
 use crate::failure::{Failure, Result};
 
 /// How the crops of one kind (template or search) are made.
@@ -29,19 +27,10 @@ pub enum PlanMode {
 /// How the frames of a clip are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SamplerMode {
-    /// Template and search frames in the order of time, or all against it.
+    /// Template and search frames in the order of time, or all against it: HIPTrack's `causal`.
     Causal,
-}
-
-impl FromStr for SamplerMode {
-    type Err = String;
-
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
-        match name {
-            "causal" => Ok(Self::Causal),
-            other => Err(format!("unknown sampler mode `{other}`; known is causal")),
-        }
-    }
+    /// Search frames after the template, each less than `max_gap` frames later: OSTrack's `causal`.
+    Forward,
 }
 
 /// All options of a [`super::Planner`]; the default is the reference's training set-up.
@@ -55,7 +44,8 @@ pub struct PlanOptions {
     pub search_frames: usize,
     /// Sequences with fewer frames give no clips (20 in the reference).
     pub min_frames: usize,
-    /// Largest distance between neighbouring frames of a clip, in frames.
+    /// Largest distance between neighbouring frames of a clip, in frames; for `Forward` search frames come less than that
+    /// after the template.
     pub max_gap: usize,
     /// How frames are chosen.
     pub sampler: SamplerMode,

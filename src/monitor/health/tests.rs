@@ -100,7 +100,7 @@ fn opposed_gradients_ask_for_surgery_unless_it_is_done() {
         vitals
     };
     assert_eq!(found(&opposed("{}")), ["gradients_opposed"]);
-    assert_eq!(found(&opposed("TRAIN: {TASK_WEIGHTING: pcgrad}")), Vec::<&str>::new());
+    assert_eq!(found(&opposed("MODEL: {CLS_HEAD: {}}\nTRAIN: {TASK_WEIGHTING: pcgrad}")), Vec::<&str>::new());
 }
 
 #[test]

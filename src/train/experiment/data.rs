@@ -1,16 +1,16 @@
 //! `DATA`: data sets, clip sampling and crops.
 
-use super::{at_least_one, fraction, not_negative, positive};
-use crate::settings::Section;
+use super::{at_least_one, family::Kind, fraction, not_negative, positive};
+use crate::settings::{FromNode, Section};
 use std::path::PathBuf;
 
 /// `DATA`.
 #[derive(Clone, Debug)]
 pub struct Data {
-    /// Largest gap in frames between template and search frames when no causal window of `max_jump` is used.
+    /// OSTrack: search frames come less than so many frames after the template. HIPTrack: caps `max_jump`.
     pub max_sample_interval: usize,
-    /// Largest gap in frames between neighbouring frames of a causal clip.
-    pub max_jump: usize,
+    /// HIPTrack: largest gap in frames between neighbouring frames of a clip. OSTrack has none.
+    pub max_jump: Option<usize>,
     /// Sequences with fewer frames give no clips.
     pub min_frames: usize,
     /// How the frames of a clip are chosen; `causal` is the one there is.
@@ -91,11 +91,22 @@ pub struct Synth {
 }
 
 impl Data {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
-        let max_sample_interval = section.checked("MAX_SAMPLE_INTERVAL", 200, at_least_one);
-        let max_jump = section.checked("MAX_JUMP", 70, at_least_one);
+    pub(super) fn read(mut section: Section<'_>, kind: &Kind, notes: &mut Vec<String>) -> Self {
+        let max_sample_interval = section.checked("MAX_SAMPLE_INTERVAL", 200, |interval| match kind.new_hip {
+            true => at_least_one(interval),
+            // The search frame is 1 to MAX_SAMPLE_INTERVAL - 1 frames after the template.
+            false => {
+                (*interval < 2).then(|| "must be at least 2: search frames come 1 to one less frames later".into())
+            }
+        });
+        let max_jump = max_jump(&mut section, kind);
+        if let Some(jump) = max_jump.filter(|jump| *jump > max_sample_interval) {
+            notes.push(format!(
+                "DATA.MAX_SAMPLE_INTERVAL {max_sample_interval} is below MAX_JUMP {jump}, so it is the largest gap between frames"
+            ));
+        }
         let min_frames = section.checked("MIN_FRAMES", 20, at_least_one);
-        let sampler_mode = section.choice("SAMPLER_MODE", "causal", &["causal"]);
+        let sampler_mode = sampler_mode(&mut section);
         let mean = channels(&mut section, "MEAN", [0.485, 0.456, 0.406], not_negative);
         let std = channels(&mut section, "STD", [0.229, 0.224, 0.225], positive);
         let grey_probability = section.checked("GREY_PROBABILITY", 0.05, fraction);
@@ -111,10 +122,22 @@ impl Data {
         }
         let template = Crop::read(template, Crop { size: 128, factor: 2.0, centre_jitter: 0.0, scale_jitter: 0.0 });
         let mut search = section.section("SEARCH");
-        let search_frames = search.checked("NUMBER", 3, at_least_one);
+        let search_frames = search.checked("NUMBER", if kind.new_hip { 3 } else { 1 }, at_least_one);
         let search = Crop::read(search, Crop { size: 320, factor: 5.0, centre_jitter: 4.5, scale_jitter: 0.5 });
-        let train = Sets::read(section.section("TRAIN"), &["LASOT", "GOT10K_vottrain"], 60_000);
-        let val = Sets::read(section.section("VAL"), &["GOT10K_votval"], 10_000);
+        let train = Sets::read(section.section("TRAIN"), &["LASOT", "GOT10K_vottrain"], 60_000, None);
+        // Whoever labels training data and says nothing of validation validates on the same labels.
+        let labels = train.labels.as_ref().filter(|_| kind.class_head);
+        let mut val_section = section.section("VAL");
+        if let (Some(labels), None) = (labels, val_section.node("CLS_ANN_DIR")) {
+            let folder = labels.display();
+            notes.push(format!(
+                "DATA.VAL.CLS_ANN_DIR is absent: validation has the labels of DATA.TRAIN.CLS_ANN_DIR ({folder})"
+            ));
+        }
+        let val = Sets::read(val_section, &["GOT10K_votval"], 10_000, labels);
+        if kind.class_head && train.labels.is_none() && !train.names.iter().any(|name| name.starts_with("packed:")) {
+            section.warning("TRAIN", "no CLS_ANN_DIR: the condition head has nothing to learn from");
+        }
         let synth = section.node("SYNTH").is_some().then(|| Synth::read(section.section("SYNTH")));
         section.close();
         Self {
@@ -139,6 +162,33 @@ impl Data {
             synth,
         }
     }
+}
+
+/// The largest gap between frames of a HIPTrack.
+fn max_jump(section: &mut Section<'_>, kind: &Kind) -> Option<usize> {
+    if kind.new_hip {
+        return Some(section.checked("MAX_JUMP", 8, at_least_one));
+    }
+    let message = format!("{}; OSTrack's largest gap is MAX_SAMPLE_INTERVAL's", kind.only_hiptrack());
+    section.refused("MAX_JUMP", 8usize, message);
+    None
+}
+
+/// How frames are chosen. The modes of the reference that draw a second template are known by name.
+fn sampler_mode(section: &mut Section<'_>) -> &'static str {
+    let key = "SAMPLER_MODE";
+    let found = section.node(key).and_then(String::from_node).unwrap_or_default();
+    let message = match found.as_str() {
+        "trident" | "trident_pro" | "stark" => {
+            format!("{found} draws a second, moving template (STARK's), and these trackers take one; use causal")
+        }
+        "interval" | "order" | "random" => {
+            format!("{found} is no mode that the reference can sample in (`Illegal frame sample mode`); use causal")
+        }
+        _ => return section.choice(key, "causal", &["causal"]),
+    };
+    section.refused(key, "causal".to_string(), message);
+    "causal"
 }
 
 fn channels(
@@ -171,7 +221,7 @@ impl Crop {
 }
 
 impl Sets {
-    fn read(mut section: Section<'_>, names: &[&str], clips: usize) -> Self {
+    fn read(mut section: Section<'_>, names: &[&str], clips: usize, labels: Option<&PathBuf>) -> Self {
         let names = section.value("DATASETS_NAME", names.iter().map(ToString::to_string).collect::<Vec<_>>());
         if names.is_empty() {
             section.problem("DATASETS_NAME", "needs at least one data set");
@@ -185,7 +235,14 @@ impl Sets {
             section.problem("DATASETS_RATIO", message);
         }
         let clips_per_epoch = section.checked("SAMPLE_PER_EPOCH", clips, at_least_one);
-        let labels = section.optional::<PathBuf>("CLS_ANN_DIR").filter(|path| !path.as_os_str().is_empty());
+        let labels = match section.optional::<PathBuf>("CLS_ANN_DIR") {
+            None => {
+                labels.iter().for_each(|labels| section.resolve("CLS_ANN_DIR", *labels));
+                labels.cloned()
+            }
+            // Nothing, said in so many words.
+            Some(path) => Some(path).filter(|path| !path.as_os_str().is_empty()),
+        };
         section.close();
         Self { names, ratios, clips_per_epoch, labels }
     }

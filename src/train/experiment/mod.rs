@@ -2,27 +2,35 @@
 //! user's file loads unchanged. Every key acts or is refused; keys of our own have defaults that keep the reference's
 //! behaviour.
 
+mod classes;
 mod data;
+mod family;
 mod model;
 mod phases;
 mod saving;
+mod schedule;
 mod tasks;
 mod test;
 mod training;
+mod trains;
 
 pub use data::{Crop, Data, Sets, Synth};
+pub use family::{BY_SCRIPT, Family};
 pub use model::Model;
 pub use phases::{HEADS, Phase};
 pub use saving::Saving;
+pub use schedule::{Schedule, ScheduleKind};
 pub use tasks::{ClassTargets, Curve, Lambda, MtlMode};
 pub use test::Test;
-pub use training::{Schedule, ScheduleKind, Training};
+pub use training::Training;
 
 use crate::{
     failure::Result,
     settings::{Node, Reading, Section},
 };
+use family::Kind;
 use std::path::Path;
+use training::Context;
 
 /// Everything that one experiment file says, with defaults filled in.
 #[derive(Clone, Debug)]
@@ -37,9 +45,15 @@ pub struct Experiment {
     pub test: Test,
     /// `COMPAT: reference`: repeat the reference's numbers where trackflow would differ by default.
     pub compat: bool,
+    /// Whose experiment it is, which decides what absent keys mean.
+    pub family: Family,
     /// The file with all defaults filled in, as YAML that loads to the same experiment.
     pub resolved: String,
-    /// Keys that are accepted but have no effect here, each with the reason.
+    /// `trains: …`: what trains, with which heads and learning rates, and which key decides.
+    pub trains: String,
+    /// What was concluded from absent keys, a line each.
+    pub notes: Vec<String>,
+    /// Keys that are accepted but have no effect here, each with its place and the reason.
     pub warnings: Vec<String>,
 }
 
@@ -70,24 +84,36 @@ impl Experiment {
     /// The same, leaving it to the caller to ask `reading` whether anything is wrong; then the value means nothing.
     pub fn draft(reading: &Reading, node: &Node) -> Self {
         let mut root = Section::root(reading, node);
-        let mut warnings = Vec::new();
+        let kind = Kind::of(node);
+        let mut notes: Vec<String> = kind.note().into_iter().collect();
         let compat = root.choice("COMPAT", "none", &["none", "reference"]) == "reference";
-        let data = Data::read(root.section("DATA"));
-        let model = Model::read(root.section("MODEL"));
-        let training = Training::read(root.section("TRAIN"), &mut warnings);
-        let eliminates = !model.elimination_blocks.is_empty();
-        if let Some(phase) = training.phases.iter().find(|p| !eliminates && p.keep_rate.is_some_and(|rate| rate < 1.0))
-        {
-            let message = "no block eliminates candidates; name some in MODEL.BACKBONE.CE_LOC, or leave KEEP_RATE out";
-            root.problem("TRAIN", format!("PHASES.{}.KEEP_RATE: {message}", phase.name));
+        let data = Data::read(root.section("DATA"), &kind, &mut notes);
+        let model = Model::read(root.section("MODEL"), &kind);
+        let context = Context {
+            kind: &kind,
+            has_classes: model.classes > 0,
+            eliminates: !model.elimination_blocks.is_empty(),
+            compat,
+        };
+        let (training, freezing) = Training::read(root.section("TRAIN"), &context);
+        for phase in &training.phases {
+            if phase.keep_rate.is_some_and(|rate| rate < 1.0) && !context.eliminates {
+                let message = "no block eliminates candidates; name some in MODEL.BACKBONE.CE_LOC, or leave it out";
+                root.problem("TRAIN", format!("PHASES.{}.KEEP_RATE: {message}", phase.name));
+            }
         }
-        if model.classes == 0 && training.mtl != MtlMode::default() {
-            let message = "there is no condition head (MODEL.CLS_HEAD.NUM_CLASSES: 0); leave the key out";
-            root.problem("TRAIN", format!("MTL_MODE: {message}"));
+        if freezing.always && model.pretrain_file.is_none() {
+            let message = "starts from scratch, and the backbone is frozen: it stays as it was drawn";
+            root.section("MODEL").warning("PRETRAIN_FILE", message);
         }
-        let test = Test::read(root.section("TEST"), &data);
+        let test = Test::read(root.section("TEST"), &data, &kind, &mut notes);
         root.close();
-        Self { data, model, training, test, compat, resolved: reading.resolved(), warnings }
+        let warnings = reading.warnings().iter().map(ToString::to_string).collect();
+        let (family, resolved) = (kind.family(), reading.resolved());
+        let mut experiment =
+            Self { data, model, training, test, compat, family, resolved, trains: String::new(), notes, warnings };
+        experiment.trains = trains::line(&experiment, &kind, freezing);
+        experiment
     }
 }
 
@@ -116,5 +142,7 @@ fn at_least_one(value: &usize) -> Option<String> {
     (*value == 0).then(|| "must be at least 1".to_string())
 }
 
+#[cfg(test)]
+mod published;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,14 @@
 //! `MODEL`: the network.
 
-use super::{at_least_one, fraction};
+use super::{at_least_one, family::Kind, fraction};
 use crate::settings::{FromNode, Section};
 use std::path::PathBuf;
 
 /// `MODEL`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
+    /// Whether historical prompts join the search features; without them it is OSTrack.
+    pub new_hip: bool,
     /// Weights to start from; `None` starts from scratch.
     pub pretrain_file: Option<PathBuf>,
     /// A ResNet-18 for the prompt encoder to start from; `None` starts it from scratch.
@@ -53,20 +55,31 @@ const BACKBONES: [(&str, Option<[usize; 3]>, bool); 5] = [
 ];
 
 impl Model {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
-        let pretrain_file = weights(&mut section);
+    pub(super) fn read(mut section: Section<'_>, kind: &Kind) -> Self {
+        let pretrain_file = weights(&mut section, "mae_pretrain_vit_base.pth");
         only(&mut section, "EXTRA_MERGER", false);
         only(&mut section, "RETURN_INTER", false);
         only(&mut section, "RETURN_STAGES", Vec::<usize>::new());
-        only(&mut section, "NEW_HIP", true);
-        let max_memory = section.checked("MAX_MEM", 150, at_least_one);
+        let new_hip = section
+            .says(
+                "True: HIPTrack, with historical prompts; False: plain OSTrack (absent: True where there is MODEL.HIP)",
+            )
+            .value("NEW_HIP", kind.new_hip);
+        let max_memory = match new_hip {
+            true => section.checked("MAX_MEM", 150, at_least_one),
+            false => {
+                section.refused("MAX_MEM", 150usize, kind.only_hiptrack());
+                150
+            }
+        };
         let mut backbone = section.section("BACKBONE");
-        let kind = backbone.choice("TYPE", BACKBONES[0].0, &BACKBONES.map(|(name, ..)| name));
+        let name = backbone.chosen("TYPE", BACKBONES[0].0, &BACKBONES.map(|(name, ..)| name));
+        // Of a type that does not exist nothing else is concluded.
         let (sizes, eliminates) = BACKBONES
             .into_iter()
-            .find_map(|(name, sizes, eliminates)| (name == kind).then_some((sizes, eliminates)))
+            .find_map(|(known, sizes, eliminates)| (Some(known) == name).then_some((sizes, eliminates)))
             .unwrap_or((None, true));
-        let [embed_dim, depth, heads] = read_sizes(&mut backbone, kind, sizes);
+        let [embed_dim, depth, heads] = read_sizes(&mut backbone, name.unwrap_or("vit_ce"), sizes);
         if heads > 0 && !embed_dim.is_multiple_of(heads) {
             backbone.problem("NUM_HEADS", format!("{heads} heads do not divide a width of {embed_dim} (EMBED_DIM)"));
         }
@@ -79,7 +92,7 @@ impl Model {
         only(&mut backbone, "CLS_TOKEN_USE_MODE", "ignore".to_string());
         let elimination_blocks = backbone.value("CE_LOC", Vec::<usize>::new());
         let keep_ratios = backbone.value("CE_KEEP_RATIO", Vec::<f64>::new());
-        let template_range = backbone.choice("CE_TEMPLATE_RANGE", "ALL", &["ALL", "CTR_POINT", "CTR_REC"]);
+        let template_range = template_range(&mut backbone);
         if elimination_blocks.len() != keep_ratios.len() {
             let message = format!("has {} ratios for {} blocks of CE_LOC", keep_ratios.len(), elimination_blocks.len());
             backbone.problem("CE_KEEP_RATIO", message);
@@ -87,48 +100,66 @@ impl Model {
         if let Some(message) = keep_ratios.iter().find_map(fraction) {
             backbone.problem("CE_KEEP_RATIO", message);
         }
-        if let Some(block) = elimination_blocks.iter().find(|block| **block >= depth) {
+        if let Some(block) = elimination_blocks.iter().find(|block| name.is_some() && **block >= depth) {
             backbone.problem("CE_LOC", format!("block {block} does not exist; there are blocks 0 to {}", depth - 1));
         }
-        if !eliminates {
-            let message = || format!("{kind} eliminates no candidates; use {kind}_ce, or leave the key out");
+        if let (false, Some(name)) = (eliminates, name) {
             for (key, written) in [
                 ("CE_LOC", !elimination_blocks.is_empty()),
                 ("CE_KEEP_RATIO", !keep_ratios.is_empty()),
                 ("CE_TEMPLATE_RANGE", template_range != "ALL"),
             ] {
                 if written {
-                    backbone.problem(key, message());
+                    backbone
+                        .problem(key, format!("{name} eliminates no candidates; use {name}_ce, or leave the key out"));
                 }
             }
         }
         backbone.close();
-        let mut hip = section.section("HIP");
+        if !new_hip && section.has("HIP") {
+            section.problem("HIP", kind.only_hiptrack());
+        }
+        let mut hip = section.section("HIP").idle_if(!new_hip);
         let encoder_widths = hip.value("ENCODER_WIDTHS", vec![64, 64, 128, 256]);
         if encoder_widths.len() != 4 || encoder_widths.contains(&0) {
             hip.problem("ENCODER_WIDTHS", "expected four widths above 0: stem, layer 1, 2 and 3");
         }
         let key_dim = hip.checked("KEY_DIM", 64, at_least_one);
-        let encoder_pretrain_file = weights(&mut hip);
+        let encoder_pretrain_file = weights(&mut hip, "none");
         hip.close();
         let mut head = section.section("HEAD");
-        let kind = head.choice("TYPE", "CENTER", &["CENTER", "CORNER"]);
+        let box_head = head.choice("TYPE", "CENTER", &["CENTER", "CORNER"]);
         let head_channels = head.checked("NUM_CHANNELS", 256, |channels| {
             (*channels == 0 || *channels % 8 != 0).then(|| "must be a multiple of 8".to_string())
         });
         head.close();
-        let mut class = section.section("CLS_HEAD");
         let all = crate::data::condition::Condition::COUNT;
+        let mut class = section.section("CLS_HEAD").idle_if(!kind.class_head && !kind.no_classes);
         let classes = class.says("0: a tracker without a condition head").checked("NUM_CLASSES", all, |n| {
             (*n != 0 && *n != all).then(|| format!("must be {all}, or 0 for no head"))
         });
+        let mut class = class.idle_if(!kind.class_head);
         let class_hidden = class.checked("HIDDEN_DIM", 512, at_least_one);
         let class_dropout = class.checked("DROPOUT", 0.1, fraction);
+        for key in ["HIDDEN_DIM", "DROPOUT"] {
+            if kind.no_classes {
+                class.without_effect(key, "MODEL.CLS_HEAD.NUM_CLASSES is 0: there is no condition head");
+            }
+        }
         class.close();
+        let classes = if kind.class_head { classes } else { 0 };
         only(&mut section, "HIDDEN_DIM", embed_dim);
-        only(&mut section, "BOTTLENECK_DIM", 256usize);
+        let bottleneck = section.optional::<usize>("BOTTLENECK_DIM");
+        match bottleneck {
+            Some(256) => section.without_effect("BOTTLENECK_DIM", "there is no bottleneck before the box head"),
+            Some(_) => {
+                section.problem("BOTTLENECK_DIM", "there is no bottleneck before the box head; leave the key out")
+            }
+            None => {}
+        }
         section.close();
         Self {
+            new_hip,
             pretrain_file,
             encoder_pretrain_file,
             max_memory,
@@ -141,7 +172,7 @@ impl Model {
             template_range,
             encoder_widths,
             key_dim,
-            head: kind,
+            head: box_head,
             head_channels,
             classes,
             class_hidden,
@@ -150,9 +181,22 @@ impl Model {
     }
 }
 
+/// Which template tokens vote on the elimination.
+fn template_range(backbone: &mut Section<'_>) -> &'static str {
+    let key = "CE_TEMPLATE_RANGE";
+    let by_box = backbone.node(key).is_some_and(|node| String::from_node(node).as_deref() == Some("GT_BOX"));
+    if by_box {
+        let message = "GT_BOX lets every template have another number of votes, and small objects none; use CTR_POINT, \
+                       CTR_REC or ALL";
+        backbone.refused(key, "ALL".to_string(), message);
+        return "ALL";
+    }
+    backbone.choice(key, "ALL", &["ALL", "CTR_POINT", "CTR_REC"])
+}
+
 /// `PRETRAIN_FILE` of a section: the path of a file of weights, or `none`.
-fn weights(section: &mut Section<'_>) -> Option<PathBuf> {
-    let file = section.value("PRETRAIN_FILE", "none".to_string());
+fn weights(section: &mut Section<'_>, default: &str) -> Option<PathBuf> {
+    let file = section.value("PRETRAIN_FILE", default.to_string());
     (!file.is_empty() && file != "none").then(|| PathBuf::from(file))
 }
 

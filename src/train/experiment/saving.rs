@@ -1,6 +1,6 @@
 //! When checkpoints are written, and which of them stay.
 
-use super::not_negative;
+use super::{not_negative, training::Context};
 use crate::{
     settings::Section,
     train::checkpoint::{Metric, Retention},
@@ -18,7 +18,7 @@ pub struct Saving {
 }
 
 impl Saving {
-    pub(super) fn read(train: &mut Section<'_>) -> Self {
+    pub(super) fn read(train: &mut Section<'_>, context: &Context<'_>) -> Self {
         let default = Retention::default();
         let retention = Retention {
             last: train.says("the newest so many ends of epochs stay; 0: all").value("KEEP_CHECKPOINTS", default.last),
@@ -34,6 +34,9 @@ impl Saving {
             },
             every: train.says("and every so many epochs; 0: none for that").value("KEEP_EVERY", default.every),
         };
+        if retention.metric == Metric::Accuracy && !context.has_classes {
+            train.problem("BEST_METRIC", format!("{}; use iou or loss", context.no_classes()));
+        }
         Self {
             retention,
             interval: train

@@ -1,6 +1,6 @@
 //! How the two tasks share the backbone.
 
-use super::{not_negative, positive};
+use super::{not_negative, positive, training::Context};
 use crate::{settings::Section, train::tasks::TaskWeighting};
 
 /// λ over a phase (`TRAIN.CLS_WEIGHT_SCHEDULE`): from `start` to the phase's own within so many epochs.
@@ -37,9 +37,12 @@ impl Lambda {
         self.start + share * (target - self.start)
     }
 
-    pub(super) fn read(train: &mut Section<'_>) -> Self {
+    pub(super) fn read(train: &mut Section<'_>, context: &Context<'_>) -> Self {
         train.says("λ over a phase: from START to the phase's own within EPOCHS");
-        let mut section = train.section("CLS_WEIGHT_SCHEDULE");
+        let mut section = train.section("CLS_WEIGHT_SCHEDULE").idle_if(!context.has_classes);
+        if !context.has_classes {
+            train.without_effect("CLS_WEIGHT_SCHEDULE", context.no_classes());
+        }
         let curve = match section.says("constant: the phase's own λ from the start").choice(
             "TYPE",
             "constant",
@@ -49,9 +52,16 @@ impl Lambda {
             "cosine" => Curve::Cosine,
             _ => Curve::Constant,
         };
+        let constant = curve == Curve::Constant;
+        let mut section = section.idle_if(constant);
         let start = section.says("λ at the start of a phase").checked("START", 0.0, not_negative);
         let epochs =
             section.says("epochs until λ has its full value; a fraction is fine").checked("EPOCHS", 1.0, positive);
+        if constant && context.has_classes {
+            for key in ["START", "EPOCHS"] {
+                section.without_effect(key, "with TYPE constant λ is the phase's own from the start");
+            }
+        }
         section.close();
         Self { curve, start, epochs }
     }
@@ -84,7 +94,7 @@ impl MtlMode {
         self.targets != ClassTargets::Class
     }
 
-    pub(super) fn read(train: &mut Section<'_>) -> Self {
+    pub(super) fn read(train: &mut Section<'_>, context: &Context<'_>) -> Self {
         let modes = ["ce", "soft", "multilabel", "film", "soft+film", "multilabel+film"];
         let mode = train
             .says(
@@ -97,20 +107,38 @@ impl MtlMode {
             "multilabel" | "multilabel+film" => ClassTargets::MultiLabel,
             _ => ClassTargets::Class,
         };
-        Self { targets, film: mode.ends_with("film") }
+        let mode = Self { targets, film: mode.ends_with("film") };
+        if !context.has_classes && mode != Self::default() {
+            train.problem("MTL_MODE", format!("{}; leave the key out", context.no_classes()));
+        }
+        mode
     }
 }
 
-pub(super) fn weighting(train: &mut Section<'_>) -> TaskWeighting {
+pub(super) fn weighting(train: &mut Section<'_>, context: &Context<'_>) -> TaskWeighting {
     let kind = train
         .says(
             "fixed: 1 and λ; uncertainty: learnt (Kendall 2018); gradnorm: by gradient norms (Chen 2018); pcgrad: without \
              the parts of gradients that oppose each other (Yu 2020)",
         )
         .choice("TASK_WEIGHTING", "fixed", &["fixed", "uncertainty", "gradnorm", "pcgrad"]);
-    let alpha = train.says("α of GradNorm: how strongly a task that lags is pulled along");
-    let alpha = alpha.checked("GRADNORM_ALPHA", 1.5, not_negative);
-    let lr = train.says("learning rate of GradNorm's weights").checked("GRADNORM_LR", 0.025, positive);
+    if !context.has_classes && kind != "fixed" {
+        train.problem(
+            "TASK_WEIGHTING",
+            format!("{}, so there are no tasks to weigh; leave the key out", context.no_classes()),
+        );
+    }
+    let others = kind != "gradnorm";
+    let [alpha, lr] = train.reading_idly(others, |train| {
+        let alpha = train.says("α of GradNorm: how strongly a task that lags is pulled along");
+        let alpha = alpha.checked("GRADNORM_ALPHA", 1.5, not_negative);
+        [alpha, train.says("learning rate of GradNorm's weights").checked("GRADNORM_LR", 0.025, positive)]
+    });
+    for key in ["GRADNORM_ALPHA", "GRADNORM_LR"] {
+        if others {
+            train.without_effect(key, "it belongs to TASK_WEIGHTING gradnorm");
+        }
+    }
     match kind {
         "uncertainty" => TaskWeighting::Uncertainty,
         "gradnorm" => TaskWeighting::GradNorm { alpha, lr },

@@ -1,6 +1,6 @@
 //! `TEST`: the online tracker.
 
-use super::{Data, at_least_one, positive};
+use super::{Crop, Data, at_least_one, family::Kind, positive};
 use crate::settings::Section;
 
 /// `TEST`.
@@ -20,17 +20,47 @@ pub struct Test {
     pub update_interval: usize,
 }
 
+/// Sizes that the reference crops to when nobody says: template, search.
+const SIZES: [usize; 2] = [128, 320];
+
 impl Test {
-    pub(super) fn read(mut section: Section<'_>, data: &Data) -> Self {
-        let test = Self {
-            epoch: section.value("EPOCH", 500),
-            template_factor: section.checked("TEMPLATE_FACTOR", data.template.factor, positive),
-            template_size: section.checked("TEMPLATE_SIZE", data.template.size, at_least_one),
-            search_factor: section.checked("SEARCH_FACTOR", data.search.factor, positive),
-            search_size: section.checked("SEARCH_SIZE", data.search.size, at_least_one),
-            update_interval: section.checked("UPDATE_INTERVAL", 20, at_least_one),
+    pub(super) fn read(mut section: Section<'_>, data: &Data, kind: &Kind, notes: &mut Vec<String>) -> Self {
+        let epoch = section.value("EPOCH", 500);
+        let (template_factor, template_size) =
+            crop(&mut section, ["TEMPLATE_FACTOR", "TEMPLATE_SIZE"], (2.0, SIZES[0]), &data.template, notes);
+        let (search_factor, search_size) =
+            crop(&mut section, ["SEARCH_FACTOR", "SEARCH_SIZE"], (5.0, SIZES[1]), &data.search, notes);
+        let update_interval = match kind.new_hip {
+            true => section.checked("UPDATE_INTERVAL", 20, at_least_one),
+            false => {
+                section.refused("UPDATE_INTERVAL", 20usize, kind.only_hiptrack());
+                20
+            }
         };
         section.close();
-        test
+        Self { epoch, template_factor, template_size, search_factor, search_size, update_interval }
     }
+}
+
+/// Factor and size of a crop of the online tracker. Absent, they are the reference's; only where a model with that size
+/// cannot be, as it was trained on crops of another, they are those of training.
+fn crop(
+    section: &mut Section<'_>,
+    keys: [&'static str; 2],
+    default: (f64, usize),
+    trained: &Crop,
+    notes: &mut Vec<String>,
+) -> (f64, usize) {
+    let [factor_key, size_key] = keys;
+    let follows = !section.has(size_key) && trained.size != default.1;
+    let default = if follows { (trained.factor, trained.size) } else { default };
+    let factor = section.checked(factor_key, default.0, positive);
+    let size = section.checked(size_key, default.1, at_least_one);
+    if !section.has(factor_key) && factor != trained.factor {
+        notes.push(format!(
+            "TEST.{factor_key} is absent: the online tracker crops with {factor}, training with {}",
+            trained.factor
+        ));
+    }
+    (factor, size)
 }

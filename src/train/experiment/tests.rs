@@ -65,7 +65,10 @@ fn a_users_file_loads_unchanged_and_its_two_stages_are_phases() {
     assert_eq!(experiment.training.phase_at(30), (1, 0));
     assert_eq!(experiment.training.freeze_class_epoch, None);
     assert_eq!(experiment.model.keep_ratios, [1.0; 3]);
-    assert_eq!(experiment.warnings.len(), 1, "{:?}", experiment.warnings);
+    // Everything that does nothing is named; all of it says what is so anyway.
+    let keys: Vec<&str> = experiment.warnings.iter().filter_map(|w| w.split(": ").nth(1)).collect();
+    let idle = ["MODEL.BOTTLENECK_DIM", "TRAIN.EPOCH", "TRAIN.LR", "TRAIN.NUM_WORKER", "TRAIN.FREEZE_LAYERS"];
+    assert_eq!(keys, idle, "{:#?}", experiment.warnings);
 }
 
 #[test]
@@ -102,10 +105,7 @@ TRAIN:
     x.yaml:3:50: DATA.TRAIN.DATASETS_RATIO: has 1 ratios for 2 data sets of DATASETS_NAME
     x.yaml:4:9: DATA.MEAN: expected one number for each of R, G, B, found 1
     x.yaml:6:20: MODEL.BACKBONE.TYPE: unknown value `resnet50`; known: vit_base_patch16_224, vit_base_patch16_224_ce, vit_large_patch16_224, vit_large_patch16_224_ce, vit_ce
-    x.yaml:6:38: MODEL.BACKBONE.CE_LOC: block 40 does not exist; there are blocks 0 to 11
-    x.yaml:6:38: MODEL.BACKBONE.CE_LOC: vit_base_patch16_224 eliminates no candidates; use vit_base_patch16_224_ce, or leave the key out
     x.yaml:6:62: MODEL.BACKBONE.CE_KEEP_RATIO: must lie between 0 and 1, found 7
-    x.yaml:6:62: MODEL.BACKBONE.CE_KEEP_RATIO: vit_base_patch16_224 eliminates no candidates; use vit_base_patch16_224_ce, or leave the key out
     x.yaml:8:7: TRAIN.LR: must be above 0, found -1
     x.yaml:9:15: TRAIN.BATCH_SIZE: expected a whole number from 0, found 2.5
     x.yaml:10:8: TRAIN.AMP: expected true or false, found the text `fp16`

@@ -1,14 +1,39 @@
 //! `TRAIN`: losses, optimizer, schedule and phases.
 
 use super::{
-    at_least_one, below_one, fraction, not_negative,
-    phases::{self, Phase, TwoStage},
-    positive,
+    at_least_one, below_one,
+    classes::ClassLoss,
+    family::Kind,
+    fraction, not_negative,
+    phases::{self, Freezing, Phase},
     saving::Saving,
-    tasks::{self, ClassTargets, Lambda, MtlMode},
+    schedule::Schedule,
+    tasks::{self, Lambda, MtlMode},
 };
 use crate::settings::Section;
 use crate::train::{precision::Precision, tasks::TaskWeighting};
+
+/// What the keys of other sections say about those of `TRAIN`.
+pub(super) struct Context<'a> {
+    /// Whose experiment it is.
+    pub kind: &'a Kind,
+    /// Whether there is a condition head.
+    pub has_classes: bool,
+    /// Whether any block eliminates candidates.
+    pub eliminates: bool,
+    /// `COMPAT: reference`.
+    pub compat: bool,
+}
+
+impl Context<'_> {
+    /// Why keys of the condition head mean nothing.
+    pub fn no_classes(&self) -> &'static str {
+        match self.kind.no_classes {
+            true => "there is no condition head (MODEL.CLS_HEAD.NUM_CLASSES: 0)",
+            false => "there is no condition head (no MODEL.CLS_HEAD)",
+        }
+    }
+}
 
 /// `TRAIN`.
 #[derive(Clone, Debug)]
@@ -85,94 +110,60 @@ pub struct Training {
     pub threads: usize,
 }
 
-/// `TRAIN.SCHEDULER` and what belongs to it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Schedule {
-    /// The curve after the warm-up.
-    pub kind: ScheduleKind,
-    /// Epochs of linear warm-up at the start of a phase; a fraction is fine.
-    pub warmup_epochs: f64,
-}
-
-/// How the learning rate falls within a phase; epochs count from the phase's start.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ScheduleKind {
-    /// Multiplied by `rate` every `every` epochs.
-    Step {
-        /// Epochs between two drops.
-        every: usize,
-        /// Factor of a drop.
-        rate: f64,
-    },
-    /// Multiplied by `rate` at each of the epochs.
-    MultiStep {
-        /// Epochs of the drops.
-        milestones: Vec<usize>,
-        /// Factor of a drop.
-        rate: f64,
-    },
-    /// Half a cosine over the phase, down to `floor` × the first rate (Loshchilov and Hutter, 2017).
-    Cosine {
-        /// The last rate as a share of the first.
-        floor: f64,
-    },
-}
-
 impl Training {
-    pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Self {
-        let two_stage = TwoStage::read(&mut section);
-        let epochs = section.checked("EPOCH", 500, at_least_one);
-        let lr = section.checked("LR", 1e-4, positive);
-        let class_weight = section.checked("CLS_WEIGHT", 0.1, not_negative);
-        let joint = Phase {
-            name: "joint".into(),
-            epochs,
-            lr,
-            trains: frozen_backbone(&mut section),
-            class_weight,
-            box_weight: 1.0,
-            keep_rate: None,
-        };
-        let phases = phases::read(&mut section, two_stage, joint);
+    pub(super) fn read(mut section: Section<'_>, context: &Context<'_>) -> (Self, Freezing) {
+        let mtl = MtlMode::read(&mut section, context);
+        let classes = ClassLoss::read(&mut section, context, mtl);
+        let (phases, freezing) = phases::read(&mut section, context, classes.weight);
         section.choice("OPTIMIZER", "ADAMW", &["ADAMW"]);
         let precision = Precision { autocast: section.value("AMP", false), tf32: section.value("TF32", false) };
-        if section.optional::<usize>("NUM_WORKER").is_some() {
-            warnings.push("TRAIN.NUM_WORKER: the pipeline file says how many workers each stage has".into());
+        section.idle("NUM_WORKER", 8usize, "the pipeline file says how many workers each stage has");
+        let backbone_multiplier = section.checked("BACKBONE_MULTIPLIER", 0.1, not_negative);
+        let drop_path = section.checked("DROP_PATH_RATE", 0.1, fraction);
+        if freezing.always {
+            section.without_effect("BACKBONE_MULTIPLIER", "the backbone is frozen");
+            section.without_effect("DROP_PATH_RATE", "the backbone is frozen, and frozen is as in evaluation");
         }
-        let mtl = MtlMode::read(&mut section);
-        let freeze_class = section.value("FREEZE_CLS_EPOCH", -1i64);
+        let [elimination_start, elimination_warm] =
+            [("CE_START_EPOCH", 20usize), ("CE_WARM_EPOCH", 80)].map(|(key, default)| match context.eliminates {
+                true => section.value(key, default),
+                false => {
+                    section.idle(key, default, "no block eliminates candidates (MODEL.BACKBONE.CE_LOC)");
+                    default
+                }
+            });
         let training = Self {
             batch_size: section.checked("BATCH_SIZE", 16, at_least_one),
             giou_weight: section.checked("GIOU_WEIGHT", 2.0, not_negative),
             l1_weight: section.checked("L1_WEIGHT", 5.0, not_negative),
             focal_weight: section.checked("FOCAL_WEIGHT", 1.0, not_negative),
-            class_loss: section.choice("CLS_LOSS_TYPE", "CE", &["CE", "FOCAL", "LABEL_SMOOTH"]),
-            class_focal_alpha: section.checked("CLS_FOCAL_ALPHA", 0.25, fraction),
-            class_focal_gamma: section.checked("CLS_FOCAL_GAMMA", 2.0, not_negative),
-            class_smoothing: section.checked("CLS_LABEL_SMOOTHING", 0.1, fraction),
+            class_loss: classes.name,
+            class_focal_alpha: classes.focal_alpha,
+            class_focal_gamma: classes.focal_gamma,
+            class_smoothing: classes.smoothing,
             mtl,
-            severity_weight: section
-                .says("multilabel: weight of the severity's smooth L1 beside the conditions' cross-entropy")
-                .checked("SEVERITY_WEIGHT", 1.0, not_negative),
+            severity_weight: classes.severity_weight,
             precision,
-            freeze_class_epoch: usize::try_from(freeze_class).ok(),
-            backbone_multiplier: section.checked("BACKBONE_MULTIPLIER", 0.1, not_negative),
+            freeze_class_epoch: classes.freeze_epoch,
+            backbone_multiplier,
             weight_decay: section.checked("WEIGHT_DECAY", 1e-4, not_negative),
             clip_norm: section.checked("GRAD_CLIP_NORM", 0.1, not_negative),
-            drop_path: section.checked("DROP_PATH_RATE", 0.1, fraction),
-            schedule: Schedule::read(&mut section),
+            drop_path,
+            schedule: Schedule::read(&mut section, context.compat),
             phases,
-            elimination_start: section.value("CE_START_EPOCH", 20),
-            elimination_warm: section.value("CE_WARM_EPOCH", 80),
+            elimination_start,
+            elimination_warm,
             print_interval: section.checked("PRINT_INTERVAL", 50, at_least_one),
             val_interval: section.checked("VAL_EPOCH_INTERVAL", 20, at_least_one),
             val_before: section.value("VAL_BEFORE", false),
-            saving: Saving::read(&mut section),
-            lambda: Lambda::read(&mut section),
-            weighting: tasks::weighting(&mut section),
-            analysis_interval: section
-                .says("steps between two comparisons of the tasks' gradients, block by block; 0: none")
-                .value("GRAD_ANALYSIS_INTERVAL", 0usize),
+            saving: Saving::read(&mut section, context),
+            lambda: Lambda::read(&mut section, context),
+            weighting: tasks::weighting(&mut section, context),
+            analysis_interval: section.reading_idly(!context.has_classes, |section| {
+                section
+                    .says("steps between two comparisons of the tasks' gradients, block by block; 0: none")
+                    .value("GRAD_ANALYSIS_INTERVAL", 0usize)
+            }),
             kept_features: section
                 .says("frames of a validation whose pooled features are kept for the report; 0: none")
                 .value("KEEP_FEATURES", 4096usize),
@@ -192,13 +183,11 @@ impl Training {
             shards: section.checked("SHARDS", 1, at_least_one),
             threads: section.checked("THREADS", default_threads(), at_least_one),
         };
-        if mtl.targets != ClassTargets::Class && training.class_loss != "CE" {
-            let message =
-                format!("{} is a loss of classes; use CE, or one of MTL_MODE ce and film", training.class_loss);
-            section.problem("CLS_LOSS_TYPE", message);
+        if !context.has_classes {
+            section.without_effect("GRAD_ANALYSIS_INTERVAL", context.no_classes());
         }
         section.close();
-        training
+        (training, freezing)
     }
 }
 
@@ -209,53 +198,6 @@ impl Training {
     }
 }
 
-/// What a joint phase trains, from `FREEZE_BACKBONE` and `FREEZE_LAYERS`.
-fn frozen_backbone(section: &mut Section<'_>) -> Vec<String> {
-    // In the reference FREEZE_LAYERS comes from an older tracker and is never read: its `[0]` freezes nothing.
-    let layers = section.value("FREEZE_LAYERS", vec![0usize]);
-    if layers.iter().any(|layer| *layer != 0) {
-        section.problem("FREEZE_LAYERS", "only [] and the reference's [0] are supported; see FREEZE_BACKBONE");
-    }
-    if section.value("FREEZE_BACKBONE", false) { phases::HEADS.map(String::from).to_vec() } else { vec![String::new()] }
-}
-
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(16)
-}
-
-impl Schedule {
-    fn read(train: &mut Section<'_>) -> Self {
-        let drop_epoch = train.checked("LR_DROP_EPOCH", 400, at_least_one);
-        let mut section = train.section("SCHEDULER");
-        let kind = section.choice("TYPE", "step", &["step", "Mstep", "cosine"]);
-        let rate = section.checked("DECAY_RATE", 0.1, positive);
-        let milestones = section.value("MILESTONES", Vec::<usize>::new());
-        let floor = section.checked("MIN_LR_RATIO", 0.0, fraction);
-        let warmup_epochs = section.checked("WARMUP_EPOCHS", 0.0, not_negative);
-        section.close();
-        let kind = match kind {
-            "cosine" => ScheduleKind::Cosine { floor },
-            "Mstep" => ScheduleKind::MultiStep { milestones, rate },
-            _ => ScheduleKind::Step { every: drop_epoch, rate },
-        };
-        Self { kind, warmup_epochs }
-    }
-
-    /// The learning rate as a share of the phase's, at `progress` epochs (with fraction) into a phase of `epochs`.
-    pub fn factor(&self, progress: f64, epochs: usize) -> f64 {
-        if progress < self.warmup_epochs {
-            return progress / self.warmup_epochs;
-        }
-        match &self.kind {
-            ScheduleKind::Step { every, rate } => rate.powi((progress as usize / every) as i32),
-            ScheduleKind::MultiStep { milestones, rate } => {
-                rate.powi(milestones.iter().filter(|milestone| progress >= **milestone as f64).count() as i32)
-            }
-            ScheduleKind::Cosine { floor } => {
-                let span = (epochs as f64 - self.warmup_epochs).max(f64::MIN_POSITIVE);
-                let share = ((progress - self.warmup_epochs) / span).min(1.0);
-                floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * share).cos())
-            }
-        }
-    }
 }

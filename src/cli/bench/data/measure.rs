@@ -80,8 +80,7 @@ pub(super) struct StageShare {
 /// # Errors
 /// Whatever is wrong with experiment, pipeline or data, or ends the run.
 pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
-    let node = find::experiment(&args.script, &args.config, &args.set)?;
-    let experiment = Experiment::from_node(&node)?;
+    let experiment = find::read(&args.script, &args.config, &args.set)?;
     let graph = graph(args, &experiment)?;
     let roots = Roots::open(args.data_dir.as_deref())?;
     if experiment.data.synth.is_some() && args.data_dir.is_none() {
