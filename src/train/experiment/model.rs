@@ -11,6 +11,8 @@ pub struct Model {
     pub pretrain_file: Option<PathBuf>,
     /// A ResNet-18 for the prompt encoder to start from; `None` starts it from scratch.
     pub encoder_pretrain_file: Option<PathBuf>,
+    /// Whether there are historical prompts (HIPTrack); without them the tracker is OSTrack.
+    pub new_hip: bool,
     /// Most entries of the online tracker's memory.
     pub max_memory: usize,
     /// Width of the ViT's tokens.
@@ -58,7 +60,7 @@ impl Model {
         only(&mut section, "EXTRA_MERGER", false);
         only(&mut section, "RETURN_INTER", false);
         only(&mut section, "RETURN_STAGES", Vec::<usize>::new());
-        only(&mut section, "NEW_HIP", true);
+        let new_hip = section.value("NEW_HIP", true);
         let max_memory = section.checked("MAX_MEM", 150, at_least_one);
         let mut backbone = section.section("BACKBONE");
         let kind = backbone.choice("TYPE", BACKBONES[0].0, &BACKBONES.map(|(name, ..)| name));
@@ -131,6 +133,7 @@ impl Model {
         Self {
             pretrain_file,
             encoder_pretrain_file,
+            new_hip,
             max_memory,
             embed_dim,
             depth,

@@ -1,13 +1,14 @@
 use super::*;
 use crate::{
-    model::{Config, resize_positions},
+    model::{Config, Prompts, resize_positions},
     weights::{self, Contents, Format},
 };
 use std::path::PathBuf;
 use tch::{Device, Kind};
 
 fn config() -> Config {
-    Config { encoder_stem: 16, encoder_stages: [16, 24, 32], ..Config::small() }
+    let prompts = Prompts { encoder_stem: 16, encoder_stages: [16, 24, 32], key_dim: 32 };
+    Config { prompts: Some(prompts), ..Config::small() }
 }
 
 fn model(seed: u64) -> Hiptrack {
