@@ -182,6 +182,12 @@ impl Config {
         (self.dim as f64 * self.mlp_ratio) as i64
     }
 
+    /// The drop-path rate of block `layer`, from 0.
+    pub fn drop_path_at(&self, layer: usize) -> f64 {
+        let last = self.depth.saturating_sub(1);
+        if last > 0 { self.drop_path * layer as f64 / last as f64 } else { 0.0 }
+    }
+
     /// Says everything that does not fit, each on a line of its own.
     pub fn check(&self) -> Result<()> {
         let mut wrong = Vec::new();

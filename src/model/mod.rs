@@ -30,6 +30,7 @@ mod vit;
 
 pub use clip::{ClipInput, ClipOutput, Corners, ForwardOptions, FrameOutput, StepSeed};
 pub use config::{BoxHeadKind, ClassHead, Config, Elimination, Prompts, TemplateRange};
+pub use elimination::template_rows;
 pub use hiptrack::Hiptrack;
 pub use layers::Statistics;
 pub use mask::MaskClamp;
