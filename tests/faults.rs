@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
-use support::{fail, files, losses, succeed, text, train};
+use support::{fail, files, losses, start, succeed, text, train};
 use trackflow::train::checkpoint::{Folder, Saved};
 
 fn folder(save_dir: &Path) -> PathBuf {
@@ -138,8 +138,11 @@ fn a_time_limit_ends_a_run_in_time_with_a_checkpoint() {
         command
     };
     let begin = Instant::now();
-    let printed = succeed(long(&out).args(["--time_limit", "12s"]));
-    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
+    let output = long(&out).args(["--time_limit", "20s"]).output().unwrap();
+    let printed = text(&output);
+    assert_eq!(output.status.code(), Some(75), "{printed}");
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert_eq!(last_event(&out)["reason"], "time_limit");
     assert!(printed.contains("stopped for the time limit; the same command goes on"), "{printed}");
     let done = losses(&out).len();
     assert!(done > 2 && checkpoints(&out).len() == 1, "{printed}");
@@ -202,4 +205,139 @@ fn a_longer_run_goes_on_and_other_changes_are_shown_key_by_key() {
     let mut allowed = with("TRAIN.PHASES.joint.EPOCHS=5", &changed);
     let printed = succeed(allowed.arg("--allow_changes"));
     assert!(printed.contains("TRAIN.WEIGHT_DECAY was 0.0001, is 0.5 (allowed)"), "{printed}");
+}
+
+#[test]
+fn going_back_keeps_the_other_line_aside_and_the_next_call_goes_on_from_there() {
+    let home = tempfile::tempdir().unwrap();
+    let (out, whole) = (home.path().join("out"), home.path().join("whole"));
+    succeed(&mut every_step(&whole));
+    // All checkpoints of the first line stay, so that there is something to go back to.
+    let all = |save_dir: &Path| -> Command {
+        let mut command = every_step(save_dir);
+        command.args(["--set", "TRAIN.KEEP_CHECKPOINTS=1", "--set", "TRAIN.KEEP_EVERY=1"]);
+        command
+    };
+    succeed(&mut all(&out));
+    let saved = checkpoints(&out);
+    let older = &saved[0].path;
+    let lines = std::fs::read_to_string(out.join("run.jsonl")).unwrap().lines().count();
+    let printed = succeed(all(&out).arg("--resume").arg(older).args(["--max_steps", "1"]));
+    let words = format!("went back: the {} checkpoints after this one moved to", saved.len() - 1);
+    assert!(printed.contains(&words), "{printed}");
+    assert!(printed.contains("run.1.jsonl"), "{printed}");
+    let aside = files(&folder(&out)).iter().filter(|name| name.starts_with("before-1/")).count();
+    assert_eq!(aside, saved.len() - 1);
+    let now = checkpoints(&out);
+    assert!(now.len() == 2 && now[0] == saved[0], "what was just written stays: {now:?}");
+    assert!(now[1] < saved[saved.len() - 1], "{now:?}");
+    let count = |name: &str| std::fs::read_to_string(out.join(name)).unwrap().lines().count();
+    assert!(count("run.1.jsonl") > 0 && count("run.jsonl") < lines, "cut");
+    // A plain call goes on with the new line, to the numbers of a run that was never interrupted.
+    let printed = succeed(&mut all(&out));
+    assert!(printed.contains(&format!("resumed from {}", now[1].path.display())), "{printed}");
+    assert_eq!(losses(&out), losses(&whole));
+    // The newest is the one that says so, whatever its name.
+    let newest = checkpoints(&out).pop().unwrap().path;
+    let renamed = PathBuf::from(newest.to_str().unwrap().replace("ep0003", "ep0001"));
+    assert_ne!(renamed, newest);
+    std::fs::rename(&newest, &renamed).unwrap();
+    let printed = succeed(&mut all(&out));
+    assert!(printed.contains(&format!("resumed from {}", renamed.display())), "{printed}");
+}
+
+#[test]
+fn a_second_run_in_the_same_folder_ends_with_69_and_touches_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("out");
+    let mut long = train(&out);
+    long.args(["--set", "DATA.TRAIN.SAMPLE_PER_EPOCH=30000"]);
+    let (mut running, _) = start(&mut long);
+    let before = files(&out);
+    let errors = fail(train(&out).args(["--resume", "never"]), 69);
+    let words = format!("in use by trackflow train, process {} on ", running.0.id());
+    assert!(errors.contains(&words), "{errors}");
+    assert!(before.iter().all(|file| files(&out).contains(file)), "{:?}", files(&out));
+    signal(&running.0, libc::SIGKILL);
+    running.0.wait().unwrap();
+    succeed(train(&out).args(["--set", "DATA.TRAIN.SAMPLE_PER_EPOCH=30000", "--max_steps", "1"]));
+    assert!(!out.join(".lock").exists());
+}
+
+/// Sends `signal` to a child.
+fn signal(child: &Child, signal: i32) {
+    // SAFETY: `kill` touches no memory; the child is ours and has not been waited for.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+}
+
+/// The last event of a run's log.
+fn last_event(save_dir: &Path) -> serde_json::Value {
+    let log = std::fs::read_to_string(save_dir.join("run.jsonl")).unwrap();
+    serde_json::from_str(log.lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn signals_of_clusters_save_and_go_on_or_save_and_end() {
+    let home = tempfile::tempdir().unwrap();
+    let (out, whole) = (home.path().join("out"), home.path().join("whole"));
+    let long = |save_dir: &Path| -> Command {
+        let mut command = train(save_dir);
+        command.args(["--set", "DATA.TRAIN.SAMPLE_PER_EPOCH=3000", "--set", "TRAIN.PRINT_INTERVAL=1"]);
+        command
+    };
+    let mut done = 0;
+    for (number, code) in [(libc::SIGUSR2, 128 + libc::SIGUSR2), (libc::SIGXCPU, 128 + libc::SIGXCPU)] {
+        let mut child = long(&out).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+        // Before there is a run, none of these ends the process.
+        lines.find(|line| line.starts_with("experiment: ")).unwrap();
+        signal(&child, libc::SIGHUP);
+        signal(&child, libc::SIGUSR1);
+        lines.find(|line| line.contains("reload: ")).unwrap();
+        lines.find(|line| line.starts_with("[train: ")).unwrap();
+        signal(&child, libc::SIGUSR1);
+        lines.find(|line| line.contains("SIGUSR1: saving")).unwrap();
+        let begin = Instant::now();
+        while !files(&folder(&out)).iter().any(|name| name.ends_with(".safetensors")) {
+            assert!(begin.elapsed() < Duration::from_secs(120), "nothing was saved");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        signal(&child, number);
+        std::thread::spawn(move || lines.for_each(drop));
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        let end = last_event(&out);
+        assert_eq!((&end["event"], &end["exit_code"]), (&"end".into(), &code.into()), "{end}");
+        let now = losses(&out).len();
+        assert!(now > done, "{now}");
+        done = now;
+    }
+    succeed(long(&whole).args(["--max_steps", &done.to_string()]));
+    assert_eq!(losses(&out), losses(&whole)[..done]);
+    assert_eq!(last_event(&whole)["reason"], "max_steps");
+}
+
+#[test]
+fn a_loop_of_calls_with_a_time_limit_ends_with_the_run() {
+    let home = tempfile::tempdir().unwrap();
+    let (out, whole) = (home.path().join("out"), home.path().join("whole"));
+    succeed(&mut train(&whole));
+    assert_eq!(last_event(&whole)["reason"], "complete");
+    let errors = fail(train(&out).args(["--time_limit", "1s"]), 64);
+    assert!(errors.contains("too short to do a step and save") && errors.contains("allow at least"), "{errors}");
+    assert_eq!(last_event(&out)["reason"], "failure");
+    // The loop of docs/clusters.md, with the command that the test is about.
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/clusters.md")).unwrap();
+    let script = text.split("```sh\n").find(|part| part.contains("-eq 75")).unwrap().split("```").next().unwrap();
+    let command = train(&out);
+    let words: Vec<String> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
+    let script = script.replace("trackflow train --script hiptrack --config hiptrack_cls", &words.join(" "));
+    let script = script.replace("--time_limit 2h", "--time_limit 30s");
+    assert!(script.contains("tiny.yaml") && script.contains("30s"), "{script}");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(env!("CARGO_MANIFEST_DIR")).env("TRACKFLOW_CACHE", "");
+    succeed(&mut shell);
+    assert_eq!(losses(&out), losses(&whole));
 }

@@ -4,8 +4,8 @@
 mod support;
 
 use serde_json::Value;
-use std::path::Path;
-use support::{losses, program, succeed, train};
+use std::{os::unix::fs::symlink, path::Path};
+use support::{data, losses, program, succeed, train};
 
 fn events(save_dir: &Path, kind: &str) -> Vec<Value> {
     let log = std::fs::read_to_string(save_dir.join("run.jsonl")).unwrap();
@@ -214,6 +214,76 @@ fn averaged_weights_are_validated_kept_and_tracked_with() {
         iou(&first(&averaged, closing)),
         "the averaged weights are what is gone on with"
     );
+}
+
+/// The test data at `home`, where every other sequence has no labels.
+fn half_labelled(home: &Path) {
+    let labels = data().join("conditions");
+    std::fs::create_dir_all(home.join("conditions")).unwrap();
+    let entries = |folder: &Path| -> Vec<std::path::PathBuf> {
+        let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
+        entries.sort();
+        entries
+    };
+    for entry in entries(data()).into_iter().filter(|path| *path != labels) {
+        symlink(&entry, home.join(entry.file_name().unwrap())).unwrap();
+    }
+    for entry in entries(&labels).into_iter().step_by(2) {
+        symlink(&entry, home.join("conditions").join(entry.file_name().unwrap())).unwrap();
+    }
+}
+
+#[test]
+fn losses_are_those_of_the_batch_and_of_the_pass_where_half_the_clips_have_no_label() {
+    let home = tempfile::tempdir().unwrap();
+    let labelled = home.path().join("data");
+    half_labelled(&labelled);
+    let run = |name: &str, sets: &[&str], steps: &str| {
+        let out = home.path().join(name);
+        let mut command = train(&out);
+        // Without draws and with statistics that do not move; where both tasks reach what is trained.
+        let plain = ["TRAIN.DROP_PATH_RATE=0", "MODEL.CLS_HEAD.DROPOUT=0", "TRAIN.PHASES.joint.EPOCHS=1"];
+        let joint = ["TRAIN.PHASES.joint.TRAINS=[backbone., cls_head.]", "DATA.TRAIN.SAMPLE_PER_EPOCH=12"];
+        for set in plain.iter().chain(&joint).chain(sets) {
+            command.args(["--set", set]);
+        }
+        succeed(command.args(["--max_steps", steps, "--data_dir"]).arg(&labelled));
+        out
+    };
+    let apart = |a: &Value, b: &Value, key: &str| {
+        let (a, b) = (a[key].as_f64().unwrap(), b[key].as_f64().unwrap());
+        (a - b).abs() / a.abs().max(1e-9)
+    };
+    let terms = ["Loss/total", "Loss/box", "Loss/location", "Loss/cls", "Loss/cls_weighted", "gradient_norm"];
+    let cut = |shards: usize, accumulate: usize| {
+        let sets = [format!("TRAIN.SHARDS={shards}"), format!("TRAIN.ACCUMULATE={accumulate}")];
+        run(&format!("{shards}-{accumulate}"), &["TRAIN.BATCH_SIZE=4", &sets[0], &sets[1]], "9")
+    };
+    let whole = cut(1, 1);
+    let unlabelled = events(&whole, "batch").iter().filter(|event| event["labelled"].as_f64() < Some(8.0)).count();
+    assert!(unlabelled > 2, "labels are missing in {unlabelled} batches");
+    for parts in [cut(2, 1), cut(1, 4)] {
+        for kind in ["batch", "pass"] {
+            let (known, have) = (events(&whole, kind), events(&parts, kind));
+            assert_eq!(known.len(), have.len());
+            for (a, b) in known.iter().zip(&have) {
+                let worst = terms.iter().map(|key| apart(a, b, key)).fold(0.0, f64::max);
+                assert!(worst < 1e-6, "{worst}: {a}\n{b}");
+            }
+        }
+    }
+    // The validation before training is of the same weights and the same clips.
+    let before = |out: &Path| events(out, "pass").remove(0);
+    let known = before(&whole);
+    for size in ["1", "3"] {
+        let size = format!("TRAIN.BATCH_SIZE={size}");
+        let have = before(&run(&size, &[&size], "1"));
+        let worst = terms[..5].iter().map(|key| apart(&known, &have, key)).fold(0.0, f64::max);
+        assert!(worst < 1e-6, "{size}, {worst}: {known}\n{have}");
+        let [total, boxes, class, lambda] =
+            ["Loss/total", "Loss/box", "Loss/cls", "weight_cls"].map(|key| have[key].as_f64().unwrap());
+        assert!((total - boxes - lambda * class).abs() < 1e-12 * total, "{have}");
+    }
 }
 
 /// A run that is built to learn nothing, into `out`.

@@ -59,7 +59,7 @@ pub use plan::{Memory, MemoryLine, Planned};
 pub use report::{Board, ChannelReport, LeftOut, RunOutcome, StageReport};
 pub use run::{Run, Settings, run};
 pub use schema::pipeline_schema;
-pub use signals::{SignalWatch, survive_file_limits, watch_hangups, watch_signals};
+pub use signals::{SignalWatch, survive_file_limits, watch_hangups, watch_save_requests, watch_signals};
 pub use stage::{Source, Stage};
 
 pub use token::{StopReason, StopToken};

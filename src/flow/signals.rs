@@ -1,8 +1,9 @@
-//! Ctrl-C and friends: the first signal stops the run, which then drains and saves; the second ends the process.
+//! Signals: the first of those that end a run stops it, which then drains and saves; the second ends the process. Others
+//! ask for something while it goes on.
 
-use std::{sync::Arc, thread};
+use std::{io::Write, sync::Arc, thread};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::token::{StopReason, StopToken};
@@ -11,24 +12,37 @@ use crate::failure::{Failure, Result};
 /// Watches until it is dropped.
 pub struct SignalWatch(Handle);
 
-/// Turns SIGINT and SIGTERM into a stop on `stop`, with one line on standard error. A second signal exits at once, with
-/// the same code (130 or 143).
+/// The signals that stop a run: those of people and supervisors, and those by which schedulers of clusters announce the
+/// end of a job's time.
+const STOPPING: [(i32, &str); 4] =
+    [(SIGINT, "SIGINT"), (SIGTERM, "SIGTERM"), (SIGUSR2, "SIGUSR2"), (libc::SIGXCPU, "SIGXCPU")];
+
+/// Turns SIGINT, SIGTERM, SIGUSR2 and SIGXCPU into a stop on `stop`, with one line on standard error. A later SIGINT or
+/// SIGTERM exits at once, with its code (130 or 143); SIGXCPU is repeated each second, and means nothing new.
 ///
 /// # Errors
 /// `Unavailable` when the handlers cannot be installed.
 pub fn watch_signals(stop: StopToken) -> Result<SignalWatch> {
     let failed = |error| Failure::unavailable(format!("cannot watch for signals: {error}"));
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let mut signals = Signals::new(STOPPING.map(|(signal, _)| signal)).map_err(failed)?;
     let handle = signals.handle();
     let watch = move || {
         let mut asked = false;
         for signal in signals.forever() {
             let reason = StopReason::Signal(signal);
             if std::mem::replace(&mut asked, true) {
-                std::process::exit(reason.exit_code());
+                match signal {
+                    SIGINT | SIGTERM => std::process::exit(reason.exit_code()),
+                    _ => continue,
+                }
             }
-            let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-            eprintln!("{name}: finishing what is under way and saving; once more to quit without that");
+            let name =
+                STOPPING.iter().find_map(|(known, name)| (*known == signal).then_some(*name)).unwrap_or("a signal");
+            // Nobody may read that any more.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{name}: finishing what is under way and saving; once more to quit without that"
+            );
             stop.stop(reason);
         }
     };
@@ -49,12 +63,24 @@ pub fn survive_file_limits() -> Result<()> {
 ///
 /// # Errors
 /// `Unavailable` when the handler cannot be installed.
-pub fn watch_hangups(mut reload: impl FnMut() + Send + 'static) -> Result<SignalWatch> {
+pub fn watch_hangups(reload: impl FnMut() + Send + 'static) -> Result<SignalWatch> {
+    watch(SIGHUP, "hangups", reload)
+}
+
+/// Calls `save` at each SIGUSR1, one at a time, instead of ending the process.
+///
+/// # Errors
+/// `Unavailable` when the handler cannot be installed.
+pub fn watch_save_requests(save: impl FnMut() + Send + 'static) -> Result<SignalWatch> {
+    watch(SIGUSR1, "save requests", save)
+}
+
+fn watch(signal: i32, name: &str, mut act: impl FnMut() + Send + 'static) -> Result<SignalWatch> {
     let failed = |error| Failure::unavailable(format!("cannot watch for signals: {error}"));
-    let mut signals = Signals::new([SIGHUP]).map_err(failed)?;
+    let mut signals = Signals::new([signal]).map_err(failed)?;
     let handle = signals.handle();
-    let watch = move || signals.forever().for_each(|_| reload());
-    thread::Builder::new().name("hangups".into()).spawn(watch).map_err(failed)?;
+    let watch = move || signals.forever().for_each(|_| act());
+    thread::Builder::new().name(name.into()).spawn(watch).map_err(failed)?;
     Ok(SignalWatch(handle))
 }
 
@@ -91,7 +117,7 @@ mod tests {
         if std::env::var_os("TRACKFLOW_SIGNAL_CHILD").is_some() {
             return child();
         }
-        for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
+        for (signal, code) in [(SIGINT, 130), (SIGTERM, 143), (SIGUSR2, 143), (libc::SIGXCPU, 143)] {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", NAME, "--nocapture"])
                 .env("TRACKFLOW_SIGNAL_CHILD", "1")
@@ -102,11 +128,16 @@ mod tests {
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
             let mut wait = |words: &str| lines.find(|line| line.contains(words)).unwrap();
             // SAFETY: `kill` has no memory effects; the process is our child and has not been waited for.
-            let send = |child: &std::process::Child| unsafe { libc::kill(child.id() as i32, signal) };
+            let send = |child: &std::process::Child, signal| unsafe { libc::kill(child.id() as i32, signal) };
             wait("ready");
-            assert_eq!(send(&child), 0);
+            assert_eq!(send(&child, signal), 0);
             assert!(wait("stopping").contains(&format!("Signal({signal})")));
-            assert_eq!(send(&child), 0);
+            // Those of clusters may come again and again; only people and supervisors mean it.
+            if ![SIGINT, SIGTERM].contains(&signal) {
+                assert_eq!(send(&child, signal), 0);
+            }
+            let again = if signal == SIGINT { SIGINT } else { SIGTERM };
+            assert_eq!(send(&child, again), 0);
             let output = child.wait_with_output().unwrap();
             assert_eq!(output.status.code(), Some(code));
             let said = String::from_utf8(output.stderr).unwrap();

@@ -15,14 +15,17 @@ pub enum StopReason {
     Signal(i32),
     /// A stage or the program has reached what it was told to do (for example the last step).
     Reached(String),
+    /// Its time is nearly over, and what is left is needed for saving.
+    TimeLimit,
 }
 
 impl StopReason {
-    /// The exit code of a run that stopped for this reason and saved: 128 + signal, or 0.
+    /// The exit code of a run that stopped for this reason and saved: 128 + signal, 75 (try again) at a time limit, or 0.
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Signal(signal) => 128 + signal,
             Self::Reached(_) => 0,
+            Self::TimeLimit => 75,
         }
     }
 }

@@ -32,12 +32,26 @@ pub enum ClassLoss {
 /// Loss and hits of the condition head, per frame.
 #[derive(Debug)]
 pub struct ClassTerms {
-    /// `[N]`: the mean over the frame's labelled clips; 0 where there is none.
-    pub loss: Tensor,
+    /// `[N]`: the sum over the frame's labelled clips. What it is divided by is their number in the whole batch, of which
+    /// these clips may be a part.
+    pub sum: Tensor,
     /// `[N]` f32: how many labelled clips were told right.
     pub correct: Tensor,
     /// `[N]` f32: how many were labelled.
     pub labelled: Tensor,
+}
+
+/// How many clips have a label in each frame: `[N]` f32 of labels `[N, B]` i64; a label outside `0..classes` is none.
+pub fn labelled(labels: &Tensor, classes: i64) -> Tensor {
+    over_clips(known(labels, classes).to_kind(Kind::Float))
+}
+
+fn known(labels: &Tensor, classes: i64) -> Tensor {
+    labels.ge(0).logical_and(&labels.lt(classes))
+}
+
+fn over_clips(x: Tensor) -> Tensor {
+    x.sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
 }
 
 /// How many labelled frames of each condition (rows) were told to be which (columns): `[K, K]` f64 of logits
@@ -65,7 +79,6 @@ impl ClassLoss {
         severity: Option<&Tensor>,
     ) -> ClassTerms {
         let classes = logits.size()[2];
-        let known = labels.ge(0).logical_and(&labels.lt(classes));
         let label = labels.clamp(0, classes - 1).unsqueeze(-1);
         let log_p = logits.log_softmax(-1, None::<Kind>);
         let own = log_p.gather(-1, &label, false).squeeze_dim(-1);
@@ -105,14 +118,8 @@ impl ClassLoss {
                 (all * share + own * (1.0 - smoothing - share)).neg()
             }
         };
-        let known = known.to_kind(Kind::Float);
-        let per_frame = |x: Tensor| x.sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
-        let labelled = per_frame(known.shallow_clone());
+        let known = known(labels, classes).to_kind(Kind::Float);
         let hit = logits.detach().argmax(-1, false).eq_tensor(labels).to_kind(Kind::Float);
-        ClassTerms {
-            loss: per_frame(loss * &known) / labelled.clamp_min(1.0),
-            correct: per_frame(hit * &known),
-            labelled,
-        }
+        ClassTerms { sum: over_clips(loss * &known), correct: over_clips(hit * &known), labelled: over_clips(known) }
     }
 }

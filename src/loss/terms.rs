@@ -1,7 +1,8 @@
 //! The terms of a step's loss, and what is read of them.
 
 use super::class::{ClassLoss, ClassTerms};
-use super::focal::focal;
+use super::counts::{Counts, over};
+use super::focal::{self, focal_sum};
 use super::heatmap::heatmap;
 use super::overlap::generalised_iou;
 use crate::failure::{Failure, Result};
@@ -43,11 +44,12 @@ impl Weights {
     }
 }
 
-/// The loss of a step, on the device.
+/// The loss of a step, or what a part of its batch adds to it, on the device.
 ///
 /// What training differentiates is the **sum** over the N frames of a clip, each a mean over the batch: this is the
 /// reference's gradient scale, on which its learning rates and its clipping rest. What is reported is the **mean** over
-/// frames.
+/// frames. A mean over the batch divides by the batch's clips, by its peaks (the focal loss) or by its labelled clips (the
+/// class loss) of that frame ([`Counts`]).
 #[derive(Debug)]
 pub struct LossTerms {
     /// `box_task + class_task`: what training minimises. Scalar, with graph.
@@ -59,6 +61,9 @@ pub struct LossTerms {
     /// `[N, 6]`, detached: GIoU, L1, location and class losses (unweighted), mean IoU, share of right conditions among
     /// the labelled.
     pub per_frame: Tensor,
+    /// `[N, 4]` f64, detached: the sums and counts of these clips behind the means that do not divide by clips, which are
+    /// the focal loss and the number of peaks, the class loss and the number of labelled clips.
+    pub sums: Tensor,
     /// `[11]` f64, detached: the values of a [`Report`] in its fields' order.
     report: Tensor,
 }
@@ -93,9 +98,6 @@ pub struct Report {
 impl Report {
     /// How many numbers a report has.
     pub const LEN: usize = 11;
-
-    /// Which of them are counts; the others are means over frames and batch (the last a sum over frames).
-    pub const COUNTS: [usize; 2] = [8, 9];
 
     /// The share of labelled frames whose condition was told right; none when none was labelled.
     pub fn class_accuracy(&self) -> Option<f64> {
@@ -153,16 +155,29 @@ impl LossTerms {
     }
 }
 
-/// The loss of `output` against `target`.
+/// The loss of `output` against `target`, which are a whole batch.
 ///
 /// # Errors
 /// Boxes or labels whose shape does not fit the output.
 pub fn loss(output: &ClipOutput, target: &Target, weights: &Weights) -> Result<LossTerms> {
+    check(target, &output.boxes())?;
+    let grid = output.corners().is_none().then(|| output.score_maps().size()[3]);
+    let classes = output.logits().map(|logits| logits.size()[2]);
+    loss_of_part(output, target, weights, &Counts::of(target, grid, classes))
+}
+
+/// What some clips of a batch with these `counts` add to its loss: over all parts of the batch, objectives, gradients and
+/// reports add up to those of the whole.
+///
+/// # Errors
+/// Boxes or labels whose shape does not fit the output.
+pub fn loss_of_part(output: &ClipOutput, target: &Target, weights: &Weights, counts: &Counts) -> Result<LossTerms> {
     let (boxes, scores) = (output.boxes(), output.score_maps());
     check(target, &boxes)?;
     let predicted = cxcywh_to_xyxy(&boxes);
     let truth = xywh_to_xyxy(&target.boxes).clamp(0.0, 1.0);
-    let over_batch = |x: Tensor| x.mean_dim([1i64].as_slice(), false, None::<Kind>);
+    let clips = counts.clips.max(1) as f64;
+    let over_batch = |x: Tensor| x.sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) / clips;
 
     let (giou, iou) = generalised_iou(&predicted, &truth);
     let giou = over_batch(1 - giou);
@@ -170,24 +185,29 @@ pub fn loss(output: &ClipOutput, target: &Target, weights: &Weights) -> Result<L
     // A corner head answers for its corners, also where they changed places, and has no map of centres.
     let corners = output.corners();
     let edges = corners.as_ref().unwrap_or(&predicted);
-    let l1 = (edges - truth).abs().mean_dim([1i64, 2].as_slice(), false, None::<Kind>);
-    let location = match corners {
-        Some(_) => l1.detach().zeros_like(),
-        None => focal(&scores, &heatmap(&target.boxes, scores.size()[3])),
+    let l1 = (edges - truth).abs().sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>) / (4.0 * clips);
+    let none = || l1.detach().zeros_like();
+    let (location_sum, own_peaks, location) = match &counts.peaks {
+        Some(peaks) if corners.is_none() => {
+            let map = heatmap(&target.boxes, scores.size()[3]);
+            let sum = focal_sum(&scores, &map);
+            let location = over(&sum, peaks);
+            (sum, focal::peaks(&map), location)
+        }
+        _ => (none(), none(), none()),
     };
     let boxed = &giou * weights.giou + &l1 * weights.l1 + &location * weights.location;
 
-    let class = match output.logits() {
-        Some(logits) => {
+    let (class, all_labelled) = match (output.logits(), &counts.labelled) {
+        (Some(logits), Some(labelled)) => {
             let (soft, severity) = (target.soft.as_ref(), output.severities());
-            weights.class_loss.terms(&logits, &target.labels, soft, severity.as_ref())
+            let terms = weights.class_loss.terms(&logits, &target.labels, soft, severity.as_ref());
+            (terms, labelled.shallow_clone())
         }
-        None => {
-            let none = || Tensor::zeros_like(&l1.detach());
-            ClassTerms { loss: none(), correct: none(), labelled: none() }
-        }
+        _ => (ClassTerms { sum: none(), correct: none(), labelled: none() }, none()),
     };
-    let weighted = &class.loss * weights.class;
+    let class_loss = over(&class.sum, &all_labelled);
+    let weighted = &class_loss * weights.class;
     let sum = |x: &Tensor| x.sum(None::<Kind>);
     let (box_task, class_task) = (sum(&boxed), sum(&weighted));
     let objective = &box_task + &class_task;
@@ -200,20 +220,22 @@ pub fn loss(output: &ClipOutput, target: &Target, weights: &Weights) -> Result<L
         mean(&giou),
         mean(&l1),
         mean(&location),
-        mean(&class.loss),
+        mean(&class_loss),
         mean(&weighted),
         mean(&iou),
         count(&class.correct),
         count(&class.labelled),
         objective.detach().to_kind(Kind::Double),
     ];
-    let hits = &class.correct / class.labelled.clamp_min(1.0);
-    let per_frame = [&giou, &l1, &location, &class.loss, &iou, &hits].map(|x| x.detach());
+    let hits = over(&class.correct, &all_labelled);
+    let per_frame = [&giou, &l1, &location, &class_loss, &iou, &hits].map(Tensor::detach);
+    let sums = [&location_sum, &own_peaks, &class.sum, &class.labelled].map(|x| x.detach().to_kind(Kind::Double));
     Ok(LossTerms {
         objective,
         box_task,
         class_task,
         per_frame: Tensor::stack(&per_frame, 1),
+        sums: Tensor::stack(&sums, 1),
         report: Tensor::stack(&report, 0),
     })
 }

@@ -41,6 +41,7 @@ fn event(line: &Value) -> Option<Event> {
             visit,
             clips: usize::try_from(whole("clips")).unwrap_or(0),
             terms: terms(line),
+            metrics: Default::default(),
             lr: [number("lr"), number("lr_backbone")],
             time: StepTime { data: number("data_seconds"), forward: number("forward_seconds") },
         },
@@ -103,7 +104,7 @@ fn terms(line: &Value) -> Terms {
 mod tests {
     use super::*;
     use crate::{
-        monitor::run_log::RunLog,
+        monitor::run_log::{History, RunLog},
         train::{confusion::Confusion, events::Observer},
     };
 
@@ -112,7 +113,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("run.jsonl");
         assert_eq!(events(&path).count(), 0);
-        let log = RunLog::open(&path, 0).unwrap();
+        let log = RunLog::open(&path, 0, History::Other).unwrap();
         let visit = |split, before| Visit {
             position: 7,
             split,
@@ -140,7 +141,14 @@ mod tests {
             |visit| Event::Pass { visit, means: terms, confusion: confusion.clone(), overlaps: Overlaps::default() };
         let told = [
             pass(visit(Split::Val, true)),
-            Event::Batch { visit: visit(Split::Train, false), clips: 4, terms, lr: [1e-3, 1e-4], time },
+            Event::Batch {
+                visit: visit(Split::Train, false),
+                clips: 4,
+                terms,
+                metrics: Default::default(),
+                lr: [1e-3, 1e-4],
+                time,
+            },
             Event::Note("a note".into()),
             Event::Gradients {
                 visit: Visit { epoch: 0, ..visit(Split::Train, false) },

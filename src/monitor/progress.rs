@@ -6,7 +6,8 @@ use crate::{
     train::{
         events::{Event, Observer},
         itinerary::{Itinerary, Split, Visit},
-        tally::{Sums, Terms},
+        means::Sums,
+        tally::Terms,
     },
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -118,7 +119,7 @@ fn terms_text(terms: &Terms) -> String {
 impl Observer for Progress {
     fn observe(&self, event: &Event) {
         match event {
-            Event::Batch { visit, clips, terms, time, .. } => {
+            Event::Batch { visit, clips, terms, metrics, time, .. } => {
                 let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
                 let now = Instant::now();
                 if visit.batch == 0 {
@@ -128,7 +129,7 @@ impl Observer for Progress {
                 let began = now.checked_sub(own).unwrap_or(now);
                 window.began.get_or_insert(began);
                 window.pass_began.get_or_insert(began);
-                window.sums.add(terms, *clips);
+                window.sums.add(terms, metrics);
                 window.batches += 1;
                 window.pass_clips += clips;
                 window.data += time.data;

@@ -2,6 +2,7 @@
 
 use crate::{
     failure::{Failure, Result},
+    flow::StopReason,
     telemetry::log,
     train::{
         confusion::Confusion,
@@ -23,6 +24,48 @@ use std::{
 pub struct RunLog {
     path: PathBuf,
     out: Mutex<Out>,
+}
+
+/// What becomes of the log that is there when a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// It is another run's: it is kept under another name, and a new one begins.
+    Other,
+    /// It is this run's; lines of batches that will be done again, the same, are dropped.
+    Same,
+    /// It is this run's, which goes back: what was done after that is kept in a file of its own.
+    CutAside,
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All of it is done.
+    Complete,
+    /// The steps of `--max_steps` are done.
+    MaxSteps,
+    /// It was asked to stop, and has saved.
+    Stopped(StopReason),
+}
+
+impl Ended {
+    /// The exit code of a run that ended so.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::Complete | Self::MaxSteps => 0,
+            Self::Stopped(reason) => reason.exit_code(),
+        }
+    }
+
+    fn reason(&self) -> String {
+        match self {
+            Self::Complete => "complete".into(),
+            Self::MaxSteps => "max_steps".into(),
+            Self::Stopped(StopReason::TimeLimit) => "time_limit".into(),
+            Self::Stopped(StopReason::Signal(signal)) => format!("signal {signal}"),
+            Self::Stopped(StopReason::Reached(goal)) => goal.clone(),
+        }
+    }
 }
 
 /// The file, and what could not be written yet: a disk that is full may get room again.
@@ -54,17 +97,24 @@ impl Out {
 }
 
 impl RunLog {
-    /// Opens the log at `path`. A new run starts a new log and keeps the one that is there as `run.1.jsonl` (or the next
-    /// free number); a run that goes on at `position` keeps the lines before it and drops those of batches that will be
-    /// done again.
+    /// Opens the log at `path` for a run that goes on at `position`. Lines after that are dropped or, as `history` says,
+    /// kept aside as `run.1.jsonl` (or the next free number), like all of another run's.
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub fn open(path: &Path, position: u64) -> Result<Self> {
+    pub fn open(path: &Path, position: u64, history: History) -> Result<Self> {
         let failed = |error: std::io::Error| Failure::output(format!("{}: {error}", path.display()));
         let kept = match File::open(path) {
-            Ok(file) if position > 0 => lines_before(file, position).map_err(failed)?,
-            Ok(_) => set_aside(path).map(|()| String::new()).map_err(failed)?,
+            Ok(file) if position > 0 && history != History::Other => {
+                let Lines { before, after } = lines_around(file, position, history).map_err(failed)?;
+                if history == History::CutAside && !after.is_empty() {
+                    let aside = aside(path);
+                    std::fs::write(&aside, after).map_err(failed)?;
+                    log::say(&format!("what {} says of the time after it is in {}", path.display(), aside.display()));
+                }
+                before
+            }
+            Ok(_) => std::fs::rename(path, aside(path)).map(|()| String::new()).map_err(failed)?,
             Err(_) => String::new(),
         };
         let temporary = path.with_extension("jsonl.tmp");
@@ -86,6 +136,20 @@ impl RunLog {
             ("position", json!(position)),
         ];
         self.write("run", fields.into_iter().map(|(key, value)| (key.to_string(), value)).collect());
+    }
+
+    /// Says why the run ended, as the log's last line.
+    pub fn end(&self, ended: &Result<Ended>) {
+        let fields = match ended {
+            Ok(ended) => vec![("reason", json!(ended.reason())), ("exit_code", json!(ended.exit_code()))],
+            Err(failure) => vec![
+                ("reason", json!("failure")),
+                ("exit_code", json!(failure.kind.exit_code())),
+                ("message", json!(failure.message)),
+            ],
+        };
+        self.write("end", fields.into_iter().map(|(key, value)| (key.to_string(), value)).collect());
+        self.sync();
     }
 
     /// Writes one event with its own fields.
@@ -114,15 +178,22 @@ impl RunLog {
     }
 }
 
-fn set_aside(path: &Path) -> std::io::Result<()> {
-    let free = (1..).map(|n| path.with_extension(format!("{n}.jsonl"))).find(|aside| !aside.exists());
-    free.map_or(Ok(()), |aside| std::fs::rename(path, aside))
+/// The first free name beside `path` for what is no longer its contents.
+fn aside(path: &Path) -> PathBuf {
+    let name = |n: u64| path.with_extension(format!("{n}.jsonl"));
+    (1..).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0))
 }
 
-/// What was done before `position`. Looked at from the end: numbers further up may be those of the run before it was
+/// The lines of a log before and after a position, each part in its order.
+struct Lines {
+    before: String,
+    after: String,
+}
+
+/// What was done before `position`, and what after it. Looked at from the end: numbers further up may be those of the run before it was
 /// made longer, and stay.
-fn lines_before(file: File, position: u64) -> std::io::Result<String> {
-    let mut kept: Vec<String> = Vec::new();
+fn lines_around(file: File, position: u64, history: History) -> std::io::Result<Lines> {
+    let (mut kept, mut dropped): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut within = false;
     let lines: std::io::Result<Vec<Vec<u8>>> = BufReader::new(file).split(b'\n').collect();
     for line in lines?.into_iter().rev() {
@@ -133,12 +204,16 @@ fn lines_before(file: File, position: u64) -> std::io::Result<String> {
         let limit = if event["event"] == "checkpoint" { position + 1 } else { position };
         let before = done.is_none_or(|done| done < limit);
         within |= before && event["event"] == "batch";
-        if before || within {
-            kept.push(String::from_utf8_lossy(&line).into_owned() + "\n");
-        }
+        // What has no position (notes, warnings) stays, unless all that came then is another line of the run now.
+        let placed = done.is_some() || within || history == History::Same;
+        let part = if (before && placed) || within { &mut kept } else { &mut dropped };
+        part.push(String::from_utf8_lossy(&line).into_owned() + "\n");
     }
-    kept.reverse();
-    Ok(kept.concat())
+    let in_order = |mut lines: Vec<String>| {
+        lines.reverse();
+        lines.concat()
+    };
+    Ok(Lines { before: in_order(kept), after: in_order(dropped) })
 }
 
 /// The conditions that the event `pass` tells of; empty where it tells of none.
@@ -164,7 +239,7 @@ fn numbers(terms: &Terms) -> Map<String, Value> {
 impl Observer for RunLog {
     fn observe(&self, event: &Event) {
         match event {
-            Event::Batch { visit, clips, terms, lr, time } => {
+            Event::Batch { visit, clips, terms, lr, time, .. } => {
                 let mut fields = numbers(terms);
                 fields.insert("position".into(), visit.position.into());
                 fields.insert("split".into(), visit.split.name().into());
@@ -264,17 +339,18 @@ mod tests {
             closes_epoch: false,
         };
         let terms = Terms { total: 1.0 / 3.0, applied: 1.0, ..Terms::default() };
-        Event::Batch { visit, clips: 4, terms, lr: [1e-3, 1e-4], time: StepTime::default() }
+        let (metrics, time) = (Default::default(), StepTime::default());
+        Event::Batch { visit, clips: 4, terms, metrics, lr: [1e-3, 1e-4], time }
     }
 
     #[test]
     fn a_resumed_log_drops_what_will_be_done_again_and_half_a_line() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("run.jsonl");
-        let log = RunLog::open(&path, 0).unwrap();
+        let log = RunLog::open(&path, 0, History::Other).unwrap();
         (0..4).for_each(|position| log.observe(&batch(position)));
         std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"event\":\"ba").unwrap();
-        let log = RunLog::open(&path, 2).unwrap();
+        let log = RunLog::open(&path, 2, History::Same).unwrap();
         log.observe(&batch(2));
         let lines: Vec<Value> =
             std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -286,7 +362,7 @@ mod tests {
     fn what_a_full_disk_refuses_waits_and_half_a_line_is_taken_back() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("run.jsonl");
-        let log = RunLog::open(&path, 0).unwrap();
+        let log = RunLog::open(&path, 0, History::Other).unwrap();
         log.observe(&batch(0));
         let open = || OpenOptions::new().append(true).open(&path).unwrap();
         log.out.lock().unwrap().file = File::open(&path).unwrap();
@@ -304,10 +380,10 @@ mod tests {
     fn the_log_of_a_run_that_was_made_longer_keeps_what_was_done() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("run.jsonl");
-        let log = RunLog::open(&path, 0).unwrap();
+        let log = RunLog::open(&path, 0, History::Other).unwrap();
         // Positions 4 and 5 were of another length's validation; the longer run goes on at 4 and is killed at 7.
         [0, 1, 2, 3, 4, 5, 4, 5, 6, 7].into_iter().for_each(|position| log.observe(&batch(position)));
-        RunLog::open(&path, 6).unwrap();
+        RunLog::open(&path, 6, History::Same).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 8, "{text}");
     }
@@ -316,8 +392,8 @@ mod tests {
     fn a_new_run_keeps_the_log_of_the_one_before() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("run.jsonl");
-        RunLog::open(&path, 0).unwrap().observe(&batch(0));
-        RunLog::open(&path, 0).unwrap();
+        RunLog::open(&path, 0, History::Other).unwrap().observe(&batch(0));
+        RunLog::open(&path, 0, History::Other).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
         assert_eq!(std::fs::read_to_string(home.path().join("run.1.jsonl")).unwrap().lines().count(), 1);
     }

@@ -12,7 +12,8 @@ use crate::{
     train::{
         events::{Event, Observer},
         itinerary::Split,
-        tally::{Sums, Terms},
+        means::Sums,
+        tally::Terms,
     },
 };
 use std::{
@@ -81,9 +82,9 @@ impl TensorBoard {
 impl Observer for TensorBoard {
     fn observe(&self, event: &Event) {
         match event {
-            Event::Batch { visit, clips, terms, lr, .. } if visit.split == Split::Train => {
+            Event::Batch { visit, terms, metrics, lr, .. } if visit.split == Split::Train => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                state.window.add(terms, *clips);
+                state.window.add(terms, metrics);
                 state.batches += 1;
                 if !(visit.batch + 1).is_multiple_of(self.every) && visit.batch + 1 != visit.of {
                     return;

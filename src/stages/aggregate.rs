@@ -18,6 +18,7 @@ use crate::{
         experiment::Training,
         features::Features,
         itinerary::{Split, Visit},
+        means::BatchMetrics,
         overlaps::Overlaps,
         tally::{Progress, Terms},
     },
@@ -99,7 +100,9 @@ impl AggregateStage {
         let asked = Instant::now();
         let values = Vec::<f64>::try_from(&outcome.terms)?;
         let sync = asked.elapsed();
-        let terms = Terms::unpack(&values).ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
+        let unpacked = Terms::unpack_from(&values);
+        let (terms, sums) = unpacked.ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
+        let metrics = Arc::new(BatchMetrics::new(clips, &outcome.weights, sums));
         let confusion = match &outcome.confusion {
             Some(counts) => Confusion::from_counts(&Vec::<f64>::try_from(counts.flatten(0, -1))?),
             None => None,
@@ -110,14 +113,14 @@ impl AggregateStage {
         };
         let (pass, in_a_row) = {
             let mut progress = self.progress();
-            (progress.add(&visit, &terms, confusion.as_ref(), overlaps.as_ref(), clips), progress.nonfinite_in_a_row)
+            (progress.add(&visit, &terms, &metrics, confusion.as_ref(), overlaps.as_ref()), progress.nonfinite_in_a_row)
         };
         self.figures.batch(&visit, clips, &terms, outcome.lr);
         if visit.split == Split::Train {
             self.figures.phase(self.training.phase_at(visit.epoch).0);
             self.figures.time(&time, &outcome.spent, sync);
         }
-        let event = Event::Batch { visit, clips, terms, lr: outcome.lr, time };
+        let event = Event::Batch { visit, clips, terms, metrics, lr: outcome.lr, time };
         self.observer.observe(&event);
         if let Some(analysis) = outcome.analysis {
             let gradients = analysis.read()?;

@@ -13,11 +13,30 @@ use crate::{
         tally::Progress,
     },
 };
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 use tch::Device;
 
 impl World for RunContext {
     type Facts = Facts;
+}
+
+/// Asks for a checkpoint after the step that is under way; the run goes on. Clones are one request.
+#[derive(Clone, Debug, Default)]
+pub struct SaveRequest(Arc<AtomicBool>);
+
+impl SaveRequest {
+    /// Asks.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether anyone has asked since it was last taken.
+    pub fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
 }
 
 /// Everything that stages share in one training run.
@@ -48,6 +67,8 @@ pub struct RunContext {
     pub about: About,
     /// Where checkpoints go.
     pub folder: Folder,
+    /// Whether somebody wants a checkpoint now.
+    pub save_request: SaveRequest,
     /// Watches the run.
     pub observer: Arc<dyn Observer>,
 }

@@ -22,7 +22,7 @@ mod step;
 mod upload;
 
 pub use augment::augment;
-pub use context::RunContext;
+pub use context::{RunContext, SaveRequest};
 pub use crop::crop_clip;
 pub use forms::Facts;
 pub use items::{

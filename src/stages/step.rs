@@ -1,6 +1,6 @@
 //! `step`: trains or evaluates on a batch. It never waits for the device: numbers leave it as tensors.
 
-use super::{Facts, RunContext, forms::small, items::*};
+use super::{Facts, RunContext, SaveRequest, forms::small, items::*};
 use crate::{
     failure::{Failure, Result},
     flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
@@ -40,6 +40,7 @@ impl Blueprint<RunContext> for Step {
             trainer,
             training: context.experiment.training.clone(),
             about: context.about.clone(),
+            save_request: context.save_request.clone(),
             last: None,
             saved: true,
             idle_since: Instant::now(),
@@ -59,6 +60,7 @@ struct StepStage {
     trainer: Trainer,
     training: Training,
     about: About,
+    save_request: SaveRequest,
     last: Option<Visit>,
     /// Whether what was done so far is in a snapshot.
     saved: bool,
@@ -102,9 +104,11 @@ impl Stage for StepStage {
             out.emit(pack(StepOutput::Look { visit, look }));
         }
         let interval = self.training.saving.interval as u64;
+        let due = visit.split == Split::Train && interval > 0 && (visit.step + 1).is_multiple_of(interval);
+        let asked = self.save_request.take();
         if visit.closes_epoch {
             self.snapshot(&visit, true, out);
-        } else if visit.split == Split::Train && interval > 0 && (visit.step + 1).is_multiple_of(interval) {
+        } else if due || asked {
             self.snapshot(&visit, false, out);
         }
         self.idle_since = Instant::now();

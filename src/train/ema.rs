@@ -5,14 +5,18 @@ use crate::{
     model::{Hiptrack, Role},
     train::checkpoint::EMA,
 };
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 
 /// A second model whose weights follow those of the first: `e ← d·e + (1 − d)·w` after every step, with
-/// `d = min(decay, (1 + n)/(10 + n))` at the n-th step, so that the first weights are soon forgotten.
+/// `d = min(decay, (1 + n)/(10 + n))` at the n-th step, so that the first weights are soon forgotten. That holds for every
+/// parameter, also for one that is frozen after it was trained: its average goes on converging to the value it has.
 #[derive(Debug)]
 pub struct Ema {
     decay: f64,
     model: Hiptrack,
+    /// By parameter and buffer, in their order: whether the average may differ from the weight. Where it cannot, as the
+    /// parameter never trained, following would change nothing and is left out.
+    differs: Vec<bool>,
     /// Steps that were followed, a scalar f64.
     steps: Tensor,
 }
@@ -29,7 +33,8 @@ impl Ema {
         let follower = Hiptrack::new(model.config(), 0, device)?;
         follower.params().set_trainable(|_| false);
         follower.params().load(model.params().iter().map(|(name, tensor, _)| (name, tensor)))?;
-        Ok(Self { decay, model: follower, steps: Tensor::zeros([0i64; 0], (Kind::Double, device)) })
+        let differs = vec![false; follower.params().iter().count()];
+        Ok(Self { decay, model: follower, differs, steps: Tensor::zeros([0i64; 0], (Kind::Double, device)) })
     }
 
     /// The averaged model.
@@ -49,13 +54,15 @@ impl Ema {
             let share: Tensor = (1 - decay) * applied;
             let share = share.to_kind(Kind::Float);
             let pairs = self.model.params().iter().zip(model.params().iter());
-            for ((_, average, role), (_, tensor, _)) in pairs {
+            for (((_, average, role), (_, tensor, _)), differs) in pairs.zip(&mut self.differs) {
                 let mut average = average.shallow_clone();
                 match role {
-                    Role::Parameter if tensor.requires_grad() => {
-                        let _ = average.f_lerp_tensor_(&tensor.detach(), &share)?;
+                    Role::Parameter => {
+                        *differs |= tensor.requires_grad();
+                        if *differs {
+                            let _ = average.f_lerp_tensor_(&tensor.detach(), &share)?;
+                        }
                     }
-                    Role::Parameter => {}
                     Role::Buffer => average.f_copy_(tensor)?,
                 }
             }
@@ -69,15 +76,20 @@ impl Ema {
         weights.chain([(format!("{EMA}{STEPS}"), &self.steps)])
     }
 
-    /// Puts back what [`Ema::tensors`] gave, as pairs without the prefix.
+    /// Puts back what [`Ema::tensors`] gave, as pairs without the prefix, to follow `model`, whose weights are already
+    /// those of the same checkpoint.
     ///
     /// # Errors
     /// Anything is missing or does not fit.
-    pub fn restore(&mut self, tensors: &[(&str, &Tensor)], device: Device) -> Result<()> {
+    pub fn restore(&mut self, tensors: &[(&str, &Tensor)], model: &Hiptrack) -> Result<()> {
+        let device = model.params().device();
         let steps = tensors.iter().find(|(name, _)| *name == STEPS);
         let missing = || Failure::input("the checkpoint's averaged weights are incomplete");
         self.steps = steps.ok_or_else(missing)?.1.to_device(device).copy();
-        self.model.params().load(tensors.iter().filter(|(name, _)| *name != STEPS).copied())?.require(&[])
+        self.model.params().load(tensors.iter().filter(|(name, _)| *name != STEPS).copied())?.require(&[])?;
+        let pairs = self.model.params().iter().zip(model.params().iter());
+        self.differs = pairs.map(|((_, average, _), (_, tensor, _))| !average.equal(tensor)).collect();
+        Ok(())
     }
 }
 
@@ -85,6 +97,7 @@ impl Ema {
 mod tests {
     use super::*;
     use crate::model::Config;
+    use tch::Device;
 
     #[test]
     fn the_average_follows_and_a_skipped_step_moves_nothing() {
@@ -115,7 +128,37 @@ mod tests {
         let mut again = Ema::new(0.5, &Hiptrack::new(&Config::small(), 2, Device::Cpu).unwrap()).unwrap();
         let kept: Vec<(String, Tensor)> = ema.tensors().map(|(name, tensor)| (name, tensor.copy())).collect();
         let named: Vec<(&str, &Tensor)> = kept.iter().map(|(name, tensor)| (&name[EMA.len()..], tensor)).collect();
-        again.restore(&named, Device::Cpu).unwrap();
+        again.restore(&named, &model).unwrap();
         assert_eq!(value(again.model()), value(ema.model()));
+    }
+
+    #[test]
+    fn the_average_of_what_is_frozen_later_goes_on_converging_and_through_a_resume() {
+        let model = Hiptrack::new(&Config::small(), 1, Device::Cpu).unwrap();
+        let mut ema = Ema::new(0.75, &model).unwrap();
+        let (trained, never) = ("backbone.norm.bias", "backbone.norm.weight");
+        let value = |model: &Hiptrack, name: &str| model.params().get(name).unwrap().double_value(&[0]);
+        model.params().set_trainable(|name| name == trained);
+        let _ = model.params().get(trained).unwrap().detach().g_add_scalar_(1.0);
+        let one = Tensor::from(1.0);
+        let mut expected = 0.0;
+        let mut step = |ema: &mut Ema, n: u32| {
+            ema.follow(&model, &one).unwrap();
+            let decay = f64::min(0.75, (1.0 + f64::from(n)) / (10.0 + f64::from(n)));
+            expected = decay * expected + (1.0 - decay);
+            let have = value(ema.model(), trained);
+            assert!((have - expected).abs() < 1e-6, "step {n}: {have} {expected}");
+            assert_eq!(value(ema.model(), never), value(&model, never));
+        };
+        step(&mut ema, 1);
+        // A later phase trains something else.
+        model.params().set_trainable(|name| name == "key_comp.bias");
+        (2..8).for_each(|n| step(&mut ema, n));
+        let kept: Vec<(String, Tensor)> = ema.tensors().map(|(name, tensor)| (name, tensor.copy())).collect();
+        let named: Vec<(&str, &Tensor)> = kept.iter().map(|(name, tensor)| (&name[EMA.len()..], tensor)).collect();
+        let mut resumed = Ema::new(0.75, &model).unwrap();
+        resumed.restore(&named, &model).unwrap();
+        (8..40).for_each(|n| step(&mut resumed, n));
+        assert!((value(resumed.model(), trained) - 1.0).abs() < 1e-4, "it converges to the frozen weight");
     }
 }

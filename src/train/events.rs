@@ -1,7 +1,8 @@
 //! What a run tells those who watch it. The stages emit events; logs, progress bars and reports observe them.
 
 use super::{
-    confusion::Confusion, features::Features, itinerary::Visit, overlaps::Overlaps, tally::Terms, tasks::Gradients,
+    confusion::Confusion, features::Features, itinerary::Visit, means::BatchMetrics, overlaps::Overlaps, tally::Terms,
+    tasks::Gradients,
 };
 use crate::{data::condition::Condition, vision::rect::Rect};
 use image::RgbImage;
@@ -27,6 +28,8 @@ pub enum Event {
         clips: usize,
         /// Its losses and metrics.
         terms: Terms,
+        /// What it adds to means over several batches; nothing where it is told again from a log.
+        metrics: Arc<BatchMetrics>,
         /// Learning rate of the heads and of the backbone.
         lr: [f64; 2],
         /// Where its time went.
@@ -36,7 +39,7 @@ pub enum Event {
     Pass {
         /// Its last batch.
         visit: Visit,
-        /// Means over its clips.
+        /// Means over its clips and labels, as of one batch.
         means: Terms,
         /// Which conditions were taken for which, in validation; empty otherwise.
         confusion: Confusion,

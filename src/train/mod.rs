@@ -8,6 +8,7 @@ pub mod events;
 pub mod experiment;
 pub mod features;
 pub mod itinerary;
+pub mod means;
 pub mod network;
 pub mod normalise;
 pub mod optimizer;

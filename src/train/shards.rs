@@ -2,23 +2,24 @@
 //!
 //! A small model on a CPU keeps one core busy and gains nothing from a second one inside its many small operations; two
 //! halves of a batch on two cores take half the time. As with several devices without synchronised normalisation, each
-//! shard normalises by its own statistics, and the first one's move the running ones.
+//! shard normalises by its own statistics, and the first one's move the running ones. What their losses are divided by is
+//! counted over the whole batch, so that nothing but those statistics depends on how it is cut.
 
 use super::step::{Batch, Spent};
 use crate::{
     failure::{Failure, Result},
-    loss::{Report, Target},
+    loss::{Counts, Target},
     model::{ClipInput, Hiptrack},
 };
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Some clips of a batch.
 #[derive(Debug)]
 pub(super) struct Shard {
     /// Its number, from 0.
     pub index: usize,
-    /// Its share of the batch's clips.
-    pub share: f64,
+    /// What the losses of the whole batch are divided by.
+    pub counts: Counts,
     /// Crops and template boxes.
     pub input: ClipInput,
     /// Boxes and labels.
@@ -28,11 +29,13 @@ pub(super) struct Shard {
 /// What a shard gave.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    /// The loss report, `[Report::LEN]` f64.
+    /// The loss report, `[Report::LEN]` f64: what the shard adds to that of the batch.
     pub report: Tensor,
-    /// Gradients of `share · objective`, one for each trained parameter; undefined where there is none.
+    /// `[N, 4]` f64: see [`LossTerms::sums`](crate::loss::LossTerms::sums).
+    pub sums: Tensor,
+    /// Gradients of its objective, one for each trained parameter; undefined where there is none.
     pub gradients: Vec<Tensor>,
-    /// The gradients of `share · box_task` and `share · class_task`, where they were taken.
+    /// The gradients of its box task and of its class task, where they were taken.
     pub tasks: Option<[Vec<Tensor>; 2]>,
     /// Labelled frames by true and told condition, `[K, K]` f64, where they were counted.
     pub confusion: Option<Tensor>,
@@ -60,8 +63,8 @@ impl<'a> Lent<'a> {
     }
 }
 
-/// `batch` in at most `count` shards of nearly equal size.
-pub(super) fn split(batch: &Batch, count: usize) -> Vec<Shard> {
+/// `batch`, whose losses are divided by `counts`, in at most `count` shards of nearly equal size.
+pub(super) fn split(batch: &Batch, counts: &Counts, count: usize) -> Vec<Shard> {
     let clips = batch.input.batch();
     let count = (count as i64).clamp(1, clips);
     let bound = |index: i64| clips * index / count;
@@ -71,7 +74,7 @@ pub(super) fn split(batch: &Batch, count: usize) -> Vec<Shard> {
             let part = |tensor: &Tensor, dim| tensor.narrow(dim, from, length);
             Shard {
                 index: index as usize,
-                share: length as f64 / clips as f64,
+                counts: counts.share(),
                 input: ClipInput {
                     template: part(&batch.input.template, 0),
                     search: part(&batch.input.search, 1),
@@ -97,13 +100,12 @@ pub(super) fn split(batch: &Batch, count: usize) -> Vec<Shard> {
 pub(super) fn side_by_side(
     shards: Vec<Shard>,
     work: impl Fn(&Shard) -> Result<Part> + Copy + Send,
-) -> Result<Vec<(f64, Part)>> {
+) -> Result<Vec<Part>> {
     let mut shards = shards.into_iter();
     let first = shards.next().ok_or_else(|| Failure::stage("a batch without clips"))?;
     std::thread::scope(|scope| {
-        let others: Vec<_> =
-            shards.map(|shard| scope.spawn(move || work(&shard).map(|part| (shard.share, part)))).collect();
-        let mut parts = vec![work(&first).map(|part| (first.share, part))];
+        let others: Vec<_> = shards.map(|shard| scope.spawn(move || work(&shard))).collect();
+        let mut parts = vec![work(&first)];
         for other in others {
             parts.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
@@ -111,29 +113,19 @@ pub(super) fn side_by_side(
     })
 }
 
-/// One part for the whole batch, added up part by part: gradients are summed, means weighted, counts summed, all in the
-/// order in which they come.
+/// One part for the whole batch: the sum of its parts, in the order in which they come.
 #[derive(Default)]
 pub(super) struct Merged(Option<Part>);
 
 impl Merged {
-    /// Adds `part`, which is of this share of the clips.
-    pub fn add(&mut self, share: f64, part: Part) {
-        let weighted = |report: Tensor| match share == 1.0 {
-            true => report,
-            false => {
-                let weights = Tensor::full([Report::LEN as i64], share, (Kind::Double, report.device()));
-                for count in Report::COUNTS {
-                    let _ = weights.narrow(0, count as i64, 1).fill_(1.0);
-                }
-                report * weights
-            }
-        };
+    /// Adds `part`.
+    pub fn add(&mut self, part: Part) {
         let Some(sum) = &mut self.0 else {
-            self.0 = Some(Part { report: weighted(part.report), ..part });
+            self.0 = Some(part);
             return;
         };
-        sum.report += weighted(part.report);
+        sum.report += part.report;
+        sum.sums += part.sums;
         sum.confusion = sum.confusion.take().zip(part.confusion).map(|(sum, counts)| sum + counts);
         sum.frames = sum.frames.take().zip(part.frames).map(|(sum, rows)| Tensor::cat(&[sum, rows], 0));
         add(&mut sum.gradients, part.gradients);
@@ -163,11 +155,15 @@ fn add(sums: &mut [Tensor], gradients: Vec<Tensor>) {
 mod tests {
     use super::*;
     use crate::{
-        loss::{Weights, loss},
+        loss::{Weights, loss_of_part},
         model::{Config, ForwardOptions},
         train::itinerary::{Split, Visit},
     };
-    use tch::Device;
+    use tch::{Device, Kind};
+
+    fn counts(config: &Config, batch: &Batch) -> Counts {
+        Counts::of(&batch.target, Some(config.search_grid()), config.class_head.as_ref().map(|head| head.classes))
+    }
 
     fn batch(config: &Config, clips: i64) -> Batch {
         let pixels = |shape: &[i64], step: f64| {
@@ -194,7 +190,10 @@ mod tests {
             },
             target: Target {
                 boxes: Tensor::full([2, clips, 4], 0.4, (Kind::Float, Device::Cpu)),
-                labels: Tensor::arange(2 * clips, (Kind::Int64, Device::Cpu)).view([2, clips]).remainder(10),
+                // Unevenly labelled: the last clips not at all.
+                labels: Tensor::from_slice(&[3i64, 1, 7, -100, -100, 2, 5, -100, -100, -100])
+                    .view([2, 5])
+                    .narrow(1, 0, clips),
                 soft: None,
             },
             names: Default::default(),
@@ -205,19 +204,16 @@ mod tests {
         let lent = Lent::new(model);
         let work = move |shard: &Shard| {
             let model = lent.model();
-            let terms = loss(
-                &model.forward(&shard.input, &ForwardOptions::evaluation())?,
-                &shard.target,
-                &Weights::reference(),
-            )?;
+            let output = model.forward(&shard.input, &ForwardOptions::evaluation())?;
+            let terms = loss_of_part(&output, &shard.target, &Weights::reference(), &shard.counts)?;
             let inputs: Vec<&Tensor> = model.params().parameters().map(|(_, tensor)| tensor).collect();
-            let gradients = Tensor::f_run_backward(&[&terms.objective * shard.share], &inputs, false, false)?;
-            Ok(Part { report: terms.report_tensor().shallow_clone(), gradients, ..Part::default() })
+            let gradients = Tensor::f_run_backward(&[&terms.objective], &inputs, false, false)?;
+            let report = terms.report_tensor().shallow_clone();
+            Ok(Part { report, sums: terms.sums, gradients, ..Part::default() })
         };
         let mut merged = Merged::default();
-        for (share, part) in side_by_side(split(batch, count), work).unwrap() {
-            merged.add(share, part);
-        }
+        let shards = split(batch, &counts(model.config(), batch), count);
+        side_by_side(shards, work).unwrap().into_iter().for_each(|part| merged.add(part));
         merged.part()
     }
 
@@ -226,12 +222,17 @@ mod tests {
         let model = Hiptrack::new(&Config { dim: 32, depth: 2, ..small() }, 1, Device::Cpu).unwrap();
         let batch = batch(model.config(), 5);
         let (whole, cut) = (parts(&model, &batch, 1), parts(&model, &batch, 2));
-        assert!((&whole.report - &cut.report).abs().max().double_value(&[]) < 1e-4);
-        assert_eq!(whole.report.double_value(&[9]), 10.0, "labelled frames are counted, not averaged");
+        let apart = |a: &Tensor, b: &Tensor| ((a - b).abs() / a.abs().clamp_min(1e-3)).max().double_value(&[]);
+        assert!(apart(&whole.report, &cut.report) < 1e-6, "{:?} {:?}", whole.report, cut.report);
+        assert!(apart(&whole.sums, &cut.sums) < 1e-6);
+        assert_eq!(whole.report.double_value(&[9]), 5.0, "labelled frames are counted, not averaged");
         let norm = |gradient: &Tensor| gradient.norm().double_value(&[]);
+        let (mut size, mut difference) = (0.0, 0.0);
         for (a, b) in whole.gradients.iter().zip(&cut.gradients).filter(|(a, _)| a.defined()) {
-            assert!(norm(&(a - b)) <= 1e-3 * norm(a) + 1e-5, "{} {}", norm(a), norm(&(a - b)));
+            assert!(norm(&(a - b)) <= 1e-5 * norm(a) + 1e-6, "{} {}", norm(a), norm(&(a - b)));
+            (size, difference) = (size + norm(a).powi(2), difference + norm(&(a - b)).powi(2));
         }
+        assert!(difference <= 1e-12 * size, "{size} {difference}");
         let again = parts(&model, &batch, 2);
         let same = |(a, b): (&Tensor, &Tensor)| a.defined() == b.defined() && (!a.defined() || a == b);
         assert!(cut.gradients.iter().zip(&again.gradients).all(same), "the same bits every time");
@@ -245,8 +246,12 @@ mod tests {
     #[test]
     fn a_batch_is_never_cut_into_more_shards_than_clips() {
         let config = small();
-        assert_eq!(split(&batch(&config, 2), 8).len(), 2);
-        let shares: Vec<f64> = split(&batch(&config, 5), 2).iter().map(|shard| shard.share).collect();
-        assert_eq!(shares, [0.4, 0.6]);
+        let cut = |clips, count| {
+            let batch = batch(&config, clips);
+            let shards = split(&batch, &counts(&config, &batch), count);
+            shards.iter().map(|shard| (shard.input.batch(), shard.counts.clips)).collect::<Vec<_>>()
+        };
+        assert_eq!(cut(2, 8), [(1, 2), (1, 2)]);
+        assert_eq!(cut(5, 2), [(2, 5), (3, 5)], "and each knows what the whole batch counts");
     }
 }

@@ -1,9 +1,10 @@
-//! Sums over the batches of an epoch, and the results of the run so far. They travel inside checkpoints, so that a
-//! resumed epoch reports the same means as an uninterrupted one.
+//! The numbers of a batch, and the results of the run so far. These travel inside checkpoints, so that a resumed epoch
+//! reports the same means as an uninterrupted one.
 
 use super::{
     confusion::Confusion,
     itinerary::{Split, Visit},
+    means::{BatchMetrics, Sums},
     overlaps::Overlaps,
 };
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,13 @@ impl Terms {
     /// The first so many are those of a loss report.
     pub const REPORTED: usize = 10;
 
+    /// The terms from the packed form of a step ([`Outcome::terms`](super::step::Outcome::terms)), and the rest of it;
+    /// `None` when it is too short.
+    pub fn unpack_from(values: &[f64]) -> Option<(Self, &[f64])> {
+        let (terms, rest) = values.split_at_checked(Self::COUNT)?;
+        Some((Self::unpack(terms)?, rest))
+    }
+
     /// The terms from their packed form; `None` when the length is not [`Terms::COUNT`].
     pub fn unpack(values: &[f64]) -> Option<Self> {
         let (reported, rest) = values.split_at_checked(Self::REPORTED)?;
@@ -91,74 +99,6 @@ impl Terms {
             ("Loss/cls", self.class),
             ("Loss/cls_weighted", self.class_weighted),
         ]
-    }
-}
-
-/// Sums over batches, weighted by their clips.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sums {
-    /// Clips summed over.
-    pub clips: f64,
-    /// Batches left out because they were not finite.
-    pub nonfinite: u64,
-    sums: Terms,
-    class_clips: f64,
-}
-
-impl Sums {
-    /// Adds a batch of `clips`. A batch that is not finite is counted and left out.
-    pub fn add(&mut self, terms: &Terms, clips: usize) {
-        if terms.applied == 0.0 || !terms.total.is_finite() {
-            self.nonfinite += 1;
-            return;
-        }
-        let n = clips as f64;
-        self.clips += n;
-        let sums = &mut self.sums;
-        for (sum, term) in [
-            (&mut sums.total, terms.total),
-            (&mut sums.box_loss, terms.box_loss),
-            (&mut sums.giou, terms.giou),
-            (&mut sums.l1, terms.l1),
-            (&mut sums.location, terms.location),
-            (&mut sums.class_weighted, terms.class_weighted),
-            (&mut sums.iou, terms.iou),
-            (&mut sums.gradient_norm, terms.gradient_norm),
-            (&mut sums.weight_box, terms.weight_box),
-            (&mut sums.weight_class, terms.weight_class),
-        ] {
-            *sum += n * term;
-        }
-        sums.correct += terms.correct;
-        sums.labelled += terms.labelled;
-        if terms.labelled > 0.0 {
-            sums.class += n * terms.class;
-            self.class_clips += n;
-        }
-    }
-
-    /// The means over clips; counts stay sums. `None` before the first batch.
-    pub fn means(&self) -> Option<Terms> {
-        if self.clips == 0.0 {
-            return None;
-        }
-        let (sums, n) = (self.sums, self.clips);
-        Some(Terms {
-            total: sums.total / n,
-            box_loss: sums.box_loss / n,
-            giou: sums.giou / n,
-            l1: sums.l1 / n,
-            location: sums.location / n,
-            class: if self.class_clips > 0.0 { sums.class / self.class_clips } else { 0.0 },
-            class_weighted: sums.class_weighted / n,
-            iou: sums.iou / n,
-            correct: sums.correct,
-            labelled: sums.labelled,
-            gradient_norm: sums.gradient_norm / n,
-            applied: 1.0,
-            weight_box: sums.weight_box / n,
-            weight_class: sums.weight_class / n,
-        })
     }
 }
 
@@ -205,11 +145,11 @@ impl Progress {
         &mut self,
         visit: &Visit,
         terms: &Terms,
+        metrics: &BatchMetrics,
         confusion: Option<&Confusion>,
         overlaps: Option<&Overlaps>,
-        clips: usize,
     ) -> Option<(Terms, Confusion, Overlaps)> {
-        self.open.add(terms, clips);
+        self.open.add(terms, metrics);
         confusion.into_iter().for_each(|counts| self.open_confusion.add(counts));
         overlaps.into_iter().for_each(|sums| self.open_overlaps.merge(sums));
         if visit.split == Split::Train {
@@ -243,6 +183,8 @@ mod tests {
     fn terms(total: f64, labelled: f64) -> Terms {
         Terms {
             total,
+            giou: total,
+            weight_box: 1.0,
             iou: total / 10.0,
             class: 2.0,
             correct: labelled / 2.0,
@@ -252,38 +194,34 @@ mod tests {
         }
     }
 
-    fn visit(split: Split, batch: usize, of: usize, before: bool) -> Visit {
-        Visit { position: 0, split, epoch: 0, batch, of, step: 0, before, closes_epoch: false }
+    fn clips(clips: usize) -> BatchMetrics {
+        BatchMetrics { clips, giou: 1.0, ..BatchMetrics::default() }
     }
 
-    #[test]
-    fn means_weigh_batches_by_their_clips_and_classes_by_their_labels() {
-        let mut sums = Sums::default();
-        sums.add(&terms(1.0, 0.0), 1);
-        sums.add(&terms(4.0, 6.0), 3);
-        let means = sums.means().unwrap();
-        assert_eq!((means.total, means.class, means.accuracy()), (3.25, 2.0, Some(0.5)));
+    fn visit(split: Split, batch: usize, of: usize, before: bool) -> Visit {
+        Visit { position: 0, split, epoch: 0, batch, of, step: 0, before, closes_epoch: false }
     }
 
     #[test]
     fn a_batch_that_is_not_finite_is_counted_and_left_out() {
         let mut progress = Progress::default();
         let bad = Terms { applied: 0.0, total: f64::NAN, ..Terms::default() };
-        progress.add(&visit(Split::Train, 0, 3, false), &bad, None, None, 2);
-        progress.add(&visit(Split::Train, 1, 3, false), &bad, None, None, 2);
+        progress.add(&visit(Split::Train, 0, 3, false), &bad, &clips(2), None, None);
+        progress.add(&visit(Split::Train, 1, 3, false), &bad, &clips(2), None, None);
         assert_eq!(progress.nonfinite_in_a_row, 2);
-        let (means, ..) = progress.add(&visit(Split::Train, 2, 3, false), &terms(2.0, 0.0), None, None, 2).unwrap();
+        let (means, ..) =
+            progress.add(&visit(Split::Train, 2, 3, false), &terms(2.0, 0.0), &clips(2), None, None).unwrap();
         assert_eq!((means.total, progress.nonfinite_in_a_row, progress.nonfinite), (2.0, 0, 2));
     }
 
     #[test]
     fn validations_before_and_after_are_told_apart_and_survive_a_checkpoint() {
         let mut progress = Progress::default();
-        progress.add(&visit(Split::Val, 0, 1, true), &terms(1.0, 2.0), None, None, 1);
-        progress.add(&visit(Split::Val, 0, 1, false), &terms(6.0, 2.0), None, None, 1);
+        progress.add(&visit(Split::Val, 0, 1, true), &terms(1.0, 2.0), &clips(1), None, None);
+        progress.add(&visit(Split::Val, 0, 1, false), &terms(6.0, 2.0), &clips(1), None, None);
         assert_eq!(progress.before.as_ref().map(|score| score.iou), Some(0.1));
         assert_eq!(progress.latest.as_ref().map(|score| score.iou), Some(0.6));
-        progress.add(&visit(Split::Train, 0, 2, false), &terms(1.0 / 3.0, 2.0), None, None, 1);
+        progress.add(&visit(Split::Train, 0, 2, false), &terms(1.0 / 3.0, 2.0), &clips(1), None, None);
         let text = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
     }

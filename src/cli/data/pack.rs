@@ -10,6 +10,7 @@ use crate::{
         pack::{self, Loss},
     },
     failure::{Failure, Result},
+    lock::FolderLock,
     train::experiment::{Crop, Experiment},
 };
 use clap::Args;
@@ -60,6 +61,7 @@ pub(super) fn pack(args: &PackArgs) -> Result<()> {
         None => roots.base.join(FOLDER).join(&args.name),
     };
     let scan = dataset::scan(&args.name, &roots)?;
+    let _lock = FolderLock::take(&folder, "data pack")?;
     let frames: usize = scan.sequences.iter().map(|found| found.sequence.len()).sum();
     let bar = ProgressBar::new(frames as u64);
     if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} frames {per_sec} {eta}") {

@@ -6,6 +6,7 @@ use super::find;
 use crate::{
     data::dataset::Roots,
     failure::{Failure, Result},
+    lock::FolderLock,
     model::online::Online,
     track::{self, Options, results},
     train::{device::DeviceChoice, experiment::Experiment, network},
@@ -113,6 +114,7 @@ pub fn track(args: &TrackArgs) -> Result<()> {
         Some(bar) => bar.println(line),
         None => println!("{line}"),
     };
+    let _lock = FolderLock::take(&folder, "track")?;
     let (mut failures, mut tracked, mut seconds) = (Vec::new(), 0, 0.0);
     for (at, video) in videos.iter().enumerate() {
         let outcome = track::run(&online, &options, video, || {

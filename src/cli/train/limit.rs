@@ -26,19 +26,32 @@ pub(super) fn parse(text: &str) -> std::result::Result<Duration, String> {
 pub(super) struct TimeLimit {
     limit: Duration,
     begin: Instant,
-    seen: Mutex<Seen>,
+    needs: Mutex<Needs>,
+}
+
+/// The seconds that the step of an event took, where it tells of one.
+pub(super) fn step_seconds(event: &Event) -> Option<f64> {
+    match event {
+        Event::Batch { time, .. } => Some(time.forward).filter(|seconds| seconds.is_finite()),
+        _ => None,
+    }
 }
 
 /// What stopping takes.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(super) struct Needs {
     /// Longest of the last steps, in seconds: a step that has begun is finished.
     step: f64,
     /// Longest checkpoint, in seconds.
     save: f64,
 }
 
-impl Seen {
+impl Needs {
+    /// Those of a run whose steps took up to `step` seconds (0: nobody knows yet), with checkpoints of `bytes`.
+    pub fn new(step: f64, bytes: usize) -> Self {
+        Self { step, save: bytes as f64 / SLOW_DISK }
+    }
+
     /// Seconds to be left for the step under way and the checkpoint, twice as long as they took, and for what else there
     /// is: more where there is more time, as a machine can be busier at the end than it was.
     fn reserve(&self, limit: Duration) -> f64 {
@@ -47,18 +60,20 @@ impl Seen {
 }
 
 impl TimeLimit {
-    /// Starts to watch: `stop` is asked for in time for a checkpoint of `bytes`, of a process that began at `begin`.
+    /// Starts to watch a process that began at `begin`: `stop` is asked for in time for what stopping `needs`.
     ///
     /// # Errors
-    /// No thread can be started.
-    pub fn watch(limit: Duration, begin: Instant, bytes: usize, stop: StopToken) -> Result<Arc<Self>> {
-        let seen = Mutex::new(Seen { step: 0.0, save: bytes as f64 / SLOW_DISK });
-        let limit = Arc::new(Self { limit, begin, seen });
+    /// The limit is over before a step can be done and saved, or no thread can be started.
+    pub fn watch(limit: Duration, begin: Instant, needs: Needs, stop: StopToken) -> Result<Arc<Self>> {
+        let limit = Arc::new(Self { limit, begin, needs: Mutex::new(needs) });
+        if limit.left().is_zero() {
+            return Err(limit.too_short(needs));
+        }
         let watched = Arc::downgrade(&limit);
         let watch = move || {
             while let Some(pause) = Weak::upgrade(&watched).map(|limit| limit.left()) {
                 if pause.is_zero() {
-                    stop.stop(StopReason::Reached("the time limit".into()));
+                    stop.stop(StopReason::TimeLimit);
                     return;
                 }
                 thread::sleep(pause.min(Duration::from_millis(50)));
@@ -69,9 +84,23 @@ impl TimeLimit {
         Ok(limit)
     }
 
+    /// Calls that never do a step would follow each other for ever.
+    fn too_short(&self, needs: Needs) -> Failure {
+        let Needs { step, save } = needs;
+        let start = self.begin.elapsed().as_secs_f64();
+        let reserve = needs.reserve(self.limit);
+        let step = if step > 0.0 { format!("{step:.1} s for a step") } else { "the time of a step".into() };
+        Failure::usage(format!(
+            "--time_limit {}: too short to do a step and save; starting took {start:.1} s, and {reserve:.1} s are kept for \
+             stopping ({step}, {save:.1} s for a checkpoint, each twice, and a margin); allow at least {:.0} s",
+            humantime::format_duration(self.limit),
+            (start + reserve + needs.step + 1.0).ceil()
+        ))
+    }
+
     /// The time until the run has to stop.
     fn left(&self) -> Duration {
-        let reserve = self.seen.lock().unwrap_or_else(PoisonError::into_inner).reserve(self.limit);
+        let reserve = self.needs.lock().unwrap_or_else(PoisonError::into_inner).reserve(self.limit);
         let end = self.limit.saturating_sub(Duration::try_from_secs_f64(reserve).unwrap_or(Duration::MAX));
         end.saturating_sub(self.begin.elapsed())
     }
@@ -79,11 +108,11 @@ impl TimeLimit {
 
 impl Observer for TimeLimit {
     fn observe(&self, event: &Event) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut needs = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             // An odd long step counts less from step to step.
-            Event::Batch { time, .. } => seen.step = time.forward.max(0.95 * seen.step),
-            Event::Saved { seconds, stall, .. } => seen.save = (seconds + stall).max(0.5 * seen.save),
+            Event::Batch { time, .. } => needs.step = time.forward.max(0.95 * needs.step),
+            Event::Saved { seconds, stall, .. } => needs.save = (seconds + stall).max(0.5 * needs.save),
             _ => {}
         }
     }
@@ -107,7 +136,7 @@ mod tests {
     fn the_stop_comes_before_the_limit_and_leaves_time_for_a_checkpoint() {
         let stop = StopToken::new();
         let begin = Instant::now();
-        let limit = TimeLimit::watch(Duration::from_secs(4), begin, 10_000_000, stop.clone()).unwrap();
+        let limit = TimeLimit::watch(Duration::from_secs(4), begin, Needs::new(0.0, 10_000_000), stop.clone()).unwrap();
         assert!(!stop.is_stopping());
         while !stop.is_stopping() {
             thread::sleep(Duration::from_millis(5));

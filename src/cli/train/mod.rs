@@ -18,18 +18,22 @@ use crate::{
         rejects::{Budget, Rejects},
     },
     failure::{Failure, Result},
-    flow::{Graph, Notice, Run, Settings, StopReason, StopToken, Tell, survive_file_limits, watch_signals},
+    flow::{
+        Graph, Notice, Run, Settings, SignalWatch, StopReason, StopToken, Tell, survive_file_limits,
+        watch_save_requests, watch_signals,
+    },
+    lock::FolderLock,
     monitor::{
         health::Health,
         keeper::Keeper,
         live::{Live, Plan},
         past,
         progress::Progress,
-        run_log::RunLog,
+        run_log::{Ended, RunLog},
         tensorboard::TensorBoard,
     },
     settings::Reading,
-    stages::{Facts, KINDS, RunContext},
+    stages::{Facts, KINDS, RunContext, SaveRequest},
     telemetry::{log, names},
     train::{
         checkpoint::{About, Folder},
@@ -44,7 +48,7 @@ use crate::{
 use std::{
     io::Write,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
 };
 use tch::Device;
@@ -59,6 +63,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
         log::use_json();
     }
     survive_file_limits()?;
+    let signals = Signals::listen()?;
     let node = find::experiment(&args.script, &args.config, &args.set)?;
     let reading = Reading::new();
     let experiment = Experiment::draft(&reading, &node);
@@ -70,6 +75,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     let device = args.device.open()?;
     graph.check_forms(&reading, &Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() });
     find::finish(&reading)?;
+    let _lock = FolderLock::take(&args.save_dir, "train")?;
     let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
     let live = Live::new("train");
     let addresses = watch::serve(args.metrics, &live)?;
@@ -79,7 +85,44 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     }
     addresses.iter().for_each(|line| log::say(line));
     let pipeline = Pipeline { graph: &graph, resolved: reading.resolved() };
-    launch(args, begin, experiment, pipeline, device, folder, live)
+    let outside = Outside { folder, log: OnceLock::new(), live, signals };
+    let ended = launch(args, begin, experiment, pipeline, device, &outside);
+    if let Some(log) = outside.log.get() {
+        log.end(&ended);
+    }
+    ended.map(|ended| ended.exit_code())
+}
+
+/// The signals that a run hears from its first moment on.
+struct Signals {
+    stop: StopToken,
+    save_request: SaveRequest,
+    hangups: reload::Hangups,
+    _watches: [SignalWatch; 2],
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let (stop, save_request) = (StopToken::new(), SaveRequest::default());
+        let hangups = reload::Hangups::listen()?;
+        let stops = watch_signals(stop.clone())?;
+        let asked = save_request.clone();
+        let saves = watch_save_requests(move || {
+            log::say("SIGUSR1: saving after the step that is under way; the run goes on");
+            asked.ask();
+        })?;
+        Ok(Self { stop, save_request, hangups, _watches: [stops, saves] })
+    }
+}
+
+/// What connects a run with those outside.
+struct Outside {
+    /// Where its checkpoints go.
+    folder: Folder,
+    /// Its log, once that is open.
+    log: OnceLock<Arc<RunLog>>,
+    live: Arc<Live>,
+    signals: Signals,
 }
 
 /// Opens the data sets of `experiment` below `data_dir` and checks them, and gives what a user should know about them.
@@ -114,11 +157,10 @@ fn launch(
     experiment: Experiment,
     pipeline: Pipeline<'_>,
     device: Device,
-    folder: Folder,
-    live: Arc<Live>,
-) -> Result<i32> {
-    let stop = StopToken::new();
-    let _signals = watch_signals(stop.clone())?;
+    outside: &Outside,
+) -> Result<Ended> {
+    let Outside { folder, log: opened, live, signals } = outside;
+    let stop = signals.stop.clone();
     let roots = match (&experiment.data.synth, &args.data_dir) {
         (Some(synth), None) => {
             let made = args.save_dir.join("data").join(stem(&args.config));
@@ -137,7 +179,7 @@ fn launch(
     planners.notes.iter().for_each(|note| log::say(note));
     if let Some(reason) = stop.reason() {
         log::say("stopped before the first step");
-        return Ok(reason.exit_code());
+        return Ok(Ended::Stopped(reason.clone()));
     }
     let itinerary = itinerary(&experiment, &planners);
 
@@ -154,7 +196,8 @@ fn launch(
         seed: args.seed,
         allow_changes: args.allow_changes,
     };
-    let resume::Start { trainer, progress, position, logged } = resume::resume(&args.resume, &folder, trainer, &run)?;
+    let resume::Start { trainer, progress, position, logged, history } =
+        resume::resume(&args.resume, folder, trainer, &run)?;
     let device_name = summary::device_name(device);
     log::say(&format!(
         "model: {:.2} M parameters on {}; {} epochs of {} steps of {} clips",
@@ -180,18 +223,21 @@ fn launch(
         phases: phases(&experiment),
     });
     let log_path = args.save_dir.join("run.jsonl");
-    let run_log = RunLog::open(&log_path, logged)?;
+    let run_log = Arc::new(RunLog::open(&log_path, logged, history)?);
+    let run_log = opened.get_or_init(|| run_log);
     run_log.begin(&experiment_name, args.seed, &device_name, logged);
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
     let mut observers: Vec<Box<dyn Observer>> =
-        vec![Box::new(run_log), Box::new(watcher.clone()), Box::new(live.clone())];
+        vec![Box::new(Arc::clone(run_log)), Box::new(watcher.clone()), Box::new(live.clone())];
     let board = args.save_dir.join("tensorboard/train").join(&args.script).join(stem(&args.config));
     observers.push(Box::new(TensorBoard::new(&board, experiment.training.print_interval)));
     observers.push(Box::new(Keeper::new(&args.save_dir, position == 0)));
     if let Some(limit) = args.time_limit {
         // Weights and two moments, of 4 bytes each.
         let bytes = 12 * trainer.parameters();
-        observers.push(Box::new(limit::TimeLimit::watch(limit, begin, bytes, stop.clone())?));
+        let longest = past::events(&log_path).filter_map(|event| limit::step_seconds(&event));
+        let needs = limit::Needs::new(longest.fold(0.0, f64::max), bytes);
+        observers.push(Box::new(limit::TimeLimit::watch(limit, begin, needs, stop.clone())?));
     }
     let rejects =
         Rejects::new(Budget { floor: experiment.data.max_rejected as u64, share: experiment.data.max_rejected_share });
@@ -217,6 +263,7 @@ fn launch(
         progress: progress.clone(),
         about,
         folder: folder.clone(),
+        save_request: signals.save_request.clone(),
         observer: observer.clone(),
     });
     let tell: Tell = Arc::new(move |notice| {
@@ -229,10 +276,12 @@ fn launch(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cores = cores.saturating_sub(context.experiment.training.threads).max(1);
     let settings = Settings { tell: tell.clone(), cores, one_at_a_time: args.one_at_a_time, ..Settings::default() };
+    let batches_in_all = context.itinerary.len();
+    let complete = position >= batches_in_all;
     let run = Run::build_with(pipeline.graph, &context, stop.clone(), settings)?;
     let limits = load::limits(pipeline.graph);
     live.attach(run.board(), limits.clone(), stop);
-    let _hangups = reload::watch(&args.pipeline, pipeline.graph, run.control(), &context, tell)?;
+    signals.hangups.reload(&args.pipeline, pipeline.graph, run.control(), &context, tell);
     let outcome = run.join();
     watcher.finish();
     let written = write(&args.save_dir.join("load.json"), &format!("{:#}\n", load::json(&outcome, &limits)));
@@ -243,16 +292,23 @@ fn launch(
         progress: &progress,
         rejects: &rejects,
         quarantine_after,
-        folder: &folder,
+        folder,
         save_dir: &args.save_dir,
-        complete: position >= itinerary.len(),
+        complete,
     });
     outcome.result?;
     written?;
-    if let Some(StopReason::Reached(goal)) = &outcome.stopped {
-        log::say(&format!("stopped for {goal}; the same command goes on"));
-    }
-    Ok(outcome.stopped.map_or(0, |reason| reason.exit_code()))
+    let done = folder.list().last().map_or(0, |newest| newest.position);
+    Ok(match outcome.stopped {
+        Some(reason) => {
+            if reason == StopReason::TimeLimit {
+                log::say("stopped for the time limit; the same command goes on");
+            }
+            Ended::Stopped(reason)
+        }
+        None if done < batches_in_all => Ended::MaxSteps,
+        None => Ended::Complete,
+    })
 }
 
 /// What the live page says of the phases.

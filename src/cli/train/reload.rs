@@ -6,23 +6,63 @@ use crate::{
     flow::{Control, Graph, Notice, Reloaded, SignalWatch, Tell, compile, watch_hangups},
     settings::Reading,
     stages::{KINDS, RunContext},
+    telemetry::log,
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
-/// Reads the pipeline `name` again at each SIGHUP, until the value is dropped, and says what became of it.
-///
-/// # Errors
-/// The signal cannot be watched.
-pub(super) fn watch(
-    name: &str,
-    graph: &Graph<RunContext>,
-    control: Control,
-    context: &Arc<RunContext>,
-    tell: Tell,
-) -> Result<SignalWatch> {
+/// What a SIGHUP does: nothing yet, or the reload of a run that goes on.
+type Action = Box<dyn FnMut() + Send>;
+
+/// Hears SIGHUP from its making on, so that none ends the process.
+pub(super) struct Hangups {
+    action: Arc<Mutex<Option<Action>>>,
+    early: Arc<AtomicBool>,
+    _watch: SignalWatch,
+}
+
+impl Hangups {
+    /// Starts to listen. What comes before there is a run to change is kept for [`reload`](Self::reload).
+    ///
+    /// # Errors
+    /// The signal cannot be watched.
+    pub fn listen() -> Result<Self> {
+        let (action, early) = (Arc::<Mutex<Option<Action>>>::default(), Arc::<AtomicBool>::default());
+        let (acting, noted) = (Arc::clone(&action), Arc::clone(&early));
+        let watch = watch_hangups(move || match acting.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(action) => action(),
+            None => {
+                noted.store(true, Ordering::Release);
+                log::say("reload: the run has not begun; the pipeline is read again when it does");
+            }
+        })?;
+        Ok(Self { action, early, _watch: watch })
+    }
+
+    /// From here on the pipeline `name` is read again at each SIGHUP, until the value is dropped; at once where one came
+    /// before. What became of it is said.
+    pub fn reload(
+        &self,
+        name: &str,
+        graph: &Graph<RunContext>,
+        control: Control,
+        context: &Arc<RunContext>,
+        tell: Tell,
+    ) {
+        let mut held = self.action.lock().unwrap_or_else(PoisonError::into_inner);
+        let action = held.insert(action(name, graph, control, context, tell));
+        if self.early.swap(false, Ordering::AcqRel) {
+            action();
+        }
+    }
+}
+
+fn action(name: &str, graph: &Graph<RunContext>, control: Control, context: &Arc<RunContext>, tell: Tell) -> Action {
     let (name, context, mut running) = (name.to_string(), Arc::clone(context), graph.clone());
     let note = move |text: String| tell(Notice::Note(format!("reload: {text}")));
-    watch_hangups(move || match read(&name) {
+    Box::new(move || match read(&name) {
         Err(failure) => {
             failure.message.lines().for_each(|line| note(line.to_string()));
             note("the file is wrong; the run goes on as it was".into());

@@ -6,15 +6,17 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
+    monitor::run_log::History,
     telemetry::log,
     train::{
-        checkpoint::{About, Folder, read},
+        checkpoint::{About, Folder, Saved, read},
         confusion::Confusion,
         experiment::Experiment,
         itinerary::Itinerary,
+        means::Sums,
         overlaps::Overlaps,
         step::Trainer,
-        tally::{Progress, Sums},
+        tally::Progress,
     },
 };
 use std::path::Path;
@@ -27,6 +29,8 @@ pub(super) struct Start {
     pub position: u64,
     /// So many batches were done by the numbers of the run that the checkpoint is of: those of its log.
     pub logged: u64,
+    /// What becomes of the log that is there.
+    pub history: History,
 }
 
 /// What a run is, beside its checkpoints.
@@ -47,7 +51,7 @@ pub(super) struct Run<'a> {
 pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run: &Run<'_>) -> Result<Start> {
     let found = match choice {
         Resume::Never => {
-            if let Some(moved) = folder.set_aside()? {
+            if let Some(moved) = folder.set_aside(|_| true)? {
                 log::say(&format!("older checkpoints moved to {}", moved.display()));
             }
             None
@@ -59,7 +63,7 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
         Resume::Path(path) => Some((path.clone(), read(path)?)),
     };
     let Some((path, state)) = found else {
-        return Ok(Start { trainer, progress: Progress::default(), position: 0, logged: 0 });
+        return Ok(Start { trainer, progress: Progress::default(), position: 0, logged: 0, history: History::Other });
     };
     let name = path.display();
     trainer.restore(&state, run.allow_changes).map_err(|failure| Failure {
@@ -86,11 +90,46 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
         Some(place) if !changed.is_empty() => run.itinerary.after(place),
         _ => (logged, true),
     };
-    if !same_pass {
+    let outdated = same_pass && progress.open.is_outdated();
+    if outdated {
+        log::warn(&format!(
+            "{name} is of an earlier version: the pass that it interrupts is reported without its first part"
+        ));
+    }
+    if !same_pass || outdated {
         (progress.open, progress.open_confusion) = (Sums::default(), Confusion::default());
         progress.open_overlaps = Overlaps::default();
     }
-    Ok(Start { trainer, progress, position, logged })
+    let history = match choice {
+        Resume::Path(path) => go_back(folder, path)?,
+        _ => History::Same,
+    };
+    Ok(Start { trainer, progress, position, logged, history })
+}
+
+/// Makes the checkpoint at `path` the newest of the folder: those that came after it would otherwise be taken for the
+/// run's state by the next call. All others are of another line where `path` is no file of this folder.
+///
+/// # Errors
+/// They cannot be moved.
+fn go_back(folder: &Folder, path: &Path) -> Result<History> {
+    let own = folder.list();
+    let is_it = |saved: &Saved| matches!((saved.path.canonicalize(), path.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    let Some(at) = own.iter().position(is_it) else {
+        if let Some(moved) = folder.set_aside(|_| true)? {
+            let moved = moved.display();
+            log::say(&format!(
+                "{} is not of this run's folder: the run's own checkpoints moved to {moved}",
+                path.display()
+            ));
+        }
+        return Ok(History::Other);
+    };
+    let later = &own[at + 1..];
+    if let Some(moved) = folder.set_aside(|saved| later.contains(saved))? {
+        log::say(&format!("went back: the {} checkpoints after this one moved to {}", later.len(), moved.display()));
+    }
+    Ok(History::CutAside)
 }
 
 /// Refuses changes that make another run of it, unless they are allowed.

@@ -140,7 +140,14 @@ fn advice_is_given_once_and_events_become_numbers() {
     let terms = Terms { applied: 0.0, gradient_norm: f64::NAN, ..Terms::default() };
     for _ in 0..9 {
         let visit = visit(Split::Train, 0);
-        health.observe(&Event::Batch { visit, clips: 4, terms, lr: [0.0; 2], time: StepTime::default() });
+        health.observe(&Event::Batch {
+            visit,
+            clips: 4,
+            terms,
+            metrics: Default::default(),
+            lr: [0.0; 2],
+            time: StepTime::default(),
+        });
     }
     assert_eq!(*heard.0.lock().unwrap(), ["not_finite"]);
     for n in 0..10 {
@@ -159,7 +166,14 @@ fn advice_is_given_once_and_events_become_numbers() {
     // Where the run goes on after that, nothing of it is said again until it was no longer so.
     let again = Arc::new(Heard::default());
     let resumed = Health::new(&experiment, again.clone());
-    let bad = Event::Batch { visit: visit(Split::Train, 0), clips: 4, terms, lr: [0.0; 2], time: StepTime::default() };
+    let bad = Event::Batch {
+        visit: visit(Split::Train, 0),
+        clips: 4,
+        terms,
+        metrics: Default::default(),
+        lr: [0.0; 2],
+        time: StepTime::default(),
+    };
     let said = Event::Advice(Advice { rule: "not_finite", message: String::new(), numbers: Vec::new() });
     let over = Event::Advice(Advice { rule: "iou_falls", message: String::new(), numbers: Vec::new() });
     resumed.recall([bad.clone(), bad.clone(), bad.clone(), said, over].into_iter());

@@ -239,7 +239,7 @@ impl Observer for Live {
         }
         let mut shown = self.shown();
         match event {
-            Event::Batch { visit, clips, terms, lr, time } => {
+            Event::Batch { visit, clips, terms, lr, time, .. } => {
                 shown.batch(visit, terms, *clips, *lr, [time.data, time.forward]);
             }
             Event::Pass { visit, means, confusion, .. } if visit.split == Split::Val => {

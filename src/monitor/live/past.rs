@@ -8,7 +8,7 @@ impl Live {
     pub fn recall(&self, event: &Event) {
         let mut shown = self.shown();
         match event {
-            Event::Batch { visit, clips, terms, lr, time } if visit.split == Split::Train => {
+            Event::Batch { visit, clips, terms, lr, time, .. } if visit.split == Split::Train => {
                 shown.batch(visit, terms, *clips, *lr, [time.data, time.forward]);
             }
             Event::Pass { visit, means, confusion, .. } if visit.split == Split::Val => {

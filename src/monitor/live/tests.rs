@@ -66,10 +66,24 @@ fn the_status_tells_batches_validations_checkpoints_and_messages() {
     let terms = Terms { total: 1.0 / 3.0, iou: 0.5, labelled: 4.0, correct: 1.0, applied: 1.0, ..Terms::default() };
     let time = StepTime { data: 0.1, forward: 0.2 };
     for step in 0..3 {
-        live.observe(&Event::Batch { visit: visit(Split::Train, step), clips: 4, terms, lr: [1e-3, 1e-4], time });
+        live.observe(&Event::Batch {
+            visit: visit(Split::Train, step),
+            clips: 4,
+            terms,
+            metrics: Default::default(),
+            lr: [1e-3, 1e-4],
+            time,
+        });
     }
     let bad = Terms { applied: 0.0, total: f64::NAN, ..terms };
-    live.observe(&Event::Batch { visit: visit(Split::Train, 3), clips: 4, terms: bad, lr: [1e-3, 1e-4], time });
+    live.observe(&Event::Batch {
+        visit: visit(Split::Train, 3),
+        clips: 4,
+        terms: bad,
+        metrics: Default::default(),
+        lr: [1e-3, 1e-4],
+        time,
+    });
     let mut counts = [0.0; 100];
     (counts[33], counts[36]) = (3.0, 1.0);
     let confusion = Confusion::from_counts(&counts).unwrap();
@@ -97,7 +111,14 @@ fn many_events_are_kept_in_bounded_memory() {
     let terms = Terms { total: 1.0, applied: 1.0, ..Terms::default() };
     for step in 0..5000 {
         let time = StepTime::default();
-        live.observe(&Event::Batch { visit: visit(Split::Train, step), clips: 4, terms, lr: [0.0; 2], time });
+        live.observe(&Event::Batch {
+            visit: visit(Split::Train, step),
+            clips: 4,
+            terms,
+            metrics: Default::default(),
+            lr: [0.0; 2],
+            time,
+        });
         live.observe(&Event::Pass {
             visit: visit(Split::Val, step),
             means: terms,
@@ -119,14 +140,21 @@ fn many_events_are_kept_in_bounded_memory() {
 fn a_run_that_goes_on_shows_its_past() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
-    let log = crate::monitor::run_log::RunLog::open(&path, 0).unwrap();
+    let log = crate::monitor::run_log::RunLog::open(&path, 0, crate::monitor::run_log::History::Other).unwrap();
     let terms = Terms { total: 0.5, iou: 0.25, labelled: 4.0, correct: 3.0, applied: 1.0, ..Terms::default() };
     let time = StepTime { data: 0.1, forward: 0.2 };
     let mut counts = [0.0; 100];
     counts[11] = 3.0;
     let confusion = Confusion::from_counts(&counts).unwrap();
     for event in [
-        Event::Batch { visit: visit(Split::Train, 0), clips: 4, terms, lr: [1e-3, 1e-4], time },
+        Event::Batch {
+            visit: visit(Split::Train, 0),
+            clips: 4,
+            terms,
+            metrics: Default::default(),
+            lr: [1e-3, 1e-4],
+            time,
+        },
         Event::Pass { visit: visit(Split::Val, 1), means: terms, confusion, overlaps: Default::default() },
         Event::Saved { path: "/a/b.safetensors".into(), bytes: 7, seconds: 0.5, stall: 0.0, position: 4 },
     ] {

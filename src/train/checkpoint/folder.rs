@@ -10,7 +10,7 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
-/// A checkpoint file in the folder, known by its name.
+/// A checkpoint file in the folder. What its header says of it counts; where that cannot be read, its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Saved {
     /// Epoch of its last batch, from 0.
@@ -69,12 +69,13 @@ impl Folder {
         self.path.join(format!("{stem}_ep{:04}_pos{position:08}{mid}.safetensors", epoch + 1))
     }
 
-    /// Moves all checkpoints into a new folder below this one, whose path is the value when there were any.
+    /// Moves the checkpoints that `which` accepts into a new folder below this one, whose path is the value when there
+    /// were any.
     ///
     /// # Errors
     /// They cannot be moved.
-    pub fn set_aside(&self) -> Result<Option<PathBuf>> {
-        let saved = self.list();
+    pub fn set_aside(&self, which: impl Fn(&Saved) -> bool) -> Result<Option<PathBuf>> {
+        let saved: Vec<Saved> = self.list().into_iter().filter(which).collect();
         if saved.is_empty() {
             return Ok(None);
         }
@@ -89,28 +90,64 @@ impl Folder {
         Ok(Some(aside))
     }
 
-    /// All checkpoints, oldest first. Temporary files of a run that was killed are not among them.
-    pub fn list(&self) -> Vec<Saved> {
-        let Ok(entries) = std::fs::read_dir(&self.path) else { return Vec::new() };
-        let mut saved: Vec<Saved> = entries.flatten().filter_map(|entry| parse(&entry.path())).collect();
-        saved.sort();
-        saved
+    /// Whether `path` is a file of this folder itself.
+    pub fn holds(&self, path: &Path) -> bool {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        matches!((parent.canonicalize(), self.path.canonicalize()), (Ok(a), Ok(b)) if a == b)
     }
 
-    /// The newest checkpoint that is whole. Each newer one that is not whole is handed to `warn`.
+    /// All checkpoints, oldest first by what they say. Temporary files of a run that was killed are not among them.
+    pub fn list(&self) -> Vec<Saved> {
+        self.with_headers().into_iter().map(|(saved, _)| saved).collect()
+    }
+
+    /// The same, each with its header where that can be read.
+    fn with_headers(&self) -> Vec<(Saved, Option<About>)> {
+        let Ok(entries) = std::fs::read_dir(&self.path) else { return Vec::new() };
+        let about = |path: &Path| {
+            let file = WeightsFile::open(path).ok()?;
+            file::header(&file).ok()?.map(|(_, about)| about)
+        };
+        let mut found: Vec<(Saved, Option<About>)> = entries
+            .flatten()
+            .filter_map(|entry| parse(&entry.path()))
+            .map(|named| match about(&named.path) {
+                Some(about) => (Saved { epoch: about.epoch, position: about.position, ..named }, Some(about)),
+                None => (named, None),
+            })
+            .collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found
+    }
+
+    /// The newest checkpoint that is whole, by what it says. Each that may be newer and is not whole is handed to `warn`.
     ///
     /// # Errors
     /// There are checkpoints, but none can be read.
     pub fn newest(&self, mut warn: impl FnMut(&Failure)) -> Result<Option<(Saved, State)>> {
-        let mut last = None;
-        for saved in self.list().into_iter().rev() {
+        // A damaged header can say anything: it is at most as new as its name or that.
+        let claim = |saved: &Saved| {
+            let named = parse(&saved.path).map_or((0, 0), |named| (named.epoch, named.position));
+            named.max((saved.epoch, saved.position))
+        };
+        let mut claims: Vec<((usize, u64), Saved)> = self.list().into_iter().map(|one| (claim(&one), one)).collect();
+        claims.sort();
+        let (mut best, mut last) = (None::<(Saved, State)>, None);
+        for (claim, saved) in claims.into_iter().rev() {
+            if best.as_ref().is_some_and(|(best, _)| claim <= (best.epoch, best.position)) {
+                break;
+            }
             match file::read(&saved.path) {
-                Ok(state) => return Ok(Some((saved, state))),
+                Ok(state) if best.as_ref().is_none_or(|(best, _)| *best < saved) => best = Some((saved, state)),
+                Ok(_) => {}
                 Err(failure) => {
                     warn(&failure);
                     last = Some(failure);
                 }
             }
+        }
+        if best.is_some() {
+            return Ok(best);
         }
         last.map_or(Ok(None), |failure| Err(failure.within("no checkpoint can be read; --resume never starts anew")))
     }
@@ -122,7 +159,8 @@ impl Folder {
     pub fn save(&self, state: &State, epoch_end: bool, retention: &Retention) -> Result<(PathBuf, u64)> {
         let path = self.file(state, epoch_end);
         let bytes = file::write(&path, state)?;
-        for saved in obsolete(&self.candidates(), retention) {
+        // What was just written stays, whatever else lies here.
+        for saved in obsolete(&self.candidates(), retention).into_iter().filter(|saved| saved.path != path) {
             // A file that cannot be removed costs space, not results.
             let _ = std::fs::remove_file(&saved.path);
         }
@@ -131,18 +169,11 @@ impl Folder {
 
     /// All checkpoints, oldest first, with what their headers say. One whose header cannot be read is not sound.
     pub fn candidates(&self) -> Vec<Candidate> {
-        let about = |saved: &Saved| {
-            let file = WeightsFile::open(&saved.path).ok()?;
-            file::header(&file).ok()?.map(|(_, about)| about)
+        let rated = |(saved, about): (Saved, Option<About>)| {
+            let sound = about.as_ref().is_some_and(|about| about.nonfinite_in_a_row == 0);
+            Candidate { validation: about.and_then(|about| about.validation), sound, saved }
         };
-        self.list()
-            .into_iter()
-            .map(|saved| {
-                let about = about(&saved);
-                let sound = about.as_ref().is_some_and(|about| about.nonfinite_in_a_row == 0);
-                Candidate { validation: about.and_then(|about| about.validation), sound, saved }
-            })
-            .collect()
+        self.with_headers().into_iter().map(rated).collect()
     }
 
     /// The newest checkpoint that was written while steps were finite.

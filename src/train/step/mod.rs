@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
-    loss::{ClassLoss, Target, Weights, confusion, loss},
-    model::{ClipInput, ForwardOptions, Hiptrack, MaskClamp, Statistics, StepSeed, keep_rate::keep_rate},
+    loss::{ClassLoss, Counts, Target, Weights, confusion, loss_of_part},
+    model::{BoxHeadKind, ClipInput, ForwardOptions, Hiptrack, MaskClamp, Statistics, StepSeed, keep_rate::keep_rate},
 };
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -41,8 +41,11 @@ pub struct Batch {
 /// What a batch gave.
 #[derive(Debug)]
 pub struct Outcome {
-    /// `[Terms::COUNT]` f64 on the device: the fields of [`Terms`] in their order.
+    /// `[Terms::COUNT + 4 N]` f64 on the device: the fields of [`Terms`] in their order, and a row of
+    /// [`LossTerms::sums`](crate::loss::LossTerms::sums) for each of the N search frames.
     pub terms: Tensor,
+    /// How the losses were weighted.
+    pub weights: Weights,
     /// In validation, `[K, K]` f64 on the device: labelled frames by true (row) and told condition.
     pub confusion: Option<Tensor>,
     /// In validation, a row for each search frame on the device, `[B·N, 6 + C]` f32: see
@@ -194,30 +197,33 @@ impl Trainer {
         let keeps = self.training.kept_features > 0;
         let (precision, device) = (self.training.precision, self.model.params().device());
         let model = Lent::new(self.ema.as_ref().map_or(&self.model, Ema::model));
-        let Part { report, confusion, frames, .. } = self.in_parts(batch, move |shard| {
+        let Part { report, sums, confusion, frames, .. } = self.in_parts(batch, move |shard| {
             tch::no_grad(|| {
                 let output = precision.forward(device, || model.model().evaluate(&shard.input, &options))?;
-                let report = loss(&output, &shard.target, &weights)?.report_tensor().shallow_clone();
+                let terms = loss_of_part(&output, &shard.target, &weights, &shard.counts)?;
+                let report = terms.report_tensor().shallow_clone();
                 let confusion = output.logits().map(|logits| confusion(&logits, &shard.target.labels));
                 let frames = Some(frames::frames(&output, &shard.target, keeps));
-                Ok(Part { report, confusion, frames, ..Part::default() })
+                Ok(Part { report, sums: terms.sums, confusion, frames, ..Part::default() })
             })
         })?;
         // No gradient, and applied.
         let rest = numbers(&[0.0, 1.0, 1.0, weights.class], report.device());
-        let terms = pack(&report, &rest);
-        Ok(Outcome { terms, confusion, frames, analysis: None, lr: [0.0; 2], spent: Spent::default() })
+        let terms = pack(&report, &rest, &sums);
+        Ok(Outcome { terms, weights, confusion, frames, analysis: None, lr: [0.0; 2], spent: Spent::default() })
     }
 
-    /// Runs `work` on all parts of `batch`: `TRAIN.SHARDS` of them side by side, `TRAIN.ACCUMULATE` times in a row.
+    /// Runs `work` on all parts of `batch`: `TRAIN.SHARDS` of them side by side, `TRAIN.ACCUMULATE` times in a row. What
+    /// their losses are divided by is counted over the whole batch beforehand.
     fn in_parts(&self, batch: &Batch, work: impl Fn(&Shard) -> Result<Part> + Copy + Send) -> Result<Part> {
         let Training { shards, accumulate, .. } = self.training;
         let mut merged = Merged::default();
-        let mut all = split(batch, shards * accumulate).into_iter().peekable();
+        let config = self.model.config();
+        let grid = (config.box_head == BoxHeadKind::Centre).then(|| config.search_grid());
+        let counts = Counts::of(&batch.target, grid, config.class_head.as_ref().map(|head| head.classes));
+        let mut all = split(batch, &counts, shards * accumulate).into_iter().peekable();
         while all.peek().is_some() {
-            for (share, part) in side_by_side(all.by_ref().take(shards).collect(), work)? {
-                merged.add(share, part);
-            }
+            side_by_side(all.by_ref().take(shards).collect(), work)?.into_iter().for_each(|part| merged.add(part));
         }
         Ok(merged.part())
     }
@@ -296,7 +302,10 @@ fn numbers(values: &[f64], device: Device) -> Tensor {
     Tensor::cat(&each, 0)
 }
 
-/// The report's terms and what else there is of [`Terms`], in their order.
-fn pack(report: &Tensor, rest: &Tensor) -> Tensor {
-    Tensor::cat(&[&report.narrow(0, 0, Terms::REPORTED as i64), rest], 0)
+/// The report's terms and what else there is of [`Terms`], in their order, and the sums by frame: what one transfer reads.
+fn pack(report: &Tensor, rest: &Tensor, sums: &Tensor) -> Tensor {
+    Tensor::cat(&[&report.narrow(0, 0, Terms::REPORTED as i64), rest, &sums.flatten(0, -1)], 0)
 }
+
+#[cfg(test)]
+mod tests;

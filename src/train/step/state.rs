@@ -94,7 +94,7 @@ impl Trainer {
         let own: Vec<(&str, &Tensor)> = own.collect();
         let mut average = Ema::new(self.training.ema_decay, &self.model)?;
         if !(changed && own.is_empty()) {
-            average.restore(&own, self.model.params().device())?;
+            average.restore(&own, &self.model)?;
         }
         self.ema = Some(average);
         Ok(())

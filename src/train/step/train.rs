@@ -3,8 +3,8 @@
 use super::{Batch, Outcome, Spent, Trainer, is_last_shared, numbers, pack, shard_options};
 use crate::{
     failure::{Failure, Result},
-    loss::loss,
-    model::{Role, Statistics},
+    loss::{Weights, loss_of_part},
+    model::{ForwardOptions, Role, Statistics},
     train::{
         shards::{Lent, Part},
         tasks::{Analysis, Balancer, TaskWeighting, combine},
@@ -31,15 +31,22 @@ enum Apart {
 impl Trainer {
     pub(super) fn train(&mut self, batch: &Batch) -> Result<Outcome> {
         let visit = batch.visit;
-        let (phase, epoch_in_phase) = self.training.phase_at(visit.epoch);
+        let (phase, _) = self.training.phase_at(visit.epoch);
         self.prepare(&visit, phase)?;
+        let options = self.training_options(&visit);
+        self.train_with(batch, &options)
+    }
+
+    /// A step of the prepared optimizer with these `options` of the forward pass.
+    pub(super) fn train_with(&mut self, batch: &Batch, options: &ForwardOptions) -> Result<Outcome> {
+        let visit = batch.visit;
+        let (phase, epoch_in_phase) = self.training.phase_at(visit.epoch);
         let phase = self.training.phases.get(phase);
         // The middle of the step, so that a warm-up's first step already moves.
         let progress = epoch_in_phase as f64 + (visit.batch as f64 + 0.5) / self.steps_per_epoch.max(1) as f64;
         let lr = phase.map_or(0.0, |phase| phase.lr * self.training.schedule.factor(progress, phase.epochs));
         let lr = [lr, lr * self.training.backbone_multiplier];
         let weights = self.weights(phase, progress);
-        let options = self.training_options(&visit);
         let analysed =
             self.training.analysis_interval > 0 && visit.step.is_multiple_of(self.training.analysis_interval as u64);
         let stretch = self.optimizer.as_ref().map(|(stretch, _)| *stretch);
@@ -58,15 +65,15 @@ impl Trainer {
         let by = factors.as_ref().map(Numbers);
         let part = self.in_parts(batch, move |shard| {
             let (model, start) = (model.model(), Instant::now());
-            let options = shard_options(&options, shard.index, shards);
+            let options = shard_options(options, shard.index, shards);
             let output = precision.forward(device, || model.forward(&shard.input, &options))?;
-            let terms = loss(&output, &shard.target, &weights)?;
+            let terms = loss_of_part(&output, &shard.target, &weights, &shard.counts)?;
             let named = || model.params().parameters().filter(|(_, tensor)| tensor.requires_grad());
             let trained: Vec<&Tensor> = named().map(|(_, tensor)| tensor).collect();
-            let tasks = [&terms.box_task, &terms.class_task].map(|task| task * shard.share);
+            let tasks = [&terms.box_task, &terms.class_task];
             let objective = match by.map(Numbers::tensor) {
-                None => &terms.objective * shard.share,
-                Some(by) => &tasks[0] * by.get(0) + &tasks[1] * by.get(1),
+                None => terms.objective.shallow_clone(),
+                Some(by) => tasks[0] * by.get(0) + tasks[1] * by.get(1),
             };
             let half = Instant::now();
             let gradients = match apart {
@@ -78,21 +85,21 @@ impl Trainer {
                 Apart::LastShared => {
                     let last: Vec<&Tensor> =
                         named().filter(|(name, _)| is_last_shared(model, name)).map(|(_, tensor)| tensor).collect();
-                    Some(each(&tasks, &last)?)
+                    Some(each(tasks, &last)?)
                 }
-                Apart::All | Apart::Instead => Some(each(&tasks, &trained)?),
+                Apart::All | Apart::Instead => Some(each(tasks, &trained)?),
                 Apart::Class => {
-                    let class = of_task(&tasks[1], &trained, false)?;
+                    let class = of_task(tasks[1], &trained, false)?;
                     Some([gradients.iter().zip(&class).map(|(whole, class)| without(whole, class)).collect(), class])
                 }
             };
             let (forward, backward) = ((half - start).as_secs_f64(), half.elapsed().as_secs_f64());
             let spent = Spent { forward, backward, update: 0.0 };
             let report = terms.report_tensor().shallow_clone();
-            Ok(Part { report, gradients, tasks: of_tasks, spent, ..Part::default() })
+            Ok(Part { report, sums: terms.sums, gradients, tasks: of_tasks, spent, ..Part::default() })
         })?;
         let start = Instant::now();
-        let Part { report, gradients: whole, tasks, spent, .. } = part;
+        let Part { report, sums, gradients: whole, tasks, spent, .. } = part;
         let analysis = match analysed {
             true => self.analysis(tasks.as_ref(), &whole, factors.as_ref(), apart),
             false => None,
@@ -106,12 +113,12 @@ impl Trainer {
             (TaskWeighting::PcGrad, Some([first, second])) => combine(first, second),
             _ => whole,
         };
-        self.update(Taken { report, gradients, analysis, norms, buffers, spent, start }, lr, weights.class)
+        self.update(Taken { report, sums, gradients, analysis, norms, buffers, spent, start }, lr, weights)
     }
 
     /// Applies the gradients, unless loss or gradients are not finite; then nothing changes.
-    fn update(&mut self, taken: Taken, lr: [f64; 2], lambda: f64) -> Result<Outcome> {
-        let Taken { report, gradients, analysis, norms, buffers, spent, start } = taken;
+    fn update(&mut self, taken: Taken, lr: [f64; 2], weights: Weights) -> Result<Outcome> {
+        let Taken { report, sums, gradients, analysis, norms, buffers, spent, start } = taken;
         let Some((_, optimizer)) = &mut self.optimizer else {
             return Err(Failure::stage("the optimizer is missing"));
         };
@@ -123,7 +130,7 @@ impl Trainer {
         if let Some(ema) = &mut self.ema {
             ema.follow(&self.model, &update.applied)?;
         }
-        let fixed = numbers(&[1.0, lambda], report.device());
+        let fixed = numbers(&[1.0, weights.class], report.device());
         let (report, factors) = match &mut self.balancer {
             None => (report, fixed),
             Some(balancer) => {
@@ -137,9 +144,9 @@ impl Trainer {
             }
         };
         let rest = Tensor::stack(&[update.norm, update.applied], 0).to_kind(Kind::Double);
-        let terms = pack(&report, &Tensor::cat(&[rest, factors], 0));
+        let terms = pack(&report, &Tensor::cat(&[rest, factors], 0), &sums);
         let spent = Spent { update: start.elapsed().as_secs_f64(), ..spent };
-        Ok(Outcome { terms, confusion: None, frames: None, analysis, lr, spent })
+        Ok(Outcome { terms, weights, confusion: None, frames: None, analysis, lr, spent })
     }
 
     fn analysis(
@@ -196,6 +203,7 @@ impl Trainer {
 /// What the parts of a step gave.
 struct Taken {
     report: Tensor,
+    sums: Tensor,
     gradients: Vec<Tensor>,
     analysis: Option<Analysis>,
     norms: Option<Tensor>,
@@ -218,8 +226,8 @@ impl<'a> Numbers<'a> {
 }
 
 /// The gradients of each task; undefined where it reaches nothing.
-fn each(tasks: &[Tensor; 2], inputs: &[&Tensor]) -> Result<[Vec<Tensor>; 2]> {
-    Ok([of_task(&tasks[0], inputs, true)?, of_task(&tasks[1], inputs, false)?])
+fn each(tasks: [&Tensor; 2], inputs: &[&Tensor]) -> Result<[Vec<Tensor>; 2]> {
+    Ok([of_task(tasks[0], inputs, true)?, of_task(tasks[1], inputs, false)?])
 }
 
 /// The gradients of one task; undefined where it reaches nothing.

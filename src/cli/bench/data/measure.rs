@@ -11,7 +11,7 @@ use crate::{
     failure::{Failure, Result},
     flow::{Graph, Run, Settings, StopReason, StopToken, compile_all, sentence},
     settings::Reading,
-    stages::{Facts, KINDS, PRAISE, RunContext},
+    stages::{Facts, KINDS, PRAISE, RunContext, SaveRequest},
     train::{
         checkpoint::{About, Folder},
         device,
@@ -108,6 +108,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
     let frames = experiment.data.search_frames + 1;
     let quarantine = Quarantine::new(experiment.data.quarantine_after as u64);
     let context = Arc::new(RunContext {
+        save_request: SaveRequest::default(),
         train: planners.train,
         val: None,
         rejects: rejects.clone(),

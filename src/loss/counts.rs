@@ -1,0 +1,40 @@
+//! What the terms of a batch's loss are divided by.
+
+use super::{class::labelled, focal::peaks, heatmap::heatmap, terms::Target};
+use tch::Tensor;
+
+/// The counts that a batch's loss divides by. They follow from its boxes and labels alone, so they are known before any
+/// part of it is computed: parts that divide by the counts of the **whole** batch add up to its loss and its gradients,
+/// however it is cut. Dividing by a part's own counts would weigh a labelled frame by how many others share its part.
+#[derive(Debug)]
+pub struct Counts {
+    /// Clips: what boxes and overlaps are divided by.
+    pub clips: i64,
+    /// `[N]` f32: peaks of the heat maps of each frame; none where the box head has no map of centres.
+    pub peaks: Option<Tensor>,
+    /// `[N]` f32: labelled clips of each frame; none without a condition head.
+    pub labelled: Option<Tensor>,
+}
+
+impl Counts {
+    /// The counts of `target`, for score maps of `grid` × `grid` and `classes` conditions where the model has them. They
+    /// are taken on the device; nothing waits for it.
+    pub fn of(target: &Target, grid: Option<i64>, classes: Option<i64>) -> Self {
+        Self {
+            clips: target.labels.size().get(1).copied().unwrap_or_default(),
+            peaks: grid.map(|grid| peaks(&heatmap(&target.boxes, grid))),
+            labelled: classes.map(|classes| labelled(&target.labels, classes)),
+        }
+    }
+
+    /// The same counts for another part of the batch.
+    pub fn share(&self) -> Self {
+        let share = |counts: &Option<Tensor>| counts.as_ref().map(Tensor::shallow_clone);
+        Self { clips: self.clips, peaks: share(&self.peaks), labelled: share(&self.labelled) }
+    }
+}
+
+/// The quotient of a sum over a part and a count of the whole; a frame where nothing was counted has no loss to divide.
+pub(super) fn over(sum: &Tensor, counts: &Tensor) -> Tensor {
+    sum / counts.clamp_min(1.0)
+}
