@@ -9,7 +9,7 @@ use crate::{
 use std::path::{Path, PathBuf};
 
 /// Files that every installation has, by the path under which a clone has them.
-const BUILT_IN: [(&str, &str); 13] = [
+const BUILT_IN: [(&str, &str); 15] = [
     ("configs/hiptrack/demo.yaml", include_str!("../../configs/hiptrack/demo.yaml")),
     ("configs/hiptrack/hiptrack_cls.yaml", include_str!("../../configs/hiptrack/hiptrack_cls.yaml")),
     ("configs/hiptrack/hiptrack.yaml", include_str!("../../configs/hiptrack/hiptrack.yaml")),
@@ -17,6 +17,14 @@ const BUILT_IN: [(&str, &str); 13] = [
     (
         "configs/hiptrack/hiptrack_cls_two_stage.yaml",
         include_str!("../../configs/hiptrack/hiptrack_cls_two_stage.yaml"),
+    ),
+    (
+        "configs/ostrack/vitb_256_mae_ce_32x4_ep300.yaml",
+        include_str!("../../configs/ostrack/vitb_256_mae_ce_32x4_ep300.yaml"),
+    ),
+    (
+        "configs/ostrack/vitb_384_mae_ce_32x4_ep300.yaml",
+        include_str!("../../configs/ostrack/vitb_384_mae_ce_32x4_ep300.yaml"),
     ),
     ("pipelines/train.yaml", include_str!("../../pipelines/train.yaml")),
     ("pipelines/train-two-decoders.yaml", include_str!("../../pipelines/train-two-decoders.yaml")),
@@ -181,7 +189,7 @@ mod tests {
     #[test]
     fn every_shipped_file_is_built_in() {
         let clone = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut shipped: Vec<String> = ["configs/hiptrack", "pipelines"]
+        let mut shipped: Vec<String> = ["configs/hiptrack", "configs/ostrack", "pipelines"]
             .iter()
             .flat_map(|folder| std::fs::read_dir(clone.join(folder)).unwrap())
             .map(|entry| entry.unwrap().path().strip_prefix(clone).unwrap().display().to_string())

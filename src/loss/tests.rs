@@ -15,8 +15,7 @@ fn float(values: &[f32]) -> Tensor {
 }
 
 fn setting() -> (Hiptrack, ClipInput, Target) {
-    let config =
-        Config { dim: 32, heads: 2, encoder_stem: 4, encoder_stages: [4, 8, 8], head_channels: 16, ..Config::small() };
+    let config = Config { dim: 32, heads: 2, head_channels: 16, ..Config::small() };
     let noise = |shape: &[i64]| {
         let mut draws = Draws::new(&[shape[0] as u64]);
         let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| draws.normal() as f32).collect();

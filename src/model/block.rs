@@ -109,10 +109,9 @@ unsafe impl Sync for Block {}
 
 impl Block {
     pub fn new(mut scope: Scope<'_>, config: &Config, layer: usize) -> Self {
-        let Config { dim, depth, heads, .. } = *config;
+        let Config { dim, heads, .. } = *config;
         let elimination = &config.elimination;
         let keep = elimination.layers.iter().position(|&l| l == layer).map_or(1.0, |at| elimination.keep[at]);
-        let rise = if depth > 1 { layer as f64 / (depth - 1) as f64 } else { 0.0 };
         Self {
             norm1: LayerNorm::new(scope.at("norm1"), dim),
             qkv: Linear::new(scope.at("attn.qkv"), dim, 3 * dim, linear(dim), ZERO),
@@ -121,7 +120,7 @@ impl Block {
             fc1: Linear::new(scope.at("mlp.fc1"), dim, config.mlp_dim(), linear(dim), ZERO),
             fc2: Linear::new(scope.at("mlp.fc2"), config.mlp_dim(), dim, linear(dim), ZERO),
             heads,
-            drop_path: config.drop_path * rise,
+            drop_path: config.drop_path_at(layer),
             keep,
         }
     }

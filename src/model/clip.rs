@@ -129,14 +129,40 @@ pub struct FrameOutput {
     /// What `CORNER` heads found; none for `CENTER`. A corner head's score, size and offset are those of a centre head
     /// that says the same box everywhere, without gradients.
     pub corners: Option<Corners>,
-    /// `[B, C]`: the fused search feature, averaged over the grid; what the condition head sees.
+    /// `[B, C]`: the search feature that the box head sees (before conditions modulate it), averaged over the grid; what
+    /// the condition head sees.
     pub pooled: Tensor,
     /// `[B, classes]`; none without a condition head.
     pub logits: Option<Tensor>,
     /// `[B]`: how much the conditions disturb; none unless the head is multi-label.
     pub severity: Option<Tensor>,
-    /// `[B, C, G, G]`: what the memory and the frame's own value added to the search feature.
-    pub prompt: Tensor,
+    /// `[B, C, G, G]`: what the memory and the frame's own value added to the search feature; none without historical
+    /// prompts.
+    pub prompt: Option<Tensor>,
+}
+
+impl FrameOutput {
+    /// What was said of `[N·B]` frames in one go, frame-major, as N outputs of `batch` clips.
+    pub(super) fn split(self, batch: i64) -> Vec<Self> {
+        let Self { boxes, score_map, size_map, offset_map, corners, pooled, logits, severity, prompt } = self;
+        // Split once: the gradient of each cut would be as large as all of them.
+        let parts = |all: Tensor| all.split(batch, 0);
+        let whole = [boxes, score_map, size_map, offset_map, pooled].map(parts);
+        let corners = corners.map(|corners| [parts(corners.edges), parts(corners.maps)]);
+        let [logits, severity, prompt] = [logits, severity, prompt].map(|all| all.map(parts));
+        (0..whole[0].len())
+            .map(|at| {
+                let [boxes, score_map, size_map, offset_map, pooled] =
+                    whole.each_ref().map(|parts| parts[at].shallow_clone());
+                let [logits, severity, prompt] =
+                    [&logits, &severity, &prompt].map(|parts| parts.as_ref().map(|parts| parts[at].shallow_clone()));
+                let corners = corners
+                    .as_ref()
+                    .map(|[edges, maps]| Corners { edges: edges[at].shallow_clone(), maps: maps[at].shallow_clone() });
+                Self { boxes, score_map, size_map, offset_map, corners, pooled, logits, severity, prompt }
+            })
+            .collect()
+    }
 }
 
 /// What the model says about B clips of N search frames.
@@ -148,7 +174,7 @@ pub struct ClipOutput {
     pub tokens: Tensor,
     /// Per eliminating block `[N·B, n]` i64, frame-major: the removed search tokens.
     pub removed: Vec<Tensor>,
-    /// What was remembered: the template, then every search frame but the last.
+    /// What was remembered: the template, then every search frame but the last; nothing without historical prompts.
     pub memory: Vec<MemoryEntry>,
 }
 

@@ -29,7 +29,7 @@ pub struct Elimination {
     pub range: TemplateRange,
 }
 
-/// How the box is read off the fused feature (`MODEL.HEAD.TYPE`).
+/// How the box is read off the fused feature, or off the search feature where no prompt joins it (`MODEL.HEAD.TYPE`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BoxHeadKind {
     /// Score, offset and size at every token (`CENTER`).
@@ -67,6 +67,24 @@ impl ClassHead {
     }
 }
 
+/// The historical prompt network of HIPTrack; without it the tracker is OSTrack (`MODEL.NEW_HIP`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prompts {
+    /// Channels of the prompt encoder's stem.
+    pub encoder_stem: i64,
+    /// Channels of the prompt encoder's three residual stages.
+    pub encoder_stages: [i64; 3],
+    /// Channels of a memory key.
+    pub key_dim: i64,
+}
+
+impl Prompts {
+    /// The reference's.
+    pub fn reference() -> Self {
+        Self { encoder_stem: 64, encoder_stages: [64, 128, 256], key_dim: 64 }
+    }
+}
+
 /// The sizes of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -88,12 +106,8 @@ pub struct Config {
     pub drop_path: f64,
     /// Candidate elimination.
     pub elimination: Elimination,
-    /// Channels of the prompt encoder's stem.
-    pub encoder_stem: i64,
-    /// Channels of the prompt encoder's three residual stages.
-    pub encoder_stages: [i64; 3],
-    /// Channels of a memory key.
-    pub key_dim: i64,
+    /// Historical prompts; none for OSTrack, whose box head sees the search features as they are.
+    pub prompts: Option<Prompts>,
     /// How the box is read off (`MODEL.HEAD.TYPE`).
     pub box_head: BoxHeadKind,
     /// Channels of the box head's first convolution; the next three halve it (`MODEL.HEAD.NUM_CHANNELS`).
@@ -115,13 +129,16 @@ impl Config {
             mlp_ratio: 4.0,
             drop_path: 0.1,
             elimination: Elimination { layers: vec![3, 6, 9], keep: vec![0.7; 3], range: TemplateRange::CentrePoint },
-            encoder_stem: 64,
-            encoder_stages: [64, 128, 256],
-            key_dim: 64,
+            prompts: Some(Prompts::reference()),
             box_head: BoxHeadKind::Centre,
             head_channels: 256,
             class_head: Some(ClassHead::plain(512, 0.1)),
         }
+    }
+
+    /// OSTrack (`vitb_256_mae_ce_32x4_ep300`): ViT-B/16, template 128, search 256, backbone and box head alone.
+    pub fn ostrack() -> Self {
+        Self { template_size: 128, search_size: 256, prompts: None, class_head: None, ..Self::reference() }
     }
 
     /// The reference with ViT-L/16 (`vit_large_patch16_224_ce`).
@@ -138,9 +155,7 @@ impl Config {
             depth: 4,
             heads: 4,
             elimination: Elimination { layers: vec![1, 2], keep: vec![0.7; 2], range: TemplateRange::CentrePoint },
-            encoder_stem: 16,
-            encoder_stages: [16, 32, 64],
-            key_dim: 32,
+            prompts: Some(Prompts { encoder_stem: 16, encoder_stages: [16, 32, 64], key_dim: 32 }),
             head_channels: 64,
             class_head: Some(ClassHead::plain(128, 0.1)),
             ..Self::reference()
@@ -167,6 +182,12 @@ impl Config {
         (self.dim as f64 * self.mlp_ratio) as i64
     }
 
+    /// The drop-path rate of block `layer`, from 0.
+    pub fn drop_path_at(&self, layer: usize) -> f64 {
+        let last = self.depth.saturating_sub(1);
+        if last > 0 { self.drop_path * layer as f64 / last as f64 } else { 0.0 }
+    }
+
     /// Says everything that does not fit, each on a line of its own.
     pub fn check(&self) -> Result<()> {
         let mut wrong = Vec::new();
@@ -184,10 +205,7 @@ impl Config {
                 format!("{key} is {size}; use a positive multiple of the patch size {step}"),
             );
         }
-        need(
-            dim >= 32 && dim % 2 == 0,
-            format!("token width is {dim}; use an even number of at least 32, as memory values take half of it"),
-        );
+        need(dim >= 32, format!("token width is {dim}; use at least 32"));
         need(heads > 0 && dim % heads.max(1) == 0, format!("token width {dim} does not divide into {heads} heads"));
         need(depth > 0, "depth is 0; use at least one transformer block".into());
         need(
@@ -198,14 +216,17 @@ impl Config {
             (0.0..1.0).contains(&self.drop_path),
             format!("TRAIN.DROP_PATH_RATE is {}; use 0 or more and less than 1", self.drop_path),
         );
-        need(
-            self.encoder_stem > 0 && self.encoder_stages.iter().all(|&width| width > 0),
-            format!("prompt encoder widths are {} and {:?}; use positive ones", self.encoder_stem, self.encoder_stages),
-        );
-        need(
-            self.key_dim > 0 && self.key_dim <= 9 * dim.max(1),
-            format!("memory key width is {}; use 1 to {}", self.key_dim, 9 * dim.max(1)),
-        );
+        if let Some(Prompts { encoder_stem, encoder_stages, key_dim }) = &self.prompts {
+            need(dim % 2 == 0, format!("token width is {dim}; use an even number, as memory values take half of it"));
+            need(
+                *encoder_stem > 0 && encoder_stages.iter().all(|&width| width > 0),
+                format!("prompt encoder widths are {encoder_stem} and {encoder_stages:?}; use positive ones"),
+            );
+            need(
+                *key_dim > 0 && *key_dim <= 9 * dim.max(1),
+                format!("memory key width is {key_dim}; use 1 to {}", 9 * dim.max(1)),
+            );
+        }
         need(
             self.head_channels >= 8 && self.head_channels % 8 == 0,
             format!(
@@ -261,6 +282,7 @@ mod tests {
     fn the_shipped_sizes_fit() {
         Config::reference().check().unwrap();
         Config::large().check().unwrap();
+        Config::ostrack().check().unwrap();
         Config::small().check().unwrap();
         Config { patch: 8, class_head: None, ..Config::small() }.check().unwrap();
     }

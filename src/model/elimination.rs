@@ -26,7 +26,7 @@ pub(super) fn kept_count(tokens: i64, rate: f64) -> i64 {
 }
 
 /// The template tokens of `range` on a `grid` × `grid` template; none for all of them.
-pub(super) fn template_rows(range: TemplateRange, grid: i64) -> Option<Vec<i64>> {
+pub fn template_rows(range: TemplateRange, grid: i64) -> Option<Vec<i64>> {
     let first = (grid - 1) / 2;
     let last = match range {
         TemplateRange::All => return None,

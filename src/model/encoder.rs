@@ -1,7 +1,7 @@
 //! The prompt encoder: a frame, where the object was in it, and its backbone features become a memory value.
 
 use super::cbam::Cbam;
-use super::config::Config;
+use super::config::{Config, Prompts};
 use super::init::Init;
 use super::layers::{BatchNorm2d, Conv2d, ConvShape, ResBlock, Statistics};
 use super::params::Scope;
@@ -59,15 +59,15 @@ pub(super) struct PromptEncoder {
 }
 
 impl PromptEncoder {
-    pub fn new(mut scope: Scope<'_>, config: &Config) -> Self {
-        let stem = config.encoder_stem;
+    pub fn new(mut scope: Scope<'_>, config: &Config, prompts: &Prompts) -> Self {
+        let stem = prompts.encoder_stem;
         let conv1 = resnet_conv(scope.at("conv1"), ConvShape::new(4, stem, 7).stride(2));
         let bn1 = BatchNorm2d::new(scope.at("bn1"), stem);
         // The stem ends at a quarter of the image; the last stage ends at the size of a token.
         let strides = [1, 2, if config.patch == 8 { 1 } else { 2 }];
         let mut from = stem;
         let mut stages = Vec::new();
-        for (stage, (&to, stride)) in config.encoder_stages.iter().zip(strides).enumerate() {
+        for (stage, (&to, stride)) in prompts.encoder_stages.iter().zip(strides).enumerate() {
             let mut scope = scope.at(format_args!("layer{}", stage + 1));
             let first = BasicBlock::new(scope.at("0"), from, to, stride);
             stages.push([first, BasicBlock::new(scope.at("1"), to, to, 1)]);

@@ -2,14 +2,12 @@
 
 use super::clip::{ClipInput, ClipOutput, ForwardOptions, FrameOutput, StepSeed};
 use super::config::Config;
-use super::encoder::PromptEncoder;
 use super::film::Film;
 use super::heads::{BoxHead, ConditionHead};
-use super::init::Init;
-use super::layers::{Conv2d, ConvShape, ResBlock, Statistics};
-use super::mask::{centre_mask, corner_mask, without_removed};
-use super::memory::{self, MemoryEntry};
+use super::layers::Statistics;
+use super::memory::MemoryEntry;
 use super::params::{Params, Scope};
+use super::prompts::PromptNetwork;
 use super::vit::{Backbone, BackboneOutput};
 use crate::data::random::Draws;
 use crate::failure::Result;
@@ -29,17 +27,14 @@ fn reseed(step: StepSeed) -> MutexGuard<'static, ()> {
     guard
 }
 
-/// HIPTrack with a condition head.
+/// HIPTrack, or without historical prompts OSTrack, each with or without a condition head.
 #[derive(Debug)]
 pub struct Hiptrack {
     config: Config,
     params: Params,
     backbone: Backbone,
     box_head: BoxHead,
-    encoder: PromptEncoder,
-    key: Conv2d,
-    query_value: Conv2d,
-    fusion: ResBlock,
+    prompts: Option<PromptNetwork>,
     condition_head: Option<ConditionHead>,
     film: Option<Film>,
 }
@@ -65,19 +60,14 @@ impl Hiptrack {
         config.check()?;
         let mut root = Scope::root(&mut params, seed);
         let dim = config.dim;
-        let key = ConvShape::new(dim, config.key_dim, 3);
-        let query_value = ConvShape::new(dim, dim - config.value_dim(), 3);
         let backbone = Backbone::new(root.at("backbone"), config);
         let box_head = BoxHead::new(root.at("box_head"), config);
-        let encoder = PromptEncoder::new(root.at("HIP.encoder"), config);
-        let key = Conv2d::new(root.at("key_proj.key_proj"), key, Init::Orthogonal, Init::Constant(0.0));
-        let query_value = Conv2d::default_init(root.at("key_comp"), query_value);
-        let fusion = ResBlock::new(root.at("searchRegionFusion"), dim, dim);
+        let prompts = config.prompts.as_ref().map(|prompts| PromptNetwork::new(&mut root, config, prompts));
         let condition_head = config.class_head.as_ref().map(|head| ConditionHead::new(root.at("cls_head"), dim, head));
         let film = config.class_head.as_ref().filter(|head| head.film);
         let film = film.map(|head| Film::new(root.at("film"), dim, head));
         let config = config.clone();
-        Ok(Self { config, params, backbone, box_head, encoder, key, query_value, fusion, condition_head, film })
+        Ok(Self { config, params, backbone, box_head, prompts, condition_head, film })
     }
 
     /// The model's sizes.
@@ -90,11 +80,17 @@ impl Hiptrack {
         &self.params
     }
 
+    /// The historical prompt network; OSTrack has none.
+    pub fn prompts(&self) -> Option<&PromptNetwork> {
+        self.prompts.as_ref()
+    }
+
     /// Follows the object through the search frames of each clip.
     ///
-    /// The backbone sees all frames of all clips in one pass. The frames then follow each other: the first reads the
-    /// template's memory, the later ones the memory of the search frames before them, written with the boxes predicted
-    /// there. Gradients flow through the memory. Nothing waits for the device.
+    /// The backbone sees all frames of all clips in one pass. With historical prompts the frames then follow each other:
+    /// the first reads the template's memory, the later ones the memory of the search frames before them, written with
+    /// the boxes predicted there. Gradients flow through the memory. Without, no frame knows of another: the heads see
+    /// all of them in one pass too. Nothing waits for the device.
     ///
     /// # Errors
     /// Crops or boxes whose shape does not fit the configuration.
@@ -102,31 +98,47 @@ impl Hiptrack {
         input.check(&self.config)?;
         let _generator = options.dropout.map(reseed);
         let _pass = native::Pass::begin();
-        let (frames, batch) = (input.frames(), input.batch());
         let features = self.backbone(&input.template, &input.search.flatten(0, 1), options);
         let search = self.search_features(&features);
-        let (keys, values) = (self.key.forward(&search), self.query_value.forward(&search));
-        // Split once, not cut out frame by frame: the gradient of each cut would be as large as all of them.
-        let [searches, keys, values] = [&search, &keys, &values].map(|all| all.split(batch, 0));
+        let (frames, memory) = match &self.prompts {
+            Some(prompts) => self.follow(prompts, input, &features, &search, options),
+            None => (self.read(&search, options).split(input.batch()), Vec::new()),
+        };
+        Ok(ClipOutput { frames, tokens: features.tokens, removed: features.removed, memory })
+    }
 
-        let template_features = self.template_features(&features).narrow(0, 0, batch);
-        let template = self.remember_template(&input.template, &input.template_boxes, &template_features, options);
-        let mut memory = vec![template];
+    /// One frame after the other, each with what is remembered of those before it.
+    fn follow(
+        &self,
+        prompts: &PromptNetwork,
+        input: &ClipInput,
+        features: &BackboneOutput,
+        search: &Tensor,
+        options: &ForwardOptions,
+    ) -> (Vec<FrameOutput>, Vec<MemoryEntry>) {
+        let (frames, batch) = (input.frames(), input.batch());
+        let (keys, values) = prompts.query(search);
+        // Split once, not cut out frame by frame: the gradient of each cut would be as large as all of them.
+        let [searches, keys, values] = [search, &keys, &values].map(|all| all.split(batch, 0));
+
+        let template = self.template_features(features).narrow(0, 0, batch);
+        let mut memory = vec![prompts.remember_template(&input.template, &input.template_boxes, &template, options)];
         let mut outputs: Vec<FrameOutput> = Vec::new();
         for frame in 0..frames {
             let at = frame as usize;
             let (search, key, value) = (&searches[at], &keys[at], &values[at]);
             let read: Vec<_> = if frame == 0 { memory.iter().collect() } else { memory[1..].iter().collect() };
-            let output = self.predict(search, key, value, &read, options);
+            let (fused, prompt) = prompts.fuse(search, key, value, &read);
+            let output = FrameOutput { prompt: Some(prompt), ..self.read(&fused, options) };
             if frame + 1 < frames {
                 let removed: Vec<_> = features.removed.iter().map(|all| all.narrow(0, frame * batch, batch)).collect();
                 let image = input.search.get(frame);
                 let key = key.shallow_clone();
-                memory.push(self.remember(&image, search, key, &output.boxes, &removed, options));
+                memory.push(prompts.remember(&image, search, key, &output.boxes, &removed, options));
             }
             outputs.push(output);
         }
-        Ok(ClipOutput { frames: outputs, tokens: features.tokens, removed: features.removed, memory })
+        (outputs, memory)
     }
 
     /// The same pass without gradients, dropout or changes to the running statistics.
@@ -169,64 +181,15 @@ impl Hiptrack {
         as_map(&features.tokens.narrow(1, 0, grid * grid), grid)
     }
 
-    /// The memory of the template, at twice its size.
-    pub fn remember_template(
-        &self,
-        image: &Tensor,
-        boxes: &Tensor,
-        features: &Tensor,
-        options: &ForwardOptions,
-    ) -> MemoryEntry {
-        let double = |x: &Tensor| {
-            let side = 2 * x.size()[3];
-            x.upsample_bilinear2d([side, side], true, None, None)
-        };
-        let (image, features) = (double(image), double(features));
-        let mask = corner_mask(boxes, image.size()[3], options.masks);
-        let value = self.encoder.forward(&image, &mask, &features, options.statistics);
-        MemoryEntry { key: self.key.forward(&features), value, mask }
-    }
-
-    /// The memory of a search frame: its crop `[B, 3, S, S]`, features `[B, C, G, G]`, key, predicted boxes in
-    /// `(cx, cy, w, h)` and eliminated tokens.
-    pub fn remember(
-        &self,
-        image: &Tensor,
-        features: &Tensor,
-        key: Tensor,
-        boxes: &Tensor,
-        removed: &[Tensor],
-        options: &ForwardOptions,
-    ) -> MemoryEntry {
-        let mask = centre_mask(boxes, self.config.search_size, options.masks);
-        let mask = without_removed(mask, removed, self.config.search_grid());
-        let value = self.encoder.forward(image, &mask, features, options.statistics);
-        MemoryEntry { key, value, mask }
-    }
-
-    /// Key `[B, K, G, G]` and value `[B, C/2, G, G]` with which `features` `[B, C, G, G]` ask the memory.
-    pub fn query(&self, features: &Tensor) -> (Tensor, Tensor) {
-        (self.key.forward(features), self.query_value.forward(features))
-    }
-
-    /// Box, maps and logits for `features` `[B, C, G, G]` that ask `memory` with `key` and `value`
-    /// ([`query`](Self::query)).
-    pub fn predict(
-        &self,
-        features: &Tensor,
-        key: &Tensor,
-        value: &Tensor,
-        memory: &[&MemoryEntry],
-        options: &ForwardOptions,
-    ) -> FrameOutput {
-        let prompt = Tensor::cat(&[&memory::read(memory, key), value], 1);
-        let fused = self.fusion.forward(&(features + &prompt));
+    /// Box, maps and logits of `fused` `[B, C, G, G]`: search features, joined by their prompt where there is one
+    /// ([`PromptNetwork::fuse`]).
+    pub fn read(&self, fused: &Tensor, options: &ForwardOptions) -> FrameOutput {
         let pooled = fused.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
         let told = self.condition_head.as_ref().map(|head| head.forward(&pooled, options.dropout.is_some()));
         let (logits, severity) = told.map_or((None, None), |told| (Some(told.logits), told.severity));
         let found = match (&self.film, &logits) {
-            (Some(film), Some(logits)) => self.box_head.forward(&film.forward(&fused, logits), options.statistics),
-            _ => self.box_head.forward(&fused, options.statistics),
+            (Some(film), Some(logits)) => self.box_head.forward(&film.forward(fused, logits), options.statistics),
+            _ => self.box_head.forward(fused, options.statistics),
         };
         FrameOutput {
             boxes: found.boxes,
@@ -237,7 +200,7 @@ impl Hiptrack {
             pooled,
             logits,
             severity,
-            prompt,
+            prompt: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The tracker as a network: one-stream ViT with candidate elimination, historical prompt network, box head and
 //! condition head, after HIPTrack (Cai, Liu, Wang: "HIPTrack: Visual Tracking with Historical Prompts", CVPR 2024).
+//! Without prompts it is OSTrack (Ye et al.: "Joint Feature Learning and Relation Modeling for Tracking", ECCV 2022).
 //!
 //! Everything here is a function of tensors: no files, no threads, and no synchronisation with the host, so that a
 //! training step can be queued on an accelerator without waiting for it. Parameter names are the reference's PyTorch
@@ -24,16 +25,21 @@ pub mod mask;
 pub mod memory;
 pub mod online;
 pub mod params;
+mod prompts;
 mod vit;
 
 pub use clip::{ClipInput, ClipOutput, Corners, ForwardOptions, FrameOutput, StepSeed};
-pub use config::{BoxHeadKind, ClassHead, Config, Elimination, TemplateRange};
+pub use config::{BoxHeadKind, ClassHead, Config, Elimination, Prompts, TemplateRange};
+pub use elimination::template_rows;
 pub use hiptrack::Hiptrack;
 pub use layers::Statistics;
 pub use mask::MaskClamp;
 pub use memory::MemoryEntry;
 pub use params::{LoadReport, Params, Role};
+pub use prompts::PromptNetwork;
 pub use vit::{BackboneOutput, resize_positions};
 
+#[cfg(test)]
+mod ostrack_tests;
 #[cfg(test)]
 mod tests;

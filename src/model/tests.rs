@@ -6,27 +6,25 @@ use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
 
 /// Everything the small model has, in a size that takes milliseconds.
-fn tiny() -> Config {
+pub(super) fn tiny() -> Config {
     Config {
         dim: 32,
         depth: 3,
         heads: 2,
         elimination: Elimination { layers: vec![0, 1], keep: vec![0.7; 2], range: TemplateRange::CentrePoint },
-        encoder_stem: 4,
-        encoder_stages: [4, 8, 8],
-        key_dim: 8,
+        prompts: Some(Prompts { encoder_stem: 4, encoder_stages: [4, 8, 8], key_dim: 8 }),
         head_channels: 16,
         ..Config::small()
     }
 }
 
-fn noise(shape: &[i64], word: u64) -> Tensor {
+pub(super) fn noise(shape: &[i64], word: u64) -> Tensor {
     let mut draws = Draws::new(&[word]);
     let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| draws.normal() as f32).collect();
     Tensor::from_slice(&values).view(shape)
 }
 
-fn clips(config: &Config, frames: i64, batch: i64) -> ClipInput {
+pub(super) fn clips(config: &Config, frames: i64, batch: i64) -> ClipInput {
     let (template, search) = (config.template_size, config.search_size);
     ClipInput {
         template: noise(&[batch, 3, template, template], 1),
@@ -36,33 +34,44 @@ fn clips(config: &Config, frames: i64, batch: i64) -> ClipInput {
 }
 
 /// The same with a corner head.
-fn cornered() -> Config {
+pub(super) fn cornered() -> Config {
     Config { box_head: BoxHeadKind::Corner, ..tiny() }
 }
 
-fn sum_of(output: &ClipOutput) -> Tensor {
+pub(super) fn sum_of(output: &ClipOutput) -> Tensor {
     let logits = output.logits().map_or(Tensor::from(0f32), |logits| logits.sum(Kind::Float));
     output.boxes().sum(Kind::Float) + output.score_maps().log().sum(Kind::Float) + logits
 }
 
-const SEED: StepSeed = StepSeed { seed: 3, step: 7 };
+pub(super) const SEED: StepSeed = StepSeed { seed: 3, step: 7 };
+
+/// Name, shape and type of every tensor of the model, as a line each.
+pub(super) fn states(config: &Config) -> Vec<String> {
+    let model = Hiptrack::new(config, 1, Device::Cpu).unwrap();
+    let line = |(name, tensor, _): (&str, &Tensor, Role)| {
+        let kind = if tensor.kind() == Kind::Int64 { "int64" } else { "float32" };
+        format!("{name}\t{:?}\t{kind}", tensor.size())
+    };
+    let parameters: i64 = model.params().parameters().map(|(_, tensor)| tensor.numel() as i64).sum();
+    let lines: Vec<String> = model.params().iter().map(line).collect();
+    assert_eq!(parameters, if config.prompts.is_some() { 120_809_738 } else { 92_518_533 });
+    lines
+}
+
+/// The same lines as the reference's own implementation has them, where they are at hand.
+pub(super) fn golden_states(variable: &str, default: &str) -> Option<Vec<String>> {
+    let folder = std::env::var(variable).unwrap_or_else(|_| default.into());
+    let text = std::fs::read_to_string(std::path::Path::new(&folder).join("state_dict_keys.txt")).ok()?;
+    Some(text.lines().map(String::from).collect())
+}
 
 #[test]
 fn the_reference_has_the_references_state_names() {
-    let model = Hiptrack::new(&Config::reference(), 1, Device::Cpu).unwrap();
-    let folder = std::env::var("TRACKFLOW_GOLDEN").unwrap_or_else(|_| "../shared/golden".into());
-    let have: Vec<String> = model
-        .params()
-        .iter()
-        .map(|(name, tensor, _)| {
-            let kind = if tensor.kind() == Kind::Int64 { "int64" } else { "float32" };
-            format!("{name}\t{:?}\t{kind}", tensor.size())
-        })
-        .collect();
+    let have = states(&Config::reference());
     assert_eq!(have.len(), 377);
-    match std::fs::read_to_string(std::path::Path::new(&folder).join("state_dict_keys.txt")) {
-        Ok(text) => assert_eq!(have, text.lines().collect::<Vec<_>>()),
-        Err(_) => {
+    match golden_states("TRACKFLOW_GOLDEN", "../shared/golden") {
+        Some(expected) => assert_eq!(have, expected),
+        None => {
             for line in [
                 "backbone.pos_embed\t[1, 197, 768]\tfloat32",
                 "backbone.blocks.11.mlp.fc1.weight\t[3072, 768]\tfloat32",
@@ -76,8 +85,6 @@ fn the_reference_has_the_references_state_names() {
             }
         }
     }
-    let parameters: i64 = model.params().parameters().map(|(_, tensor)| tensor.numel() as i64).sum();
-    assert_eq!(parameters, 120_809_738);
 }
 
 #[test]
@@ -93,7 +100,7 @@ fn a_pass_has_the_documented_shapes_for_both_patch_sizes() {
         assert_eq!(frame.size_map.size(), [2, 2, grid, grid]);
         assert_eq!(frame.offset_map.size(), [2, 2, grid, grid]);
         assert_eq!(frame.pooled.size(), [2, 32]);
-        assert_eq!(frame.prompt.size(), [2, 32, grid, grid]);
+        assert_eq!(frame.prompt.as_ref().unwrap().size(), [2, 32, grid, grid]);
         let template = grid * grid / 4;
         assert_eq!(output.tokens.size(), [6, template + grid * grid, 32]);
         assert_eq!(output.memory.len(), 3, "the template and two search frames");

@@ -25,8 +25,8 @@ pub struct BackboneOutput {
 /// ViT over template and search crops, with a learned position for every token.
 #[derive(Debug)]
 pub(super) struct Backbone {
-    temporal_x: Tensor,
-    temporal_z: Tensor,
+    /// Added to every token of template and search region; OSTrack has none.
+    temporal: Option<[Tensor; 2]>,
     positions_z: Tensor,
     positions_x: Tensor,
     patches: Conv2d,
@@ -44,16 +44,18 @@ impl Backbone {
         let pretrained = scope.parameter("pos_embed", &[1, PRETRAINED_GRID * PRETRAINED_GRID + 1, dim], EMBEDDING);
         // The reference draws these two from N(0, 1) and then loads trained ones. From scratch, a vector that large in
         // every token drowns what the tokens show.
-        let temporal_x = scope.parameter("temporal_pos_embed_x", &[1, 1, dim], EMBEDDING);
-        let temporal_z = scope.parameter("temporal_pos_embed_z", &[1, 1, dim], EMBEDDING);
+        let temporal = config.prompts.is_some().then(|| {
+            let [x, z] =
+                ["x", "z"].map(|part| scope.parameter(&format!("temporal_pos_embed_{part}"), &[1, 1, dim], EMBEDDING));
+            [z, x]
+        });
         let patches = pretrained.narrow(1, 1, PRETRAINED_GRID * PRETRAINED_GRID);
         let mut positions = |name: &str, grid| scope.parameter_from(name, resize_positions(&patches, grid));
         let positions_z = positions("pos_embed_z", config.template_grid());
         let positions_x = positions("pos_embed_x", config.search_grid());
         let patches = ConvShape::new(3, dim, config.patch).stride(config.patch);
         Self {
-            temporal_x,
-            temporal_z,
+            temporal,
             positions_z,
             positions_x,
             patches: Conv2d::default_init(scope.at("patch_embed.proj"), patches),
@@ -80,8 +82,12 @@ impl Backbone {
     ) -> BackboneOutput {
         let frames = search.size()[0] / template.size()[0];
         let embed = |image: &Tensor| self.patches.forward(image).flatten(2, 3).transpose(1, 2);
-        let template = (embed(template) + &self.positions_z + &self.temporal_z).repeat([frames, 1, 1]);
-        let search = embed(search) + &self.positions_x + &self.temporal_x;
+        let mut tokens = [embed(template) + &self.positions_z, embed(search) + &self.positions_x];
+        if let Some(temporal) = &self.temporal {
+            tokens.iter_mut().zip(temporal).for_each(|(tokens, temporal)| *tokens = &*tokens + temporal);
+        }
+        let [template, search] = tokens;
+        let template = template.repeat([frames, 1, 1]);
         let (template_count, search_count) = (template.size()[1], search.size()[1]);
         let mut stream = Stream {
             tokens: Tensor::cat(&[template, search], 1),

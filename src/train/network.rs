@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
-    model::{BoxHeadKind, ClassHead, Config, Elimination, Hiptrack, TemplateRange},
+    model::{BoxHeadKind, ClassHead, Config, Elimination, Hiptrack, Prompts, TemplateRange},
     weights::WeightsFile,
 };
 use std::path::PathBuf;
@@ -31,9 +31,11 @@ pub fn config(experiment: &Experiment) -> Config {
         mlp_ratio: 4.0,
         drop_path: experiment.training.drop_path,
         elimination: Elimination { layers: model.elimination_blocks.clone(), keep: model.keep_ratios.clone(), range },
-        encoder_stem: width(0),
-        encoder_stages: [width(1), width(2), width(3)],
-        key_dim: model.key_dim as i64,
+        prompts: model.new_hip.then(|| Prompts {
+            encoder_stem: width(0),
+            encoder_stages: [width(1), width(2), width(3)],
+            key_dim: model.key_dim as i64,
+        }),
         box_head: if model.head == "CORNER" { BoxHeadKind::Corner } else { BoxHeadKind::Centre },
         head_channels: model.head_channels as i64,
         class_head: (model.classes > 0).then_some(ClassHead {
@@ -63,6 +65,11 @@ pub fn build(experiment: &Experiment, seed: u64, device: Device) -> Result<(Hipt
             let message = format!("{path} has a trained prompt encoder; set MODEL.HIP.PRETRAIN_FILE=none to keep it");
             return Err(Failure::config(message));
         }
+    }
+    if let Some(path) = encoder.as_ref().filter(|_| model.prompts().is_none()) {
+        let (path, remedy) = (path.display(), "leave the key out, or set MODEL.NEW_HIP: True for HIPTrack");
+        let message = format!("MODEL.HIP.PRETRAIN_FILE: {path}: OSTrack has no prompt encoder; {remedy}");
+        return Err(Failure::config(message));
     }
     if let Some(path) = &encoder {
         lines.extend(pretrained::load_encoder(&model, path)?.lines(path));

@@ -18,10 +18,16 @@ pub fn folder() -> PathBuf {
     std::env::var_os("TRACKFLOW_GOLDEN").map_or_else(default, PathBuf::from)
 }
 
-/// The seeds for which there are goldens of the whole model.
-pub fn seeds() -> Vec<u64> {
+/// The folder of goldens of plain OSTrack, whether it exists or not.
+pub fn ostrack_folder() -> PathBuf {
+    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden_ostrack");
+    std::env::var_os("TRACKFLOW_GOLDEN_OSTRACK").map_or_else(default, PathBuf::from)
+}
+
+/// The seeds for which there are goldens of the whole model in `folder`.
+pub fn seeds(folder: &Path) -> Vec<u64> {
     let seed = |name: String| name.strip_prefix("seed")?.strip_suffix(".safetensors")?.parse().ok();
-    let names = std::fs::read_dir(folder()).into_iter().flatten().flatten();
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut seeds: Vec<u64> = names.filter_map(|entry| seed(entry.file_name().into_string().ok()?)).collect();
     seeds.sort_unstable();
     seeds
@@ -34,9 +40,9 @@ impl Golden {
         Self::new(Tensor::read_npz(&path).unwrap(), &path)
     }
 
-    /// Values of the whole model.
-    pub fn model(seed: u64) -> Self {
-        let path = folder().join(format!("seed{seed}.safetensors"));
+    /// Values of the whole model in `folder`.
+    pub fn model(folder: &Path, seed: u64) -> Self {
+        let path = folder.join(format!("seed{seed}.safetensors"));
         Self::new(Tensor::read_safetensors(&path).unwrap(), &path)
     }
 
@@ -70,6 +76,11 @@ impl Golden {
 
     pub fn bytes(&self, key: &str) -> Vec<u8> {
         Vec::try_from(self.get(key).flatten(0, -1)).unwrap()
+    }
+
+    /// A fact beside the values.
+    pub fn fact(&self, key: &str) -> &serde_json::Value {
+        self.facts.get(key).unwrap_or_else(|| panic!("no {key} beside the goldens"))
     }
 
     /// A list of names in the facts beside the values.

@@ -1,6 +1,7 @@
 //! Parity with the reference's own numbers: what the PyTorch implementation computed on weights and inputs that a
-//! formula gives. The folder is named by `TRACKFLOW_GOLDEN` (default `../shared/golden`), and every
-//! `seed<N>.safetensors` in it is checked. Where there are no goldens, the tests are ignored and say so.
+//! formula gives. The folder is named by `TRACKFLOW_GOLDEN` (default `../shared/golden`), that of plain OSTrack by
+//! `TRACKFLOW_GOLDEN_OSTRACK` (default `../shared/golden_ostrack`), and every `seed<N>.safetensors` in them is checked.
+//! Where there are no goldens, the tests are ignored and say so.
 //!
 //! One test with goldens at a time, as the whole model takes gigabytes. Each says which values it covers, fails when it
 //! did not read one of them, and a last one fails when a value is covered by no test.
@@ -9,12 +10,15 @@ mod functions;
 mod golden;
 mod network;
 mod optimizer;
+mod ostrack;
+mod ostrack_tracker;
 mod pixels;
 mod recipe;
 mod tracker;
 
-use golden::{Golden, folder, matches, seeds};
+use golden::{Golden, folder, matches, ostrack_folder, seeds};
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::path::PathBuf;
 
 /// A test of single functions and the golden values that it covers.
 type FunctionTest = (&'static str, &'static [&'static str], fn(&Golden));
@@ -46,12 +50,24 @@ const MODEL: [ModelTest; 6] = [
     ("tracker_on_video", &["video.*"], tracker::video),
 ];
 
+/// The same of plain OSTrack.
+const OSTRACK: [ModelTest; 6] = [
+    ("parts", &["pretrain.*", "target.score_map"], ostrack::parts),
+    ("keeping_all", &["in.*", "backbone.ce10.*", "k10.*", "grad10.*", "step.*"], ostrack::keeping_all),
+    ("eliminating", &["backbone.ce07.*", "k07.*", "grad07.*"], ostrack::eliminating),
+    ("batch_statistics", &["trainbn.*"], ostrack::batch_statistics),
+    ("tracker_on_video", &["video.*"], ostrack_tracker::video),
+    ("tracker_keeping_all", &["video10.*"], ostrack_tracker::video_keeping_all),
+];
+
 /// Golden values that no test reads.
-const NOT_READ: [&str; 2] = [
+const NOT_READ: [&str; 3] = [
     // Which pixels of a crop are padding: the reference computes it, and nothing reads it.
     "crop.*.att",
     // The sum of a crop from a second picture, for which the goldens give no formula.
     "crop.smooth.*",
+    // Boxes for the template tokens of GT_BOX, which is refused: the reference mixes up samples with it.
+    "mask.boxes_xywh",
 ];
 
 fn covered(keys: &Golden, covers: impl Iterator<Item = &'static str> + Clone) {
@@ -68,10 +84,36 @@ fn trial(name: String, there: bool, run: impl FnOnce() + Send + 'static) -> Tria
     Trial::test(name, run).with_ignored_flag(!there)
 }
 
+/// The tests of a whole model; without goldens, they are listed once, as ignored.
+fn of_models(prefix: &str, folder: PathBuf, seeds: Vec<u64>, tests: &'static [ModelTest]) -> Vec<Trial> {
+    let all = if seeds.is_empty() { vec![(1, false)] } else { seeds.into_iter().map(|seed| (seed, true)).collect() };
+    let mut trials = Vec::new();
+    for (seed, there) in all {
+        for (name, covers, run) in tests {
+            let folder = folder.clone();
+            trials.push(trial(format!("{prefix}seed{seed}::{name}"), there, move || {
+                let golden = Golden::model(&folder, seed);
+                run(&golden, seed);
+                golden.check_read(covers, &NOT_READ);
+            }));
+        }
+        let folder = folder.clone();
+        trials.push(trial(format!("{prefix}seed{seed}::no_value_is_forgotten"), there, move || {
+            covered(&Golden::model(&folder, seed), tests.iter().flat_map(|(_, covers, _)| *covers).copied());
+        }));
+    }
+    trials
+}
+
 fn main() {
-    let (functions_there, seeds) = (folder().join("func.npz").is_file(), seeds());
-    if !functions_there || seeds.is_empty() {
+    let (functions_there, hiptrack) = (folder().join("func.npz").is_file(), seeds(&folder()));
+    if !functions_there || hiptrack.is_empty() {
         eprintln!("SKIPPED: goldens are missing at {} (TRACKFLOW_GOLDEN names the folder)", folder().display());
+    }
+    let ostrack = seeds(&ostrack_folder());
+    if ostrack.is_empty() {
+        let folder = ostrack_folder();
+        eprintln!("SKIPPED: goldens are missing at {} (TRACKFLOW_GOLDEN_OSTRACK names the folder)", folder.display());
     }
     let mut trials = vec![trial("recipe".into(), true, recipe::has_its_check_values)];
     for (name, covers, run) in FUNCTIONS {
@@ -84,20 +126,8 @@ fn main() {
     trials.push(trial("functions::no_value_is_forgotten".into(), functions_there, || {
         covered(&Golden::functions(), FUNCTIONS.iter().flat_map(|(_, covers, _)| *covers).copied());
     }));
-    // Without goldens, the tests of the whole model are listed once, as ignored.
-    let all = if seeds.is_empty() { vec![(1, false)] } else { seeds.into_iter().map(|seed| (seed, true)).collect() };
-    for (seed, there) in all {
-        for (name, covers, run) in MODEL {
-            trials.push(trial(format!("seed{seed}::{name}"), there, move || {
-                let golden = Golden::model(seed);
-                run(&golden, seed);
-                golden.check_read(covers, &NOT_READ);
-            }));
-        }
-        trials.push(trial(format!("seed{seed}::no_value_is_forgotten"), there, move || {
-            covered(&Golden::model(seed), MODEL.iter().flat_map(|(_, covers, _)| *covers).copied());
-        }));
-    }
+    trials.extend(of_models("", folder(), hiptrack, &MODEL));
+    trials.extend(of_models("ostrack::", ostrack_folder(), ostrack, &OSTRACK));
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
     libtest_mimic::run(&arguments, trials).exit();
 }

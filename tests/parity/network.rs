@@ -73,7 +73,7 @@ impl<'a> Case<'a> {
 }
 
 /// Population mean and standard deviation of each batch row.
-fn mean_std(x: &Tensor) -> Tensor {
+pub fn mean_std(x: &Tensor) -> Tensor {
     let rows = x.detach().flatten(1, -1).to_kind(Kind::Double);
     let dim = [1i64];
     let mean = rows.mean_dim(dim.as_slice(), false, None::<Kind>);
@@ -81,7 +81,7 @@ fn mean_std(x: &Tensor) -> Tensor {
     Tensor::stack(&[mean, deviation], 1)
 }
 
-fn head(x: &Tensor, count: i64) -> Tensor {
+pub fn head(x: &Tensor, count: i64) -> Tensor {
     x.detach().reshape([-1]).narrow(0, 0, count)
 }
 
@@ -99,9 +99,9 @@ fn compare_forward(case: &Case<'_>, tag: &str, output: &ClipOutput, compare: &mu
             let key = format!("{tag}.f{at}.{part}");
             compare.tensor(&key, have, golden.get(&key), FORWARD);
         }
-        let key = format!("{tag}.f{at}.prompt");
-        compare.tensor(&key, &mean_std(&frame.prompt), golden.get(&format!("{key}.mean_std")), FORWARD);
-        compare.tensor(&key, &head(&frame.prompt, 16), golden.get(&format!("{key}.head16")), FORWARD);
+        let (key, prompt) = (format!("{tag}.f{at}.prompt"), frame.prompt.as_ref().unwrap());
+        compare.tensor(&key, &mean_std(prompt), golden.get(&format!("{key}.mean_std")), FORWARD);
+        compare.tensor(&key, &head(prompt, 16), golden.get(&format!("{key}.head16")), FORWARD);
         for (layer, removed) in output.removed.iter().enumerate() {
             let key = format!("{tag}.f{at}.removed{layer}.sorted");
             let (have, _) = removed.narrow(0, 2 * at as i64, 2).sort(1, false);
@@ -184,7 +184,7 @@ fn compare_backbone(case: &Case<'_>, tag: &str, keep_rate: f64, sets: bool, comp
 }
 
 /// The norm of a gradient; -1 where there is none, as in the goldens.
-fn norm(gradient: &Tensor) -> f64 {
+pub fn norm(gradient: &Tensor) -> f64 {
     if gradient.defined() { gradient.to_kind(Kind::Double).norm().double_value(&[]) } else { -1.0 }
 }
 

@@ -20,7 +20,7 @@ enum BenchVerb {
     Data(data::DataBenchArgs),
     /// Time and peak memory of a training step, by phase
     Step(step::StepArgs),
-    /// Frames/s of the online tracker: template prompt, short memory, full memory
+    /// Frames/s of the online tracker: of HIPTrack with template prompt, short memory, full memory
     Track(track::TrackBenchArgs),
 }
 

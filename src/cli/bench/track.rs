@@ -4,7 +4,7 @@ use crate::{
     cli::find,
     failure::Result,
     model::{
-        ForwardOptions, Hiptrack, MemoryEntry,
+        BackboneOutput, ForwardOptions, Hiptrack, MemoryEntry,
         online::{Online, Session},
     },
     track::Options,
@@ -27,7 +27,7 @@ pub struct TrackBenchArgs {
     /// Shares of search tokens kept at each eliminating block
     #[arg(long = "keep_rate", alias = "keep-rate", value_delimiter = ',', default_values_t = [0.7, 1.0])]
     keep_rate: Vec<f64>,
-    /// Entries of the full memory (default: MODEL.MAX_MEM)
+    /// Entries of the full memory (default: MODEL.MAX_MEM); OSTrack has none
     #[arg(long)]
     memory: Option<usize>,
     /// Frames that are measured in each case; the fastest counts, as others share the machine
@@ -127,6 +127,10 @@ fn short(
     let (template, search, boxes) = crops(model);
     let mut session = Session::new(&online, &template, &boxes, options.memory, options.masks)?;
     let step = |session: &mut Session| wait(&session.step(&online, &search)?.boxes(None));
+    if model.prompts().is_none() {
+        row("every frame", measure(frames, || step(&mut session))?);
+        return Ok(());
+    }
     // Frames 1 to 4 and 6 to 9 write no memory.
     row("template prompt", measure(frames.min(3), || step(&mut session))?);
     for _ in frames.min(3) + 1..10 {
@@ -138,25 +142,37 @@ fn short(
     Ok(())
 }
 
+fn see(model: &Hiptrack, template: &Tensor, search: &Tensor) -> BackboneOutput {
+    model.backbone(template, search, &ForwardOptions::evaluation())
+}
+
 /// The model's own passes, one after the other, as a direct translation of the reference runs them.
 fn plain(model: &Hiptrack, capacity: usize, frames: usize, row: &impl Fn(&str, Times)) -> Result<()> {
     let options = ForwardOptions::evaluation();
     let (template, search, boxes) = crops(model);
     tch::no_grad(|| {
+        let Some(prompts) = model.prompts() else {
+            let every = || wait(&model.read(&model.search_features(&see(model, &template, &search)), &options).boxes);
+            row("plain: every frame", measure(frames, every)?);
+            return Ok(());
+        };
         let see = || {
-            let features = model.backbone(&template, &search, &options);
+            let features = see(model, &template, &search);
             let map = model.search_features(&features);
-            let (key, value) = model.query(&map);
+            let (key, value) = prompts.query(&map);
             (features, map, key, value)
+        };
+        let predict = |map: &Tensor, key: &Tensor, value: &Tensor, memory: &[&MemoryEntry]| {
+            wait(&model.read(&prompts.fuse(map, key, value, memory).0, &options).boxes)
         };
         let asked_template = || {
             let (features, map, key, value) = see();
-            let entry = model.remember_template(&template, &boxes, &model.template_features(&features), &options);
-            wait(&model.predict(&map, &key, &value, &[&entry], &options).boxes)
+            let entry = prompts.remember_template(&template, &boxes, &model.template_features(&features), &options);
+            predict(&map, &key, &value, &[&entry])
         };
         row("plain: template prompt", measure(frames, asked_template)?);
         let (features, map, key, value) = see();
-        let one = model.remember(&search, &map, key, &boxes, &features.removed, &options);
+        let one = prompts.remember(&search, &map, key, &boxes, &features.removed, &options);
         drop((map, value));
         for entries in [2, capacity] {
             let memory: Vec<MemoryEntry> = (0..entries)
@@ -165,7 +181,7 @@ fn plain(model: &Hiptrack, capacity: usize, frames: usize, row: &impl Fn(&str, T
             let memory: Vec<&MemoryEntry> = memory.iter().collect();
             let asked = || {
                 let (_, map, key, value) = see();
-                wait(&model.predict(&map, &key, &value, &memory, &options).boxes)
+                predict(&map, &key, &value, &memory)
             };
             row(&format!("plain: {entries} entries"), measure(frames, asked)?);
         }

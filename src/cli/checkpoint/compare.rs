@@ -29,7 +29,7 @@ impl Fit {
 
     /// Whether the model can be loaded from the file.
     pub fn fits(&self) -> bool {
-        self.loaded.missing.is_empty() && self.loaded.report.reshaped.is_empty()
+        self.loaded.missing.is_empty() && self.loaded.report.reshaped.is_empty() && self.loaded.foreign().is_empty()
     }
 
     pub fn print(&self) {
@@ -46,6 +46,9 @@ impl Fit {
         list("are missing", missing);
         list("are left out, as they are of no use here", ignored);
         list("are unexpected", &report.unexpected);
+        if !self.loaded.foreign().is_empty() {
+            say!("  without them it is another tracker: the model is plain OSTrack (MODEL.NEW_HIP: False)");
+        }
         for (name, have, given) in &report.reshaped {
             say!("  {name}: shape {given:?}, the model has {have:?}");
         }

@@ -3,7 +3,7 @@
 use super::conv::{Conv, as_pixels};
 use super::weights::{Linear, Weights};
 use crate::failure::Result;
-use crate::model::config::Config;
+use crate::model::config::{Config, Prompts};
 use tch::{Kind, Tensor};
 
 /// ResNet-18's block with its batch normalisations folded into the convolutions.
@@ -59,12 +59,12 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub fn new(weights: &Weights<'_>, config: &Config) -> Result<Self> {
+    pub fn new(weights: &Weights<'_>, config: &Config, prompts: &Prompts) -> Result<Self> {
         let grid = config.search_grid();
         let strides = [1, 2, if config.patch == 8 { 1 } else { 2 }];
-        let mut from = config.encoder_stem;
+        let mut from = prompts.encoder_stem;
         let mut blocks = Vec::new();
-        for (stage, (&to, stride)) in config.encoder_stages.iter().zip(strides).enumerate() {
+        for (stage, (&to, stride)) in prompts.encoder_stages.iter().zip(strides).enumerate() {
             let weights = weights.at(format_args!("layer{}", stage + 1));
             blocks.push(BasicBlock::new(&weights.at("0"), stride, from != to || stride != 1)?);
             blocks.push(BasicBlock::new(&weights.at("1"), 1, false)?);

@@ -8,26 +8,29 @@
 //!   out when the memory answers;
 //! - the memory is one block, written in place and read a few entries at a time;
 //! - the encoder runs only on frames that are remembered.
+//!
+//! OSTrack remembers nothing: what its template's tokens say is all that it knows of earlier frames.
 
 mod bank;
 mod conv;
 mod encoder;
 mod head;
+mod history;
 mod session;
 mod vit;
 mod weights;
 
-pub use session::{MemoryPolicy, OnlineOutput, Session};
+pub use history::MemoryPolicy;
+pub use session::{OnlineOutput, Session};
 
 use super::config::Config;
 use super::hiptrack::Hiptrack;
 use crate::failure::Result;
-use conv::Conv;
-use encoder::Encoder;
 use head::{Conditions, Head};
+use history::Prompter;
 use tch::Device;
 use vit::Vit;
-use weights::{Kernel, Weights};
+use weights::Weights;
 
 /// The weights of a model, prepared for tracking. It keeps what they were when it was made.
 #[derive(Debug)]
@@ -35,11 +38,8 @@ pub struct Online {
     config: Config,
     device: Device,
     vit: Vit,
-    encoder: Encoder,
-    key: Conv,
-    /// Key and query value of the search features.
-    query: Conv,
-    fusion: [Conv; 2],
+    /// None in OSTrack.
+    prompter: Option<Prompter>,
     head: Head,
     conditions: Option<Conditions>,
 }
@@ -53,17 +53,13 @@ impl Online {
         tch::no_grad(|| {
             let config = model.config().clone();
             let weights = Weights::root(model.params());
-            let grid = config.search_grid();
-            let key = weights.at("key_proj.key_proj").kernel()?;
-            let fusion = weights.at("searchRegionFusion");
-            let fusion = |name: &str| fusion.at(name).kernel().map(|kernel| Conv::deep(&kernel, grid));
             Ok(Self {
                 device: model.params().device(),
                 vit: Vit::new(&weights.at("backbone"), &config)?,
-                encoder: Encoder::new(&weights.at("HIP.encoder"), &config)?,
-                key: Conv::deep(&key, 2 * config.template_grid()),
-                query: Conv::deep(&Kernel::stack(&[key, weights.at("key_comp").kernel()?]), grid),
-                fusion: [fusion("conv1")?, fusion("conv2")?],
+                prompter: match &config.prompts {
+                    Some(prompts) => Some(Prompter::new(&weights, &config, prompts)?),
+                    None => None,
+                },
                 head: Head::new(&weights.at("box_head"), &config)?,
                 conditions: config.class_head.as_ref().map(|head| Conditions::new(&weights, head)).transpose()?,
                 config,

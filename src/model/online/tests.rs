@@ -3,7 +3,9 @@
 use super::*;
 use crate::data::random::Draws;
 use crate::model::mask::MaskClamp;
-use crate::model::{BoxHeadKind, ClassHead, Elimination, ForwardOptions, FrameOutput, MemoryEntry, TemplateRange};
+use crate::model::{
+    BoxHeadKind, ClassHead, Elimination, ForwardOptions, FrameOutput, MemoryEntry, Prompts, TemplateRange,
+};
 use tch::Tensor;
 
 fn tiny() -> Config {
@@ -12,9 +14,7 @@ fn tiny() -> Config {
         depth: 3,
         heads: 2,
         elimination: Elimination { layers: vec![0, 1], keep: vec![0.7; 2], range: TemplateRange::CentrePoint },
-        encoder_stem: 4,
-        encoder_stages: [4, 8, 8],
-        key_dim: 8,
+        prompts: Some(Prompts { encoder_stem: 4, encoder_stages: [4, 8, 8], key_dim: 8 }),
         head_channels: 16,
         class_head: Some(ClassHead::plain(8, 0.1)),
         ..Config::small()
@@ -53,23 +53,28 @@ fn plain(
     policy: MemoryPolicy,
 ) -> Vec<FrameOutput> {
     let options = ForwardOptions::evaluation();
+    let see = |image: &Tensor| model.backbone(template, image, &options);
+    let Some(prompts) = model.prompts() else {
+        return search.iter().map(|image| model.read(&model.search_features(&see(image)), &options)).collect();
+    };
     let mut memory: Vec<MemoryEntry> = Vec::new();
     let mut outputs = Vec::new();
     for (index, image) in search.iter().enumerate().map(|(at, image)| (at + 1, image)) {
-        let features = model.backbone(template, image, &options);
+        let features = see(image);
         let map = model.search_features(&features);
-        let (key, value) = model.query(&map);
+        let (key, value) = prompts.query(&map);
+        let predict = |memory: &[&MemoryEntry]| model.read(&prompts.fuse(&map, &key, &value, memory).0, &options);
         let output = if index <= 10 {
-            let entry = model.remember_template(template, boxes, &model.template_features(&features), &options);
-            model.predict(&map, &key, &value, &[&entry], &options)
+            let entry = prompts.remember_template(template, boxes, &model.template_features(&features), &options);
+            predict(&[&entry])
         } else {
-            model.predict(&map, &key, &value, &memory.iter().collect::<Vec<_>>(), &options)
+            predict(&memory.iter().collect::<Vec<_>>())
         };
         if index == 5 || index == 10 || index > 10 && index % policy.interval == 0 {
             if memory.len() == policy.capacity {
                 memory.remove(0);
             }
-            memory.push(model.remember(image, &map, key, &output.boxes, &features.removed, &options));
+            memory.push(prompts.remember(image, &map, key, &output.boxes, &features.removed, &options));
         }
         outputs.push(output);
     }
@@ -102,7 +107,7 @@ fn agree(config: &Config) {
             assert!(difference < 2e-5, "frame {at}, part {part}: {difference}");
         }
     }
-    assert_eq!(session.remembered().0, 2);
+    assert_eq!(session.remembered().0, if config.prompts.is_some() { 2 } else { 0 });
 }
 
 #[test]
@@ -133,6 +138,17 @@ fn so_it_does_at_other_sizes() {
     // Wide enough for Winograd's convolutions.
     let rect = elimination(vec![1], vec![0.7], TemplateRange::CentreRect);
     agree(&Config { dim: 256, depth: 2, head_channels: 128, elimination: rect, ..tiny() });
+}
+
+#[test]
+fn so_it_does_without_prompts() {
+    let plain = Config { prompts: None, class_head: None, ..tiny() };
+    agree(&plain);
+    let film = ClassHead { film: true, ..ClassHead::plain(8, 0.1) };
+    agree(&Config { class_head: Some(film), box_head: BoxHeadKind::Corner, ..plain.clone() });
+    // Elimination in the last block, each block with a rate of its own, and one that never eliminates.
+    let elimination = Elimination { layers: vec![0, 1, 2], keep: vec![0.5, 1.0, 0.8], range: TemplateRange::All };
+    agree(&Config { elimination, ..plain });
 }
 
 #[test]

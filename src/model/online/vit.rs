@@ -43,7 +43,7 @@ struct Block {
 pub(super) struct Vit {
     patches: Linear,
     patch: i64,
-    /// `[Nz, C]` and `[Nx, C]`: positions and temporal embedding together.
+    /// `[Nz, C]` and `[Nx, C]`: positions, and where there is one the temporal embedding with them.
     positions: [Tensor; 2],
     blocks: Vec<Block>,
     norm: Norm,
@@ -70,8 +70,12 @@ impl Vit {
             })
         };
         let positions = |part: &str| {
-            let temporal = weights.get(&format!("temporal_pos_embed_{part}"))?;
-            Ok::<_, crate::failure::Failure>((weights.get(&format!("pos_embed_{part}"))? + temporal).squeeze_dim(0))
+            let positions = weights.get(&format!("pos_embed_{part}"))?;
+            let positions = match config.prompts.is_some() {
+                true => positions + weights.get(&format!("temporal_pos_embed_{part}"))?,
+                false => positions,
+            };
+            Ok::<_, crate::failure::Failure>(positions.squeeze_dim(0))
         };
         let patches = weights.at("patch_embed.proj").kernel()?;
         Ok(Self {

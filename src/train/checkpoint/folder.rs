@@ -29,7 +29,8 @@ pub struct Folder {
     path: PathBuf,
 }
 
-const STEM: &str = "HIPTrack";
+/// How the files of a tracker with and of one without historical prompts are called, as in the reference.
+const STEMS: [&str; 2] = ["HIPTrack", "OSTrack"];
 
 impl Folder {
     /// Opens the folder, making it when it is not there, and checks that files can be written.
@@ -58,11 +59,14 @@ impl Folder {
         &self.path
     }
 
-    /// The file of a checkpoint after `position` batches: `HIPTrack_ep0003_pos00000120.safetensors` at the end of
-    /// epoch 3, with `_mid` before the ending when the epoch is unfinished.
-    pub fn file(&self, epoch: usize, position: u64, epoch_end: bool) -> PathBuf {
-        let mid = if epoch_end { "" } else { "_mid" };
-        self.path.join(format!("{STEM}_ep{:04}_pos{position:08}{mid}.safetensors", epoch + 1))
+    /// The file of `state`: `HIPTrack_ep0003_pos00000120.safetensors` after 120 batches at the end of epoch 3, with
+    /// `_mid` before the ending when the epoch is unfinished; `OSTrack_…` where the model has no historical prompts.
+    pub fn file(&self, state: &State, epoch_end: bool) -> PathBuf {
+        let About { epoch, position, .. } = state.about;
+        let has = |part: &str| state.tensors.iter().any(|(name, _)| name.starts_with(part));
+        let plain = has("backbone.") && !has("HIP.");
+        let (stem, mid) = (STEMS[usize::from(plain)], if epoch_end { "" } else { "_mid" });
+        self.path.join(format!("{stem}_ep{:04}_pos{position:08}{mid}.safetensors", epoch + 1))
     }
 
     /// Moves the checkpoints that `which` accepts into a new folder below this one, whose path is the value when there
@@ -153,7 +157,7 @@ impl Folder {
     /// # Errors
     /// The file cannot be written; nothing is removed then.
     pub fn save(&self, state: &State, epoch_end: bool, retention: &Retention) -> Result<(PathBuf, u64)> {
-        let path = self.file(state.about.epoch, state.about.position, epoch_end);
+        let path = self.file(state, epoch_end);
         let bytes = file::write(&path, state)?;
         // What was just written stays, whatever else lies here.
         for saved in obsolete(&self.candidates(), retention).into_iter().filter(|saved| saved.path != path) {
@@ -181,7 +185,8 @@ impl Folder {
 fn parse(path: &Path) -> Option<Saved> {
     let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
     let (name, epoch_end) = name.strip_suffix("_mid").map_or((name, true), |name| (name, false));
-    let (epoch, position) = name.strip_prefix(STEM)?.strip_prefix("_ep")?.split_once("_pos")?;
+    let rest = STEMS.into_iter().find_map(|stem| name.strip_prefix(stem))?;
+    let (epoch, position) = rest.strip_prefix("_ep")?.split_once("_pos")?;
     let epoch = epoch.parse::<usize>().ok()?.checked_sub(1)?;
     Some(Saved { epoch, position: position.parse().ok()?, epoch_end, path: path.to_path_buf() })
 }

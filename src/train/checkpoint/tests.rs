@@ -36,6 +36,22 @@ fn a_checkpoint_reads_back_bit_for_bit_and_leaves_no_temporary_file() {
 }
 
 #[test]
+fn files_are_called_by_the_tracker_they_hold_and_go_on_from_one_another() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::open(home.path()).unwrap();
+    let holding = |position, names: &[&str]| {
+        let tensors = names.iter().map(|name| (name.to_string(), Tensor::from(1f32))).collect();
+        State { tensors, ..state(position) }
+    };
+    let keep = Retention { last: 5, ..Retention::default() };
+    folder.save(&holding(4, &["backbone.norm.bias", "HIP.encoder.bn1.bias"]), true, &keep).unwrap();
+    folder.save(&holding(8, &["backbone.norm.bias", "ema.backbone.norm.bias"]), false, &keep).unwrap();
+    let expected = ["HIPTrack_ep0003_pos00000004.safetensors", "OSTrack_ep0003_pos00000008_mid.safetensors"];
+    assert_eq!(names(&folder), expected);
+    assert_eq!(folder.list().iter().map(|saved| saved.position).collect::<Vec<_>>(), [4, 8]);
+}
+
+#[test]
 fn a_torn_file_is_passed_over_for_the_one_before_it_and_said_so() {
     let home = tempfile::tempdir().unwrap();
     let folder = Folder::open(home.path()).unwrap();

@@ -54,6 +54,7 @@ pub fn load(model: &Hiptrack, path: &Path) -> Result<Loaded> {
         )));
     }
     loaded.require(path)?;
+    loaded.require_same_tracker(path)?;
     if loaded.report.unexpected.iter().any(|name| name.starts_with("film.")) {
         return Err(Failure::input(format!(
             "{}: in this tracker the told conditions modulate what the box head sees; without that its boxes are others. \

@@ -1,6 +1,7 @@
 //! What came of loading weights.
 
 use super::Source;
+use super::source::{PROMPTS, TEMPORAL};
 use crate::{
     failure::{Failure, Result},
     model::LoadReport,
@@ -46,6 +47,34 @@ impl Loaded {
         let (path, source, count) = (path.display(), self.source, lines.len());
         let head = format!("{path}: weights of {source}, of another architecture: {count} tensors do not fit");
         Err(Failure::input(format!("{head}\n{}", lines.join("\n"))))
+    }
+
+    /// Those of the source's tensors without which it is another tracker: what joins the search features in HIPTrack, and
+    /// what DropTrack adds to every token. A model that lacks them (OSTrack) computes something else with the rest.
+    pub fn foreign(&self) -> Vec<String> {
+        let foreign = |name: &&String| PROMPTS.iter().chain([&TEMPORAL]).any(|part| name.starts_with(part));
+        self.report.unexpected.iter().filter(foreign).cloned().collect()
+    }
+
+    /// An error that lists [what is foreign](Self::foreign) by its parts.
+    ///
+    /// # Errors
+    /// There is such.
+    pub fn require_same_tracker(&self, path: &Path) -> Result<()> {
+        let foreign = self.foreign();
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let (path, count) = (path.display(), foreign.len());
+        let whose = if self.source == Source::Tracker { "HIPTrack" } else { "DropTrack" };
+        let temporal = foreign.iter().any(|name| name.starts_with(TEMPORAL));
+        let temporal = if temporal { format!(", among them {TEMPORAL}x and _z") } else { String::new() };
+        Err(Failure::input(format!(
+            "{path}: weights of {whose}, but the model is plain OSTrack (MODEL.NEW_HIP: False, or --script ostrack): \
+             {count} tensors are unexpected, {}{temporal}; without them it is another tracker. Use it with --script \
+             hiptrack and MODEL.NEW_HIP: True, or give weights of OSTrack or of a plain ViT",
+            parts(&foreign)
+        )))
     }
 
     /// What was loaded, for the user: a line, and one more for what was unexpected.

@@ -14,7 +14,10 @@ pub enum Source {
 }
 
 /// What only HIPTrack has.
-const PROMPTS: [&str; 4] = ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion."];
+pub(super) const PROMPTS: [&str; 4] = ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion."];
+
+/// What HIPTrack and DropTrack add to the tokens of template and search region, and OSTrack does not.
+pub(super) const TEMPORAL: &str = "backbone.temporal_pos_embed_";
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,12 +60,12 @@ impl Source {
         match self {
             Self::Tracker => any(&["cls_head.", "film."]),
             // OSTrack knows no temporal embeddings.
-            Self::OneStream => any(&PROMPTS) || any(&["cls_head.", "film.", "backbone.temporal_pos_embed_"]),
+            Self::OneStream => any(&PROMPTS) || any(&["cls_head.", "film.", TEMPORAL]),
             // The norm is missing where a classifier was fine-tuned on pooled tokens, which has `fc_norm` instead; the
             // class token where there is none. The tracker uses no class token.
             Self::Vit => {
                 any(&PROMPTS)
-                    || any(&["cls_head.", "film.", "box_head.", "backbone.temporal_pos_embed_", "backbone.norm."])
+                    || any(&["cls_head.", "film.", "box_head.", TEMPORAL, "backbone.norm."])
                     || name == "backbone.cls_token"
             }
             // Its convolutions have no biases (they become 0), and older files do not count batches.

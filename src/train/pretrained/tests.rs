@@ -1,13 +1,14 @@
 use super::*;
 use crate::{
-    model::{Config, resize_positions},
+    model::{Config, Prompts, resize_positions},
     weights::{self, Contents, Format},
 };
 use std::path::PathBuf;
 use tch::{Device, Kind};
 
 fn config() -> Config {
-    Config { encoder_stem: 16, encoder_stages: [16, 24, 32], ..Config::small() }
+    let prompts = Prompts { encoder_stem: 16, encoder_stages: [16, 24, 32], key_dim: 32 };
+    Config { prompts: Some(prompts), ..Config::small() }
 }
 
 fn model(seed: u64) -> Hiptrack {
@@ -89,6 +90,36 @@ fn a_tracker_without_prompts_gives_backbone_and_box_head() {
     }
     let path = file(home.path(), &other, |name| name.starts_with("backbone.").then(|| name.to_string()));
     assert!(load(&ours, &path).unwrap_err().message.contains("box_head.conv1_ctr.0.weight: missing"));
+}
+
+#[test]
+fn ostrack_is_loaded_whole_and_another_tracker_is_none() {
+    let home = tempfile::tempdir().unwrap();
+    let plain =
+        |seed| Hiptrack::new(&Config { prompts: None, class_head: None, ..config() }, seed, Device::Cpu).unwrap();
+    let (other, ours) = (plain(1), plain(2));
+    let loaded = load(&ours, &file(home.path(), &other, |name| Some(name.to_string()))).unwrap();
+    assert_eq!((loaded.source, loaded.scratch.len()), (Source::OneStream, 0));
+    assert!(loaded.report.is_exact());
+    assert!(other.params().iter().all(|(name, tensor, _)| tensor == get(&ours, name)));
+    let lacking = file(home.path(), &other, |name| (name != "backbone.pos_embed_z").then(|| name.to_string()));
+    assert!(load(&ours, &lacking).unwrap_err().message.contains("backbone.pos_embed_z: missing"));
+
+    let hiptrack = Hiptrack::new(&Config { class_head: None, ..config() }, 1, Device::Cpu).unwrap();
+    let path = file(home.path(), &hiptrack, |name| Some(name.to_string()));
+    let failure = load(&ours, &path).unwrap_err();
+    for part in
+        ["weights of HIPTrack, but the model is plain OSTrack", "HIP (121)", "backbone (2)", "temporal_pos_embed_"]
+    {
+        assert!(failure.message.contains(part), "{part}: {failure}");
+    }
+    let prompts = |name: &str| ["HIP.", "key_", "search"].iter().any(|part| name.starts_with(part));
+    let path = file(home.path(), &hiptrack, |name| (!prompts(name)).then(|| name.to_string()));
+    assert!(load(&ours, &path).unwrap_err().message.contains("weights of DropTrack, but"));
+    // A plain ViT starts it, as it does the others.
+    let positions = Tensor::zeros([1, 197, config().dim], (Kind::Float, Device::Cpu));
+    let loaded = load(&ours, &vit(home.path(), &hiptrack, positions)).unwrap();
+    assert!(loaded.scratch.iter().all(|name| name.starts_with("box_head.")), "{:?}", loaded.scratch);
 }
 
 /// A plain ViT made of the backbone of `model`, with `positions`, and what MAE and DeiT have besides.

@@ -44,7 +44,7 @@ mod tests {
             pooled: Tensor::from_slice(&[n as f32, n as f32 + 10.0]).view([2, 1]),
             logits: None,
             severity: None,
-            prompt: Tensor::zeros([2, 1, 1, 1], options),
+            prompt: None,
         };
         let output = ClipOutput {
             frames: vec![frame(1.0), frame(2.0)],

@@ -291,9 +291,9 @@ fn is_class_head(name: &str) -> bool {
     name.starts_with("cls_head.")
 }
 
-/// What both heads look at comes out of here.
-fn is_last_shared(name: &str) -> bool {
-    name.starts_with("searchRegionFusion.")
+/// What both heads look at comes out of here: the fusion with the prompt, or without one the backbone's last norm.
+fn is_last_shared(model: &Hiptrack, name: &str) -> bool {
+    name.starts_with(if model.prompts().is_some() { "searchRegionFusion." } else { "backbone.norm." })
 }
 
 /// A list of f64 on `device`, made there: a copy from the host would wait for the device.

@@ -84,7 +84,7 @@ impl Trainer {
                 Apart::Nothing => None,
                 Apart::LastShared => {
                     let last: Vec<&Tensor> =
-                        named().filter(|(name, _)| is_last_shared(name)).map(|(_, tensor)| tensor).collect();
+                        named().filter(|(name, _)| is_last_shared(model, name)).map(|(_, tensor)| tensor).collect();
                     Some(each(tasks, &last)?)
                 }
                 Apart::All | Apart::Instead => Some(each(tasks, &trained)?),
@@ -173,7 +173,7 @@ impl Trainer {
         let names = self.optimizer.iter().flat_map(|(_, optimizer)| optimizer.slots.iter().map(|slot| &slot.name));
         let last: Vec<bool> = match apart {
             Apart::LastShared => vec![true; tasks[0].len()],
-            _ => names.map(|name| is_last_shared(name)).collect(),
+            _ => names.map(|name| is_last_shared(&self.model, name)).collect(),
         };
         let norms = tasks.each_ref().map(|gradients| {
             let squares = gradients.iter().zip(&last).filter(|(x, last)| **last && x.defined());
