@@ -18,7 +18,7 @@ use super::inquiry::Stamp;
 use super::{FrameFiles, Sequence};
 
 /// Changes with every change of the format or of what is read from annotations.
-const FORMAT: &str = concat!("trackflow data set 2, ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("trackflow data set 3, ", env!("CARGO_PKG_VERSION"));
 
 /// Files have to be older than this when they are read, in nanoseconds.
 const SETTLED: i64 = 2_000_000_000;

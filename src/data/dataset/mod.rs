@@ -12,19 +12,24 @@ mod frames;
 mod got10k;
 mod inquiry;
 mod lasot;
+mod order;
 mod otb;
 pub mod packed;
+mod remarks;
+mod request;
 mod roots;
 mod sequence;
 mod split;
+mod suspicion;
 mod trackingnet;
 mod uav123;
 mod vid;
 
-pub use catalog::{Found, Scan, known_names, load, scan};
+pub use catalog::{Found, Scan, known_names, load, load_for, scan};
 pub use digest::Digest;
 pub use file::{FrameFile, Member, Place};
 pub use frames::FrameFiles;
+pub use request::Purpose;
 pub use roots::{KEYS, PATHS_FILE, Roots, cache_folder};
 pub use sequence::{Dataset, Opening, Sequence};
 
@@ -46,11 +51,13 @@ struct Entry {
     span: Option<(usize, usize)>,
     /// How the boxes are written.
     style: annotation::Style,
+    /// Why there are no frames, where that is known already.
+    lost: Option<String>,
 }
 
 impl Entry {
     fn new(name: String, frames: PathBuf, boxes: PathBuf) -> Self {
-        Self { name, frames, boxes, span: None, style: annotation::Style::default() }
+        Self { name, frames, boxes, span: None, style: annotation::Style::default(), lost: None }
     }
 }
 
@@ -63,6 +70,8 @@ struct Ask<'a> {
     part: Part,
     /// A user's own list of sequences.
     list: Option<&'a Path>,
+    /// What for.
+    purpose: Purpose,
 }
 
 /// How a data set lies on disk.
