@@ -133,9 +133,9 @@ fn object(sequence: &Sequence, frame: usize, path: &Path, (width, height): (u32,
 }
 
 fn look(file: &FrameFile, deep: bool) -> Look {
-    let fault = |kind: &'static str, what: String| {
-        let remedy = "extract the data set's archive again, or leave the sequence out";
-        Fault { kind, text: format!("{}: {what}; {remedy}", file.path.display()) }
+    let fault = |kind: &'static str, what: String| Fault {
+        kind,
+        text: format!("{}: {what}; {}", file.path.display(), verify::remedy(kind)),
     };
     if !deep {
         return verify::frame(file).map_err(|broken| fault(broken.kind, broken.what));

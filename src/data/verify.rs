@@ -83,8 +83,7 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
             let file = sequences[which].file(frame - first);
             let broken = self::frame(&file).err()?;
             let mut problems = Problems::default();
-            let remedy = "extract the data set's archive again, or leave the sequence out";
-            problems.file(&file.path, format_args!("{}; {remedy}", broken.what));
+            problems.file(&file.path, format_args!("{}; {}", broken.what, remedy(broken.kind)));
             Some(problems)
         })
         .collect();
@@ -97,7 +96,7 @@ fn annotation(sequence: &Sequence, problems: &mut Problems) {
     let folder = sequence.frames.folder();
     if sequence.frames.len() != sequence.len() {
         let what = format!("{} frames for {} boxes", sequence.frames.len(), sequence.len());
-        problems.file(folder, format_args!("{what}; extract the data set's archive again"));
+        problems.file(folder, format_args!("{what}; there must be one for each"));
     }
     for frame in (0..sequence.len()).filter(|&frame| sequence.visible()[frame]) {
         let object = sequence.object(frame);
@@ -105,6 +104,17 @@ fn annotation(sequence: &Sequence, problems: &mut Problems) {
             let what = format!("frame {} has the box {object:?}", frame + 1);
             problems.file(folder, format_args!("{what}; correct it or write 0,0,0,0"));
         }
+    }
+}
+
+/// What can be done about a frame's file that is broken in this way.
+pub(super) fn remedy(kind: &str) -> &'static str {
+    match kind {
+        "empty" | "truncated" => "extract the data set's archive again, or leave the sequence out",
+        "unsupported" => "convert it to JPEG or PNG, or leave the sequence out",
+        "missing" => "put the file there, or leave the sequence out",
+        "unreadable" => "see that it is readable, or leave the sequence out",
+        _ => "replace the file by a whole one, or leave the sequence out",
     }
 }
 

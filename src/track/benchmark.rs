@@ -119,6 +119,15 @@ pub fn by_reference_name(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, ours)| *ours)
 }
 
+/// The data set that `set` means, with its list where it has one, under our name; and its family.
+pub(super) fn by_any_name(set: &str) -> (String, Family) {
+    let base = set.split('@').next().unwrap_or(set);
+    match by_reference_name(base) {
+        Some(ours) => (format!("{ours}{}", &set[base.len()..]), Family::of(ours)),
+        None => (set.to_owned(), Family::of(set)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

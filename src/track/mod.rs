@@ -11,6 +11,7 @@ mod subjects;
 mod tracker;
 mod videos;
 
+use benchmark::by_any_name;
 pub use benchmark::{Family, Names, by_reference_name};
 pub use boxes::{clip_box, map_back};
 pub use found::{ResultFiles, find, written_to};

@@ -1,9 +1,9 @@
 //! What result files are scored against: sequences with their ground truth in double precision.
 
-use super::{benchmark::Family, by_reference_name};
+use super::{benchmark::Family, by_any_name};
 use crate::{
     data::{
-        dataset::{self, Found, FrameFiles, Roots, Truth},
+        dataset::{self, Found, FrameFiles, Purpose, Roots, Truth},
         problems::Problems,
     },
     failure::{Failure, Result},
@@ -33,9 +33,9 @@ pub fn subjects(sets: &[String], wanted: &[String], roots: &Roots) -> Result<(Ve
     // Of the sequences that are not wanted.
     let mut names: Vec<String> = Vec::new();
     for set in sets {
-        let (name, family) = meant(set, roots)?;
-        let scan = dataset::scan_exact(&name, roots)?;
-        if name != *set && !name.starts_with("folder:") {
+        let (name, family) = by_any_name(set);
+        let scan = dataset::scan_for(Purpose::Scoring, &name, roots)?;
+        if name != *set {
             notes.push(format!("{set} is the data set {name}, in {}", scan.root.display()));
         }
         notes.extend(scan.notes.iter().map(|note| format!("{set}: {note}")));
@@ -90,29 +90,6 @@ pub fn subjects(sets: &[String], wanted: &[String], roots: &Roots) -> Result<(Ve
 /// Whether a sequence is called so, in its data set or by its results.
 fn is(family: Family, sequence: &str, name: &str) -> bool {
     sequence == name || family.names(sequence).has(name)
-}
-
-/// The name of the data set that `set` means, and its family.
-fn meant(set: &str, roots: &Roots) -> Result<(String, Family)> {
-    let base = set.split('@').next().unwrap_or(set);
-    if base.starts_with("folder:") || base.starts_with("packed:") {
-        return Ok((set.to_owned(), Family::Other));
-    }
-    if dataset::known_names().any(|known| known == base) {
-        return Ok((set.to_owned(), Family::of(set)));
-    }
-    if let Some(ours) = by_reference_name(base) {
-        return Ok((format!("{ours}{}", &set[base.len()..]), Family::of(ours)));
-    }
-    if roots.base.join(set).is_dir() {
-        return Ok((format!("folder:{set}"), Family::Other));
-    }
-    let hint = did_you_mean(set, dataset::known_names());
-    Err(Failure::input(format!(
-        "{set}: neither a data set nor a folder below {}{hint}; data sets are {}",
-        roots.base.display(),
-        dataset::known_names().collect::<Vec<_>>().join(", ")
-    )))
 }
 
 fn subject(family: Family, found: Found) -> Subject {

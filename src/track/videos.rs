@@ -1,16 +1,16 @@
 //! The videos to track: the sequences of data sets, or of any folder below the data directory.
 
-use super::{Family, by_reference_name};
+use super::{Family, by_any_name};
 use crate::{
     data::{
-        dataset::{self, FrameFiles, Roots, Sequence},
+        dataset::{self, FrameFiles, Purpose, Roots, Sequence},
         problems::Problems,
     },
     failure::{Failure, Result},
+    flow::{self, Notice},
     settings::did_you_mean,
     vision::rect::Rect,
 };
-use std::path::{Path, PathBuf};
 
 /// A video and what is known of the object in it.
 #[derive(Clone, Debug)]
@@ -56,19 +56,19 @@ impl Video {
 
 impl From<&Sequence> for Video {
     fn from(sequence: &Sequence) -> Self {
+        // No box but the first: the others are not published, or not known.
+        let first_only = sequence.boxes().iter().skip(1).all(|object| *object == [0.0; 4]);
+        let known = if first_only { sequence.len().min(1) } else { sequence.len() };
         Self {
             name: sequence.name.to_string(),
             frames: sequence.frames.clone(),
-            boxes: (0..sequence.len()).map(|frame| sequence.object(frame)).collect(),
-            visible: sequence.visible().to_vec(),
+            boxes: (0..known).map(|frame| sequence.object(frame)).collect(),
+            visible: sequence.visible()[..known].to_vec(),
             family: Family::Other,
             omitted: 0,
         }
     }
 }
-
-/// The annotation files that a folder's sequences may have.
-const ANNOTATIONS: [&str; 2] = ["groundtruth.txt", "groundtruth_rect.txt"];
 
 /// The videos of `sets`, each the name of a data set or of a folder below the base of `roots`; only those called as
 /// `wanted` says where it says anything.
@@ -77,30 +77,18 @@ const ANNOTATIONS: [&str; 2] = ["groundtruth.txt", "groundtruth_rect.txt"];
 /// Names that do not exist, annotations with faults, sequences that cannot be started: all at once.
 pub fn videos(sets: &[String], wanted: &[String], roots: &Roots) -> Result<Vec<Video>> {
     let data_dir = &roots.base;
-    let (mut videos, mut problems) = (Vec::new(), Problems::default());
-    for set in sets {
-        // The reference's own names of data sets go as ours.
-        let base = set.split('@').next().unwrap_or(set);
-        let known = by_reference_name(base).map(|ours| format!("{ours}{}", &set[base.len()..]));
-        let set = known.as_ref().unwrap_or(set);
-        let base = set.split('@').next().unwrap_or(set);
-        if base.starts_with("folder:") || dataset::known_names().any(|known| known == base) {
-            let loaded = dataset::load(std::slice::from_ref(set), roots)?;
-            let family = Family::of(base);
-            videos.extend(loaded.iter().flat_map(|set| &set.sequences).map(|one| Video::from(one).of(family)));
-            continue;
-        }
-        let folder = data_dir.join(set);
-        if !folder.is_dir() {
-            let hint = did_you_mean(set, dataset::known_names());
-            return Err(Failure::input(format!(
-                "{set}: neither a data set nor a folder below {}{hint}; data sets are {}",
-                data_dir.display(),
-                dataset::known_names().collect::<Vec<_>>().join(", ")
-            )));
-        }
-        videos.extend(in_folder(&folder, &mut problems)?);
-    }
+    // The reference's own names of data sets go as ours.
+    let named: Vec<(String, Family)> = sets.iter().map(|set| by_any_name(set)).collect();
+    let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
+    let loaded = dataset::load_for(Purpose::Tracking, &names, roots)?;
+    let mut problems = Problems::default();
+    let families = named.iter().map(|(_, family)| *family);
+    let videos =
+        loaded.iter().zip(families).flat_map(|(set, family)| set.sequences.iter().map(move |one| (one, family)));
+    let mut videos: Vec<Video> = videos.map(|(sequence, family)| Video::from(sequence).of(family)).collect();
+    // Not among the results: standard output may be read by a program.
+    let tell = flow::to_stderr();
+    loaded.iter().flat_map(|set| &set.notes).for_each(|note| tell(Notice::Note(note.clone())));
     for name in wanted {
         if !videos.iter().any(|video| video.is(name)) {
             let hint = did_you_mean(name, videos.iter().map(|video| video.name.as_str()));
@@ -128,55 +116,10 @@ pub fn videos(sets: &[String], wanted: &[String], roots: &Roots) -> Result<Vec<V
     }
 }
 
-/// The sequences of a folder: itself, or each folder in it that has an annotation file.
-fn in_folder(folder: &Path, problems: &mut Problems) -> Result<Vec<Video>> {
-    let listed = std::fs::read_dir(folder)
-        .map_err(|error| Failure::input(format!("{}: cannot be listed: {error}", folder.display())))?;
-    let mut folders: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders.insert(0, folder.to_path_buf());
-    let mut videos = Vec::new();
-    for path in folders {
-        let Some(annotation) = ANNOTATIONS.iter().map(|name| path.join(name)).find(|file| file.is_file()) else {
-            continue;
-        };
-        videos.extend(video(&path, &annotation, problems));
-    }
-    if videos.is_empty() && problems.is_empty() {
-        problems.file(folder, format!("no sequence here: a sequence is a folder with {}", ANNOTATIONS.join(" or ")));
-    }
-    Ok(videos)
-}
-
-fn video(path: &Path, annotation: &Path, problems: &mut Problems) -> Option<Video> {
-    let name = path.file_name()?.to_string_lossy().into_owned();
-    let frames = path.join("img");
-    let frames = if frames.is_dir() { frames } else { path.to_path_buf() };
-    let frames = match FrameFiles::scan(&frames) {
-        Ok(found) => found,
-        Err(error) => {
-            problems.file(&frames, format!("cannot be listed: {error}"));
-            return None;
-        }
-    };
-    if frames.is_empty() {
-        problems.file(path, "no frames (.jpg, .jpeg, .png) here or in img");
-        return None;
-    }
-    let mut boxes = super::results::read(annotation, problems)?;
-    boxes.truncate(frames.len());
-    // A challenge's sequence shows the first box only.
-    if boxes.len() != frames.len() && boxes.len() != 1 {
-        let what = format!("boxes for {} frames, but there are {}; give all or the first", boxes.len(), frames.len());
-        problems.file(annotation, what);
-        return None;
-    }
-    let visible = boxes.iter().map(Rect::is_sane).collect();
-    Some(Video { name, frames, boxes, visible, family: Family::Other, omitted: 0 })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn sequence(root: &Path, name: &str, frames: usize, annotation: &str) {
@@ -210,10 +153,15 @@ mod tests {
         sequence(root.path(), "mine/b", 1, "1,2,0,4\n");
         let message = names(&["mine"], &[], root.path()).unwrap_err().message;
         let message = message.replace(&root.path().display().to_string(), "DATA");
-        insta::assert_snapshot!(message, @r"
-        DATA/mine/a/groundtruth_rect.txt: boxes for 2 frames, but there are 3; give all or the first
-        DATA/mine/b/img: the first box of b has no area; a tracker cannot start there
-        ");
+        let expected =
+            "DATA/mine/a/groundtruth_rect.txt: 3 frames in DATA/mine/a/img, but boxes for 2; remove the pictures";
+        assert!(message.starts_with(expected), "{message}");
+        let message = names(&["mine/b"], &[], root.path()).unwrap_err().message;
+        assert!(message.ends_with("mine/b/img: the first box of b has no area; a tracker cannot start there"));
+        // The first box alone starts a tracker.
+        sequence(root.path(), "one/a", 3, "1,2,3,4\n");
+        let video = videos(&["one".into()], &[], &Roots::below(root.path())).unwrap().remove(0);
+        assert_eq!((video.boxes.len(), video.visible, video.frames.len()), (1, vec![true], 3));
         let message = names(&["OTBB"], &[], root.path()).unwrap_err().message;
         assert!(message.contains("did you mean OTB?"), "{message}");
         sequence(root.path(), "good/deer", 1, "1,2,3,4\n");

@@ -74,7 +74,12 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
         if sets.is_empty() {
             continue;
         }
-        notes.extend(sets.iter().flat_map(|set| set.notes.iter().cloned()));
+        // A set that serves both is spoken of once.
+        for note in sets.iter().flat_map(|set| &set.notes) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
         notes.extend(sets.iter().map(|set| format!("{what} data: {}", set.summary())));
         if data.check_frames {
             let verified = verify::verify(sets)?;

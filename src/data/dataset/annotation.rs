@@ -1,10 +1,15 @@
 //! Annotation files: boxes and flags, one frame a line or comma-separated; every fault is noted with its line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::{Ask, Entry, Found, FrameFiles, Inquiry, Sequence, exact, span, split};
+use super::frames::Scanned;
+use super::order::Gap;
+use super::remarks::Remark;
+use super::request::Purpose;
+use super::{Ask, Entry, Found, FrameFiles, Inquiry, Sequence, exact, span, split, suspicion};
 
 /// How a file writes its boxes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,53 +31,109 @@ pub(super) fn sequences(
     visible: impl Fn(&Entry, usize, &mut Inquiry) -> Option<Vec<bool>> + Sync,
 ) -> Vec<Found> {
     let entries = split::keep(ask, entries, |entry| &entry.name, inquiry);
-    let read: Vec<(Found, Inquiry)> = entries.par_iter().map(|entry| sequence(entry, ask.exact, &visible)).collect();
+    let siblings = Siblings::default();
+    let read: Vec<(Found, Inquiry)> =
+        entries.par_iter().map(|entry| sequence(entry, ask.purpose, &siblings, &visible)).collect();
     read.into_iter()
         .map(|(found, own)| {
-            inquiry.sources.extend(own.sources);
+            inquiry.join(own);
             found
         })
         .collect()
 }
 
+/// The folders beside one that is missing, listed once.
+#[derive(Default)]
+struct Siblings(OnceLock<(PathBuf, Vec<String>)>);
+
+impl Siblings {
+    /// `; did you mean X?` or nothing.
+    fn meant(&self, missing: &Path) -> String {
+        let (Some(parent), Some(name)) = (missing.parent(), missing.file_name().and_then(|name| name.to_str())) else {
+            return String::new();
+        };
+        let list = || (parent.to_owned(), Inquiry::default().folders(parent));
+        let (listed, names) = self.0.get_or_init(list);
+        if listed == parent { split::meant(name, names.iter().map(String::as_str)) } else { String::new() }
+    }
+}
+
 fn sequence(
     entry: &Entry,
-    exact: bool,
+    purpose: Purpose,
+    siblings: &Siblings,
     visible: &impl Fn(&Entry, usize, &mut Inquiry) -> Option<Vec<bool>>,
 ) -> (Found, Inquiry) {
     let mut own = Inquiry::default();
     let (has_boxes, has_frames) = (own.exists(&entry.boxes), own.exists(&entry.frames));
-    if !has_boxes && !has_frames {
-        own.problems.file(&entry.frames, "no such folder; extract the sequence, or take it off the list");
+    let lost = match &entry.lost {
+        Some(what) => Some((entry.boxes.parent().unwrap_or(&entry.frames), what.clone())),
+        None if !has_boxes && !has_frames => {
+            let hint = siblings.meant(&entry.frames);
+            let hint = if hint.is_empty() { "; put the sequence there, or take it off the list".into() } else { hint };
+            Some((entry.frames.as_path(), format!("no such folder{hint}")))
+        }
+        None => None,
+    };
+    if let Some((path, what)) = lost {
+        own.problems.file(path, what);
         let nothing = FrameFiles::listed(&entry.frames, Vec::new());
         let sequence = Sequence::new(&entry.name, nothing, Vec::new(), None);
         return (Found { sequence, problems: std::mem::take(&mut own.problems), truth: None }, own);
     }
     let mut boxes = boxes(entry, &mut own);
     // Scores need no pictures, and many keep none beside their results.
+    let exact = purpose == Purpose::Scoring;
     let bare =
         exact && has_boxes && (!has_frames || FrameFiles::scan(&entry.frames).is_ok_and(|found| found.is_empty()));
-    let mut frames = match bare {
-        true => FrameFiles::listed(&entry.frames, Vec::new()),
-        false => own.frames(&entry.frames),
-    };
+    let scanned = if bare { Scanned::nothing(&entry.frames) } else { own.frames(&entry.frames) };
+    let mut frames = scanned.files.clone();
     if let Some((first, last)) = entry.span {
         boxes.truncate(last + 1 - first);
         frames = span::part(frames, (first, last), boxes.len());
     }
-    if entry.style.first_only && boxes.len() == 1 {
+    let first_only = boxes.len() == 1 && frames.len() > 1;
+    if entry.style.first_only && first_only {
         boxes.resize(frames.len(), [0.0; 4]);
     }
     // An unreadable file or folder has been noted above; its count says nothing more.
-    if own.problems.is_empty() && frames.len() != boxes.len() && !bare {
-        let folder = entry.frames.display();
-        let what = format!("{} frames in {folder}, but boxes for {}", frames.len(), boxes.len());
-        own.problems.file(&entry.boxes, format_args!("{what}; extract the data set's archive again"));
+    if own.problems.is_empty() && !bare {
+        if frames.len() == boxes.len() {
+            suspicion::look(entry, &boxes, &frames, &mut own);
+        } else if first_only && purpose == Purpose::Training && entry.style.polygons {
+            let what = format!("one box for {} frames: enough to track from, not to train with", frames.len());
+            own.problems.file(&entry.boxes, format_args!("{what}; give a box for every frame"));
+        } else {
+            own.problems.file(&entry.boxes, mismatch(entry, frames.len(), boxes.len(), &scanned));
+        }
     }
+    own.remarks.extend(scanned.remarks);
     let visible = visible(entry, boxes.len(), &mut own);
     let truth = (exact && own.problems.is_empty()).then(|| exact::truth(entry, visible.clone(), &mut own));
     let sequence = Sequence::new(&entry.name, frames, boxes, visible);
     (Found { sequence, problems: std::mem::take(&mut own.problems), truth: truth.flatten() }, own)
+}
+
+/// What is said where there is not a box for every frame: how many are missing, where that shows, and what can be done.
+fn mismatch(entry: &Entry, frames: usize, boxes: usize, scanned: &Scanned) -> String {
+    let what = format!("{frames} frames in {}, but boxes for {boxes}", entry.frames.display());
+    if boxes == 0 {
+        return format!("{what}: the file is empty; put the sequence's own there");
+    }
+    if frames == 0 {
+        return format!("{what}: no picture (.jpg, .jpeg, .png) is there; put the frames there");
+    }
+    if let Some(Gap { missing, around: (before, after) }) = scanned.gap.as_ref().filter(|_| frames < boxes) {
+        let where_ =
+            format!("the numbers of the frames leave {missing} out, the first after `{before}`: `{after}` is next");
+        return format!("{what}; {where_}: put the missing files there, or remove their lines");
+    }
+    if frames < boxes {
+        return format!("{what}; put the missing frames there, or remove the lines of those that are lost");
+    }
+    let notes = scanned.remarks.notes();
+    let why = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+    format!("{what}{why}; remove the pictures that are no frames of it, or write 0,0,0,0 for frames without the object")
 }
 
 /// The numbers of a line, whichever of comma, semicolon, tab and space the data set separates them with.
@@ -84,14 +145,21 @@ pub(super) fn fields(line: &str) -> impl Iterator<Item = &str> {
 /// the following ones keep their frame.
 fn boxes(entry: &Entry, inquiry: &mut Inquiry) -> Vec<[f32; 4]> {
     let Some(text) = inquiry.text(&entry.boxes) else { return Vec::new() };
-    let problems = &mut inquiry.problems;
+    let (problems, remarks) = (&mut inquiry.problems, &mut inquiry.remarks);
     let lines = text.trim_end().lines().enumerate();
     lines
-        .map(|(i, line)| {
-            parse(line, entry.style).unwrap_or_else(|what| {
+        .map(|(i, line)| match parse(line, entry.style) {
+            Ok(object @ [x, y, w, h]) => {
+                // Four times the same, as in -1,-1,-1,-1, is a usual way to write that there is none.
+                if (w < 0.0 || h < 0.0) && [y, w, h].iter().any(|value| *value != x) {
+                    remarks.add(Remark::Negative, format!("{}:{}: {x},{y},{w},{h}", entry.boxes.display(), i + 1));
+                }
+                object
+            }
+            Err(what) => {
                 problems.line(&entry.boxes, i + 1, what);
                 [0.0; 4]
-            })
+            }
         })
         .collect()
 }
@@ -151,7 +219,7 @@ pub(super) fn flags(path: &Path, frames: usize, inquiry: &mut Inquiry) -> Option
         }
     }
     if values.len() != frames {
-        let remedy = "extract the data set's archive again";
+        let remedy = "there must be one a frame: put the sequence's own file there";
         problems.file(path, format_args!("{} flags for {frames} annotated frames; {remedy}", values.len()));
         return None;
     }

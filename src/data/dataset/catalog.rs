@@ -5,19 +5,18 @@ use std::time::{Instant, SystemTime};
 
 use super::cache::{self, Kept};
 use super::coco::Coco;
-use super::folder::AnyFolder;
 use super::got10k::{Got10k, Mvtd};
 use super::lasot::{Lasot, LasotExt};
 use super::nfs::Nfs;
 use super::otb::Otb;
-use super::packed::{self, Packed};
+use super::request::{Purpose, Request};
 use super::tc128::{Tc128, Tc128Ce};
 use super::tnl2k::Tnl2k;
 use super::trackingnet::TrackingNet;
 use super::uav123::Uav123;
 use super::vid::Vid;
 use super::vot::Vot;
-use super::{Ask, Dataset, Inquiry, Layout, Opening, PATHS_FILE, Roots, Sequence, Truth};
+use super::{Ask, Dataset, Inquiry, Layout, Opening, Roots, Sequence, Truth};
 use crate::data::problems::Problems;
 use crate::failure::{Failure, Result};
 
@@ -39,7 +38,7 @@ pub(super) enum Part {
 }
 
 /// The reference's names first, in its spelling.
-const KNOWN: [(&str, &dyn Layout, Part); 21] = [
+pub(super) const KNOWN: [(&str, &dyn Layout, Part); 21] = [
     ("LASOT", &Lasot, Part::Train),
     ("GOT10K_vottrain", &Got10k, Part::VotTrain),
     ("GOT10K_votval", &Got10k, Part::VotVal),
@@ -63,9 +62,6 @@ const KNOWN: [(&str, &dyn Layout, Part); 21] = [
     ("VOT", &Vot, Part::All),
 ];
 
-/// The name of any folder of sequences, `folder` or `folder:PATH`.
-const FOLDER: &str = "folder";
-
 /// The names that [`load`] understands.
 pub fn known_names() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().map(|(name, ..)| *name).chain(["folder:PATH", "packed:PATH"])
@@ -79,83 +75,6 @@ impl Roots {
             Some(own) => own.is_dir().then(|| own.to_owned()),
             None => layout.folders(*part).iter().map(|folder| self.base.join(folder)).find(|path| path.is_dir()),
         }
-    }
-}
-
-/// A name as the user wrote it, and what it means.
-struct Request {
-    name: String,
-    layout: &'static dyn Layout,
-    part: Part,
-    /// The folder of `folder:PATH`.
-    path: Option<PathBuf>,
-    /// The list of `NAME@LIST`.
-    list: Option<PathBuf>,
-}
-
-impl Request {
-    fn parse(text: &str) -> std::result::Result<Self, String> {
-        let (base, list) = match text.split_once('@') {
-            Some((base, list)) => (base, Some(PathBuf::from(list))),
-            None => (text, None),
-        };
-        let name = text.to_owned();
-        if base == FOLDER || base.starts_with("folder:") {
-            let path = base.strip_prefix("folder:").map(PathBuf::from);
-            return Ok(Self { name, layout: &AnyFolder, part: Part::All, path, list });
-        }
-        if let Some(path) = base.strip_prefix("packed:") {
-            return Ok(Self { name, layout: &Packed, part: Part::All, path: Some(path.into()), list });
-        }
-        let Some(&(_, layout, part)) = KNOWN.iter().find(|(known, ..)| *known == base) else {
-            return Err(unknown_name(base));
-        };
-        // A user's own list takes the place of the usual one.
-        let part = match (part, &list) {
-            (Part::Train | Part::VotTrain | Part::VotVal, Some(_)) => Part::All,
-            _ => part,
-        };
-        Ok(Self { name, layout, part, path: None, list })
-    }
-
-    /// The same data set in shards, where its own files are not at hand but it was packed below the data folder.
-    fn or_packed(self, roots: &Roots) -> Self {
-        let folder = Path::new(packed::FOLDER).join(&self.name);
-        let at_hand = self.path.is_some() || self.root(roots).is_ok() || !packed::is_pack(&roots.base.join(&folder));
-        if at_hand { self } else { Self { layout: &Packed, part: Part::All, path: Some(folder), ..self } }
-    }
-
-    /// The data set's folder, or why there is none.
-    fn root(&self, roots: &Roots) -> std::result::Result<PathBuf, Problems> {
-        let mut problems = Problems::default();
-        if let Some(path) = &self.path {
-            let path = roots.base.join(path);
-            if !path.is_dir() {
-                problems.file(&path, format_args!("no such folder; {} names it", self.name));
-                return Err(problems);
-            }
-            return Ok(path);
-        }
-        let key = self.layout.key(self.part);
-        if let Some(own) = roots.own(key) {
-            if !own.is_dir() {
-                problems.file(own, format_args!("no such folder; {PATHS_FILE} names it as {key}"));
-                return Err(problems);
-            }
-            return Ok(own.to_owned());
-        }
-        let folders = self.layout.folders(self.part);
-        if let Some(found) = folders.iter().map(|folder| roots.base.join(folder)).find(|path| path.is_dir()) {
-            return Ok(found);
-        }
-        let expected = roots.base.join(folders.first().copied().unwrap_or_default());
-        let others = match folders.get(1..) {
-            Some(others) if !others.is_empty() => format!(" (nor {} beside it)", others.join(", ")),
-            _ => String::new(),
-        };
-        let what = format!("no such folder{others}; {} is looked for there", self.name);
-        problems.file(&expected, format_args!("{what}: put it there or name another --data_dir"));
-        Err(problems)
     }
 }
 
@@ -200,11 +119,19 @@ impl Scan {
 ///
 /// # Errors
 /// 78 for a name that does not exist (all of them at once); 66 for folders that are missing and for annotations with
-/// faults, again all at once. No picture is opened: that is [`crate::data::verify::verify`]'s task.
+/// faults, again all at once. No picture is decoded: that is [`crate::data::verify::verify`]'s task.
 pub fn load(names: &[String], roots: &Roots) -> Result<Vec<Dataset>> {
+    load_for(Purpose::Training, names, roots)
+}
+
+/// The same for another purpose than training.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_for(purpose: Purpose, names: &[String], roots: &Roots) -> Result<Vec<Dataset>> {
     let mut problems = Problems::default();
     let mut datasets = Vec::new();
-    for request in requests(names)? {
+    for request in requests(purpose, names, roots)? {
         let request = request.or_packed(roots);
         match open(&request, roots) {
             Ok(dataset) => datasets.push(dataset),
@@ -220,22 +147,19 @@ pub fn load(names: &[String], roots: &Roots) -> Result<Vec<Dataset>> {
 /// # Errors
 /// 78 for a name that does not exist, 66 when its folder is missing.
 pub fn scan(name: &str, roots: &Roots) -> Result<Scan> {
-    look_into(name, roots, false)
+    scan_for(Purpose::Training, name, roots)
 }
 
-/// The same, with each sequence's ground truth in double precision.
+/// The same for another purpose than training; for [`Purpose::Scoring`] with each sequence's ground truth in double
+/// precision.
 ///
 /// # Errors
-/// As those of [`scan`].
-pub fn scan_exact(name: &str, roots: &Roots) -> Result<Scan> {
-    look_into(name, roots, true)
-}
-
-fn look_into(name: &str, roots: &Roots, exact: bool) -> Result<Scan> {
-    let requests = requests(&[name.to_owned()])?;
+/// Those of [`scan`].
+pub fn scan_for(purpose: Purpose, name: &str, roots: &Roots) -> Result<Scan> {
+    let requests = requests(purpose, &[name.to_owned()], roots)?;
     let request = requests.into_iter().next().ok_or_else(|| Failure::config("no data set named"))?.or_packed(roots);
     match request.root(roots) {
-        Ok(root) => Ok(read(&request, &root, exact)),
+        Ok(root) => Ok(read(&request, &root)),
         Err(problems) => match problems.into_result() {
             Err(failure) => Err(failure),
             Ok(()) => Err(Failure::input(format!("{name}: no such folder"))),
@@ -243,37 +167,28 @@ fn look_into(name: &str, roots: &Roots, exact: bool) -> Result<Scan> {
     }
 }
 
-fn requests(names: &[String]) -> Result<Vec<Request>> {
+fn requests(purpose: Purpose, names: &[String], roots: &Roots) -> Result<Vec<Request>> {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for name in names {
-        match Request::parse(name) {
+        match Request::parse(name, purpose, roots) {
             Ok(request) => known.push(request),
             Err(what) => unknown.push(what),
         }
     }
-    if unknown.is_empty() { Ok(known) } else { Err(Failure::config(unknown.join("\n"))) }
-}
-
-fn unknown_name(name: &str) -> String {
-    if name.to_lowercase().contains("lmdb") {
-        let remedy = "name the data set itself and give the folder in which its files lie as published";
-        return format!("{name}: LMDB copies are not read; {remedy} (--data_dir, {PATHS_FILE})");
+    // In an experiment it is a wrong setting, on the command line of a tracker an input that is not there.
+    match purpose {
+        _ if unknown.is_empty() => Ok(known),
+        Purpose::Training => Err(Failure::config(unknown.join("\n"))),
+        Purpose::Tracking | Purpose::Scoring => Err(Failure::input(unknown.join("\n"))),
     }
-    let close =
-        known_names().map(|known| (strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase()), known));
-    let hint = match close.min() {
-        Some((distance, known)) if distance <= known.len() / 3 => format!("did you mean {known}? "),
-        _ => String::new(),
-    };
-    let all: Vec<&str> = known_names().collect();
-    format!("{name}: unknown data set; {hint}known are {}; NAME@LIST takes the sequences of a list", all.join(", "))
 }
 
 fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Problems> {
     let start = Instant::now();
     let root = request.root(roots)?;
     let list = request.list.as_deref();
-    let file = roots.cache.as_ref().map(|folder| cache::file(folder, &request.name, &root, list));
+    let identity = request.identity();
+    let file = roots.cache.as_ref().map(|folder| cache::file(folder, &identity, &root, list));
     let dataset = |kept: Kept, from_cache: bool, start: Instant| {
         let name = &request.name;
         Dataset {
@@ -284,11 +199,11 @@ fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Proble
             opening: Opening { seconds: start.elapsed().as_secs_f64(), from_cache },
         }
     };
-    if let Some(kept) = file.as_ref().and_then(|file| cache::load(file, &request.name, &root, list)) {
+    if let Some(kept) = file.as_ref().and_then(|file| cache::load(file, &identity, &root, list)) {
         return Ok(dataset(kept, true, start));
     }
     let read_at = SystemTime::now();
-    let scan = read(request, &root, false);
+    let scan = read(request, &root);
     let mut problems = scan.problems;
     let mut sequences = Vec::with_capacity(scan.sequences.len());
     for found in scan.sequences {
@@ -296,23 +211,31 @@ fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Proble
         problems.extend(found.problems);
     }
     if problems.is_empty() && sequences.is_empty() {
-        problems.file(&root, format_args!("holds no sequences of {}; extract the data set there", request.name));
+        problems.file(&root, nothing(&request.name, list));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
     let mut kept = Kept { notes: scan.notes, sequences };
     if let Some(file) = file
-        && let Err(error) = cache::store(&file, (&request.name, &root, list), &scan.inquiry.sources, &kept, read_at)
+        && let Err(error) = cache::store(&file, (&identity, &root, list), &scan.inquiry.sources, &kept, read_at)
     {
         kept.notes.push(format!("{} cannot be written ({error}): it is read anew each time", file.display()));
     }
     Ok(dataset(kept, false, start))
 }
 
-fn read(request: &Request, root: &Path, exact: bool) -> Scan {
+/// What is said of a data set without sequences.
+fn nothing(name: &str, list: Option<&Path>) -> String {
+    match list {
+        Some(list) => format!("{} lists no sequence of {name}", list.display()),
+        None => format!("holds no sequences of {name}; put the data set there, laid out as it is published"),
+    }
+}
+
+fn read(request: &Request, root: &Path) -> Scan {
     let mut inquiry = Inquiry::default();
-    let ask = Ask { root, part: request.part, list: request.list.as_deref(), exact };
+    let ask = Ask { root, part: request.part, list: request.list.as_deref(), purpose: request.purpose };
     let sequences = request.layout.sequences(&ask, &mut inquiry);
     Scan {
         name: request.name.clone(),
@@ -320,7 +243,7 @@ fn read(request: &Request, root: &Path, exact: bool) -> Scan {
         images: request.layout.is_images(root),
         sequences,
         problems: std::mem::take(&mut inquiry.problems),
-        notes: std::mem::take(&mut inquiry.notes),
+        notes: inquiry.take_notes(),
         inquiry,
     }
 }

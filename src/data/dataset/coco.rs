@@ -3,17 +3,20 @@
 //! Every annotated object that is no crowd is a sequence of one frame, named by the annotation's id, as in the
 //! reference. The file (450 MB) is read as a stream: outlines, which are nearly all of it, are skipped where they stand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::catalog::{Found, Part};
+use super::remarks::Remark;
 use super::{Ask, FrameFiles, Inquiry, Layout, Sequence, split};
 use crate::data::problems::Problems;
+use crate::vision::rect::Rect;
 
 pub(super) struct Coco;
 
@@ -27,15 +30,34 @@ struct Instances {
 struct Image {
     id: u64,
     file_name: Box<str>,
+    #[serde(default)]
+    width: Option<f64>,
+    #[serde(default)]
+    height: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct Annotation {
     id: u64,
     image_id: u64,
-    bbox: [f32; 4],
+    #[serde(default = "nothing", deserialize_with = "object")]
+    bbox: Result<[f32; 4], String>,
     #[serde(default)]
     iscrowd: u8,
+}
+
+fn nothing() -> Result<[f32; 4], String> {
+    Err("it has no bbox".into())
+}
+
+/// A box, or why there is none: whatever stands there costs one annotation and not the file.
+fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Result<[f32; 4], String>, D::Error> {
+    let value = Value::deserialize(from)?;
+    let numbers: Vec<Option<f64>> = value.as_array().into_iter().flatten().map(Value::as_f64).collect();
+    Ok(match numbers[..] {
+        [Some(x), Some(y), Some(w), Some(h)] => Ok([x, y, w, h].map(|number| number as f32)),
+        _ => Err(format!("its box is {value}, not four numbers")),
+    })
 }
 
 impl Layout for Coco {
@@ -74,32 +96,124 @@ fn pictures(root: &Path, inquiry: &mut Inquiry) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<Instances, String> {
-    let remedy = "extract annotations_trainval2017.zip there again";
-    let file = File::open(path).map_err(|error| format!("cannot be read: {error}; {remedy}"))?;
-    serde_json::from_reader(BufReader::with_capacity(1 << 20, file))
-        .map_err(|error| format!("is no list of instances: {error}; {remedy}"))
+    let remedy = "extract annotations_trainval2017.zip there";
+    let open = || {
+        let file = File::open(path).map_err(|error| format!("cannot be read: {error}; {remedy}"))?;
+        Ok::<_, String>(BufReader::with_capacity(1 << 20, file))
+    };
+    // A second look only where the first one fails, as it costs time.
+    let found = match serde_json::from_reader(open()?) {
+        Err(error) if error.is_syntax() => serde_json::from_reader(BufReader::new(Nulls::of(open()?))),
+        found => found,
+    };
+    found.map_err(|error: serde_json::Error| match error.is_eof() {
+        true => format!("is cut short: {error}; extract the archive again"),
+        false => format!("is no list of instances: {error}; {remedy}"),
+    })
+}
+
+/// JSON as Python writes it, whose `NaN` and `Infinity` no JSON has: read as `null`.
+struct Nulls<R> {
+    from: R,
+    quoted: bool,
+    escaped: bool,
+    /// What is still to be given out.
+    left: &'static [u8],
+}
+
+impl<R: BufRead> Nulls<R> {
+    fn of(from: R) -> Self {
+        Self { from, quoted: false, escaped: false, left: b"" }
+    }
+
+    fn next(&mut self) -> std::io::Result<Option<u8>> {
+        if let Some((first, left)) = self.left.split_first() {
+            self.left = left;
+            return Ok(Some(*first));
+        }
+        let Some(&byte) = self.from.fill_buf()?.first() else { return Ok(None) };
+        self.from.consume(1);
+        if self.quoted {
+            let ends = byte == b'"' && !self.escaped;
+            (self.quoted, self.escaped) = (!ends, byte == b'\\' && !self.escaped);
+            return Ok(Some(byte));
+        }
+        self.quoted = byte == b'"';
+        let next = self.from.fill_buf()?.first().copied();
+        if byte == b'N' || byte == b'I' || (byte == b'-' && next == Some(b'I')) {
+            while self.from.fill_buf()?.first().is_some_and(u8::is_ascii_alphabetic) {
+                self.from.consume(1);
+            }
+            self.left = b"ull";
+            return Ok(Some(b'n'));
+        }
+        Ok(Some(byte))
+    }
+}
+
+impl<R: BufRead> Read for Nulls<R> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        for (at, slot) in to.iter_mut().enumerate() {
+            match self.next()? {
+                Some(byte) => *slot = byte,
+                None => return Ok(at),
+            }
+        }
+        Ok(to.len())
+    }
 }
 
 fn objects(instances: Instances, folder: &Path, path: &Path, inquiry: &mut Inquiry) -> Vec<Found> {
     let folder: Arc<Path> = folder.into();
-    let files: HashMap<u64, Box<str>> = instances.images.into_iter().map(|image| (image.id, image.file_name)).collect();
+    let images: HashMap<u64, Image> = instances.images.into_iter().map(|image| (image.id, image)).collect();
     let (mut found, mut crowds) = (Vec::with_capacity(instances.annotations.len()), 0usize);
+    let mut known = HashSet::with_capacity(instances.annotations.len());
     for annotation in instances.annotations {
         if annotation.iscrowd != 0 {
             crowds += 1;
             continue;
         }
-        let Some(name) = files.get(&annotation.image_id) else {
-            let what = format!("annotation {} is of image {}, which is not", annotation.id, annotation.image_id);
-            inquiry.problems.file(path, format_args!("{what} listed; extract the archive again"));
-            continue;
+        let checked = match images.get(&annotation.image_id) {
+            _ if !known.insert(annotation.id) => Err("its id is that of an earlier one".into()),
+            Some(image) => annotation.bbox.and_then(|object| usable(object, image)).map(|object| (image, object)),
+            None => Err(format!("it is of image {}, which is not listed", annotation.image_id)),
         };
-        let frames = FrameFiles::one(&folder, name);
-        let sequence = Sequence::new(&annotation.id.to_string(), frames, vec![annotation.bbox], None);
-        found.push(Found { sequence, problems: Problems::default(), truth: None });
+        match checked {
+            Ok((image, object)) => {
+                let frames = FrameFiles::one(&folder, &image.file_name);
+                let sequence = Sequence::new(&annotation.id.to_string(), frames, vec![object], None);
+                found.push(Found { sequence, problems: Problems::default(), truth: None });
+            }
+            Err(what) => inquiry.remarks.add(Remark::Object, format!("annotation {}: {what}", annotation.id)),
+        }
+    }
+    if found.is_empty() && !known.is_empty() {
+        let what = inquiry.take_notes().join("; ");
+        inquiry.problems.file(path, format_args!("no annotation can be used: {what}"));
     }
     if crowds > 0 {
         inquiry.notes.push(format!("{crowds} crowds are no objects and left out"));
     }
     found
+}
+
+/// The box of an object that a crop can be taken around, or what is wrong with it.
+fn usable([x, y, w, h]: [f32; 4], image: &Image) -> Result<[f32; 4], String> {
+    let shown = format!("its box is {x},{y},{w},{h}");
+    if ![x, y, w, h].iter().all(|value| value.is_finite()) {
+        return Err(format!("{shown}, which is no number"));
+    }
+    if w < 0.0 || h < 0.0 {
+        return Err(format!("{shown}, of negative size"));
+    }
+    if w == 0.0 || h == 0.0 {
+        return Err(format!("{shown}, without area"));
+    }
+    if let (Some(width), Some(height)) = (image.width, image.height) {
+        let [x, y, w, h] = [x, y, w, h].map(f64::from);
+        if width > 0.0 && height > 0.0 && !Rect::new(x, y, w, h).clipped(width, height).is_sane() {
+            return Err(format!("{shown}, outside the {width}x{height} picture `{}`", image.file_name));
+        }
+    }
+    Ok([x, y, w, h])
 }

@@ -1,5 +1,8 @@
 //! Numbers and texts as bytes, little end first, and back; what cannot be read back is `None`, never a guess.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 /// Writes.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
@@ -20,6 +23,12 @@ impl Writer {
     }
 
     pub fn text(&mut self, value: &str) {
+        self.count(value.len());
+        self.bytes.extend(value.as_bytes());
+    }
+
+    /// A file's name, which need not be text.
+    pub fn name(&mut self, value: &OsStr) {
         self.count(value.len());
         self.bytes.extend(value.as_bytes());
     }
@@ -73,6 +82,11 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self) -> Option<&'a str> {
         let length = self.count()?;
         std::str::from_utf8(self.take(length)?).ok()
+    }
+
+    pub fn name(&mut self) -> Option<&'a OsStr> {
+        let length = self.count()?;
+        Some(OsStr::from_bytes(self.take(length)?))
     }
 
     pub fn boxes(&mut self) -> Option<Vec<[f32; 4]>> {

@@ -1,14 +1,24 @@
 //! Any folder of pictures with a box file `groundtruth*.txt`: one such sequence, or a folder of several.
 
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::catalog::{Found, Part};
-use super::{Ask, Entry, FrameFiles, Inquiry, Layout, annotation};
+use super::frames::is_picture;
+use super::inquiry::printed;
+use super::remarks::Remark;
+use super::request::Purpose;
+use super::{Ask, Entry, Inquiry, Layout, annotation};
 
 pub(super) struct AnyFolder;
 
-/// Where the frames of a sequence may lie, below its folder.
-const FRAMES: [&str; 7] = ["", "img", "imgs", "images", "frames", "color", "rgb"];
+/// Where the frames of a sequence may lie below its folder, if not beside the boxes.
+const FRAMES: [&str; 6] = ["img", "imgs", "images", "frames", "color", "rgb"];
+/// How the names of box files begin, in any case.
+const TRUTH: &str = "groundtruth";
+/// What stands behind [`TRUTH`] in names of files that hold the same boxes in another form.
+const FORMS: [&str; 8] = ["", "rect", "rectangle", "box", "bbox", "poly", "polygon", "corners"];
 
 impl Layout for AnyFolder {
     fn folders(&self, _part: Part) -> &'static [&'static str] {
@@ -21,39 +31,276 @@ impl Layout for AnyFolder {
 
     /// Every frame with a box shows the object.
     fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+        let own = truths(ask.root, inquiry);
+        let names = inquiry.names(ask.root, true);
+        let below: Vec<(PathBuf, Vec<Truth>)> = names
+            .iter()
+            // Folders of frames hold many files and no sequences.
+            .filter(|name| own.is_empty() || !is_frames(name))
+            .map(|name| ask.root.join(name))
+            .map(|path| (path.clone(), truths(&path, inquiry)))
+            .collect();
+        let inner = below.iter().any(|(_, truths)| !truths.is_empty());
         let mut entries = Vec::new();
-        if let Some(entry) = sequence(ask.root, inquiry) {
-            entries.push(entry);
+        // A stray box file beside sequences does not make their folder one.
+        if !own.is_empty() && (!inner || place(ask.root, &names, &own, &mut Inquiry::default()).is_ok()) {
+            for (path, _) in below.iter().filter(|(_, truths)| !truths.is_empty()) {
+                inquiry.remarks.add(Remark::Inner, path.display().to_string());
+            }
+            add(&mut entries, ask, (ask.root, &names), &own, inquiry);
         } else {
-            for name in inquiry.folders(ask.root) {
-                let path = ask.root.join(&name);
-                match sequence(&path, inquiry) {
-                    Some(entry) => entries.push(entry),
-                    None => {
-                        let what = format!("{}: no groundtruth*.txt, left out", path.display());
-                        inquiry.notes.push(what);
+            for (path, truths) in &below {
+                match truths.is_empty() {
+                    true if inner => inquiry.remarks.add(Remark::NoTruth, without(path)),
+                    true => {}
+                    false => {
+                        let names = inquiry.names(path, true);
+                        add(&mut entries, ask, (path, &names), truths, inquiry);
                     }
                 }
             }
+            if inner && !own.is_empty() {
+                let file = ask.root.join(&own[0].file);
+                inquiry.notes.push(format!("{} is beside sequences and has no frames: not read", file.display()));
+            }
+            if !inner {
+                let what = format!("no sequence: that is a folder with a {TRUTH}*.txt, here or one level below");
+                inquiry.problems.file(ask.root, format_args!("{what}; {}", holds(ask.root, &below)));
+            }
         }
+        unique(&mut entries, inquiry);
         annotation::sequences(ask, entries, inquiry, |_, _, _| None)
     }
 }
 
-/// The sequence in `folder`, when it has a box file.
-fn sequence(folder: &Path, inquiry: &mut Inquiry) -> Option<Entry> {
-    let files = inquiry.files(folder);
-    let boxes = files.iter().find(|name| name.starts_with("groundtruth") && name.ends_with(".txt"))?;
-    let style = annotation::Style { polygons: true, nan_is_absent: true, first_only: false };
-    let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into());
-    Some(Entry { style, ..Entry::new(name, pictures(folder, inquiry), folder.join(boxes)) })
+/// A box file of a folder.
+struct Truth {
+    file: OsString,
+    /// Which of several objects it is of; empty where it says nothing of that.
+    object: String,
+    /// Whether the folder holds more than this one.
+    several: bool,
 }
 
-/// The folder with the frames: the first usual one that holds pictures.
-fn pictures(folder: &Path, inquiry: &mut Inquiry) -> PathBuf {
-    let candidates = FRAMES.iter().map(|name| if name.is_empty() { folder.to_owned() } else { folder.join(name) });
-    let found = candidates
-        .filter(|path| inquiry.exists(path))
-        .find(|path| FrameFiles::scan(path).is_ok_and(|frames| !frames.is_empty()));
-    found.unwrap_or_else(|| folder.to_owned())
+/// The box files in `folder`. Of several that hold the same object's boxes in other forms, the plainest.
+fn truths(folder: &Path, inquiry: &mut Inquiry) -> Vec<Truth> {
+    let mut objects: BTreeMap<String, Vec<OsString>> = BTreeMap::new();
+    for file in inquiry.names(folder, false) {
+        let name = printed(&file);
+        if let Some(behind) = behind(&name) {
+            let object = object(behind);
+            objects.entry(object.to_owned()).or_default().push(file);
+        }
+    }
+    let several = objects.values().map(Vec::len).sum::<usize>() > 1;
+    let is_empty = |file: &OsString, inquiry: &mut Inquiry| {
+        let path = folder.join(file);
+        inquiry.exists(&path);
+        let short = std::fs::metadata(&path).is_ok_and(|data| data.len() < 16);
+        short && std::fs::read(&path).is_ok_and(|bytes| bytes.trim_ascii().is_empty())
+    };
+    let mut truths = Vec::new();
+    for (object, mut files) in objects {
+        files.retain(|file| {
+            let empty = several && is_empty(file, inquiry);
+            if empty {
+                inquiry.remarks.add(Remark::Empty, folder.join(file).display().to_string());
+            }
+            !empty
+        });
+        // `groundtruth.txt` before `groundtruth_rect.txt`.
+        files.sort_by_key(|file| (file.len(), file.clone()));
+        if let [taken, others @ ..] = files.as_slice() {
+            if !others.is_empty() {
+                let others: Vec<String> = others.iter().map(|file| printed(file)).collect();
+                let what = format!("{}: {}, not {}", folder.display(), printed(taken), others.join(", "));
+                inquiry.remarks.add(Remark::Forms, what);
+            }
+            truths.push(Truth { file: taken.clone(), object, several });
+        }
+    }
+    truths.sort_by(|a, b| super::order::natural(OsStr::new(&a.object), OsStr::new(&b.object)));
+    truths
+}
+
+/// What stands between `groundtruth` and `.txt`.
+fn behind(name: &str) -> Option<&str> {
+    let stem = name.get(..name.len().checked_sub(4)?)?;
+    let begins = stem.get(..TRUTH.len())?.eq_ignore_ascii_case(TRUTH);
+    (begins && name.to_ascii_lowercase().ends_with(".txt")).then(|| &stem[TRUTH.len()..])
+}
+
+/// The object in what stands behind `groundtruth`: `1` of `_1` and of `_rect.1`, nothing of `_rect`.
+fn object(behind: &str) -> &str {
+    let bare = |text: &str| text.trim_matches(['_', '-', '.', ' ', '(', ')']).len();
+    let is_form = |text: &str| FORMS.iter().any(|form| text.eq_ignore_ascii_case(form));
+    let text = behind.trim_matches(['_', '-', '.', ' ', '(', ')']);
+    if bare(text) == 0 || is_form(text) {
+        return "";
+    }
+    match text.split_once(['_', '-', '.', ' ']) {
+        Some((form, rest)) if is_form(form) => rest,
+        _ => text,
+    }
+}
+
+fn is_frames(name: &OsStr) -> bool {
+    FRAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Adds the sequences in `folder`, which has these folders `below` it: one for each object.
+fn add(
+    entries: &mut Vec<Entry>,
+    ask: &Ask<'_>,
+    (folder, below): (&Path, &[OsString]),
+    truths: &[Truth],
+    inquiry: &mut Inquiry,
+) {
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = whole.file_name().map_or_else(|| folder.display().to_string(), printed);
+    let first_only = ask.purpose == Purpose::Tracking;
+    let style = annotation::Style { polygons: true, nan_is_absent: true, first_only };
+    let (frames, lost) = match place(folder, below, truths, inquiry) {
+        Ok(frames) => (frames, None),
+        Err(what) => (folder.to_owned(), Some(what)),
+    };
+    let mut named = Vec::new();
+    for truth in truths {
+        let name = match truth.object.as_str() {
+            object if truth.several && !object.is_empty() => format!("{name}_{object}"),
+            _ => name.clone(),
+        };
+        named.push(format!("{name} ({})", printed(&truth.file)));
+        let entry = Entry::new(name, frames.clone(), folder.join(&truth.file));
+        entries.push(Entry { style, lost: lost.clone(), ..entry });
+    }
+    if truths.len() > 1 {
+        inquiry.remarks.add(Remark::Objects, format!("{}: {}", folder.display(), named.join(", ")));
+    }
+}
+
+/// The folder with the frames of the sequence in `folder`, or why there is none.
+fn place(folder: &Path, below: &[OsString], truths: &[Truth], inquiry: &mut Inquiry) -> Result<PathBuf, String> {
+    let usual = below.iter().filter(|name| is_frames(name)).map(|name| folder.join(name));
+    let mut found: Vec<(PathBuf, usize)> = Vec::new();
+    for path in std::iter::once(folder.to_owned()).chain(usual) {
+        inquiry.exists(&path);
+        let count = pictures(&path);
+        if count > 0 {
+            found.push((path, count));
+        }
+    }
+    if let [only] = found.as_slice() {
+        return Ok(only.0.clone());
+    }
+    if found.is_empty() {
+        let others: Vec<String> =
+            below.iter().filter(|name| pictures(&folder.join(name)) > 0).map(|name| printed(name)).collect();
+        let looked = format!("no frames (.jpg, .jpeg, .png) beside {TRUTH}*.txt nor in {}", FRAMES.join(", "));
+        return Err(match others.as_slice() {
+            [] => format!("{looked}; put the sequence's frames there"),
+            [other] => format!("{looked}, but in {other}; call that folder img"),
+            _ => format!(
+                "{looked}, but in {}: a layout of several cameras or kinds of pictures, which is not read; call the \
+                 folder that the boxes belong to img",
+                others.join(" and in ")
+            ),
+        });
+    }
+    // A stray picture beside a folder of frames, or two kinds of frames: the number of boxes may tell.
+    let boxes = truths.first().and_then(|truth| std::fs::read(folder.join(&truth.file)).ok());
+    let boxes = boxes.map_or(0, |bytes| String::from_utf8_lossy(&bytes).trim_end().lines().count());
+    let fitting = found.iter().filter(|(_, count)| *count == boxes).count();
+    let taken = match fitting {
+        1 => found.iter().find(|(_, count)| *count == boxes),
+        _ => found.first(),
+    };
+    let Some((taken, count)) = taken else { return Ok(folder.to_owned()) };
+    let others: Vec<String> = found.iter().map(|(path, count)| format!("{} ({count})", path.display())).collect();
+    inquiry.remarks.add(Remark::Places, format!("{} ({count}) of {}", taken.display(), others.join(", ")));
+    Ok(taken.clone())
+}
+
+/// How many pictures are in `folder`.
+fn pictures(folder: &Path) -> usize {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.filter(|name| is_picture(name) && !name.as_encoded_bytes().starts_with(b".")).count()
+}
+
+/// A folder without a box file among sequences, and whether it holds some.
+fn without(folder: &Path) -> String {
+    match deeper(folder) {
+        Some(remedy) => format!("{}: {remedy}", folder.display()),
+        None => folder.display().to_string(),
+    }
+}
+
+/// What is said of a folder that holds sequences itself.
+fn deeper(folder: &Path) -> Option<String> {
+    let mut own = Inquiry::default();
+    let name = own.names(folder, true).into_iter().find(|name| !truths(&folder.join(name), &mut own).is_empty())?;
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = printed(&name);
+    Some(format!("{name} in it is a sequence; to read those in it, name folder:{}", whole.display()))
+}
+
+/// What a folder that is no sequence holds, in a few words.
+fn holds(root: &Path, below: &[(PathBuf, Vec<Truth>)]) -> String {
+    const SHOWN: usize = 5;
+    let some = |names: &[String], what: &str| match names.len() {
+        0 => String::new(),
+        more if more > SHOWN => format!("{what} {}, … ({more} in all)", names[..SHOWN].join(", ")),
+        _ => format!("{what} {}", names.join(", ")),
+    };
+    let texts = |path: &Path| -> Vec<String> {
+        let files = Inquiry::default().names(path, false);
+        files.iter().map(|file| printed(file)).filter(|name| name.ends_with(".txt")).collect()
+    };
+    let folders: Vec<String> = below.iter().filter_map(|(path, _)| path.file_name()).map(printed).collect();
+    let mut parts = vec![some(&texts(root), "the text files"), some(&folders, "the folders")];
+    if let Some((path, name)) = below.first().map(|(path, _)| path).zip(folders.first()) {
+        parts.push(some(&texts(path), &format!("and in {name} the text files")));
+    }
+    parts.retain(|part| !part.is_empty());
+    let further = below.iter().find_map(|(path, _)| Some(format!("; in {}, {}", path.display(), deeper(path)?)));
+    match parts.is_empty() {
+        true => "it holds neither text files nor folders".into(),
+        false => format!("it holds {}{}", parts.join(", "), further.unwrap_or_default()),
+    }
+}
+
+/// Takes out sequences whose name an earlier one has: results and labels are found by it.
+fn unique(entries: &mut Vec<Entry>, inquiry: &mut Inquiry) {
+    let mut known: BTreeMap<String, PathBuf> = BTreeMap::new();
+    entries.retain(|entry| match known.get(&entry.name) {
+        Some(other) => {
+            let what = format!("the sequence is called {}, as that of {}; rename one", entry.name, other.display());
+            inquiry.problems.file(&entry.boxes, what);
+            false
+        }
+        None => known.insert(entry.name.clone(), entry.boxes.clone()).is_none(),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_groundtruth_is_the_object_or_a_form() {
+        for (name, expected) in [
+            ("groundtruth.txt", Some("")),
+            ("Groundtruth.TXT", Some("")),
+            ("groundtruth_rect.txt", Some("")),
+            ("groundtruth_1.txt", Some("1")),
+            ("groundtruth_rect.2.txt", Some("2")),
+            ("groundtruth (3).txt", Some("3")),
+            ("groundtruth-left_dog.txt", Some("left_dog")),
+            ("gt.txt", None),
+            ("groundtruth.csv", None),
+            ("größer.txt", None),
+        ] {
+            assert_eq!(behind(name).map(object), expected, "{name}");
+        }
+    }
 }

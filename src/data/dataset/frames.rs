@@ -1,11 +1,14 @@
 //! The frame files of a sequence, compact: a million frames are numbered files, not a million paths.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::codec::{Reader, Writer};
 use super::file::{FrameFile, Member, Place};
+use super::order::{self, Gap};
+use super::remarks::{Remark, Remarks};
 
 /// The files of a sequence's frames, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,25 +30,50 @@ enum Names {
     /// `first`, `first + 1`, … with at least `digits` digits and an extension.
     Numbered { first: u64, digits: usize, extension: &'static str, count: usize },
     /// Anything else.
-    Listed(Vec<Box<str>>),
+    Listed(Vec<Box<OsStr>>),
 }
 
 /// File name extensions of frames.
 const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "JPG", "JPEG", "PNG"];
 
+/// A folder's frames, and what there is to say of their names.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    pub files: FrameFiles,
+    pub remarks: Remarks,
+    /// Where their numbers leave some out.
+    pub gap: Option<Gap>,
+}
+
+impl Scanned {
+    /// Of a folder in which nothing is looked for.
+    pub fn nothing(folder: &Path) -> Self {
+        Self { files: FrameFiles::listed(folder, Vec::new()), remarks: Remarks::default(), gap: None }
+    }
+}
+
 impl FrameFiles {
-    /// The picture files in `folder`, in the order of their numbers; other files are not frames.
+    /// The picture files in `folder` in natural order; other files are not frames.
     pub fn scan(folder: &Path) -> io::Result<Self> {
-        let mut names = Vec::new();
+        Ok(Self::look(folder)?.files)
+    }
+
+    /// The same, with what there is to say of their names.
+    pub(super) fn look(folder: &Path) -> io::Result<Scanned> {
+        let (mut names, mut remarks) = (Vec::new(), Remarks::default());
         for entry in std::fs::read_dir(folder)? {
             let name = entry?.file_name();
-            // Hidden files are left-overs of archive tools (`._00000001.jpg`).
-            if let Some(name) = name.to_str().filter(|name| is_picture(name) && !name.starts_with('.')) {
-                names.push(name.to_owned());
+            match is_picture(&name) {
+                // Left-overs of archive tools (`._00000001.jpg`).
+                true if is_hidden(&name) => remarks.add(Remark::Foreign, folder.join(&name).display().to_string()),
+                true => names.push(name),
+                false => {}
             }
         }
-        names.sort_by(|a, b| number(a).cmp(&number(b)).then_with(|| a.cmp(b)));
-        Ok(Self::listed(folder, names))
+        names.sort_by(|a, b| order::natural(a, b));
+        let numbered = numbered(&names);
+        let gap = if numbered.is_some() { None } else { order::look(folder, &names, &mut remarks) };
+        Ok(Scanned { files: Self::named(folder.into(), names, numbered), remarks, gap })
     }
 
     /// The files with these names in `folder`.
@@ -67,9 +95,14 @@ impl FrameFiles {
     }
 
     fn of(folder: Arc<Path>, names: Vec<String>) -> Self {
+        let names: Vec<OsString> = names.into_iter().map(OsString::from).collect();
         let numbered = numbered(&names);
-        let names = numbered.unwrap_or_else(|| Names::Listed(names.into_iter().map(String::into_boxed_str).collect()));
-        Self { folder, names, packed: None }
+        Self::named(folder, names, numbered)
+    }
+
+    fn named(folder: Arc<Path>, names: Vec<OsString>, numbered: Option<Names>) -> Self {
+        let listed = || Names::Listed(names.into_iter().map(OsString::into_boxed_os_str).collect());
+        Self { folder, names: numbered.unwrap_or_else(listed), packed: None }
     }
 
     /// How many frames there are.
@@ -146,7 +179,7 @@ impl FrameFiles {
             Names::Listed(names) => {
                 to.u8(1);
                 to.count(names.len());
-                names.iter().for_each(|name| to.text(name));
+                names.iter().for_each(|name| to.name(name));
             }
         }
         to.u8(u8::from(self.packed.is_some()));
@@ -170,7 +203,7 @@ impl FrameFiles {
                 extension: EXTENSIONS.get(usize::from(from.u8()?)).copied()?,
                 count: usize::try_from(from.u64()?).ok()?,
             },
-            _ => Names::Listed((0..from.count()?).map(|_| Some(from.text()?.into())).collect::<Option<_>>()?),
+            _ => Names::Listed((0..from.count()?).map(|_| Some(from.name()?.into())).collect::<Option<_>>()?),
         };
         let mut files = Self { folder: Arc::clone(folder), names, packed: None };
         if from.u8()? != 0 {
@@ -188,24 +221,26 @@ fn place(from: &mut Reader<'_>) -> Option<Place> {
     Some(Place { offset, length: (lengths >> 32) as u32, head: lengths as u32, crc: crc as u32 })
 }
 
-fn is_picture(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, end)| EXTENSIONS.iter().any(|known| end.eq_ignore_ascii_case(known)))
+/// Whether a file name is one of a picture.
+pub(super) fn is_picture(name: &OsStr) -> bool {
+    let end = Path::new(name).extension();
+    // `.jpg` alone has no extension.
+    end.is_some_and(|end| EXTENSIONS.iter().any(|known| end.eq_ignore_ascii_case(known)))
 }
 
-/// The number that a file name consists of, or the last one in it; names without a number come first.
-fn number(name: &str) -> Option<u64> {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let from = stem.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    stem[from..].parse().ok()
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 /// The numbered form of `names`, if that gives exactly these names back.
-fn numbered(names: &[String]) -> Option<Names> {
-    let (stem, extension) = names.first()?.rsplit_once('.')?;
+fn numbered(names: &[OsString]) -> Option<Names> {
+    let (stem, extension) = names.first()?.to_str()?.rsplit_once('.')?;
     let (first, digits) = (stem.parse::<u64>().ok()?, stem.len());
+    first.checked_add(names.len() as u64)?;
     let extension = EXTENSIONS.into_iter().find(|known| *known == extension)?;
-    let fits = |(i, name): (usize, &String)| {
-        name.rsplit_once('.')
+    let fits = |(i, name): (usize, &OsString)| {
+        name.to_str()
+            .and_then(|name| name.rsplit_once('.'))
             .is_some_and(|(stem, end)| end == extension && stem == format!("{:0digits$}", first + i as u64))
     };
     let all = names.iter().enumerate().all(fits);

@@ -3,13 +3,46 @@
 //! Every file and folder that decides what a data set holds is consulted through here, so that the cache knows when it
 //! is out of date.
 
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::FrameFiles;
+use super::frames::{Scanned, is_picture};
+use super::remarks::{Remark, Remarks};
 use crate::data::problems::Problems;
 
-const REMEDY: &str = "extract the data set's archive again";
+const REMEDY: &str = "see that it is there and readable";
+
+/// Folders and files that operating systems, archive tools and network disks leave among others, in lower case; what
+/// is hidden is so too.
+const FOREIGN: [&str; 11] = [
+    "__macosx",
+    "__pycache__",
+    "@eadir",
+    "@recycle",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "thumbs.db",
+    "desktop.ini",
+];
+
+/// Whether a name is none of a user's own.
+fn is_foreign(name: &OsStr) -> bool {
+    let hidden = name.as_encoded_bytes().starts_with(b".");
+    hidden || FOREIGN.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// A name for messages and results; bytes that are no text are written as `\xE9`.
+pub(super) fn printed(name: &OsStr) -> String {
+    match name.to_str() {
+        Some(name) => name.to_owned(),
+        None => format!("{name:?}").trim_matches('"').to_owned(),
+    }
+}
 
 /// Size and times of a file or folder: what differs when its content does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +75,8 @@ pub(super) struct Inquiry {
     pub problems: Problems,
     /// What a user should know.
     pub notes: Vec<String>,
+    /// The same of many files alike.
+    pub remarks: Remarks,
     /// All that was consulted, present or not, as it was before it was read.
     pub sources: Vec<(PathBuf, Option<Stamp>)>,
 }
@@ -70,50 +105,95 @@ impl Inquiry {
         }
     }
 
-    /// The non-empty lines of a file.
-    pub fn lines(&mut self, path: &Path) -> Vec<String> {
+    /// The non-empty lines of a file, each with its number from 1.
+    pub fn lines(&mut self, path: &Path) -> Vec<(usize, String)> {
         let text = self.text(path).unwrap_or_default();
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        let numbered = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
+        numbered.filter(|(_, line)| !line.is_empty()).map(|(number, line)| (number, line.to_owned())).collect()
     }
 
-    /// The names of the folders in `parent` (`folders`) or of its files, sorted, without hidden ones.
-    fn names(&mut self, parent: &Path, folders: bool) -> Vec<String> {
+    /// The names of the folders in `parent` (`folders`) or of its files, sorted, without those that no user made.
+    pub fn names(&mut self, parent: &Path, folders: bool) -> Vec<OsString> {
         self.exists(parent);
-        let list = || -> std::io::Result<Vec<String>> {
-            let mut names = Vec::new();
+        let mut names = Vec::new();
+        let mut list = || -> std::io::Result<()> {
             for entry in std::fs::read_dir(parent)? {
                 let entry = entry?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                // `path().is_dir()` follows links, as large data sets are often linked together.
-                if !name.starts_with('.') && entry.path().is_dir() == folders {
-                    names.push(name);
+                let (name, path) = (entry.file_name(), entry.path());
+                let kind = entry.file_type()?;
+                // Links are followed, as large data sets are often linked together.
+                let is_folder = if kind.is_symlink() {
+                    std::fs::metadata(&path).map(|data| data.is_dir())
+                } else {
+                    Ok(kind.is_dir())
+                };
+                match is_folder {
+                    Ok(is_folder) if is_folder != folders => {}
+                    // Hidden pictures are counted where frames are looked for.
+                    Ok(_) if is_foreign(&name) && is_picture(&name) => {}
+                    Ok(_) if is_foreign(&name) => self.remarks.add(Remark::Foreign, path.display().to_string()),
+                    Ok(_) => names.push(name),
+                    // It is not known what it would be: said where folders are wanted.
+                    Err(_) if folders => self.remarks.add(Remark::DeadLink, path.display().to_string()),
+                    Err(_) => {}
                 }
             }
-            names.sort();
-            Ok(names)
+            Ok(())
         };
-        list().unwrap_or_else(|error| {
+        if let Err(error) = list() {
             self.problems.file(parent, format_args!("cannot be listed: {error}; {REMEDY}"));
-            Vec::new()
-        })
+        }
+        names.sort();
+        names
+    }
+
+    /// Those of `names` in `parent` that are text. Data sets with a layout of their own find a sequence's files by its
+    /// name, which results and lists hold as text.
+    fn texts(&mut self, parent: &Path, names: Vec<OsString>) -> Vec<String> {
+        let text = |name: OsString| match name.into_string() {
+            Ok(name) => Some(name),
+            Err(name) => {
+                let what = format!("`{}` is no UTF-8 text, as a name here must be; rename it", printed(&name));
+                self.problems.file(parent, what);
+                None
+            }
+        };
+        names.into_iter().filter_map(text).collect()
     }
 
     /// The folders in `parent`, by name in sorted order.
     pub fn folders(&mut self, parent: &Path) -> Vec<String> {
-        self.names(parent, true)
+        let names = self.names(parent, true);
+        self.texts(parent, names)
     }
 
     /// The files in `parent`, by name in sorted order.
     pub fn files(&mut self, parent: &Path) -> Vec<String> {
-        self.names(parent, false)
+        let names = self.names(parent, false);
+        self.texts(parent, names)
     }
 
     /// The frames in `folder`.
-    pub fn frames(&mut self, folder: &Path) -> FrameFiles {
+    pub fn frames(&mut self, folder: &Path) -> Scanned {
         self.exists(folder);
-        FrameFiles::scan(folder).unwrap_or_else(|error| {
+        FrameFiles::look(folder).unwrap_or_else(|error| {
             self.problems.file(folder, format_args!("cannot be listed: {error}; {REMEDY}"));
-            FrameFiles::listed(folder, Vec::new())
+            Scanned::nothing(folder)
         })
+    }
+
+    /// Takes over what `other` consulted and remarked.
+    pub fn join(&mut self, other: Self) {
+        self.sources.extend(other.sources);
+        self.problems.extend(other.problems);
+        self.notes.extend(other.notes);
+        self.remarks.extend(other.remarks);
+    }
+
+    /// All that a user should know, remarks included.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.extend(std::mem::take(&mut self.remarks).notes());
+        notes
     }
 }

@@ -5,6 +5,7 @@ mod cache;
 mod catalog;
 mod coco;
 mod codec;
+mod digest;
 mod exact;
 mod file;
 mod folder;
@@ -13,12 +14,16 @@ mod got10k;
 mod inquiry;
 mod lasot;
 mod nfs;
+mod order;
 mod otb;
 pub mod packed;
+mod remarks;
+mod request;
 mod roots;
 mod sequence;
 mod span;
 mod split;
+mod suspicion;
 mod tc128;
 mod tnl2k;
 mod trackingnet;
@@ -26,10 +31,12 @@ mod uav123;
 mod vid;
 mod vot;
 
-pub use catalog::{Found, Scan, known_names, load, scan, scan_exact};
+pub use catalog::{Found, Scan, known_names, load, load_for, scan, scan_for};
+pub use digest::Digest;
 pub use exact::Truth;
 pub use file::{FrameFile, Member, Place};
 pub use frames::FrameFiles;
+pub use request::Purpose;
 pub use roots::{KEYS, PATHS_FILE, Roots, cache_folder};
 pub use sequence::{Dataset, Opening, Sequence};
 
@@ -51,11 +58,13 @@ struct Entry {
     span: Option<(usize, usize)>,
     /// How the boxes are written.
     style: annotation::Style,
+    /// Why there are no frames, where that is known already.
+    lost: Option<String>,
 }
 
 impl Entry {
     fn new(name: String, frames: PathBuf, boxes: PathBuf) -> Self {
-        Self { name, frames, boxes, span: None, style: annotation::Style::default() }
+        Self { name, frames, boxes, span: None, style: annotation::Style::default(), lost: None }
     }
 }
 
@@ -68,8 +77,8 @@ struct Ask<'a> {
     part: Part,
     /// A user's own list of sequences.
     list: Option<&'a Path>,
-    /// Whether the ground truth is wanted in double precision too, for scores.
-    exact: bool,
+    /// What for.
+    purpose: Purpose,
 }
 
 /// How a data set lies on disk.

@@ -10,6 +10,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::catalog::{Found, Part};
+use super::request::Purpose;
 use super::{Ask, Entry, Inquiry, Layout, Sequence, Truth, annotation, split};
 
 pub(super) struct Nfs;
@@ -48,11 +49,11 @@ impl Layout for Nfs {
             }
         }
         let entries = split::keep(ask, entries, |entry| &entry.name, inquiry);
-        let read: Vec<(Found, Inquiry)> = entries.par_iter().map(|entry| sequence(entry, ask.exact)).collect();
+        let read: Vec<(Found, Inquiry)> =
+            entries.par_iter().map(|entry| sequence(entry, ask.purpose == Purpose::Scoring)).collect();
         let mut found = Vec::with_capacity(read.len());
         for (sequence, own) in read {
-            inquiry.sources.extend(own.sources);
-            inquiry.notes.extend(own.notes);
+            inquiry.join(own);
             found.push(sequence);
         }
         found
@@ -62,7 +63,9 @@ impl Layout for Nfs {
 fn sequence(entry: &Entry, exact: bool) -> (Found, Inquiry) {
     let mut own = Inquiry::default();
     own.exists(&entry.frames);
-    let mut frames = own.frames(&entry.frames);
+    let scanned = own.frames(&entry.frames);
+    own.remarks.extend(scanned.remarks);
+    let mut frames = scanned.files;
     let mut boxes = corners(&entry.boxes, &mut own);
     // A copy that was thinned out already has a line for each frame.
     if boxes.len() != frames.len() {
@@ -78,7 +81,9 @@ fn sequence(entry: &Entry, exact: bool) -> (Found, Inquiry) {
         }
         _ if own.problems.is_empty() => {
             let what = format!("boxes for {} frames, but there are {}", boxes.len(), frames.len());
-            let remedy = format!("one line in {STRIDE} belongs to a frame; extract the archive again");
+            let remedy = format!(
+                "one line in {STRIDE} belongs to a frame: put missing frames there, or take the sequence off the list"
+            );
             own.problems.file(&entry.boxes, format_args!("{what} in {}; {remedy}", entry.frames.display()));
         }
         _ => {}
@@ -120,7 +125,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use crate::data::dataset::{Roots, scan_exact};
+    use crate::data::dataset::{Purpose, Roots, scan_for};
 
     fn write(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -133,7 +138,7 @@ mod tests {
 
     /// The boxes of the only sequence, its problems and the notes.
     fn read(root: &Path) -> (Vec<[f64; 4]>, Vec<String>, Vec<String>) {
-        let mut scan = scan_exact("NFS", &Roots::below(root)).unwrap();
+        let mut scan = scan_for(Purpose::Scoring, "NFS", &Roots::below(root)).unwrap();
         let found = scan.sequences.remove(0);
         assert_eq!(&*found.sequence.name, "bee");
         (found.truth.map(|truth| truth.boxes).unwrap_or_default(), found.problems.lines().to_vec(), scan.notes)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::Part;
 use super::file::Place;
-use super::{Ask, Found, FrameFiles, Inquiry, Layout, Sequence};
+use super::{Ask, Found, FrameFiles, Inquiry, Layout, Sequence, split};
 use crate::data::problems::Problems;
 
 /// Where packed sets are looked for, below the data folder.
@@ -154,7 +154,6 @@ impl Layout for Packed {
         if let How::Scaled { quality, .. } = summary.how {
             inquiry.notes.push(format!("frames are scaled to what crops need, JPEG quality {quality}"));
         }
-        let listed = ask.list.map(|list| inquiry.lines(list));
         let mut found = Vec::new();
         for shard in &summary.shards {
             let path: Arc<Path> = ask.root.join(&shard.file).into();
@@ -177,17 +176,14 @@ impl Layout for Packed {
                 let what = format!("has {} sequences of {}", lines.len(), shard.sequences);
                 inquiry.problems.file(&index, format_args!("{what}; {REMEDY}"));
             }
-            for (number, line) in lines.iter().enumerate() {
+            for (number, line) in &lines {
                 match serde_json::from_str::<Entry>(line) {
-                    Ok(entry) if listed.as_ref().is_none_or(|list| list.contains(&entry.sequence)) => {
-                        found.push(sequence(entry, &path, shard.bytes));
-                    }
-                    Ok(_) => {}
-                    Err(error) => inquiry.problems.line(&index, number + 1, format_args!("{error}; {REMEDY}")),
+                    Ok(entry) => found.push(sequence(entry, &path, shard.bytes)),
+                    Err(error) => inquiry.problems.line(&index, *number, format_args!("{error}; {REMEDY}")),
                 }
             }
         }
-        found
+        split::keep(ask, found, |found| &found.sequence.name, inquiry)
     }
 }
 

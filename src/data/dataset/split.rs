@@ -7,7 +7,10 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::remarks::Remark;
 use super::{Ask, Inquiry};
+use crate::data::problems::LISTED;
+use crate::settings::nearest;
 
 /// The file names of a two-part split.
 pub(super) struct Split {
@@ -73,23 +76,60 @@ pub(super) fn find(files: &[&str], root: &Path, inquiry: &mut Inquiry) -> Option
     paths.into_iter().find(|path| inquiry.exists(path) && path.is_file())
 }
 
+/// Among more names than this, none is looked for that a misspelt one may mean.
+const SUGGESTED: usize = 20_000;
+
+/// `; did you mean X?` or nothing.
+pub(super) fn meant<'a>(name: &str, names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let near = (names.len() <= SUGGESTED).then(|| nearest(name, names)).flatten();
+    near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
+}
+
+/// The lines of a list with their numbers. A line that repeats an earlier one is said and left out.
+pub(super) fn unique(file: &Path, inquiry: &mut Inquiry) -> Vec<(usize, String)> {
+    let mut first: HashMap<String, usize> = HashMap::new();
+    let mut lines = inquiry.lines(file);
+    lines.retain(|(number, line)| match first.get(line) {
+        Some(earlier) => {
+            let what = format!("{}:{number}: `{line}`, as line {earlier}", file.display());
+            inquiry.remarks.add(Remark::Repeated, what);
+            false
+        }
+        None => {
+            first.insert(line.clone(), *number);
+            true
+        }
+    });
+    lines
+}
+
 /// The sequences that `file` lists, in the order of `names`.
 fn listed(file: &Path, names: &[String], inquiry: &mut Inquiry) -> Vec<String> {
     let by_name: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-    let mut chosen = vec![false; names.len()];
-    for (i, line) in inquiry.lines(file).iter().enumerate() {
+    let mut chosen: Vec<Option<usize>> = vec![None; names.len()];
+    for (number, line) in &unique(file, inquiry) {
         let index =
             by_name.get(line.as_str()).copied().or_else(|| line.parse().ok().filter(|&i: &usize| i < names.len()));
-        match index {
-            Some(index) => chosen[index] = true,
+        match index.map(|index| (&mut chosen[index], &names[index])) {
+            Some((slot @ None, _)) => *slot = Some(*number),
+            // Once by its name and once by its number.
+            Some((Some(earlier), name)) => {
+                let what = format!("{}:{number}: `{line}` is `{name}`, as line {earlier}", file.display());
+                inquiry.remarks.add(Remark::Repeated, what);
+            }
             None => {
-                let what =
-                    format!("`{line}` is none of the {} sequences here; remove the line or the list", names.len());
-                inquiry.problems.line(file, i + 1, what);
+                // Only the first problems are shown.
+                let hint = match inquiry.problems.lines().len() < LISTED {
+                    true => meant(line, names.iter().map(String::as_str)),
+                    false => String::new(),
+                };
+                let hint = if hint.is_empty() { "; remove the line or the list" } else { &hint };
+                let what = format!("`{line}` is none of the {} sequences here{hint}", names.len());
+                inquiry.problems.line(file, *number, what);
             }
         }
     }
-    names.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(name, _)| name.clone()).collect()
+    names.iter().zip(chosen).filter(|(_, chosen)| chosen.is_some()).map(|(name, _)| name.clone()).collect()
 }
 
 #[cfg(test)]
@@ -112,7 +152,9 @@ mod tests {
 
     #[test]
     fn without_lists_every_tenth_is_held_out_and_noted() {
-        let folder = tempfile::tempdir().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        // Lists are looked for in the folder above too.
+        let folder = tempfile::tempdir_in(home.path()).unwrap();
         let (train, held, notes) = both(folder.path(), 25);
         assert_eq!(held, ["s09", "s19"]);
         assert_eq!((train.len(), notes), (23, 2));
@@ -123,7 +165,9 @@ mod tests {
 
     #[test]
     fn lists_hold_names_or_numbers() {
-        let folder = tempfile::tempdir().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        // Lists are looked for in the folder above too.
+        let folder = tempfile::tempdir_in(home.path()).unwrap();
         std::fs::write(folder.path().join("a.txt"), "s03\ns01\n").unwrap();
         std::fs::write(folder.path().join("b.txt"), "0\n4\n").unwrap();
         assert_eq!(both(folder.path(), 5), (vec!["s01".into(), "s03".into()], vec!["s00".into(), "s04".into()], 0));
@@ -134,12 +178,32 @@ mod tests {
 
     #[test]
     fn a_list_of_other_sequences_is_an_error_with_lines() {
-        let folder = tempfile::tempdir().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        // Lists are looked for in the folder above too.
+        let folder = tempfile::tempdir_in(home.path()).unwrap();
         std::fs::write(folder.path().join("a.txt"), "s00\nother\n17\n").unwrap();
         let mut inquiry = Inquiry::default();
         choose(&SPLIT, true, folder.path(), names(3), &mut inquiry);
         let problems = inquiry.problems.lines();
         assert_eq!(problems.len(), 2);
         assert!(problems[0].contains("a.txt:2: `other`"), "{problems:?}");
+    }
+
+    #[test]
+    fn names_that_are_repeated_count_once_and_misspelt_ones_are_recognised() {
+        let home = tempfile::tempdir().unwrap();
+        // Lists are looked for in the folder above too.
+        let folder = tempfile::tempdir_in(home.path()).unwrap();
+        std::fs::write(folder.path().join("a.txt"), "s01\n\ns02\ns01\n2\n").unwrap();
+        let mut inquiry = Inquiry::default();
+        assert_eq!(choose(&SPLIT, true, folder.path(), names(3), &mut inquiry), ["s01", "s02"]);
+        let notes = inquiry.take_notes();
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].starts_with("2 lines repeat a name: it counts once (first: "), "{notes:?}");
+        assert!(notes[0].ends_with("a.txt:4: `s01`, as line 1)"), "{notes:?}");
+        std::fs::write(folder.path().join("a.txt"), "GOT_000012\n").unwrap();
+        let names = vec!["GOT_000010".to_owned(), "GOT_00012".to_owned()];
+        choose(&SPLIT, true, folder.path(), names, &mut inquiry);
+        assert!(inquiry.problems.lines()[0].ends_with("here; did you mean GOT_00012?"), "{:?}", inquiry.problems);
     }
 }

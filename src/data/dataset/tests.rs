@@ -5,6 +5,8 @@ use std::path::Path;
 
 use super::*;
 
+mod kinds;
+
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
@@ -115,19 +117,18 @@ fn coco_objects_are_sequences_of_one_picture_without_crowds() {
     let coco = root.path().join("coco");
     write(&coco.join("annotations/instances_train2017.json"), json);
     let set = one("COCO17", root.path());
-    assert_eq!(
-        (set.images, set.sequences.len(), visible(&set, 0), visible(&set, 1)),
-        (true, 2, "1".into(), "0".into())
-    );
+    assert_eq!((set.images, set.sequences.len(), visible(&set, 0)), (true, 1, "1".into()));
     assert_eq!((&*set.sequences[0].name, set.sequences[0].object(0).w), ("7", 30.0));
     assert_eq!(set.sequences[0].path(0), coco.join("images/train2017/000000000025.jpg"));
-    assert_eq!(set.notes, ["COCO17: 1 crowds are no objects and left out"]);
+    let bad = "annotation 11: its box is 0,0,0,9, without area";
+    let bad = format!("COCO17: 1 annotation cannot be used and is left out ({bad})");
+    assert_eq!(set.notes, ["COCO17: 1 crowds are no objects and left out", &bad]);
     // As the archive unpacks.
     fs::create_dir_all(coco.join("train2017")).unwrap();
-    assert_eq!(one("COCO17", root.path()).sequences[1].path(0), coco.join("train2017/000000000009.jpg"));
+    assert_eq!(one("COCO17", root.path()).sequences[0].path(0), coco.join("train2017/000000000025.jpg"));
     write(&coco.join("annotations/instances_train2017.json"), &json[..300]);
     let failure = load(&["COCO17".into()], &Roots::below(root.path())).unwrap_err();
-    assert!(failure.message.contains("is no list of instances: EOF while parsing"), "{failure}");
+    assert!(failure.message.contains("is cut short: EOF while parsing"), "{failure}");
 }
 
 #[test]
@@ -196,7 +197,8 @@ fn any_folder_with_pictures_and_boxes_is_a_sequence() {
     let set = one("folder:mine", root.path());
     assert_eq!((&*set.name, set.sequences.len(), visible(&set, 1)), ("folder:mine", 2, "10".into()));
     assert_eq!(set.sequences[1].object(0), crate::vision::rect::Rect::new(0.0, 0.0, 10.0, 5.0));
-    assert!(set.notes[0].contains("mine/notes: no groundtruth*.txt"), "{:?}", set.notes);
+    assert!(set.notes[0].contains("1 folder holds no groundtruth*.txt and is left out"), "{:?}", set.notes);
+    assert!(set.notes[0].ends_with("mine/notes)"), "{:?}", set.notes);
     assert_eq!(one("folder", &sets.join("a")).sequences.len(), 1);
     // A list of the user's own, by name or number, for any data set.
     write(&root.path().join("list.txt"), "b\n");
@@ -289,9 +291,9 @@ fn every_fault_of_every_set_is_reported_at_once() {
     assert_eq!(failure.kind.exit_code(), 66);
     insta::assert_snapshot!(failure.message.replace(&root.path().display().to_string(), "DIR"), @r"
     DIR/got10k/train/a/groundtruth.txt:2: the box holds `NaN`; write 0,0,0,0 for a frame without the object
-    DIR/got10k/train/b/groundtruth.txt: 2 frames in DIR/got10k/train/b, but boxes for 1; extract the data set's archive again
-    DIR/got10k/train/c/absence.label: 1 flags for 2 annotated frames; extract the data set's archive again
-    DIR/got10k/train/d: no such folder; extract the sequence, or take it off the list
+    DIR/got10k/train/b/groundtruth.txt: 2 frames in DIR/got10k/train/b, but boxes for 1; remove the pictures that are no frames of it, or write 0,0,0,0 for frames without the object
+    DIR/got10k/train/c/absence.label: 1 flags for 2 annotated frames; there must be one a frame: put the sequence's own file there
+    DIR/got10k/train/d: no such folder; put the sequence there, or take it off the list
     DIR/otb: no such folder (nor OTB, OTB100, OTB2015, otb100 beside it); OTB is looked for there: put it there or name another --data_dir
     ");
 }

@@ -14,7 +14,7 @@ use super::{Ask, FrameFiles, Inquiry, Layout, Sequence, split};
 
 pub(super) struct Vid;
 
-const REMEDY: &str = "extract ILSVRC2015_VID.tar.gz again";
+const REMEDY: &str = "put the file from ILSVRC2015_VID.tar.gz there";
 
 impl Layout for Vid {
     fn folders(&self, _part: Part) -> &'static [&'static str] {
@@ -47,8 +47,7 @@ impl Layout for Vid {
             let mut all = Vec::new();
             for (found, own) in read {
                 all.extend(found);
-                inquiry.sources.extend(own.sources);
-                inquiry.problems.extend(own.problems);
+                inquiry.join(own);
             }
             all
         };

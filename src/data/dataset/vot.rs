@@ -16,7 +16,10 @@ impl Layout for Vot {
 
     fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
         let list = ask.root.join("list.txt");
-        let names = if inquiry.exists(&list) { inquiry.lines(&list) } else { inquiry.folders(ask.root) };
+        let names = match inquiry.exists(&list) {
+            true => inquiry.lines(&list).into_iter().map(|(_, name)| name).collect(),
+            false => inquiry.folders(ask.root),
+        };
         let style = annotation::Style { polygons: true, ..annotation::Style::default() };
         let mut entries = Vec::new();
         for name in names {

@@ -94,7 +94,9 @@ fn sizes(sequences: &[&Sequence]) -> Result<Vec<u64>> {
                 let file = sequence.file(frame);
                 match file.length() {
                     Ok(length) => sum += length,
-                    Err(error) => problems.file(&file.path, format_args!("{error}; extract the archive again")),
+                    Err(error) => {
+                        problems.file(&file.path, format_args!("{error}; see that the file is there and readable"))
+                    }
                 }
             }
             (sum, problems)

@@ -122,12 +122,17 @@ impl Writer<'_> {
                             *value = (f64::from(*value) * converted.scale) as f32;
                         }
                         loss.add(&converted.loss);
-                        let name = sequence.path(frame).file_name().unwrap_or_default().to_string_lossy().into_owned();
+                        let path = sequence.path(frame);
+                        let Some(name) = path.file_name().unwrap_or_default().to_str().map(str::to_owned) else {
+                            let what = format!("{path:?}: no UTF-8 text, as names in shards must be; rename the file");
+                            problems.file(sequence.frames.folder(), what);
+                            continue;
+                        };
                         entry.places.push(self.member(&format!("{}/{name}", entry.folder), &converted)?);
                         entry.names.push(name);
                     }
                     Err((file, what)) => {
-                        problems.file(&file.path, format_args!("{what}; extract the data set's archive again"));
+                        problems.file(&file.path, format_args!("{what}; repair the file, or leave the sequence out"));
                     }
                 }
             }
