@@ -5,6 +5,7 @@ mod cache;
 mod catalog;
 mod coco;
 mod codec;
+mod digest;
 mod file;
 mod folder;
 mod frames;
@@ -21,6 +22,7 @@ mod uav123;
 mod vid;
 
 pub use catalog::{Found, Scan, known_names, load, scan};
+pub use digest::Digest;
 pub use file::{FrameFile, Member, Place};
 pub use frames::FrameFiles;
 pub use roots::{KEYS, PATHS_FILE, Roots, cache_folder};

@@ -13,6 +13,7 @@ use std::fmt;
 use std::path::Path;
 
 use rayon::prelude::*;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::data::condition::{Condition, UNLABELLED};
 use crate::data::dataset::{Dataset, Sequence};
@@ -110,6 +111,15 @@ impl Labels {
         match later.ok().and_then(|at| self.soft.get(at)) {
             Some((_, soft)) => *soft,
             None => Soft::of(self.present(frame)),
+        }
+    }
+
+    /// Adds all that is known to a checksum.
+    pub(super) fn digest(&self, to: &mut Xxh3) {
+        self.present.iter().for_each(|set| to.update(&set.0.to_le_bytes()));
+        for (frame, soft) in &self.soft {
+            to.update(&frame.to_le_bytes());
+            soft.row().iter().for_each(|value| to.update(&value.to_bits().to_le_bytes()));
         }
     }
 
