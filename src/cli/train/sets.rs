@@ -1,8 +1,9 @@
 //! Opens what an experiment trains and validates on: annotations, labels and frame files, all checked before the run.
 
+use super::data_changes;
 use crate::{
     data::{
-        dataset::{self, Dataset, Roots},
+        dataset::{self, Dataset, Digest, Roots},
         labels::{self, LabelReport},
         plan::{CropOptions, PlanMode, PlanOptions, Planner, SamplerMode},
         synth::{SynthOptions, generate},
@@ -12,7 +13,7 @@ use crate::{
     telemetry::names,
     train::experiment::{Crop, Experiment, Sets, Synth},
 };
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// The planners of a run.
 pub struct Planners {
@@ -22,6 +23,8 @@ pub struct Planners {
     pub val: Option<Arc<Planner>>,
     /// What a user should know about the data, a line each.
     pub notes: Vec<String>,
+    /// The content of each data set.
+    pub digests: BTreeMap<String, Digest>,
 }
 
 /// Makes the synthetic data set of an experiment, or finds it made already.
@@ -83,6 +86,7 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
             notes.push(format!("{what} data: annotations checked, frames not (DATA.CHECK: annotations)"));
         }
     }
+    let digests = data_changes::digests(&train, &val);
     let train = planner(experiment, train, &data.train, seed, PlanMode::Training)?;
     let val = match validates {
         true => Some(planner(experiment, val, &data.val, seed, PlanMode::Validation)?),
@@ -94,7 +98,7 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
     }
     notes.extend(train.notes());
     notes.extend(val.iter().flat_map(Planner::notes));
-    Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes })
+    Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes, digests })
 }
 
 pub(in crate::cli) fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Option<String>> {
