@@ -14,7 +14,7 @@ pub enum Source {
 }
 
 /// What only HIPTrack has.
-const PROMPTS: [&str; 4] = ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion."];
+pub(super) const PROMPTS: [&str; 4] = ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion."];
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
