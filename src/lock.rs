@@ -76,7 +76,10 @@ impl FolderLock {
     pub fn take(folder: &Path, verb: &str) -> Result<Self> {
         let path = folder.join(NAME);
         let failed = |error: std::io::Error| {
-            Failure::output(format!("{}: cannot write here: {error}; choose another folder (--save_dir or --out)", folder.display()))
+            Failure::output(format!(
+                "{}: cannot write here: {error}; choose another folder (--save_dir or --out)",
+                folder.display()
+            ))
         };
         std::fs::create_dir_all(folder).map_err(failed)?;
         loop {

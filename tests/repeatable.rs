@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::{Command, Stdio},
 };
-use support::{losses, succeed, text, train};
+use support::{fail, losses, succeed, text, train};
 
 /// The shipped pipeline with `workers` on every stage that may have several.
 fn pipeline(folder: &Path, workers: usize) -> std::path::PathBuf {
@@ -96,4 +96,69 @@ fn a_run_that_was_interrupted_or_killed_goes_on_as_if_nothing_had_happened() {
     assert_eq!(code, None, "{printed}");
     succeed(&mut train(&broken));
     assert_eq!(losses(&broken), losses(&whole));
+}
+
+#[test]
+fn data_that_changed_is_shown_when_a_run_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, out) = (home.path().join("data"), home.path().join("out"));
+    let size = ["--sequences", "4", "--val_sequences", "2", "--frames", "20", "--width", "128", "--height", "96"];
+    succeed(support::program().args(["data", "synth", "--out"]).arg(&data).args(size));
+    let run = |steps: &str| {
+        let mut command = train(&out);
+        command.arg("--data_dir").arg(&data).args(["--max_steps", steps, "--set", "TRAIN.SAVE_INTERVAL=1"]);
+        command
+    };
+    succeed(&mut run("1"));
+    let printed = succeed(&mut run("1"));
+    assert!(printed.contains("resumed from") && !printed.contains("changed since then"), "{printed}");
+
+    let edit = |path: &str, change: &dyn Fn(&str) -> String| {
+        let path = data.join(path);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, change(&text)).unwrap();
+        (path, text)
+    };
+    let refused = |part: &str| {
+        let errors = fail(&mut run("1"), 78);
+        assert!(errors.contains("made with other data") && errors.contains("--allow_changes"), "{errors}");
+        assert!(errors.contains(&format!("\n  training data GOT10K_train_full: {part}")), "{part}: {errors}");
+    };
+    let one = "got10k/train/SYN_Train_000002";
+    let longer = |text: &str| format!("{text}{}\n", text.lines().last().unwrap());
+    // A box that another hand drew.
+    let moved = |text: &str| text.split_once('\n').map(|(_, rest)| format!("11,12,21,22\n{rest}")).unwrap();
+    let (path, text) = edit(&format!("{one}/groundtruth.txt"), &moved);
+    refused("other boxes");
+    std::fs::write(path, text).unwrap();
+    // A label.
+    let folder = "conditions/SYN_Train_000003/SYN_Train_000003.jsonl";
+    let (path, text) = edit(folder, &|text| text.split_once('\n').unwrap().1.to_string());
+    refused("other condition labels");
+    std::fs::write(path, text).unwrap();
+    // A list without its last sequence.
+    let fewer = |text: &str| text.lines().take(3).map(|name| format!("{name}\n")).collect();
+    let (path, text) = edit("got10k/train/list.txt", &fewer);
+    refused("sequences: 3 instead of 4");
+    std::fs::write(path, text).unwrap();
+    // Boxes to validate on, which train nothing.
+    let (path, text) = edit("got10k/val/SYN_Val_000001/groundtruth.txt", &moved);
+    let printed = succeed(&mut run("1"));
+    let part = "changed since then: validation data GOT10K_official_val: other boxes";
+    assert!(printed.contains(part) && printed.contains("(validations change, training does not)"), "{printed}");
+    std::fs::write(path, text).unwrap();
+    // One frame more.
+    let frames = data.join(one);
+    std::fs::copy(frames.join("00000020.jpg"), frames.join("00000021.jpg")).unwrap();
+    for entry in std::fs::read_dir(&frames).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name == "groundtruth.txt" || name.ends_with(".label") {
+            edit(&format!("{one}/{name}"), &longer);
+        }
+    }
+    refused("frames: 81 instead of 80");
+    let printed = succeed(run("1").arg("--allow_changes"));
+    assert!(printed.contains("frames: 81 instead of 80 (allowed)"), "{printed}");
+    let printed = succeed(&mut run("1"));
+    assert!(!printed.contains("changed since then"), "{printed}");
 }

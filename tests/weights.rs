@@ -158,3 +158,108 @@ fn a_damaged_checkpoint_is_passed_over_and_mistakes_are_named() {
     let nowhere = home.path().join("no/folder/x.pth");
     assert!(fail(checkpoint("convert").args([&first, &nowhere]), 74).contains("could not be written"));
 }
+
+#[test]
+fn weights_under_any_key_are_found_or_named() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    if torch("others", home.path()).is_none() {
+        return;
+    }
+    let inspect = |name: &str| {
+        let mut command = checkpoint("inspect");
+        command.arg(at(name));
+        command
+    };
+    let errors = fail(&mut inspect("dino.pth"), 66);
+    assert!(errors.contains("student (2 tensors), teacher (2 tensors); choose one: --key teacher"), "{errors}");
+    let errors = fail(inspect("dino.pth").args(["--key", "pupil"]), 66);
+    assert!(errors.contains("no weights under pupil; there are") && errors.contains("student"), "{errors}");
+    for (name, key, under) in [
+        ("dino.pth", Some("teacher"), "under teacher"),
+        ("dino.pth", Some("dino_loss"), "under dino_loss"),
+        ("timm.pth", None, "under state_dict\n"),
+        ("timm.pth", None, "2 other tensors are under state_dict_ema: --key state_dict_ema"),
+        ("timm.pth", Some("state_dict_ema"), "under state_dict_ema"),
+        ("ema.pth", None, "under model_ema"),
+        ("deep.pth", None, "under a.b.c.weights"),
+        ("deep.pth", Some("a.b.c"), "weights.weight"),
+        ("parts.pth", Some("model"), "backbone.weight"),
+        ("parts.pth", Some("model.head"), "under model.head"),
+        ("list.pth", None, "under 0"),
+        ("net_is_module.pth", None, "body.1.running_mean"),
+        ("net_is_module.pth", Some("net.module.body"), "1.running_mean"),
+    ] {
+        let mut command = inspect(name);
+        key.into_iter().for_each(|key| {
+            command.args(["--key", key]);
+        });
+        let printed = succeed(&mut command);
+        assert!(printed.contains(under), "{name} {key:?}: {printed}");
+    }
+    for (name, part) in [
+        ("parts.pth", "model.backbone (2 tensors), model.head (2 tensors)"),
+        ("parts.pth", "all of them together, their keys before their names: --key model"),
+        ("optimizer.pth", "no tensors under names, so no weights; what it has is optimizer: dict of 2"),
+        ("jit.pt", "a TorchScript module"),
+        ("around.pth.tar", "a tar archive around best.pth; unpack it (tar -xf FILE) and give best.pth"),
+    ] {
+        let errors = fail(&mut inspect(name), 66);
+        assert!(errors.contains(part), "{name}: {errors}");
+    }
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(at("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest(&at("module.pth")), expected["module"]);
+    assert_eq!(manifest(&at("net_is_module.pth")), expected["module"]);
+    succeed(checkpoint("convert").args([at("dino.pth"), at("t.safetensors")]).args(["--key", "teacher"]));
+    assert_eq!(manifest(&at("t.safetensors")), expected["teacher"]);
+    let mut diff = checkpoint("diff");
+    diff.args([at("dino.pth"), at("dino.pth")]).args(["--key", "teacher"]);
+    succeed(&mut diff);
+    let output = diff.args(["--key_b", "student"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+}
+
+/// Tracking with `weights`.
+fn track(weights: &Path, out: &Path) -> Command {
+    let mut command = program();
+    command.args(["track", "--config"]).arg(support::experiment()).arg("--weights").arg(weights);
+    command.args(["--dataset", "GOT10K_official_val", "--device", "cpu", "--save_dir"]).arg(out);
+    command.arg("--data_dir").arg(support::data());
+    command
+}
+
+#[test]
+fn nothing_that_tracks_is_left_to_chance() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let (whole, _) = run(&at("out"));
+    let file = WeightsFile::open(&whole).unwrap();
+    let save = |name: &str, keep: &dyn Fn(&str) -> bool| {
+        let tensors: Vec<_> = file.load_all().unwrap().into_iter().filter(|(name, _)| keep(name)).collect();
+        let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let contents = trackflow::weights::Contents { tensors, ..Default::default() };
+        trackflow::weights::write(&at(name), trackflow::weights::Format::Safetensors, &contents).unwrap();
+        at(name)
+    };
+    let ours = |name: &str| !["optimizer.", "tasks."].iter().any(|prefix| name.starts_with(prefix));
+    let one_stream =
+        save("ostrack.safetensors", &|name| name.starts_with("box_head.") || name.starts_with("backbone."));
+    let errors = fail(&mut track(&one_stream, &at("no")), 66);
+    for part in ["weights of DropTrack or OSTrack", "drawn at random: HIP (", "--script ostrack", "trackflow train"] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+    assert!(!at("no/test").exists());
+    let lame = save("lame.safetensors", &|name| ours(name) && name != "box_head.conv5_ctr.bias");
+    let errors = fail(&mut track(&lame, &at("no")), 66);
+    assert!(errors.contains("1 tensors that tracking uses") && errors.contains("box_head.conv5_ctr.bias"), "{errors}");
+    let errors = fail(track(&whole, &at("no")).args(["--set", "MODEL.HIP.KEY_DIM=4"]), 66);
+    assert!(errors.contains("key_proj.key_proj.weight: shape [8, 32, 3, 3], the experiment's model has"), "{errors}");
+
+    let headless = save("headless.safetensors", &|name| ours(name) && !name.starts_with("cls_head."));
+    let printed = succeed(&mut track(&headless, &at("yes")));
+    assert!(printed.contains("conditions are not predicted"), "{printed}");
+    // Counts of batches, and what only the plain ViT needed, are of no use to tracking.
+    let idle = |name: &str| name.ends_with("num_batches_tracked") || name == "backbone.cls_token";
+    let bare = save("bare.safetensors", &|name| ours(name) && !idle(name));
+    succeed(track(&bare, &at("bare")).args(["--set", "MODEL.PRETRAIN_FILE=gone.pth"]));
+}

@@ -2,14 +2,14 @@
 
 use super::{
     experiment::{ClassTargets, Experiment},
-    pretrained::{self, Source},
+    pretrained::{self, Source, Tracking},
 };
 use crate::{
     failure::{Failure, Result},
     model::{BoxHeadKind, ClassHead, Config, Elimination, Hiptrack, Prompts, TemplateRange},
-    weights::WeightsFile,
+    weights::{Choice, WeightsFile},
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tch::Device;
 
 /// The sizes of the model.
@@ -58,7 +58,7 @@ pub fn build(experiment: &Experiment, seed: u64, device: Device) -> Result<(Hipt
     let mut lines = Vec::new();
     let (whole, encoder) = pretrained_files(experiment)?;
     if let Some(path) = &whole {
-        let loaded = pretrained::load(&model, path)?;
+        let loaded = pretrained::load(&model, path, whole_choice(experiment))?;
         lines.extend(loaded.lines(path));
         if loaded.source == Source::Tracker && encoder.is_some() {
             let path = path.display();
@@ -72,9 +72,26 @@ pub fn build(experiment: &Experiment, seed: u64, device: Device) -> Result<(Hipt
         return Err(Failure::config(message));
     }
     if let Some(path) = &encoder {
-        lines.extend(pretrained::load_encoder(&model, path)?.lines(path));
+        lines.extend(pretrained::load_encoder(&model, path, encoder_choice(experiment))?.lines(path));
     }
     Ok((model, lines))
+}
+
+/// The model to track with, on `device`, with the weights in the file `weights` that `choice` means. The second part
+/// says what was loaded.
+///
+/// # Errors
+/// Sizes that do not fit together (78); weights that cannot be read, or that leave anything of what tracks to chance
+/// (66).
+pub fn build_for_tracking(
+    experiment: &Experiment,
+    weights: &Path,
+    choice: Choice<'_>,
+    device: Device,
+) -> Result<(Hiptrack, Tracking)> {
+    let model = Hiptrack::new(&config(experiment), 0, device)?;
+    let loaded = pretrained::load_for_tracking(&model, weights, choice)?;
+    Ok((model, loaded))
 }
 
 /// Checks that the weights files are there, before anything slow happens.
@@ -82,7 +99,20 @@ pub fn build(experiment: &Experiment, seed: u64, device: Device) -> Result<(Hipt
 /// # Errors
 /// One is missing, or is no file of weights.
 pub fn check_pretrained(experiment: &Experiment) -> Result<()> {
-    find_pretrained(experiment)?.iter().try_for_each(|path| WeightsFile::open(path).map(|_| ()))
+    let (whole, encoder) = pretrained_files(experiment)?;
+    let whole = whole.map(|path| (path, whole_choice(experiment)));
+    let encoder = encoder.map(|path| (path, encoder_choice(experiment)));
+    [whole, encoder].into_iter().flatten().try_for_each(|(path, choice)| WeightsFile::choose(&path, choice).map(|_| ()))
+}
+
+/// Which of the weights in `MODEL.PRETRAIN_FILE` are meant.
+fn whole_choice(experiment: &Experiment) -> Choice<'_> {
+    Choice { key: experiment.model.pretrain_key.as_deref(), option: "--set MODEL.PRETRAIN_KEY=" }
+}
+
+/// Which of the weights in `MODEL.HIP.PRETRAIN_FILE` are meant.
+fn encoder_choice(experiment: &Experiment) -> Choice<'_> {
+    Choice { key: experiment.model.encoder_pretrain_key.as_deref(), option: "--set MODEL.HIP.PRETRAIN_KEY=" }
 }
 
 /// The weights files that `experiment` names.

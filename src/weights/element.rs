@@ -44,6 +44,22 @@ pub(super) fn to_storage(kind: Kind) -> Option<&'static str> {
     find(|row| row.0 == kind, |row| row.2)
 }
 
+/// The type of a NumPy array by the name that pickles have for it: `f4`.
+pub(super) fn of_numpy(name: &str) -> Option<Kind> {
+    const NAMES: [(&str, Kind); 9] = [
+        ("f4", Kind::Float),
+        ("f2", Kind::Half),
+        ("f8", Kind::Double),
+        ("i8", Kind::Int64),
+        ("i4", Kind::Int),
+        ("i2", Kind::Int16),
+        ("i1", Kind::Int8),
+        ("u1", Kind::Uint8),
+        ("b1", Kind::Bool),
+    ];
+    NAMES.into_iter().find_map(|(known, kind)| (known == name).then_some(kind))
+}
+
 /// PyTorch's name of a type: `float32`.
 pub fn dtype_name(kind: Kind) -> &'static str {
     find(|row| row.0 == kind, |row| row.3).unwrap_or("?")

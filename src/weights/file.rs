@@ -1,6 +1,9 @@
 //! An open file of weights: what is in it, and its tensors one by one.
 
-use super::{safetensors, torch};
+use super::{
+    choice::{Choice, Other},
+    foreign, safetensors, torch,
+};
 use crate::failure::{Failure, Result};
 use std::{
     collections::BTreeMap,
@@ -8,11 +11,15 @@ use std::{
     io::Read,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tch::{Kind, Tensor};
 
 /// The longest name of a tensor, in bytes.
 pub(super) const LONGEST_NAME: usize = 1024;
+
+/// The texts of a checkpoint of ours that speak of all of it.
+const OUR_TEXTS: [&str; 2] = ["trackflow", "xxh3"];
 
 /// The form of a file of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +59,8 @@ pub struct Entry {
     pub(super) bytes: u64,
     /// CRC-32 of these bytes, where the file has one.
     pub(super) crc: Option<u32>,
+    /// Its numbers, where they do not lie in the file as they are.
+    pub(super) inline: Option<Arc<[u8]>>,
 }
 
 impl Entry {
@@ -78,6 +87,8 @@ pub(super) struct Found {
     pub wrapper: Vec<String>,
     pub texts: BTreeMap<String, String>,
     pub notes: Vec<Note>,
+    /// Weights that were not taken.
+    pub others: Vec<Other>,
 }
 
 /// An open file of weights.
@@ -95,30 +106,44 @@ impl WeightsFile {
     /// its name.
     ///
     /// # Errors
-    /// The file is missing, torn, hostile, or holds no weights.
+    /// The file is missing, torn, hostile, or holds no weights, or several without a word which are meant.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::choose(path, Choice::default())
+    }
+
+    /// Opens the weights in the file at `path` that `choice` means. With a key, a checkpoint of ours is a file of
+    /// weights like any other: it has no header and no checksum over all of it.
+    ///
+    /// # Errors
+    /// As for [`Self::open`]; and there is nothing under the key.
+    pub fn choose(path: &Path, choice: Choice<'_>) -> Result<Self> {
         let failed = |what: String| Failure::input(format!("{}: {what}", path.display()));
         let io = |error: std::io::Error| failed(error.to_string());
         let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if metadata.is_dir() {
-            return Err(failed("is a folder, not a file of weights".into()));
+            return Err(failed(foreign::of_folder(path)));
         }
         let size = metadata.len();
         let mut head = Vec::new();
-        (&file).take(512).read_to_end(&mut head).map_err(io)?;
+        (&file).take(foreign::HEAD as u64).read_to_end(&mut head).map_err(io)?;
         let (container, found) = match head.as_slice() {
-            [] => return Err(failed("is empty".into())),
-            [b'P', b'K', ..] => (Container::TorchZip, torch::open_zip(&file, size)),
-            _ if safetensors::begins(&head, size) => (Container::Safetensors, safetensors::open(&file, size)),
+            [b'P', b'K', ..] => (Container::TorchZip, torch::open_zip(&file, size, choice)),
+            _ if safetensors::begins(&head, size) => (Container::Safetensors, safetensors::open(&file, size, choice)),
             // PROTO of a protocol from 2: `torch.save` before 1.6 begins so.
-            [0x80, 2..=5, ..] => (Container::TorchLegacy, torch::open_legacy(&file, size)),
-            _ if head.get(257..262) == Some(b"ustar") => {
-                return Err(failed("is a tar of PyTorch before 0.1.10; load and save it with a newer PyTorch".into()));
+            // Pickles of older protocols begin with what they hold.
+            [0x80, 2..=5, ..] | [b'(', b'd' | b'l', b'p', ..] | [b'}' | b']', b'q', ..] | [b'c', b'c', b'o', ..] => {
+                (Container::TorchLegacy, torch::open_legacy(&file, size, choice))
             }
-            _ => (Container::Safetensors, safetensors::open(&file, size)),
+            _ => match foreign::of_file(&file, &head, size) {
+                Some(what) => return Err(failed(what)),
+                None => (Container::Safetensors, safetensors::open(&file, size, choice)),
+            },
         };
-        let found = found.map_err(failed)?;
+        let mut found = found.map_err(failed)?;
+        if choice.key.is_some() {
+            found.texts.retain(|key, _| !OUR_TEXTS.contains(&key.as_str()));
+        }
         let opened = Self { path: path.to_path_buf(), file, size, container, found };
         opened.check().map_err(failed)?;
         Ok(opened)
@@ -177,6 +202,11 @@ impl WeightsFile {
         &self.found.texts
     }
 
+    /// Weights in the file that were not taken; a [`Choice`] can name them.
+    pub fn others(&self) -> &[Other] {
+        &self.found.others
+    }
+
     /// What else is in the file.
     pub fn notes(&self) -> &[Note] {
         &self.found.notes
@@ -189,17 +219,24 @@ impl WeightsFile {
     pub fn load(&self, entry: &Entry) -> Result<Tensor> {
         let failed = |what: String| Failure::input(format!("{}: {}: {what}", self.path.display(), entry.name));
         let length = usize::try_from(entry.bytes).map_err(|_| failed("too large".into()))?;
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, entry.start).map_err(|error| failed(error.to_string()))?;
-        if entry.crc.is_some_and(|crc| crc != crc32fast::hash(&bytes)) {
+        let mut bytes;
+        let bytes = match &entry.inline {
+            Some(inline) => inline.as_ref(),
+            None => {
+                bytes = vec![0; length];
+                self.file.read_exact_at(&mut bytes, entry.start).map_err(|error| failed(error.to_string()))?;
+                bytes.as_slice()
+            }
+        };
+        if entry.crc.is_some_and(|crc| crc != crc32fast::hash(bytes)) {
             return Err(failed("its checksum (CRC-32) does not match: the file is damaged".into()));
         }
         let size = entry.kind.elt_size_in_bytes();
         let torch = |error: tch::TchError| failed(Failure::from(error).message);
         let Some(strides) = &entry.strides else {
-            return Tensor::f_from_data_size(&bytes, &entry.shape, entry.kind).map_err(torch);
+            return Tensor::f_from_data_size(bytes, &entry.shape, entry.kind).map_err(torch);
         };
-        let flat = Tensor::f_from_data_size(&bytes, &[(length / size) as i64], entry.kind).map_err(torch)?;
+        let flat = Tensor::f_from_data_size(bytes, &[(length / size) as i64], entry.kind).map_err(torch)?;
         let view = flat.f_as_strided(&entry.shape, strides, 0).map_err(torch)?;
         view.f_contiguous().map_err(torch)
     }

@@ -6,15 +6,19 @@
 //! data-parallel and compiled modules.
 
 mod bytes;
+mod choice;
 mod element;
 mod file;
+mod foreign;
 pub mod pickle;
 mod safetensors;
 mod torch;
 
 pub use bytes::Bytes;
+pub use choice::{Choice, Other};
 pub use element::{dtype_name, storable};
 pub use file::{Container, Entry, Note, WeightsFile};
+pub use torch::shown;
 
 use crate::failure::{Failure, Result};
 use std::{collections::BTreeMap, path::Path};

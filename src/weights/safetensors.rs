@@ -3,6 +3,7 @@
 use super::{
     Contents,
     bytes::Bytes,
+    choice::{Choice, Other, listed},
     element,
     file::{Entry, Found, Note},
 };
@@ -25,7 +26,7 @@ pub(super) fn begins(head: &[u8], size: u64) -> bool {
 }
 
 /// Finds the tensors of the file.
-pub(super) fn open(file: &File, size: u64) -> std::result::Result<Found, String> {
+pub(super) fn open(file: &File, size: u64, choice: Choice<'_>) -> std::result::Result<Found, String> {
     let unknown = "neither safetensors nor a PyTorch checkpoint";
     let mut length = [0; 8];
     file.read_exact_at(&mut length, 0).map_err(|_| format!("is {unknown}: {size} bytes are too few"))?;
@@ -57,14 +58,41 @@ pub(super) fn open(file: &File, size: u64) -> std::result::Result<Found, String>
             start: start + info.data_offsets.0 as u64,
             bytes: (info.data_offsets.1 - info.data_offsets.0) as u64,
             crc: None,
+            inline: None,
             name,
         });
     }
+    let wrapper = match choice.key.filter(|key| *key != ".") {
+        Some(key) => choose(&mut entries, key)?,
+        None => Vec::new(),
+    };
     let texts = header.metadata().clone().unwrap_or_default().into_iter().collect();
     let notes = |texts: &std::collections::BTreeMap<String, String>| {
         texts.iter().map(|(key, text)| Note { key: key.clone(), what: super::torch::shown(text) }).collect()
     };
-    Ok(Found { entries, wrapper: Vec::new(), notes: notes(&texts), texts })
+    Ok(Found { entries, wrapper, notes: notes(&texts), texts, others: Vec::new() })
+}
+
+/// Leaves those whose names begin with `key` and a dot, without it: the form has no dictionaries but names.
+fn choose(entries: &mut Vec<Entry>, key: &str) -> std::result::Result<Vec<String>, String> {
+    let prefix = format!("{key}.");
+    if !entries.iter().any(|entry| entry.name.starts_with(&prefix)) {
+        let mut parts: Vec<Other> = Vec::new();
+        for entry in entries.iter() {
+            let Some((part, _)) = entry.name.split_once('.') else { continue };
+            match parts.iter_mut().find(|other| other.key == part) {
+                Some(other) => other.tensors += 1,
+                None => parts.push(Other { key: part.to_string(), tensors: 1 }),
+            }
+        }
+        let key = super::torch::shown(key);
+        return Err(format!("no tensor's name begins with {key}.; there are {}", listed(&parts)));
+    }
+    entries.retain_mut(|entry| {
+        let rest = entry.name.strip_prefix(&prefix).map(str::to_string);
+        rest.map(|rest| entry.name = rest).is_some()
+    });
+    Ok(vec![key.to_string()])
 }
 
 /// Writes `contents` in the order that the format asks for: wide element types first, then by name.

@@ -173,6 +173,18 @@ fn hostile_and_foreign_files_are_named() {
         (b"\xff\xff\xff\xff\xff\xff\xff\xff{}", "neither safetensors nor"),
         (b"PK\x03\x04nothing", "zip is cut off or damaged"),
         (b"\x80\x02}.", "not one that torch.save wrote"),
+        (b"(dp0\nS'a'\np1\nI1\ns.", "not one that torch.save wrote; it holds no tensors under names"),
+        (b"\n<!DOCTYPE html><title>Sign \x1b[1min</title>", "is a web page (\"Sign \u{b7}[1min\"), not weights"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 77\n",
+            "Git LFS, not the file itself (which has 77 bytes)",
+        ),
+        (b"\x1f\x8b\x08\0", "compressed with gzip"),
+        (b"\x89HDF\r\n\x1a\n\0", "HDF5"),
+        (b"\x08\x08\x12\x07pytorch\x1a", "an ONNX model (made by pytorch)"),
+        (b"\x93NUMPY\x01\0", "a single NumPy array"),
+        (b"{\"weight_map\": {}}", "split over several files"),
+        (b"\0\0\0\0\0\0\0\0\0\0\0\0", "nothing but zeros"),
     ] {
         let failure = open("x", bytes);
         assert!(failure.message.contains(part) && failure.kind.exit_code() == 66, "{failure}");
@@ -202,6 +214,28 @@ fn a_zip_that_lies_about_its_sizes_is_refused() {
         let failure = WeightsFile::open(&path).unwrap_err();
         assert!(failure.message.contains("cut off or damaged"), "{fields:?}: {failure}");
     }
+}
+
+/// A pickle of protocol 2, `{"params": array}`, as NumPy writes it with its bytes as text.
+#[test]
+fn arrays_of_numpy_are_read() {
+    let array = |dtype: &str, data: &str| {
+        let mut pickle = b"\x80\x02}X\x06\0\0\0params".to_vec();
+        pickle.extend(
+            b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\x85U\x01btR(K\x01K\x02\x85cnumpy\ndtype\n",
+        );
+        pickle.extend(
+            [&b"X\x02\0\0\0"[..], dtype.as_bytes(), b"\x89\x88\x87R(K\x03U\x01<tb\x89c_codecs\nencode\n"].concat(),
+        );
+        pickle
+            .extend([&b"X"[..], &(data.len() as u32).to_le_bytes(), data.as_bytes(), b"U\x06latin1\x86Rtbs."].concat());
+        opened(&pickle)
+    };
+    // 1.5 and -2 in four bytes each; bytes from 128 have two in the text.
+    let tensor = array("f4", "\0\0\u{c0}\u{3f}\0\0\0\u{c0}").unwrap();
+    assert_eq!((tensor.double_value(&[0]), tensor.double_value(&[1])), (1.5, -2.0));
+    assert!(array("f4", "\0").unwrap_err().contains("shape [2] with 1 bytes of numbers"));
+    assert!(array("U5", "\0").unwrap_err().contains("element type U5"));
 }
 
 fn survives(name: &str, bytes: &[u8]) {

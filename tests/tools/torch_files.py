@@ -1,6 +1,7 @@
 """Real PyTorch for the tests of checkpoint files.
 
     torch_files.py write FOLDER   writes checkpoints of every sort, and manifest.json with what is in them
+    torch_files.py others FOLDER  writes checkpoints with several weights in them, and files that only look like checkpoints
     torch_files.py read FILE      loads FILE with weights_only=True, prints the manifest of what is under "net"
 
 Needs a torch to import: see with_torch.py.
@@ -114,10 +115,54 @@ def write(folder):
     (folder / "manifest.json").write_text(json.dumps({"files": sorted(saves), "tensors": manifest(net)}))
 
 
+class Tracker(torch.nn.Module):
+    """A module with modules in it, a buffer that its state dictionary has, and one that it leaves out."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+        self.register_buffer("grid", torch.arange(3.0))
+        self.register_buffer("passing", torch.zeros(5), persistent=False)
+
+
+def others(folder):
+    import io
+    import tarfile
+
+    torch.manual_seed(2)
+    layer = lambda: torch.nn.Linear(3, 3).state_dict()
+    module = Tracker()
+    saves = {
+        "dino.pth": {"student": layer(), "teacher": layer(), "epoch": 9, "dino_loss": {"center": torch.zeros(1, 3)}},
+        "timm.pth": {"state_dict": layer(), "state_dict_ema": layer(), "metric": 0.5},
+        "ema.pth": {"model_ema": layer(), "loss": torch.tensor(0.5)},
+        "deep.pth": {"a": {"b.c": {"weights": layer()}}},
+        "parts.pth": {"model": {"backbone": layer(), "head": layer()}},
+        "list.pth": [layer(), {"lr": 0.1}],
+        "module.pth": module,
+        "net_is_module.pth": {"net": torch.nn.DataParallel(module), "epoch": 1},
+        "optimizer.pth": {"optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []}},
+    }
+    for name, what in saves.items():
+        torch.save(what, folder / name)
+    torch.jit.script(torch.nn.Linear(3, 3)).save(folder / "jit.pt")
+    inner = io.BytesIO()
+    torch.save(layer(), inner)
+    with tarfile.open(folder / "around.pth.tar", "w") as tar:
+        member = tarfile.TarInfo("best.pth")
+        member.size = len(inner.getvalue())
+        inner.seek(0)
+        tar.addfile(member, inner)
+    teacher = manifest(saves["dino.pth"]["teacher"])
+    (folder / "manifest.json").write_text(json.dumps({"teacher": teacher, "module": manifest(module.state_dict())}))
+
+
 def main():
     verb, path = sys.argv[1], Path(sys.argv[2])
     if verb == "write":
         write(path)
+    elif verb == "others":
+        others(path)
     else:
         loaded = torch.load(path, weights_only=True)
         rest = {key: value for key, value in loaded.items() if isinstance(value, (int, str))}

@@ -9,9 +9,10 @@ use crate::{
     },
     track::Options,
     train::{device::DeviceChoice, experiment::Experiment, network},
+    weights::Choice,
 };
 use clap::Args;
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 use tch::{Kind, Tensor};
 
 /// `trackflow bench track`.
@@ -24,6 +25,12 @@ pub struct TrackBenchArgs {
     /// Experiment: configs/<script>/<CONFIG>.yaml, or a path that ends in .yaml
     #[arg(long, default_value = "hiptrack_cls")]
     config: String,
+    /// Weights to measure with (default: drawn at random, which decides nothing about speed)
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// The key of the weights in that file, for example teacher or model_ema (default: the usual one)
+    #[arg(long, requires = "weights")]
+    key: Option<String>,
     /// Shares of search tokens kept at each eliminating block
     #[arg(long = "keep_rate", alias = "keep-rate", value_delimiter = ',', default_values_t = [0.7, 1.0])]
     keep_rate: Vec<f64>,
@@ -73,7 +80,7 @@ pub(super) fn track(args: &TrackBenchArgs) -> Result<()> {
     let node = find::experiment(&args.script, &args.config, &args.set)?;
     let mut experiment = find::read(&args.script, &args.config, &args.set)?;
     find::note(&experiment);
-    experiment.model.pretrain_file = None;
+    (experiment.model.pretrain_file, experiment.model.encoder_pretrain_file) = (None, None);
     let device = args.device.open()?;
     if let Some(threads) = args.threads {
         tch::set_num_threads(i32::from(threads));
@@ -86,9 +93,19 @@ pub(super) fn track(args: &TrackBenchArgs) -> Result<()> {
         args.frames
     );
     println!("{:>5}  {:<24} {:>10} {:>10} {:>10}", "keep", "case", "s (best)", "s (median)", "frames/s");
-    for &keep in &args.keep_rate {
+    for (at, &keep) in args.keep_rate.iter().enumerate() {
         experiment.model.keep_ratios.iter_mut().for_each(|ratio| *ratio = keep);
-        let (model, _) = network::build(&experiment, 1, device)?;
+        let model = match &args.weights {
+            Some(path) => {
+                let choice = Choice::option(args.key.as_deref());
+                let (model, loaded) = network::build_for_tracking(&experiment, path, choice, device)?;
+                if at == 0 {
+                    loaded.lines.iter().for_each(|line| println!("{line}"));
+                }
+                model
+            }
+            None => network::build(&experiment, 1, device)?.0,
+        };
         let row = |case: &str, times: Times| {
             let Times { best, median } = times;
             println!("{keep:>5}  {case:<24} {best:>10.3} {median:>10.3} {:>10.2}", 1.0 / best);

@@ -8,6 +8,7 @@ use crate::{
         network,
         pretrained::{self, Loaded},
     },
+    weights::Choice,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -20,11 +21,11 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    pub fn of(file: &Path, script: &str, config: &str, set: &[String]) -> Result<Self> {
+    pub fn of(file: &Path, choice: Choice<'_>, script: &str, config: &str, set: &[String]) -> Result<Self> {
         let experiment = find::read(script, config, set)?;
         find::note(&experiment);
         let model = Hiptrack::new(&network::config(&experiment), 0, Device::Cpu)?;
-        Ok(Self { config: config.to_string(), loaded: pretrained::compare(&model, file)? })
+        Ok(Self { config: config.to_string(), loaded: pretrained::compare(&model, file, choice)? })
     }
 
     /// Whether the model can be loaded from the file.

@@ -7,7 +7,7 @@ use crate::{
         checkpoint::{self, EMA},
         pretrained::best_weights,
     },
-    weights::{self, Contents, Format, WeightsFile},
+    weights::{self, Choice, Contents, Format, WeightsFile, shown},
 };
 use clap::Args;
 use std::{
@@ -25,13 +25,32 @@ pub(super) struct ConvertArgs {
     /// The file to write; its ending says in which form
     #[arg(value_name = "OUT")]
     output: PathBuf,
+    /// The key of the weights in IN, for example teacher or model.state_dict; `.` is the whole file
+    #[arg(long)]
+    key: Option<String>,
+}
+
+impl ConvertArgs {
+    fn open(&self) -> Result<WeightsFile> {
+        let file = WeightsFile::choose(&self.input, Choice::option(self.key.as_deref()))?;
+        for other in file.others() {
+            let remedy = Choice::default().remedy(&other.key);
+            say!(
+                "{}: {} other tensors under {} are not kept ({remedy} takes them)",
+                self.input.display(),
+                other.tensors,
+                shown(&other.key)
+            );
+        }
+        Ok(file)
+    }
 }
 
 /// Writes the same weights in another form. A checkpoint of trackflow keeps its training state in either form.
 pub(super) fn convert(args: &ConvertArgs) -> Result<()> {
-    let ConvertArgs { input, output } = args;
+    let ConvertArgs { input, output, .. } = args;
     let format = Format::of(output)?;
-    let file = WeightsFile::open(input)?;
+    let file = args.open()?;
     if checkpoint::header(&file)?.is_some() {
         let state = checkpoint::read(input)?;
         let bytes = checkpoint::write(output, &state)?;
@@ -48,9 +67,9 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<()> {
 
 /// Writes the weights that tracking needs.
 pub(super) fn strip(args: &ConvertArgs) -> Result<()> {
-    let ConvertArgs { input, output } = args;
+    let ConvertArgs { input, output, .. } = args;
     let format = Format::of(output)?;
-    let file = WeightsFile::open(input)?;
+    let file = args.open()?;
     let weights = best_weights(&file);
     let plain = |name: &str| name.strip_prefix(EMA).unwrap_or(name).to_string();
     // Where the told conditions modulate what the box head sees, tracking needs the condition head.
@@ -80,8 +99,13 @@ fn write(path: &Path, format: Format, tensors: &[(String, Tensor)], texts: BTree
 
 /// Says what of `file` has no place in a file of weights.
 fn left_out(file: &WeightsFile) {
-    let keys: Vec<&str> =
-        file.notes().iter().map(|note| note.key.as_str()).filter(|key| !file.texts().contains_key(*key)).collect();
+    let others = |key: &str| file.others().iter().any(|other| other.key == key);
+    let keys: Vec<&str> = file
+        .notes()
+        .iter()
+        .map(|note| note.key.as_str())
+        .filter(|key| !file.texts().contains_key(*key) && !others(key))
+        .collect();
     if !keys.is_empty() {
         say!("not kept, as it is no weight: {}", keys.join(", "));
     }

@@ -3,7 +3,7 @@
 use super::{module, shape};
 use crate::{
     failure::Result,
-    weights::{Entry, WeightsFile, dtype_name},
+    weights::{Choice, Entry, WeightsFile, dtype_name},
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -22,6 +22,12 @@ pub(super) struct DiffArgs {
     /// Another one
     #[arg(value_name = "B")]
     b: PathBuf,
+    /// The key of the weights in both files, for example teacher or model.state_dict; `.` is the whole file
+    #[arg(long)]
+    key: Option<String>,
+    /// The key of those in B, where it is another one: a file can be compared with itself
+    #[arg(long = "key_b", alias = "key-b", value_name = "KEY")]
+    key_b: Option<String>,
     /// Numbers that differ by no more than this are the same
     #[arg(long, default_value_t = 0.0)]
     tolerance: f64,
@@ -67,7 +73,10 @@ struct Differences {
 }
 
 pub(super) fn diff(args: &DiffArgs) -> Result<i32> {
-    let (a, b) = (WeightsFile::open(&args.a)?, WeightsFile::open(&args.b)?);
+    let key = args.key.as_deref();
+    let a = WeightsFile::choose(&args.a, Choice::option(key))?;
+    let b =
+        WeightsFile::choose(&args.b, Choice { option: "--key_b ", ..Choice::option(args.key_b.as_deref().or(key)) })?;
     let by_name = |file: &'_ WeightsFile| -> BTreeMap<String, Entry> {
         file.entries().iter().map(|entry| (entry.name.clone(), entry.clone())).collect()
     };

@@ -5,9 +5,9 @@ use crate::{
     failure::{Failure, Result},
     train::{
         checkpoint::{self, About},
-        pretrained::Source,
+        pretrained::{self, Source},
     },
-    weights::{Entry, WeightsFile, dtype_name},
+    weights::{Choice, Entry, WeightsFile, dtype_name, shown},
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -19,6 +19,9 @@ use std::{fs::File, io::Read, path::Path, path::PathBuf};
 pub(super) struct InspectArgs {
     /// A file of weights: .safetensors, .pth, .pth.tar, .pt
     file: PathBuf,
+    /// The key of the weights in the file, for example teacher or model.state_dict; `.` is the whole file
+    #[arg(long)]
+    key: Option<String>,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -56,14 +59,17 @@ impl Module<'_> {
 struct Facts<'a> {
     file: &'a WeightsFile,
     sha256: String,
-    source: Option<Source>,
+    choice: Choice<'a>,
+    /// Whose they are and what stands before their names, or why that cannot be told.
+    recognised: std::result::Result<(Source, String), String>,
     about: Option<About>,
     fit: Option<Fit>,
     modules: Vec<Module<'a>>,
 }
 
 pub(super) fn inspect(args: &InspectArgs) -> Result<i32> {
-    let file = WeightsFile::open(&args.file)?;
+    let choice = Choice::option(args.key.as_deref());
+    let file = WeightsFile::choose(&args.file, choice)?;
     // A checkpoint of ours is read for its checksum.
     let about = checkpoint::header(&file)?.map(|(_, about)| about);
     if about.is_some() {
@@ -71,7 +77,11 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<i32> {
     } else {
         file.entries().iter().try_for_each(|entry| file.load(entry).map(|_| ()))?;
     }
-    let fit = args.config.as_deref().map(|config| Fit::of(&args.file, &args.script, config, &args.set)).transpose()?;
+    let fit = args
+        .config
+        .as_deref()
+        .map(|config| Fit::of(&args.file, choice, &args.script, config, &args.set))
+        .transpose()?;
     let names: Vec<&str> = file.entries().iter().map(|entry| entry.name.as_str()).collect();
     let mut modules: Vec<Module<'_>> = Vec::new();
     for entry in file.entries() {
@@ -82,8 +92,8 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<i32> {
         }
     }
     modules.sort_by_key(|module| module.name);
-    let source = Source::of(&names).ok();
-    let facts = Facts { sha256: sha256(&args.file)?, source, about, fit, modules, file: &file };
+    let recognised = pretrained::recognise(&names, choice);
+    let facts = Facts { sha256: sha256(&args.file)?, choice, recognised, about, fit, modules, file: &file };
     match args.json {
         true => say!("{}", facts.json()),
         false => facts.print(),
@@ -112,10 +122,18 @@ impl Facts<'_> {
         say!("sha256    {}", self.sha256);
         let under = match file.wrapper() {
             [] => String::new(),
-            keys => format!(", under {}", keys.join(".")),
+            keys => format!(", under {}", shown(&keys.join("."))),
         };
-        let source = self.source.map_or("of an unknown model".into(), |source| format!("of {source}"));
-        say!("weights   {source}{under}");
+        match &self.recognised {
+            Ok((source, prefix)) if prefix.is_empty() => say!("weights   of {source}{under}"),
+            Ok((source, prefix)) => say!("weights   of {source}{under}, their names after {}", shown(prefix)),
+            Err(why) if why.starts_with("holds several") => say!("weights   {}{under}", shown(why)),
+            Err(_) => say!("weights   of an unknown model{under}"),
+        }
+        for other in file.others() {
+            let remedy = self.choice.remedy(&other.key);
+            say!("          {} other tensors are under {}: {remedy}", other.tensors, shown(&other.key));
+        }
         if let Some(about) = &self.about {
             let About { experiment, epoch, step, position, seed, program, format, .. } = about;
             say!("training  {experiment}: epoch {}, step {step}, batch {position}, seed {seed}", epoch + 1);
@@ -172,8 +190,9 @@ impl Facts<'_> {
             "form": file.container().to_string(),
             "bytes": file.size(),
             "sha256": self.sha256,
-            "source": self.source.map(|source| source.to_string()),
+            "source": self.recognised.as_ref().ok().map(|(source, _)| source.to_string()),
             "under": file.wrapper(),
+            "others": file.others().iter().map(|other| (other.key.clone(), other.tensors.into())).collect::<serde_json::Map<_, _>>(),
             "training": training,
             "also": if self.about.is_some() { Value::Null } else { also.into() },
             "modules": modules,

@@ -10,6 +10,7 @@ use crate::{
     model::online::Online,
     track::{self, Options, results},
     train::{device::DeviceChoice, network},
+    weights::Choice,
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,6 +32,9 @@ pub struct TrackArgs {
     /// Checkpoint or weights (default: the one of TEST.EPOCH, or the newest before it, below --save_dir)
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
+    /// The key of the weights in that file, for example teacher or model_ema (default: the usual one)
+    #[arg(long, requires = "weights")]
+    key: Option<String>,
     /// Data set, or a folder below --data_dir: one sequence or several (repeatable)
     #[arg(long, required = true, value_name = "NAME")]
     dataset: Vec<String>,
@@ -67,7 +71,7 @@ pub(super) fn stem(config: &str) -> PathBuf {
 /// # Errors
 /// Whatever keeps the tracker from starting; and, after all others are done, the sequences that could not be tracked.
 pub fn track(args: &TrackArgs) -> Result<()> {
-    let mut experiment = find::read(&args.script, &args.config, &args.set)?;
+    let experiment = find::read(&args.script, &args.config, &args.set)?;
     find::note(&experiment);
     let sizes = network::config(&experiment);
     sizes.check()?;
@@ -85,17 +89,16 @@ pub fn track(args: &TrackArgs) -> Result<()> {
             weights::of_epoch(&checkpoints, experiment.test.epoch)?
         }
     };
-    experiment.model.pretrain_file = Some(weights);
-    network::check_pretrained(&experiment)?;
     let device = args.device.open()?;
     if let Some(threads) = args.threads {
         tch::set_num_threads(i32::from(threads));
     }
-    let (model, loaded) = network::build(&experiment, 0, device)?;
-    loaded.iter().for_each(|line| println!("{line}"));
-    let conditions = weights::condition_head_is_trained(&model);
-    if sizes.class_head.is_some() && !conditions {
-        println!("the weights hold no trained condition head: conditions are not written");
+    let choice = Choice::option(args.key.as_deref());
+    let (model, loaded) = network::build_for_tracking(&experiment, &weights, choice, device)?;
+    loaded.lines.iter().for_each(|line| println!("{line}"));
+    let conditions = loaded.conditions && weights::condition_head_is_trained(&model);
+    if sizes.class_head.is_some() && loaded.conditions && !conditions {
+        println!("the condition head of these weights was not trained: conditions are not predicted");
     }
     let online = Online::new(&model)?;
     drop(model);

@@ -3,7 +3,7 @@
 use crate::{settings::Node, train::checkpoint::About, train::experiment::Experiment};
 
 /// Keys that may change between two calls of one run without a word: they decide neither batches nor updates.
-const FREE: [&str; 18] = [
+const FREE: [&str; 19] = [
     "PRINT_INTERVAL",
     "KEEP_CHECKPOINTS",
     "KEEP_BEST",
@@ -17,6 +17,7 @@ const FREE: [&str; 18] = [
     "SHOW_CLIPS",
     "NONFINITE_LIMIT",
     "PRETRAIN_FILE",
+    "PRETRAIN_KEY",
     "MAX_MEM",
     "CHECK",
     "MAX_REJECTED",

@@ -2,6 +2,7 @@
 
 mod args;
 mod changes;
+mod data_changes;
 mod limit;
 mod reload;
 mod resume;
@@ -192,12 +193,14 @@ fn launch(
     let (model, loaded) = network::build(&experiment, args.seed, device)?;
     loaded.iter().for_each(|line| log::say(line));
     let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches)?;
+    let name = format!("{}/{}", args.script, stem(&args.config).display());
     let about =
-        About::new(format!("{}/{}", args.script, stem(&args.config).display()), args.seed, changes::plan(&experiment));
+        About { data: Some(planners.digests.clone()), ..About::new(name, args.seed, changes::plan(&experiment)) };
     let run = resume::Run {
         experiment: &experiment,
         itinerary: &itinerary,
         seed: args.seed,
+        data: &planners.digests,
         allow_changes: args.allow_changes,
     };
     let resume::Start { trainer, progress, position, logged, history } =

@@ -3,6 +3,7 @@
 use super::{
     Resume,
     changes::{Change, changes},
+    data_changes::{Digests, TRAIN, data_changes},
 };
 use crate::{
     failure::{Failure, Result},
@@ -38,6 +39,8 @@ pub(super) struct Run<'a> {
     pub experiment: &'a Experiment,
     pub itinerary: &'a Itinerary,
     pub seed: u64,
+    /// The content of the data sets.
+    pub data: &'a Digests,
     /// `--allow_changes`.
     pub allow_changes: bool,
 }
@@ -73,12 +76,16 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
         ),
         ..failure
     })?;
-    let changed = changes(&state.about, run.experiment, run.seed);
+    let mut changed = changes(&state.about, run.experiment, run.seed);
+    changed.extend(data_changes(&state.about, run.data));
     check(&path, &changed, run.allow_changes)?;
     let About { step, epoch, place, nonfinite_in_a_row, .. } = &state.about;
     let mut progress: Progress = serde_json::from_value(state.about.progress.clone())
         .map_err(|error| Failure::input(format!("{name}: its progress cannot be read: {error}")))?;
     log::say(&format!("resumed from {name}: step {step}, epoch {}", epoch + 1));
+    if state.about.data.is_none() {
+        log::say("the checkpoint does not say what its data was, as older ones do not: changes of it cannot be shown");
+    }
     for Change { text, harmless } in &changed {
         log::say(&format!("changed since then: {text} ({})", harmless.unwrap_or("allowed")));
     }
@@ -139,7 +146,15 @@ fn check(path: &Path, changed: &[Change], allowed: bool) -> Result<()> {
         return Ok(());
     }
     let lines: String = matter.iter().map(|change| format!("\n  {}", change.text)).collect();
-    let remedy = "go on with these changes by --allow_changes, restore the settings, use another --save_dir, or start \
-                  anew with --resume never";
-    Err(Failure::config(format!("{}: made with other settings; {remedy}{lines}", path.display())))
+    let data = matter.iter().filter(|change| change.text.starts_with(TRAIN)).count();
+    let what = match data {
+        0 => "settings",
+        all if all == matter.len() => "data",
+        _ => "settings and data",
+    };
+    let remedy = format!(
+        "go on with these changes by --allow_changes, restore the {what}, use another --save_dir, or start anew with \
+         --resume never"
+    );
+    Err(Failure::config(format!("{}: made with other {what}; {remedy}{lines}", path.display())))
 }

@@ -1,8 +1,9 @@
 //! Opens what an experiment trains and validates on: annotations, labels and frame files, all checked before the run.
 
+use super::data_changes;
 use crate::{
     data::{
-        dataset::{self, Dataset, Roots},
+        dataset::{self, Dataset, Digest, Roots},
         labels::{self, LabelReport},
         plan::{CropOptions, PlanMode, PlanOptions, Planner, SamplerMode},
         shared::{Shared, shared},
@@ -13,7 +14,7 @@ use crate::{
     telemetry::names,
     train::experiment::{Crop, Experiment, Sets, Synth},
 };
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// The planners of a run.
 pub struct Planners {
@@ -25,6 +26,8 @@ pub struct Planners {
     pub notes: Vec<String>,
     /// What validation has in common with training.
     pub shared: Option<Shared>,
+    /// The content of each data set.
+    pub digests: BTreeMap<String, Digest>,
 }
 
 /// Makes the synthetic data set of an experiment, or finds it made already.
@@ -91,6 +94,7 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
             notes.push(format!("{what} data: annotations checked, frames not (DATA.CHECK: annotations)"));
         }
     }
+    let digests = data_changes::digests(&train, &val);
     let shared = shared(&train, &val);
     let train = planner(experiment, train, &data.train, seed, PlanMode::Training)?;
     let val = match validates {
@@ -103,7 +107,7 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
     }
     notes.extend(train.notes());
     notes.extend(val.iter().flat_map(Planner::notes));
-    Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes, shared })
+    Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes, shared, digests })
 }
 
 pub(in crate::cli) fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Vec<String>> {

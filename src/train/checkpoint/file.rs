@@ -2,6 +2,7 @@
 
 use super::{digest::Digest, retention::Validation};
 use crate::{
+    data::dataset as data,
     failure::{Failure, Result},
     train::itinerary::Place,
     weights::{self, Contents, Format, WeightsFile},
@@ -55,6 +56,9 @@ pub struct About {
     pub plan: String,
     /// Running sums of the unfinished epoch and the results so far.
     pub progress: serde_json::Value,
+    /// The content of each data set, by what it is for and its name; absent in older checkpoints.
+    #[serde(default)]
+    pub data: Option<BTreeMap<String, data::Digest>>,
     /// The last batch, by which a run of another length finds its place; absent in older checkpoints.
     #[serde(default)]
     pub place: Option<Place>,
@@ -80,6 +84,7 @@ impl About {
             seed,
             plan,
             progress: serde_json::Value::Null,
+            data: None,
             place: None,
             validation: None,
             nonfinite_in_a_row: 0,

@@ -11,8 +11,12 @@ pub struct Model {
     pub new_hip: bool,
     /// Weights to start from; `None` starts from scratch.
     pub pretrain_file: Option<PathBuf>,
+    /// The key of the weights in that file; `None` where they are those that are usually meant.
+    pub pretrain_key: Option<String>,
     /// A ResNet-18 for the prompt encoder to start from; `None` starts it from scratch.
     pub encoder_pretrain_file: Option<PathBuf>,
+    /// The key of the weights in that file.
+    pub encoder_pretrain_key: Option<String>,
     /// Most entries of the online tracker's memory.
     pub max_memory: usize,
     /// Width of the ViT's tokens.
@@ -56,7 +60,7 @@ const BACKBONES: [(&str, Option<[usize; 3]>, bool); 5] = [
 
 impl Model {
     pub(super) fn read(mut section: Section<'_>, kind: &Kind) -> Self {
-        let pretrain_file = weights(&mut section, "mae_pretrain_vit_base.pth");
+        let (pretrain_file, pretrain_key) = weights(&mut section, "mae_pretrain_vit_base.pth");
         only(&mut section, "EXTRA_MERGER", false);
         only(&mut section, "RETURN_INTER", false);
         only(&mut section, "RETURN_STAGES", Vec::<usize>::new());
@@ -125,7 +129,7 @@ impl Model {
             hip.problem("ENCODER_WIDTHS", "expected four widths above 0: stem, layer 1, 2 and 3");
         }
         let key_dim = hip.checked("KEY_DIM", 64, at_least_one);
-        let encoder_pretrain_file = weights(&mut hip, "none");
+        let (encoder_pretrain_file, encoder_pretrain_key) = weights(&mut hip, "none");
         hip.close();
         let mut head = section.section("HEAD");
         let box_head = head.choice("TYPE", "CENTER", &["CENTER", "CORNER"]);
@@ -161,7 +165,9 @@ impl Model {
         Self {
             new_hip,
             pretrain_file,
+            pretrain_key,
             encoder_pretrain_file,
+            encoder_pretrain_key,
             max_memory,
             embed_dim,
             depth,
@@ -195,9 +201,16 @@ fn template_range(backbone: &mut Section<'_>) -> &'static str {
 }
 
 /// `PRETRAIN_FILE` of a section: the path of a file of weights, or `none`.
-fn weights(section: &mut Section<'_>, default: &str) -> Option<PathBuf> {
+fn weights(section: &mut Section<'_>, default: &str) -> (Option<PathBuf>, Option<String>) {
     let file = section.value("PRETRAIN_FILE", default.to_string());
-    (!file.is_empty() && file != "none").then(|| PathBuf::from(file))
+    let file = (!file.is_empty() && file != "none").then(|| PathBuf::from(file));
+    let key = section.says("the key of the weights in PRETRAIN_FILE (teacher, model_ema, …); auto: the usual one");
+    let key = key.value("PRETRAIN_KEY", "auto".to_string());
+    let key = (!key.is_empty() && key != "auto").then_some(key);
+    if key.is_some() && file.is_none() {
+        section.problem("PRETRAIN_KEY", "there is no PRETRAIN_FILE that it could be a key of");
+    }
+    (file, key)
 }
 
 /// Width, depth and heads of a backbone: those of its type, or for `vit_ce` those of its keys.

@@ -1,19 +1,22 @@
 //! Weights that a model starts from: whose they are, which of the model's tensors each source may leave out, and which
 //! of its own it may bring along. Everything else that is missing, or has another shape, is an error.
 
+mod prefix;
 mod report;
 mod resnet;
 mod source;
+mod tracking;
 mod vit;
 
 pub use report::Loaded;
 pub use source::Source;
+pub use tracking::{Tracking, load_for_tracking};
 
 use super::checkpoint::{self, EMA, is_weight};
 use crate::{
     failure::{Failure, Result},
     model::Hiptrack,
-    weights::WeightsFile,
+    weights::{Choice, WeightsFile},
 };
 use std::path::{Path, PathBuf};
 use tch::Tensor;
@@ -26,27 +29,33 @@ type Named = Vec<(String, Tensor)>;
 /// # Errors
 /// They are in neither place.
 pub fn locate(key: &str, given: &Path) -> Result<PathBuf> {
+    place(given).map_err(|places| {
+        Failure::input(format!("{key}: {places}; give its path, or start from scratch with --set {key}=none"))
+    })
+}
+
+/// Where the weights named `given` are, or in words where they are not.
+fn place(given: &Path) -> std::result::Result<PathBuf, String> {
     let usual = Path::new("pretrained_models").join(given);
-    if given.is_file() {
+    if given.exists() {
         return Ok(given.to_path_buf());
     }
     if given.is_relative() && usual.is_file() {
         return Ok(usual);
     }
-    let places = match given.is_relative() {
+    Err(match given.is_relative() {
         true => format!("neither {} nor {} is there", given.display(), usual.display()),
         false => format!("{} is not there", given.display()),
-    };
-    Err(Failure::input(format!("{key}: {places}; give its path, or start from scratch with --set {key}=none")))
+    })
 }
 
-/// Reads the weights at `path` and copies them into `model`: of the whole tracker, of a tracker without prompts, or of
+/// Reads the weights at `path` that `choice` means and copies them into `model`: of the whole tracker, of a tracker without prompts, or of
 /// a plain ViT.
 ///
 /// # Errors
 /// The file cannot be read, is of no known source, lacks what its source must have, or has another shape.
-pub fn load(model: &Hiptrack, path: &Path) -> Result<Loaded> {
-    let loaded = compare(model, path)?;
+pub fn load(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> Result<Loaded> {
+    let loaded = compare(model, path, choice)?;
     if loaded.source == Source::Resnet18 {
         return Err(Failure::input(format!(
             "{}: weights of a ResNet; give them as MODEL.HIP.PRETRAIN_FILE, as they belong to the prompt encoder",
@@ -55,22 +64,28 @@ pub fn load(model: &Hiptrack, path: &Path) -> Result<Loaded> {
     }
     loaded.require(path)?;
     loaded.require_same_tracker(path)?;
-    if loaded.report.unexpected.iter().any(|name| name.starts_with("film.")) {
-        return Err(Failure::input(format!(
+    no_film(&loaded, path)?;
+    Ok(loaded)
+}
+
+/// Refuses a tracker whose box head hears the conditions for one whose box head does not.
+fn no_film(loaded: &Loaded, path: &Path) -> Result<()> {
+    match loaded.report.unexpected.iter().any(|name| name.starts_with("film.")) {
+        false => Ok(()),
+        true => Err(Failure::input(format!(
             "{}: in this tracker the told conditions modulate what the box head sees; without that its boxes are others. \
              Set TRAIN.MTL_MODE=film (multilabel+film where it has cls_head.severity)",
             path.display()
-        )));
+        ))),
     }
-    Ok(loaded)
 }
 
 /// Reads the weights of a ResNet-18 at `path` and copies them into the prompt encoder of `model`.
 ///
 /// # Errors
 /// As for [`load`].
-pub fn load_encoder(model: &Hiptrack, path: &Path) -> Result<Loaded> {
-    let loaded = compare(model, path)?;
+pub fn load_encoder(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> Result<Loaded> {
+    let loaded = compare(model, path, choice)?;
     if loaded.source != Source::Resnet18 {
         return Err(Failure::input(format!(
             "{}: weights of {}, not of a ResNet-18; give them as MODEL.PRETRAIN_FILE",
@@ -92,30 +107,49 @@ pub fn best_weights(file: &WeightsFile) -> impl Fn(&str) -> bool + use<> {
     }
 }
 
-/// Copies whatever fits from the weights at `path` into `model`, and says what did not.
+/// Whose weights these names are of, and what stands before the names of the model.
+///
+/// # Errors
+/// They are nobody's that is known here, or those of several models.
+pub fn recognise(names: &[&str], choice: Choice<'_>) -> std::result::Result<(Source, String), String> {
+    let prefix = prefix::of(names, choice)?;
+    let inner: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(prefix.as_str())).collect();
+    Ok((Source::of(&inner)?, prefix))
+}
+
+/// Copies whatever fits from the weights at `path` that `choice` means into `model`, and says what did not.
 ///
 /// # Errors
 /// The file cannot be read, or is of no known source.
-pub fn compare(model: &Hiptrack, path: &Path) -> Result<Loaded> {
-    let file = WeightsFile::open(path)?;
+pub fn compare(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> Result<Loaded> {
+    let file = WeightsFile::choose(path, choice)?;
     let wanted = best_weights(&file);
     let plain = |name: &str| name.strip_prefix(EMA).map_or_else(|| name.to_string(), str::to_string);
     let names: Vec<String> =
         file.entries().iter().map(|entry| &entry.name).filter(|name| wanted(name)).map(|name| plain(name)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let failed = |what: String| Failure::input(format!("{}: {what}", path.display()));
-    let source = Source::of(&names).map_err(failed)?;
+    let (source, prefix) = recognise(&names, choice).map_err(failed)?;
     // A checkpoint of ours is read whole, so that its checksum is verified.
     let mut tensors = match checkpoint::header(&file)? {
         Some(_) => checkpoint::read_some(path, &wanted)?.tensors,
-        None => file.load_all()?,
+        None => {
+            // Also where a part of it was chosen; what else is in a file of others need not be readable.
+            if choice.key.is_some()
+                && let Ok(whole) = WeightsFile::open(path)
+                && checkpoint::header(&whole)?.is_some()
+            {
+                checkpoint::read_some(path, |_| false)?;
+            }
+            file.load_all()?
+        }
     };
-    tensors.iter_mut().for_each(|(name, _)| *name = plain(name));
     let mut ignored = Vec::new();
-    tensors.retain(|(name, _)| {
-        let known = source.leaves_out(name);
-        ignored.extend(known.then(|| name.clone()));
-        !known
+    tensors.retain_mut(|(name, _)| {
+        *name = plain(name);
+        let inner = name.strip_prefix(prefix.as_str()).filter(|name| !source.leaves_out(name)).map(str::to_string);
+        ignored.extend(inner.is_none().then(|| name.clone()));
+        inner.map(|inner| *name = inner).is_some()
     });
     let tensors = match source {
         Source::Vit => vit::renamed(tensors, model.config()).map_err(failed)?,
@@ -123,7 +157,14 @@ pub fn compare(model: &Hiptrack, path: &Path) -> Result<Loaded> {
         Source::Tracker | Source::OneStream => tensors,
     };
     let report = model.params().load(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)))?;
-    Ok(Loaded::new(source, report, ignored))
+    let mut loaded = Loaded::new(source, report, ignored);
+    loaded.under = [file.wrapper().join("."), prefix.trim_end_matches('.').to_string()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(".");
+    loaded.others = file.others().iter().map(|other| (other.clone(), choice.remedy(&other.key))).collect();
+    Ok(loaded)
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use super::Source;
 use super::source::{PROMPTS, TEMPORAL};
+use crate::weights::shown;
 use crate::{
     failure::{Failure, Result},
     model::LoadReport,
+    weights::Other,
 };
 use std::{collections::BTreeMap, path::Path};
 
@@ -24,12 +26,16 @@ pub struct Loaded {
     pub missing: Vec<String>,
     /// The source's tensors that are of no use here, as expected.
     pub ignored: Vec<String>,
+    /// The keys under which the weights were found, joined by dots; empty where there are none.
+    pub under: String,
+    /// Other weights in the file, and how to choose them.
+    pub others: Vec<(Other, String)>,
 }
 
 impl Loaded {
     pub(super) fn new(source: Source, mut report: LoadReport, ignored: Vec<String>) -> Self {
         let (scratch, missing) = report.missing.drain(..).partition(|name| source.may_lack(name));
-        Self { source, report, scratch, missing, ignored }
+        Self { source, report, scratch, missing, ignored, under: String::new(), others: Vec::new() }
     }
 
     /// An error that lists all that is missing or has another shape.
@@ -79,7 +85,9 @@ impl Loaded {
 
     /// What was loaded, for the user: a line, and one more for what was unexpected.
     pub fn lines(&self, path: &Path) -> Vec<String> {
-        let mut first = format!("{}: {}, {} tensors loaded", path.display(), self.source, self.report.matched.len());
+        let under = if self.under.is_empty() { String::new() } else { format!(" under {}", shown(&self.under)) };
+        let mut first =
+            format!("{}: {}, {} tensors loaded{under}", path.display(), self.source, self.report.matched.len());
         if !self.scratch.is_empty() && self.source != Source::Resnet18 {
             first += &format!("; from scratch: {}", parts(&self.scratch));
         }
@@ -87,6 +95,14 @@ impl Loaded {
             first += &format!("; left out: {}", parts(&self.ignored));
         }
         let mut lines = vec![first];
+        for (other, remedy) in &self.others {
+            let Other { key, tensors } = other;
+            let key = shown(key);
+            lines.push(format!(
+                "{}: {tensors} other tensors under {key} were not taken ({remedy} takes them)",
+                path.display()
+            ));
+        }
         let unexpected = &self.report.unexpected;
         if !unexpected.is_empty() {
             let names: Vec<&str> = unexpected.iter().take(SHOWN).map(String::as_str).collect();
@@ -104,7 +120,7 @@ impl Loaded {
 }
 
 /// `box_head (89), cls_head (4)`: names by their first part.
-fn parts(names: &[String]) -> String {
+pub(super) fn parts(names: &[String]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for name in names {
         *counts.entry(name.split('.').next().unwrap_or(name)).or_default() += 1;

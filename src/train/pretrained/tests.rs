@@ -38,7 +38,7 @@ fn a_tracker_without_class_head_is_loaded_and_the_head_drawn() {
     let home = tempfile::tempdir().unwrap();
     let (other, ours) = (model(1), model(2));
     let path = file(home.path(), &other, |name| (!name.starts_with("cls_head.")).then(|| format!("module.{name}")));
-    let loaded = load(&ours, &path).unwrap();
+    let loaded = load(&ours, &path, Choice::default()).unwrap();
     assert_eq!((loaded.source, loaded.scratch.len()), (Source::Tracker, 4));
     assert!(loaded.lines(&path)[0].contains("HIPTrack") && loaded.lines(&path)[0].contains("cls_head (4)"));
     let fresh = model(2);
@@ -58,7 +58,7 @@ fn what_is_missing_misshapen_or_unexpected_is_listed() {
         "key_proj.key_proj.bias" => Some("extra.thing".into()),
         name => Some(name.to_string()),
     });
-    let failure = load(&ours, &path).unwrap_err();
+    let failure = load(&ours, &path, Choice::default()).unwrap_err();
     for part in [
         "weights of HIPTrack",
         "4 tensors do not fit",
@@ -70,7 +70,7 @@ fn what_is_missing_misshapen_or_unexpected_is_listed() {
         assert!(failure.message.contains(part), "{part}: {failure}");
     }
     assert_eq!(failure.kind.exit_code(), 66);
-    let lines = compare(&ours, &path).unwrap().lines(&path);
+    let lines = compare(&ours, &path, Choice::default()).unwrap().lines(&path);
     assert!(lines[1].contains("1 unexpected tensors were not used: extra.thing"), "{lines:?}");
 }
 
@@ -82,14 +82,16 @@ fn a_tracker_without_prompts_gives_backbone_and_box_head() {
         (name.starts_with("backbone.") || name.starts_with("box_head.")) && !name.contains("temporal_pos_embed")
     };
     let path = file(home.path(), &other, |name| kept(name).then(|| name.to_string()));
-    let loaded = load(&ours, &path).unwrap();
+    let loaded = load(&ours, &path, Choice::default()).unwrap();
     assert_eq!(loaded.source, Source::OneStream);
     let fresh = model(2);
     for (name, tensor, _) in ours.params().iter() {
         assert_eq!(tensor, get(if kept(name) { &other } else { &fresh }, name), "{name}");
     }
     let path = file(home.path(), &other, |name| name.starts_with("backbone.").then(|| name.to_string()));
-    assert!(load(&ours, &path).unwrap_err().message.contains("box_head.conv1_ctr.0.weight: missing"));
+    assert!(
+        load(&ours, &path, Choice::default()).unwrap_err().message.contains("box_head.conv1_ctr.0.weight: missing")
+    );
 }
 
 #[test]
@@ -98,16 +100,16 @@ fn ostrack_is_loaded_whole_and_another_tracker_is_none() {
     let plain =
         |seed| Hiptrack::new(&Config { prompts: None, class_head: None, ..config() }, seed, Device::Cpu).unwrap();
     let (other, ours) = (plain(1), plain(2));
-    let loaded = load(&ours, &file(home.path(), &other, |name| Some(name.to_string()))).unwrap();
+    let loaded = load(&ours, &file(home.path(), &other, |name| Some(name.to_string())), Choice::default()).unwrap();
     assert_eq!((loaded.source, loaded.scratch.len()), (Source::OneStream, 0));
     assert!(loaded.report.is_exact());
     assert!(other.params().iter().all(|(name, tensor, _)| tensor == get(&ours, name)));
     let lacking = file(home.path(), &other, |name| (name != "backbone.pos_embed_z").then(|| name.to_string()));
-    assert!(load(&ours, &lacking).unwrap_err().message.contains("backbone.pos_embed_z: missing"));
+    assert!(load(&ours, &lacking, Choice::default()).unwrap_err().message.contains("backbone.pos_embed_z: missing"));
 
     let hiptrack = Hiptrack::new(&Config { class_head: None, ..config() }, 1, Device::Cpu).unwrap();
     let path = file(home.path(), &hiptrack, |name| Some(name.to_string()));
-    let failure = load(&ours, &path).unwrap_err();
+    let failure = load(&ours, &path, Choice::default()).unwrap_err();
     for part in
         ["weights of HIPTrack, but the model is plain OSTrack", "HIP (121)", "backbone (2)", "temporal_pos_embed_"]
     {
@@ -115,10 +117,10 @@ fn ostrack_is_loaded_whole_and_another_tracker_is_none() {
     }
     let prompts = |name: &str| ["HIP.", "key_", "search"].iter().any(|part| name.starts_with(part));
     let path = file(home.path(), &hiptrack, |name| (!prompts(name)).then(|| name.to_string()));
-    assert!(load(&ours, &path).unwrap_err().message.contains("weights of DropTrack, but"));
+    assert!(load(&ours, &path, Choice::default()).unwrap_err().message.contains("weights of DropTrack, but"));
     // A plain ViT starts it, as it does the others.
     let positions = Tensor::zeros([1, 197, config().dim], (Kind::Float, Device::Cpu));
-    let loaded = load(&ours, &vit(home.path(), &hiptrack, positions)).unwrap();
+    let loaded = load(&ours, &vit(home.path(), &hiptrack, positions), Choice::default()).unwrap();
     assert!(loaded.scratch.iter().all(|name| name.starts_with("box_head.")), "{:?}", loaded.scratch);
 }
 
@@ -144,7 +146,7 @@ fn a_plain_vit_gives_the_backbone_with_resized_positions() {
     for (extra, grid) in [(1, 14), (2, 14), (0, 14), (1, 24)] {
         let positions = Tensor::randn([1, extra + grid * grid, dim], (Kind::Float, Device::Cpu));
         let patches = positions.narrow(1, extra, grid * grid);
-        let loaded = load(&ours, &vit(home.path(), &other, positions.copy())).unwrap();
+        let loaded = load(&ours, &vit(home.path(), &other, positions.copy()), Choice::default()).unwrap();
         assert_eq!((loaded.source, loaded.ignored.len()), (Source::Vit, 5));
         assert!(loaded.report.unexpected.is_empty());
         assert_eq!(get(&ours, "backbone.pos_embed_z"), &resize_positions(&patches, config().template_grid()));
@@ -158,7 +160,9 @@ fn a_plain_vit_gives_the_backbone_with_resized_positions() {
         assert_eq!(get(&ours, drawn), get(&fresh, drawn));
     }
     let odd = Tensor::zeros([1, 199, dim], (Kind::Float, Device::Cpu));
-    assert!(load(&ours, &vit(home.path(), &other, odd)).unwrap_err().message.contains("no square grid"));
+    assert!(
+        load(&ours, &vit(home.path(), &other, odd), Choice::default()).unwrap_err().message.contains("no square grid")
+    );
 }
 
 #[test]
@@ -179,7 +183,7 @@ fn a_resnet_gives_the_stem_and_stages_of_the_encoder() {
         .chain([("fc.weight".to_string(), Tensor::from(1f32)), ("layer4.0.bn1.bias".to_string(), Tensor::from(1f32))])
         .collect();
     let path = save(home.path(), &resnet);
-    let loaded = load_encoder(&ours, &path).unwrap();
+    let loaded = load_encoder(&ours, &path, Choice::default()).unwrap();
     assert_eq!((loaded.source, loaded.ignored.len(), loaded.report.unexpected.len()), (Source::Resnet18, 2, 0));
     let stem = get(&ours, "HIP.encoder.conv1.weight");
     assert_eq!(stem.narrow(1, 0, 3), resnet.iter().find(|(name, _)| name == "conv1.weight").unwrap().1);
@@ -193,14 +197,14 @@ fn a_resnet_gives_the_stem_and_stages_of_the_encoder() {
     let fresh = model(2);
     let fuser = "HIP.encoder.fuser.block1.conv1.weight";
     assert_eq!(get(&ours, fuser), get(&fresh, fuser));
-    assert!(load(&ours, &path).unwrap_err().message.contains("MODEL.HIP.PRETRAIN_FILE"));
+    assert!(load(&ours, &path, Choice::default()).unwrap_err().message.contains("MODEL.HIP.PRETRAIN_FILE"));
 }
 
 #[test]
 fn weights_of_unknown_models_and_missing_files_are_named() {
     let home = tempfile::tempdir().unwrap();
     let path = save(home.path(), &vec![("features.0.weight".into(), Tensor::from(1f32))]);
-    let failure = load(&model(1), &path).unwrap_err();
+    let failure = load(&model(1), &path, Choice::default()).unwrap_err();
     assert!(failure.message.contains("unknown model (1 tensors: features.0.weight"), "{failure}");
     let failure = locate("MODEL.PRETRAIN_FILE", Path::new("gone.pth")).unwrap_err();
     assert!(failure.message.contains("pretrained_models/gone.pth") && failure.message.contains("=none"), "{failure}");

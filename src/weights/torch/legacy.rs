@@ -3,23 +3,24 @@
 
 use super::{
     super::{
+        choice::Choice,
         file::Found,
         pickle::{self, Object, Pickle},
     },
-    LONGEST_PICKLE, Storage, contents, rebuild,
+    LONGEST_PICKLE, LONGEST_WITH_NUMBERS, Storage, contents, rebuild,
 };
 use std::{collections::HashMap, fs::File, os::unix::fs::FileExt};
 
 /// The number of the first pickle, 0x1950a86a20f9469cfc6c, as it stands in the file: LONG1 of ten bytes, and STOP.
 const MAGIC: [u8; 13] = [0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, b'.'];
 
-pub(in super::super) fn open(file: &File, size: u64) -> Result<Found, String> {
+pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Result<Found, String> {
     let mut bytes = vec![0; size.min(LONGEST_PICKLE) as usize];
     file.read_exact_at(&mut bytes, 0).map_err(|error| error.to_string())?;
     // Newer protocols put a frame between their number and this one.
     let magic = bytes.windows(MAGIC.len()).take(16).position(|window| window == MAGIC);
     let Some(mut at) = magic.map(|start| start + MAGIC.len()) else {
-        return Err("is a pickle, but not one that torch.save wrote".into());
+        return plain(file, size, choice);
     };
     let mut next = || -> Result<Pickle<'_>, String> {
         let start = at;
@@ -40,10 +41,23 @@ pub(in super::super) fn open(file: &File, size: u64) -> Result<Found, String> {
     let saved = next()?;
     let keys = next()?;
     let places = places(file, size, at as u64, &saved, &keys)?;
-    contents::find(&saved, |tensor| {
+    contents::find(&saved, choice, |tensor| {
         let place = places.get(&tensor.key).copied();
         place.ok_or_else(|| format!("its storage {} is not in the file", super::shown(&tensor.key)))
     })
+}
+
+/// A pickle that `torch.save` did not write: NumPy's arrays in it have their numbers with them.
+fn plain(file: &File, size: u64, choice: Choice<'_>) -> Result<Found, String> {
+    let foreign = "is a pickle, but not one that torch.save wrote";
+    if size > LONGEST_WITH_NUMBERS {
+        return Err(format!("{foreign}, and too large ({size} bytes) to be read as one"));
+    }
+    let mut bytes = vec![0; size as usize];
+    file.read_exact_at(&mut bytes, 0).map_err(|error| error.to_string())?;
+    let pickle = pickle::parse(&bytes).map_err(|broken| format!("{foreign}, and damaged ({broken})"))?;
+    contents::find(&pickle, choice, |_| Err("its numbers are not in the file".into()))
+        .map_err(|error| format!("{foreign}; it {error}"))
 }
 
 /// Where each storage lies, in the order of `keys` from the byte `at`.

@@ -50,13 +50,32 @@ pub(super) fn tensor(pickle: &Pickle<'_>, at: Ref) -> Parsed<Option<Described>> 
                 };
                 return plain_from(pickle, arguments).map(Some);
             }
-            ("torch._utils" | "torch._tensor", name) if name.starts_with("_rebuild_") => {
-                return Err(format!("a tensor of a sort that weights do not have ({name})"));
+            ("torch._utils" | "torch._tensor", name) if name.starts_with("_rebuild_") => return Err(sort(name)),
+            (module, name) if module.starts_with("torch.distributed") && name.ends_with("Tensor") => {
+                return Err(SHARDED.into());
             }
             _ => return Ok(None),
         }
     }
     Err("a parameter within a parameter within a parameter".into())
+}
+
+/// What a tensor that training on many devices keeps in parts is called, and what to do about it.
+const SHARDED: &str = "a tensor of which each device keeps a part (FSDP, DTensor); gather the model into a full state \
+                       dictionary where it was trained, and save that";
+
+/// Why a tensor that the function `name` rebuilds is none of ours.
+fn sort(name: &str) -> String {
+    match name {
+        "_rebuild_wrapper_subclass" => SHARDED.into(),
+        "_rebuild_qtensor" => {
+            "a quantized tensor; save the weights as floating point, before they are quantized".into()
+        }
+        "_rebuild_sparse_tensor" => "a sparse tensor; save it as tensor.to_dense()".into(),
+        "_rebuild_meta_tensor_no_storage" => "a tensor without numbers (of the device meta)".into(),
+        "_rebuild_tensor_v3" => "a tensor of an element type that cannot be read (of eight bits, or unsigned)".into(),
+        _ => format!("a tensor of a sort that weights do not have ({})", super::shown(name)),
+    }
 }
 
 fn argument(pickle: &Pickle<'_>, made: &Made, index: usize) -> Parsed<Ref> {
@@ -113,6 +132,16 @@ pub(super) fn storage(pickle: &Pickle<'_>, at: Ref) -> Parsed<Described> {
 }
 
 impl Described {
+    /// Whether it has no dimensions.
+    pub fn is_scalar(&self) -> bool {
+        self.shape.is_empty()
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
     /// The entry of this tensor, whose storage lies at `storage`.
     ///
     /// # Errors
@@ -134,7 +163,16 @@ impl Described {
         }
         let strides = (!contiguous(&self.shape, &self.strides)).then_some(self.strides);
         let crc = storage.crc.filter(|_| bytes == storage.bytes);
-        Ok(Entry { name, kind: self.kind, shape: self.shape, strides, start: storage.start + skip, bytes, crc })
+        Ok(Entry {
+            name,
+            kind: self.kind,
+            shape: self.shape,
+            strides,
+            start: storage.start + skip,
+            bytes,
+            crc,
+            inline: None,
+        })
     }
 }
 

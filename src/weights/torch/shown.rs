@@ -8,7 +8,7 @@ const LONGEST: usize = 300;
 const BUDGET: usize = 200_000;
 
 /// `text` on one line, cut where it is long, without characters that move a terminal's cursor.
-pub(in super::super) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(LONGEST).map(|c| if c.is_control() { '·' } else { c }).collect();
     if text.chars().nth(LONGEST).is_some() {
         shown.push('…');

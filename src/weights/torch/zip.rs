@@ -1,9 +1,10 @@
 //! The zip form: `<name>/data.pkl`, and each storage as `<name>/data/<key>`, uncompressed.
 
 use super::{
-    super::{file::Found, pickle},
-    LONGEST_PICKLE, Storage, contents,
+    super::{choice::Choice, file::Found, pickle},
+    LONGEST_WITH_NUMBERS, Storage, contents,
 };
+use crate::weights::foreign;
 use std::{
     collections::HashMap,
     fs::File,
@@ -39,15 +40,18 @@ impl Seek for Metered<'_> {
     }
 }
 
-pub(in super::super) fn open(file: &File, size: u64) -> Result<Found, String> {
-    let damaged = |error: &dyn std::fmt::Display| format!("its zip is cut off or damaged: {error}");
+pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Result<Found, String> {
+    let damaged =
+        |error: &dyn std::fmt::Display| format!("its zip is cut off or damaged: {error}; copy or download it again");
     let mut archive = ZipArchive::new(Metered { file, left: DIRECTORY }).map_err(|error| damaged(&error))?;
-    let mut records = HashMap::new();
+    let (mut records, mut packed, mut names) = (HashMap::new(), None, Vec::new());
     for index in 0..archive.len() {
         let record = archive.by_index_raw(index).map_err(|error| damaged(&error))?;
         let name = record.name().map_err(|error| damaged(&error))?.to_string();
+        names.push(name.clone());
         if record.encrypted() || record.compression() != CompressionMethod::Stored {
-            return Err(format!("{}: compressed or encrypted, which PyTorch's files are not", super::shown(&name)));
+            packed.get_or_insert(name);
+            continue;
         }
         let start = record.data_start().ok_or_else(|| damaged(&"a record without data"))?;
         let bytes = record.size();
@@ -56,12 +60,19 @@ pub(in super::super) fn open(file: &File, size: u64) -> Result<Found, String> {
         }
         records.insert(name, Storage { start, bytes, crc: Some(record.crc32()) });
     }
-    let mut pickles = records.keys().filter_map(|name| name.strip_suffix("data.pkl").filter(|top| at_top(top)));
-    let (Some(top), None) = (pickles.next(), pickles.next()) else {
-        return Err("is a zip, but not one that torch.save wrote (it has no data.pkl)".into());
-    };
-    if records.contains_key(&format!("{top}constants.pkl")) {
-        return Err("is a TorchScript module; save its weights with torch.save(module.state_dict(), FILE)".into());
+    let mut tops = names.iter().filter_map(|name| name.strip_suffix("data.pkl").filter(|top| at_top(top)));
+    let (Some(top), None) = (tops.next(), tops.next()) else { return Err(foreign::of_zip(&names)) };
+    if names.contains(&format!("{top}constants.pkl")) {
+        return Err("is a TorchScript module (torch.jit), a program with its weights; save the weights alone: \
+                    torch.save(torch.jit.load(FILE, map_location=\"cpu\").state_dict(), OUT)"
+            .into());
+    }
+    if let Some(name) = packed {
+        let name = super::shown(&name);
+        return Err(format!(
+            "{name}: compressed or encrypted, which PyTorch's files are not: it was unpacked and packed again; get the \
+             original, or pack the folder without compression (zip -0 -r)"
+        ));
     }
     if let Some(order) = records.get(&format!("{top}byteorder")).filter(|order| order.bytes <= 16)
         && read(file, *order)? != b"little"
@@ -70,7 +81,7 @@ pub(in super::super) fn open(file: &File, size: u64) -> Result<Found, String> {
     }
     let bytes = read(file, records[&format!("{top}data.pkl")])?;
     let pickle = pickle::parse(&bytes).map_err(|broken| broken.to_string())?;
-    contents::find(&pickle, |tensor| {
+    contents::find(&pickle, choice, |tensor| {
         let record = records.get(&format!("{top}data/{}", tensor.key)).copied();
         let record = record.ok_or_else(|| format!("its storage {} is not in the file", super::shown(&tensor.key)))?;
         let size = tensor.kind.elt_size_in_bytes() as u64;
@@ -87,7 +98,7 @@ fn at_top(prefix: &str) -> bool {
 }
 
 fn read(file: &File, record: Storage) -> Result<Vec<u8>, String> {
-    if record.bytes > LONGEST_PICKLE {
+    if record.bytes > LONGEST_WITH_NUMBERS {
         return Err(format!("has a pickle of {} bytes, longer than that of any checkpoint", record.bytes));
     }
     let mut bytes = vec![0; record.bytes as usize];
