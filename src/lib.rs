@@ -3,6 +3,8 @@
 //! The folders stand in dependency order; each imports only from those above it. `ARCHITECTURE.md` walks through them.
 
 pub mod failure;
+pub mod text;
+
 pub mod telemetry;
 pub mod whole;
 

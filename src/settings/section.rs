@@ -6,6 +6,7 @@ use super::{
     problem::Reading,
     suggest::did_you_mean,
 };
+use crate::text::shown;
 use std::path::PathBuf;
 
 /// A type that a setting can have.
@@ -210,7 +211,7 @@ impl<'a> Section<'a> {
                 let unused =
                     self.known.iter().copied().filter(|known| self.node.is_none_or(|n| n.get(known).is_none()));
                 let hint = did_you_mean(&entry.key, unused);
-                self.reading.report(&entry.origin, &self.path_of(&entry.key), format!("unknown key{hint}"));
+                self.reading.report(&entry.origin, &self.path_of(&shown(&entry.key)), format!("unknown key{hint}"));
             }
         }
     }

@@ -61,7 +61,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<()> {
     }
     if args.json {
         let sound = faulty == 0 && missing.is_empty();
-        println!("{}", json!({"sound": sound, "datasets": printed, "missing": missing}));
+        crate::telemetry::log::data(json!({"sound": sound, "datasets": printed, "missing": missing}));
     }
     if faulty > 0 {
         missing.push(format!("{faulty} of {sequences} sequences have faults; repair them or take them off the lists"));

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::catalog::{Found, Part};
 use super::{Ask, FrameFiles, Inquiry, Layout, Sequence, split};
 use crate::data::problems::Problems;
+use crate::text::{self, TextError};
 
 pub(super) struct Coco;
 
@@ -76,8 +77,12 @@ fn pictures(root: &Path, inquiry: &mut Inquiry) -> PathBuf {
 fn read(path: &Path) -> Result<Instances, String> {
     let remedy = "extract annotations_trainval2017.zip there again";
     let file = File::open(path).map_err(|error| format!("cannot be read: {error}; {remedy}"))?;
-    serde_json::from_reader(BufReader::with_capacity(1 << 20, file))
-        .map_err(|error| format!("is no list of instances: {error}; {remedy}"))
+    let stream = text::after_mark(BufReader::with_capacity(1 << 20, file)).map_err(|error| match error {
+        TextError::Io(_) => format!("{error}; {remedy}"),
+        error => error.to_string(),
+    })?;
+    serde_json::from_reader(stream)
+        .map_err(|error| format!("is no list of instances: {}; {remedy}", text::printable(&error.to_string())))
 }
 
 fn objects(instances: Instances, folder: &Path, path: &Path, inquiry: &mut Inquiry) -> Vec<Found> {

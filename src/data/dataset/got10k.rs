@@ -54,7 +54,7 @@ impl Layout for Mvtd {
 fn sequences(ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
     let root = ask.root;
     let list = root.join("list.txt");
-    let names = if inquiry.exists(&list) { inquiry.lines(&list) } else { inquiry.folders(root) };
+    let names = if inquiry.exists(&list) { named(&list, inquiry) } else { inquiry.folders(root) };
     let names = match ask.part {
         Part::VotTrain => split::choose(&VOT, true, root, names, inquiry),
         Part::VotVal => split::choose(&VOT, false, root, names, inquiry),
@@ -97,3 +97,8 @@ const VOT: Split = Split {
     train: &["vottrain.txt", "got10k_vot_train_split.txt"],
     held_out: &["votval.txt", "got10k_vot_val_split.txt"],
 };
+
+/// The names that a list holds.
+fn named(list: &std::path::Path, inquiry: &mut Inquiry) -> Vec<String> {
+    inquiry.lines(list).into_iter().map(|(_, name)| name).collect()
+}

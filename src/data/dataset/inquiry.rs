@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::FrameFiles;
 use crate::data::problems::Problems;
+use crate::text::{self, TextError};
 
 const REMEDY: &str = "extract the data set's archive again";
 
@@ -57,23 +58,24 @@ impl Inquiry {
     /// The text of a file, or a noted problem.
     pub fn text(&mut self, path: &Path) -> Option<String> {
         self.exists(path);
-        match std::fs::read(path).map(String::from_utf8) {
-            Ok(Ok(text)) => Some(text),
-            Ok(Err(_)) => {
-                self.problems.file(path, format_args!("is not text; {REMEDY}"));
+        match text::read(path) {
+            Ok(text) => Some(text),
+            Err(error @ TextError::Io(_)) => {
+                self.problems.file(path, format_args!("{error}; {REMEDY}"));
                 None
             }
             Err(error) => {
-                self.problems.file(path, format_args!("cannot be read: {error}; {REMEDY}"));
+                self.problems.text(path, &error);
                 None
             }
         }
     }
 
-    /// The non-empty lines of a file.
-    pub fn lines(&mut self, path: &Path) -> Vec<String> {
+    /// The non-empty lines of a file, each with its number from 1.
+    pub fn lines(&mut self, path: &Path) -> Vec<(usize, String)> {
         let text = self.text(path).unwrap_or_default();
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        let numbered = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
+        numbered.filter(|(_, line)| !line.is_empty()).map(|(number, line)| (number, line.to_owned())).collect()
     }
 
     /// The names of the folders in `parent` (`folders`) or of its files, sorted, without hidden ones.

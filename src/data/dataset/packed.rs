@@ -3,6 +3,7 @@
 //! `pack.json` says what was packed and how large each shard must be; it is written last. `shard-000000.jsonl` has a
 //! line for each sequence: name, boxes, visible frames, and where in the shard each frame lies.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::catalog::Part;
 use super::file::Place;
 use super::{Ask, Found, FrameFiles, Inquiry, Layout, Sequence};
 use crate::data::problems::Problems;
+use crate::text::{self, shown};
 
 /// Where packed sets are looked for, below the data folder.
 pub const FOLDER: &str = "packed";
@@ -108,7 +110,7 @@ impl Summary {
     /// # Errors
     /// What is wrong with it.
     pub fn read(folder: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(folder.join(SUMMARY)).map_err(|error| error.to_string())?;
+        let text = text::read(&folder.join(SUMMARY)).map_err(|error| error.to_string())?;
         Self::parse(&text)
     }
 
@@ -116,7 +118,7 @@ impl Summary {
         let summary: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match summary.format == FORMAT {
             true => Ok(summary),
-            false => Err(format!("its format is `{}`; this program reads `{FORMAT}`", summary.format)),
+            false => Err(format!("its format is `{}`; this program reads `{FORMAT}`", shown(summary.format))),
         }
     }
 }
@@ -154,7 +156,8 @@ impl Layout for Packed {
         if let How::Scaled { quality, .. } = summary.how {
             inquiry.notes.push(format!("frames are scaled to what crops need, JPEG quality {quality}"));
         }
-        let listed = ask.list.map(|list| inquiry.lines(list));
+        let listed: Option<HashSet<String>> =
+            ask.list.map(|list| inquiry.lines(list).into_iter().map(|(_, name)| name).collect());
         let mut found = Vec::new();
         for shard in &summary.shards {
             let path: Arc<Path> = ask.root.join(&shard.file).into();
@@ -177,13 +180,16 @@ impl Layout for Packed {
                 let what = format!("has {} sequences of {}", lines.len(), shard.sequences);
                 inquiry.problems.file(&index, format_args!("{what}; {REMEDY}"));
             }
-            for (number, line) in lines.iter().enumerate() {
+            for (number, line) in &lines {
                 match serde_json::from_str::<Entry>(line) {
                     Ok(entry) if listed.as_ref().is_none_or(|list| list.contains(&entry.sequence)) => {
                         found.push(sequence(entry, &path, shard.bytes));
                     }
                     Ok(_) => {}
-                    Err(error) => inquiry.problems.line(&index, number + 1, format_args!("{error}; {REMEDY}")),
+                    Err(error) => {
+                        let what = text::printable(&error.to_string()).into_owned();
+                        inquiry.problems.line(&index, *number, format_args!("{what}; {REMEDY}"));
+                    }
                 }
             }
         }

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{Ask, Inquiry};
+use crate::text::shown;
 
 /// The file names of a two-part split.
 pub(super) struct Split {
@@ -77,15 +78,18 @@ pub(super) fn find(files: &[&str], root: &Path, inquiry: &mut Inquiry) -> Option
 fn listed(file: &Path, names: &[String], inquiry: &mut Inquiry) -> Vec<String> {
     let by_name: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut chosen = vec![false; names.len()];
-    for (i, line) in inquiry.lines(file).iter().enumerate() {
+    for (number, line) in &inquiry.lines(file) {
         let index =
             by_name.get(line.as_str()).copied().or_else(|| line.parse().ok().filter(|&i: &usize| i < names.len()));
         match index {
             Some(index) => chosen[index] = true,
             None => {
-                let what =
-                    format!("`{line}` is none of the {} sequences here; remove the line or the list", names.len());
-                inquiry.problems.line(file, i + 1, what);
+                let what = format!(
+                    "`{}` is none of the {} sequences here; remove the line or the list",
+                    shown(line),
+                    names.len()
+                );
+                inquiry.problems.line(file, *number, what);
             }
         }
     }

@@ -137,7 +137,7 @@ fn begin(folder: &Path, plan: &Summary) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
     let before = [UNFINISHED, SUMMARY].map(|name| folder.join(name)).into_iter().find(|file| file.is_file());
     if let Some(file) = before {
-        let read = std::fs::read_to_string(&file).map_err(|error| cannot(&file, &error))?;
+        let read = crate::text::read(&file).map_err(|error| error.of(&file))?;
         let same = serde_json::from_str::<Summary>(&read).is_ok_and(|before| {
             let count = |summary: &Summary| summary.shards.iter().map(|s| (s.sequences, s.frames)).collect::<Vec<_>>();
             (&before.name, before.images, &before.how, before.source_bytes, count(&before))
