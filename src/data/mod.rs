@@ -7,6 +7,7 @@ pub mod frame;
 pub mod inspect;
 pub mod labels;
 pub mod pack;
+mod pictures;
 pub mod plan;
 pub mod problems;
 pub mod random;

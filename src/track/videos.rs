@@ -130,7 +130,8 @@ fn video(path: &Path, annotation: &Path, problems: &mut Problems) -> Option<Vide
         }
     };
     if frames.is_empty() {
-        problems.file(path, "no frames (.jpg, .jpeg, .png) here or in img");
+        let unread = FrameFiles::unread(frames.folder());
+        problems.file(path, format!("no frames (.jpg, .jpeg, .png) here or in img{unread}"));
         return None;
     }
     let mut boxes = super::results::read(annotation, problems)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::{Ask, Entry, Found, FrameFiles, Inquiry, Sequence, split};
-use crate::text::shown;
+use crate::text::{self, shown};
 
 /// How a file writes its boxes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,9 +59,10 @@ fn sequence(entry: &Entry, visible: &impl Fn(&Entry, usize, &mut Inquiry) -> Opt
     }
     // An unreadable file or folder has been noted above; its count says nothing more.
     if own.problems.is_empty() && frames.len() != boxes.len() {
-        let folder = entry.frames.display();
-        let what = format!("{} frames in {folder}, but boxes for {}", frames.len(), boxes.len());
-        own.problems.file(&entry.boxes, format_args!("{what}; extract the data set's archive again"));
+        let (folder, unread) = (text::path(&entry.frames), FrameFiles::unread(&entry.frames));
+        let what = format!("{} frames in {folder}{unread}, but boxes for {}", frames.len(), boxes.len());
+        let remedy = if unread.is_empty() { "; extract the data set's archive again" } else { "" };
+        own.problems.file(&entry.boxes, format_args!("{what}{remedy}"));
     }
     let visible = visible(entry, boxes.len(), &mut own);
     let sequence = Sequence::new(&entry.name, frames, boxes, visible);

@@ -52,8 +52,10 @@ fn sequence(folder: &Path, inquiry: &mut Inquiry) -> Option<Entry> {
 /// The folder with the frames: the first usual one that holds pictures.
 fn pictures(folder: &Path, inquiry: &mut Inquiry) -> PathBuf {
     let candidates = FRAMES.iter().map(|name| if name.is_empty() { folder.to_owned() } else { folder.join(name) });
-    let found = candidates
-        .filter(|path| inquiry.exists(path))
-        .find(|path| FrameFiles::scan(path).is_ok_and(|frames| !frames.is_empty()));
-    found.unwrap_or_else(|| folder.to_owned())
+    let mut there: Vec<PathBuf> = candidates.filter(|path| inquiry.exists(path)).collect();
+    let holds = |path: &PathBuf| FrameFiles::scan(path).is_ok_and(|frames| !frames.is_empty());
+    // Without any, the one with pictures that are not read, which are named then.
+    let found =
+        there.iter().position(holds).or_else(|| there.iter().position(|path| !FrameFiles::unread(path).is_empty()));
+    found.map_or_else(|| folder.to_owned(), |at| there.swap_remove(at))
 }

@@ -35,6 +35,9 @@ pub struct Summary {
     pub images: bool,
     /// How frames were rewritten.
     pub how: How,
+    /// Whether JPEG files kept their Exif orientation, which earlier versions left out.
+    #[serde(default)]
+    pub keeps_orientation: bool,
     /// Bytes of the frames' own files.
     pub source_bytes: u64,
     /// The shards, in order.
@@ -153,6 +156,10 @@ impl Layout for Packed {
                 return Vec::new();
             }
         };
+        if !summary.keeps_orientation {
+            let what = "packed by an earlier version, which left out how Exif data turn JPEG pictures";
+            inquiry.notes.push(format!("{what}; if they turn some, pack the set again"));
+        }
         if let How::Scaled { quality, .. } = summary.how {
             inquiry.notes.push(format!("frames are scaled to what crops need, JPEG quality {quality}"));
         }

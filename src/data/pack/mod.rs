@@ -59,6 +59,7 @@ pub fn pack(
         name: scan.name.clone(),
         images: scan.images,
         how: how.clone(),
+        keeps_orientation: true,
         source_bytes: sizes.iter().sum(),
         shards: groups.iter().enumerate().map(|(number, group)| planned(number, &sequences[group.clone()])).collect(),
     };
@@ -140,8 +141,9 @@ fn begin(folder: &Path, plan: &Summary) -> Result<()> {
         let read = crate::text::read(&file).map_err(|error| error.of(&file))?;
         let same = serde_json::from_str::<Summary>(&read).is_ok_and(|before| {
             let count = |summary: &Summary| summary.shards.iter().map(|s| (s.sequences, s.frames)).collect::<Vec<_>>();
-            (&before.name, before.images, &before.how, before.source_bytes, count(&before))
-                == (&plan.name, plan.images, &plan.how, plan.source_bytes, count(plan))
+            let plain = |summary: &Summary| (summary.images, summary.source_bytes, summary.keeps_orientation);
+            (&before.name, &before.how, plain(&before), count(&before))
+                == (&plan.name, &plan.how, plain(plan), count(plan))
         });
         if !same {
             let what = "holds what was packed from other files or in another way; name another --out or remove it";
