@@ -5,6 +5,7 @@
 pub mod failure;
 pub mod lock;
 pub mod telemetry;
+pub mod text;
 pub mod whole;
 
 pub mod settings;

@@ -123,7 +123,7 @@ pub fn show(problem: &Problem) -> String {
 fn text(source: &str) -> Option<String> {
     match source.strip_prefix("(built in) ") {
         Some(path) => BUILT_IN.iter().find(|(built_in, _)| *built_in == path).map(|(_, text)| text.to_string()),
-        None => std::fs::read_to_string(source).ok(),
+        None => crate::text::read(Path::new(source)).ok(),
     }
 }
 

@@ -1,5 +1,20 @@
 //! The verbs of the program, one file each. `main.rs` only parses and dispatches.
 
+/// The standard macro, but nothing in the text acts on the terminal ([`crate::text::printable`]), and whoever closed the
+/// pipe has read enough. What programs read is printed with [`crate::telemetry::log::data`].
+macro_rules! println {
+    () => { $crate::telemetry::log::line("") };
+    ($($text:tt)*) => { $crate::telemetry::log::line(&format!($($text)*)) };
+}
+
+/// As above.
+macro_rules! eprintln {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "{}", $crate::text::printable(&format!($($text)*)));
+    }};
+}
+
 pub mod bench;
 pub mod checkpoint;
 pub mod data;

@@ -6,7 +6,7 @@ use crate::data::attempts::FrameFault;
 use crate::data::dataset::{FrameFile, Member};
 use crate::vision::area::{Area, Part};
 use crate::vision::crop::shown;
-use crate::vision::decode::{Container, DecodeError, Decoder, check_complete, dimensions};
+use crate::vision::decode::{Container, DecodeError, Decoder, check_complete, header};
 use crate::vision::pool;
 use crate::vision::tiles::Tiling;
 use crate::vision::window::Window;
@@ -55,10 +55,11 @@ pub fn check_shown(file: &FrameFile, window: &Window, part: &Part) -> Result<(),
 
 /// What `window` shows, at 1/`reduction` of its size where the format has that.
 fn reduced(bytes: &[u8], decoder: &mut dyn Decoder, window: &Window, reduction: u32) -> Result<Part, DecodeError> {
-    if check_complete(bytes)? != Container::Jpeg {
+    let header = check_complete(bytes)?;
+    if header.container != Container::Jpeg {
         return decoder.decode(bytes, Some(window));
     }
-    let (width, height) = dimensions(bytes)?;
+    let (width, height) = header.size();
     let frame = (width.div_ceil(reduction), height.div_ceil(reduction));
     match shown(&window.reduced(reduction), frame) {
         Some(area) => decoder.decode_area(bytes, &area, reduction),
@@ -75,19 +76,29 @@ fn tiles(
 ) -> Result<Part, FrameFault> {
     let head = file.read_range(0..u64::from(head)).map_err(|error| unreadable(file, &error))?;
     let tiling = Tiling::parse(&head).map_err(|error| broken(file, &error, true))?;
+    let orientation = header(&head).map_err(|error| broken(file, &error, true))?.orientation;
     pool::give(head);
-    let frame = (tiling.frame.0.div_ceil(reduction), tiling.frame.1.div_ceil(reduction));
+    let stored = (tiling.frame.0.div_ceil(reduction), tiling.frame.1.div_ceil(reduction));
+    let frame = orientation.size(stored);
     let nothing = Part::nothing(frame, reduction);
     let Some(area) = shown(&window.reduced(reduction), frame) else { return Ok(nothing) };
+    let wanted = orientation.to_stored(&area, stored);
     let region = tiling.region(&Area {
-        x: area.x * reduction,
-        y: area.y * reduction,
-        width: (area.width * reduction).min(tiling.frame.0 - area.x * reduction),
-        height: (area.height * reduction).min(tiling.frame.1 - area.y * reduction),
+        x: wanted.x * reduction,
+        y: wanted.y * reduction,
+        width: (wanted.width * reduction).min(tiling.frame.0 - wanted.x * reduction),
+        height: (wanted.height * reduction).min(tiling.frame.1 - wanted.y * reduction),
     });
     let bytes = file.read_range(region.bytes.clone()).map_err(|error| unreadable(file, &error))?;
-    // Tiles begin at whole multiples of eight pixels.
-    let origin = (region.area.x / reduction, region.area.y / reduction);
+    // Tiles begin at whole multiples of eight pixels, and the file of some of them is turned as the whole file is.
+    let decoded = Area {
+        x: region.area.x / reduction,
+        y: region.area.y / reduction,
+        width: region.area.width.div_ceil(reduction),
+        height: region.area.height.div_ceil(reduction),
+    };
+    let decoded = orientation.to_shown(&decoded, stored);
+    let origin = (decoded.x, decoded.y);
     let inner = Area { x: area.x - origin.0, y: area.y - origin.1, ..area };
     let cut = tiling.cut(&region, &bytes).and_then(|cut| {
         let part = decoder.decode_area(&cut, &inner, reduction);

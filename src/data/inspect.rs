@@ -1,13 +1,15 @@
 //! A close look at a data set, sequence by sequence: what `trackflow data verify` reports.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use crate::data::dataset::{Found, FrameFile, Scan, Sequence};
-use crate::data::verify;
-use crate::vision::decode::DecoderKind;
+use crate::data::pictures::Oddities;
+use crate::data::verify::{self, Broken};
+use crate::text;
+use crate::vision::decode::{DecoderKind, Header, check_complete};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct Inspection {
     pub faulty: Vec<Report>,
     /// What is wrong with the data set as a whole.
     pub general: Vec<String>,
+    /// What a user should know of how some pictures are read, a line each.
+    pub notes: Vec<String>,
 }
 
 impl Inspection {
@@ -53,28 +57,28 @@ impl Inspection {
     }
 }
 
-/// Width and height of a frame, or what is wrong with its file.
-type Look = std::result::Result<(u32, u32), Fault>;
+/// The header of a frame, or what is wrong with its file.
+type Look = std::result::Result<Header, Fault>;
 
 /// Checks everything about `scan`: annotations, counts, boxes against the frames' sizes, and each frame's file (header
 /// and end, or all pixels when `deep`), in parallel on rayon's threads. `progress` hears of every sequence's frames.
 pub fn inspect(scan: &Scan, deep: bool, progress: impl Fn(usize) + Sync) -> Inspection {
     // Of pictures with many objects each is opened once.
-    let shared: HashMap<PathBuf, Look> = if scan.images {
+    let shared: BTreeMap<PathBuf, Look> = if scan.images {
         let all = scan.sequences.iter().flat_map(|found| files(&found.sequence));
         let files: BTreeMap<PathBuf, FrameFile> = all.map(|(_, file)| (file.path.clone(), file)).collect();
         files.into_par_iter().map(|(path, file)| (path, look(&file, deep))).collect()
     } else {
-        HashMap::new()
+        BTreeMap::new()
     };
-    let checked: Vec<(Option<Report>, usize)> = scan
+    let checked: Vec<(Option<Report>, usize, Oddities)> = scan
         .sequences
         .par_iter()
         .map(|found| {
-            let (faults, opened) = sequence(found, deep, &shared);
+            let (faults, opened, odd) = sequence(found, deep, &shared);
             progress(found.sequence.len());
             let (name, frames) = (found.sequence.name.to_string(), found.sequence.len());
-            ((!faults.is_empty()).then_some(Report { sequence: name, frames, faults }), opened)
+            ((!faults.is_empty()).then_some(Report { sequence: name, frames, faults }), opened, odd)
         })
         .collect();
     let seen = |found: &Found| found.sequence.visible().iter().filter(|&&seen| seen).count();
@@ -82,12 +86,20 @@ pub fn inspect(scan: &Scan, deep: bool, progress: impl Fn(usize) + Sync) -> Insp
     if general.is_empty() && scan.sequences.is_empty() {
         general.push(format!("{}: holds no sequences of {}", scan.root.display(), scan.name));
     }
+    let mut oddities = Oddities::default();
+    for (path, look) in &shared {
+        if let Ok(header) = look {
+            oddities.note(0, path, header);
+        }
+    }
+    checked.iter().for_each(|(.., odd)| oddities.extend(odd.clone()));
     Inspection {
+        notes: oddities.notes(0..1),
         sequences: scan.sequences.len(),
         frames: scan.sequences.iter().map(|found| found.sequence.len()).sum(),
         visible: scan.sequences.iter().map(seen).sum(),
-        opened: shared.len() + checked.iter().map(|(_, opened)| opened).sum::<usize>(),
-        faulty: checked.into_iter().filter_map(|(report, _)| report).collect(),
+        opened: shared.len() + checked.iter().map(|(_, opened, _)| opened).sum::<usize>(),
+        faulty: checked.into_iter().filter_map(|(report, ..)| report).collect(),
         general,
     }
 }
@@ -96,25 +108,29 @@ fn files(sequence: &Sequence) -> impl Iterator<Item = (usize, FrameFile)> {
     (0..sequence.frames.len()).map(|frame| (frame, sequence.file(frame)))
 }
 
-fn sequence(found: &Found, deep: bool, shared: &HashMap<PathBuf, Look>) -> (Vec<Fault>, usize) {
+fn sequence(found: &Found, deep: bool, shared: &BTreeMap<PathBuf, Look>) -> (Vec<Fault>, usize, Oddities) {
     let sequence = &found.sequence;
     let annotation = |text: &String| Fault { kind: "annotation", text: text.clone() };
     let mut faults: Vec<Fault> = found.problems.lines().iter().map(annotation).collect();
-    let mut opened = 0;
+    let (mut opened, mut oddities) = (0, Oddities::default());
     for (frame, file) in files(sequence) {
         let look = match shared.get(&file.path) {
             Some(look) => look.clone(),
             None => {
                 opened += 1;
-                look(&file, deep)
+                let look = look(&file, deep);
+                if let Ok(header) = &look {
+                    oddities.note(0, &file.path, header);
+                }
+                look
             }
         };
         match look {
-            Ok(size) => faults.extend(object(sequence, frame, &file.path, size)),
+            Ok(header) => faults.extend(object(sequence, frame, &file.path, header.size())),
             Err(fault) => faults.push(fault),
         }
     }
-    (faults, opened)
+    (faults, opened, oddities)
 }
 
 /// What is wrong with the box of a frame of this size.
@@ -128,23 +144,19 @@ fn object(sequence: &Sequence, frame: usize, path: &Path, (width, height): (u32,
     }
     let [x, y, w, h] = [object.x, object.y, object.w, object.h];
     let what = format!("the box {x},{y},{w},{h} lies outside the {width}x{height} frame");
-    let text = format!("{}: {what}; correct it or write 0,0,0,0", path.display());
+    let text = format!("{}: {what}; correct it or write 0,0,0,0", text::path(path));
     Some(Fault { kind: "box", text })
 }
 
 fn look(file: &FrameFile, deep: bool) -> Look {
-    let fault = |kind: &'static str, what: String| Fault {
-        kind,
-        text: format!("{}: {what}; {}", file.path.display(), verify::remedy(kind)),
-    };
-    if !deep {
-        return verify::frame(file).map_err(|broken| fault(broken.kind, broken.what));
-    }
-    let bytes = file.read().map_err(|error| {
-        let kind = if error.kind() == std::io::ErrorKind::NotFound { "missing" } else { "unreadable" };
-        fault(kind, error.to_string())
-    })?;
-    let mut decoder = DecoderKind::best().decoder().map_err(|error| fault("unreadable", error.to_string()))?;
-    let decoded = decoder.decode(&bytes, None).map_err(|error| fault(error.reason.name(), error.to_string()))?;
-    Ok(decoded.frame)
+    let found = if deep { whole(file) } else { verify::frame(file) };
+    found.map_err(|Broken { kind, what }| Fault { kind, text: format!("{}: {what}", text::path(&file.path)) })
+}
+
+/// The header of a frame of which every pixel was decoded.
+fn whole(file: &FrameFile) -> std::result::Result<Header, Broken> {
+    let bytes = file.read()?;
+    let header = check_complete(&bytes)?;
+    DecoderKind::best().decoder()?.decode(&bytes, None)?;
+    Ok(header)
 }

@@ -8,6 +8,7 @@ pub mod inspect;
 pub mod labelling;
 pub mod labels;
 pub mod pack;
+mod pictures;
 pub mod plan;
 pub mod problems;
 pub mod random;

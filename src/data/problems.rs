@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use crate::failure::{Failure, Result};
+use crate::text::{self, TextError};
 
 /// How many problems a message lists; the others are counted.
 pub const LISTED: usize = 20;
@@ -17,12 +18,20 @@ pub struct Problems {
 impl Problems {
     /// Notes a fault of a whole file or folder.
     pub fn file(&mut self, path: &Path, what: impl Display) {
-        self.lines.push(format!("{}: {what}", path.display()));
+        self.lines.push(format!("{}: {what}", text::path(path)));
     }
 
     /// Notes a fault in a line of a file, counted from 1.
     pub fn line(&mut self, path: &Path, line: usize, what: impl Display) {
-        self.lines.push(format!("{}:{line}: {what}", path.display()));
+        self.lines.push(format!("{}:{line}: {what}", text::path(path)));
+    }
+
+    /// Notes why a file is no text.
+    pub fn text(&mut self, path: &Path, error: &TextError) {
+        match error.line() {
+            Some(line) => self.line(path, line, error),
+            None => self.file(path, error),
+        }
     }
 
     /// Adds all of `other`.

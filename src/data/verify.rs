@@ -5,9 +5,10 @@ use std::fmt;
 use rayon::prelude::*;
 
 use crate::data::dataset::{Dataset, FrameFile, Sequence};
+use crate::data::pictures::Oddities;
 use crate::data::problems::Problems;
 use crate::failure::Result;
-use crate::vision::decode::{Container, DecodeError, check_complete, dimensions};
+use crate::vision::decode::{Container, DecodeError, DecodeReason, Header, check_complete, header};
 
 /// Up to this many frames, every one is opened; of more, an even sample of this many.
 pub const FULL_CHECK: usize = 50_000;
@@ -16,12 +17,14 @@ pub const FULL_CHECK: usize = 50_000;
 const FAR: f64 = 1e5;
 
 /// What [`verify`] looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// Frames of all data sets.
     pub frames: usize,
     /// Frames whose files were opened.
     pub opened: usize,
+    /// What a user should know of how some are read, a line each.
+    pub notes: Vec<String>,
 }
 
 impl Verified {
@@ -74,22 +77,36 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
         .collect();
     let frames = ends.last().copied().unwrap_or(0);
     let opened = frames.min(limit);
-    let found: Vec<Problems> = (0..opened)
+    let found: Vec<(Problems, Oddities)> = (0..opened)
         .into_par_iter()
-        .filter_map(|k| {
+        .map(|k| {
             let frame = (k as u128 * frames as u128 / opened as u128) as usize;
             let which = ends.partition_point(|&end| end <= frame);
             let first = if which == 0 { 0 } else { ends[which - 1] };
             let file = sequences[which].file(frame - first);
-            let broken = self::frame(&file).err()?;
-            let mut problems = Problems::default();
-            problems.file(&file.path, format_args!("{}; {}", broken.what, remedy(broken.kind)));
-            Some(problems)
+            let (mut problems, mut oddities) = (Problems::default(), Oddities::default());
+            match self::frame(&file) {
+                Ok(header) => oddities.note(which, &file.path, &header),
+                Err(broken) => problems.file(&file.path, broken),
+            }
+            (problems, oddities)
         })
         .collect();
-    found.into_iter().for_each(|found| problems.extend(found));
+    let mut oddities = Oddities::default();
+    for (found, odd) in found {
+        problems.extend(found);
+        oddities.extend(odd);
+    }
     problems.into_result()?;
-    Ok(Verified { frames, opened })
+    // The number of each set's first sequence.
+    let mut first = 0;
+    let mut notes = Vec::new();
+    for dataset in datasets {
+        let end = first + dataset.sequences.len();
+        notes.extend(oddities.notes(first..end).into_iter().map(|note| format!("{}: {note}", dataset.name)));
+        first = end;
+    }
+    Ok(Verified { frames, opened, notes })
 }
 
 fn annotation(sequence: &Sequence, problems: &mut Problems) {
@@ -107,17 +124,6 @@ fn annotation(sequence: &Sequence, problems: &mut Problems) {
     }
 }
 
-/// What can be done about a frame's file that is broken in this way.
-pub(super) fn remedy(kind: &str) -> &'static str {
-    match kind {
-        "empty" | "truncated" => "extract the data set's archive again, or leave the sequence out",
-        "unsupported" => "convert it to JPEG or PNG, or leave the sequence out",
-        "missing" => "put the file there, or leave the sequence out",
-        "unreadable" => "see that it is readable, or leave the sequence out",
-        _ => "replace the file by a whole one, or leave the sequence out",
-    }
-}
-
 /// How much of a file's end is looked at before all of it is.
 const TAIL: u64 = 4096;
 
@@ -126,41 +132,64 @@ const TAIL: u64 = 4096;
 pub(super) struct Broken {
     /// A short name.
     pub kind: &'static str,
-    /// What exactly.
+    /// What exactly, and the remedy.
     pub what: String,
 }
 
 impl From<DecodeError> for Broken {
     fn from(error: DecodeError) -> Self {
-        Self { kind: error.reason.name(), what: error.to_string() }
+        let what = match error.reason {
+            // Its words name the remedy.
+            DecodeReason::Unsupported => format!("{error}, or leave the sequence out"),
+            DecodeReason::Empty | DecodeReason::Truncated => {
+                format!("{error}; extract the data set's archive again, or leave the sequence out")
+            }
+            DecodeReason::Corrupt => format!("{error}; copy the file again, or leave the sequence out"),
+        };
+        Self { kind: error.reason.name(), what }
     }
 }
 
 impl From<std::io::Error> for Broken {
     fn from(error: std::io::Error) -> Self {
-        let kind = if error.kind() == std::io::ErrorKind::NotFound { "missing" } else { "unreadable" };
-        Self { kind, what: format!("cannot be read: {error}") }
+        let (kind, remedy) = match error.kind() {
+            std::io::ErrorKind::NotFound => ("missing", "copy it there, or leave the sequence out"),
+            std::io::ErrorKind::PermissionDenied => ("unreadable", "let this user read it"),
+            std::io::ErrorKind::InvalidData => ("corrupt", "pack the data set again"),
+            _ => ("unreadable", "copy the file again, or leave the sequence out"),
+        };
+        Self { kind, what: format!("cannot be read: {error}; {remedy}") }
     }
 }
 
-/// Width and height of a frame whose file is whole, from its first and last bytes alone where they tell.
-pub(super) fn frame(file: &FrameFile) -> std::result::Result<(u32, u32), Broken> {
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// The header of a frame whose file is whole, from its first and last bytes alone where they tell.
+pub(super) fn frame(file: &FrameFile) -> std::result::Result<Header, Broken> {
     let ends = ends(file)?;
     if ends.whole {
-        check_complete(&ends.tail)?;
-        return Ok(dimensions(&ends.tail)?);
+        return Ok(check_complete(&ends.tail)?);
     }
     let complete = match Container::detect(&ends.head)? {
         Container::Jpeg => ends.tail.windows(2).any(|pair| pair == [0xFF, 0xD9]),
-        Container::Png => ends.tail.windows(4).any(|name| name == b"IEND"),
+        Container::Png => {
+            let holds = |kind: &[u8; 4]| ends.tail.windows(4).any(|name| name == kind);
+            // What turns the picture may stand behind its pixels.
+            holds(b"IEND") && !holds(b"eXIf")
+        }
     };
-    if let (true, Ok(size)) = (complete, dimensions(&ends.head)) {
-        return Ok(size);
+    match header(&ends.head) {
+        Ok(header) if complete => return Ok(header),
+        Err(error) if error.reason == DecodeReason::Unsupported => return Err(error.into()),
+        _ => {}
     }
     // An end marker further inside (much appended data) is still an end, and a header behind a thumbnail one too.
     let bytes = file.read()?;
-    check_complete(&bytes)?;
-    Ok(dimensions(&bytes)?)
+    Ok(check_complete(&bytes)?)
 }
 
 struct Ends {
@@ -249,6 +278,6 @@ mod tests {
         assert_eq!(verified.to_string(), "10 of 100 frames checked, evenly chosen");
         let all = verify_up_to(&set, 100).unwrap_err();
         assert!(all.message.ends_with("and 70 more problems like these"), "{all}");
-        assert_eq!(verify(&[]).unwrap(), Verified { frames: 0, opened: 0 });
+        assert_eq!(verify(&[]).unwrap(), Verified { frames: 0, opened: 0, notes: Vec::new() });
     }
 }

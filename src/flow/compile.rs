@@ -7,6 +7,7 @@ use super::links::{self, Linked};
 use super::spec::{Declared, Spec};
 use crate::failure::Result;
 use crate::settings::{self, Reading, did_you_mean};
+use crate::text::shown;
 
 /// Compiles the pipeline file `file` with the stages that `kinds` offers. The resolved file is `reading.resolved()`.
 ///
@@ -75,7 +76,7 @@ fn link<'a, C: World>(reading: &Reading, stages: &'a [Declared<C>], index: usize
                     reading.report(
                         origin,
                         &format!("stages.{}.inputs", stage.id),
-                        format!("unknown stage `{name}`{known}"),
+                        format!("unknown stage `{}`{known}", shown(name)),
                     );
                 }
                 found

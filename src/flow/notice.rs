@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::text::printable;
+
 /// Something to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -26,8 +28,8 @@ pub type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
 /// Prints to standard error.
 pub fn to_stderr() -> Tell {
     Arc::new(|notice| match notice {
-        Notice::Note(text) => eprintln!("note: {text}"),
-        Notice::Warning(text) => eprintln!("warning: {text}"),
+        Notice::Note(text) => eprintln!("note: {}", printable(&text)),
+        Notice::Warning(text) => eprintln!("warning: {}", printable(&text)),
     })
 }
 

@@ -15,6 +15,7 @@ use super::graph::worker_complaint;
 use super::kind::{Blueprint, Kind, Role, World};
 use super::links::can_be_supervised;
 use crate::settings::{Entry, FromNode, Node, Origin, Reading, Section, Value, did_you_mean};
+use crate::text::shown;
 
 /// How often the workers of a stage may fail when the file does not say.
 pub const MAX_FAILURES: u64 = 8;
@@ -135,7 +136,7 @@ impl<C: World> Declared<C> {
         let kind = kinds.iter().find(|kind| kind.name == named);
         if kind.is_none() && !named.is_empty() {
             let known = did_you_mean(&named, kinds.iter().map(|kind| kind.name));
-            section.problem("kind", format!("unknown kind `{named}`{known}"));
+            section.problem("kind", format!("unknown kind `{}`{known}", shown(&named)));
         }
         let inputs = section
             .says("the stages whose output it takes (default: the stage above)")

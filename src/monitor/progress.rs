@@ -3,6 +3,7 @@
 use super::structured::{self, Pace};
 use crate::{
     telemetry::log,
+    text::printable,
     train::{
         events::{Event, Observer},
         itinerary::{Itinerary, Split, Visit},
@@ -54,7 +55,7 @@ impl Progress {
     /// Prints one line, above the bar when there is one.
     pub fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
+            Some(bar) => bar.println(printable(text)),
             None => log::say(text),
         }
     }

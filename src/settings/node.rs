@@ -1,7 +1,8 @@
 //! The parsed tree of a settings file, in which each value knows where it was written.
 
 use super::suggest::did_you_mean;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::text::{self, TextError, shown};
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
 use std::{fmt, path::Path, sync::Arc};
 
@@ -81,9 +82,12 @@ impl Node {
     /// # Errors
     /// The file cannot be read (a missing input) or is not YAML (a wrong configuration, with line and column).
     pub fn read(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::input(format!("{name}: {error}")))?;
-        Self::parse(&name, &text)
+        let text = text::read(path).map_err(|error| match &error {
+            // `cannot be read` says nothing that the system does not.
+            TextError::Io(io) => Failure::input(format!("{}: {io}", text::path(path))),
+            error => Failure { kind: FailureKind::Config, ..error.of(path) },
+        })?;
+        Self::parse(&path.display().to_string(), &text)
     }
 
     /// Parses `text`; `name` stands in front of every message. An empty text is an empty mapping.
@@ -169,7 +173,10 @@ impl Node {
                 here.value = Value::Map(Vec::new());
             }
             let Value::Map(entries) = &mut here.value else {
-                return Err(Failure::config(format!("{source}: the part before `{part}` holds a value, not keys")));
+                return Err(Failure::config(format!(
+                    "{source}: the part before `{}` holds a value, not keys",
+                    shown(part)
+                )));
             };
             let index = entries.iter().position(|entry| entry.key == part).unwrap_or_else(|| {
                 let origin = Origin::whole(source);
@@ -206,7 +213,7 @@ impl Node {
             Value::Bool(value) => format!("{value}"),
             Value::Int(value) => format!("{value}"),
             Value::Float(value) => format!("{value}"),
-            Value::Text(value) => format!("the text `{value}`"),
+            Value::Text(value) => format!("the text `{}`", shown(value)),
             Value::List(_) => "a list".into(),
             Value::Map(_) => "a mapping of keys".into(),
         }
@@ -222,5 +229,5 @@ pub(super) fn one_of<'a>(text: &str, known: &[&'a str]) -> std::result::Result<&
         .iter()
         .find(|candidate| **candidate == text)
         .copied()
-        .ok_or_else(|| format!("unknown value `{text}`{}", did_you_mean(text, known.iter().copied())))
+        .ok_or_else(|| format!("unknown value `{}`{}", shown(text), did_you_mean(text, known.iter().copied())))
 }

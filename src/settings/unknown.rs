@@ -6,6 +6,7 @@ use super::{
     node::{Entry, Origin, Value},
     suggest::{did_you_mean, nearest, similarity},
 };
+use crate::text::shown;
 
 /// Keys of other sections are suggested when there are not more of them that fit.
 const MOST_ELSEWHERE: usize = 3;
@@ -27,7 +28,8 @@ pub(super) struct Unknown {
 
 impl Unknown {
     pub fn new(section: &str, entry: &Entry, known: &[&'static str]) -> Self {
-        let path = if section.is_empty() { entry.key.clone() } else { format!("{section}.{}", entry.key) };
+        let key = shown(&entry.key);
+        let path = if section.is_empty() { key.to_string() } else { format!("{section}.{key}") };
         let (mut whole, mut node) = (path.clone(), &entry.node);
         while let Value::Map(entries) = &node.value
             && let [only] = entries.as_slice()

@@ -2,13 +2,16 @@
 //!
 //! As text, lines go to standard output as they are. As JSON (`--log json`), everything is a `tracing` event with time,
 //! level and fields; errors go to standard error, all else to standard output. A reader that has gone away is no reason
-//! to stop training, so what cannot be printed is dropped.
+//! to stop training, so what cannot be printed is dropped. Of what files hold and are called, nothing acts on a terminal
+//! ([`printable`]).
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Level;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
+
+use crate::text::printable;
 
 static JSON: AtomicBool = AtomicBool::new(false);
 
@@ -41,8 +44,18 @@ pub fn say(text: &str) {
     if is_json() {
         text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| tracing::info!("{}", line.trim_end()));
     } else {
-        let _ = writeln!(std::io::stdout(), "{text}");
+        let _ = writeln!(std::io::stdout(), "{}", printable(text));
     }
+}
+
+/// Prints a line for people, whether or not everything else is said as JSON.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", printable(text));
+}
+
+/// Prints a line for programs, as it is.
+pub fn data(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Says what a user should know and what does not end the run.
@@ -50,7 +63,7 @@ pub fn warn(text: &str) {
     if is_json() {
         tracing::warn!("{text}");
     } else {
-        let _ = writeln!(std::io::stderr(), "warning: {text}");
+        let _ = writeln!(std::io::stderr(), "warning: {}", printable(text));
     }
 }
 
@@ -62,6 +75,6 @@ pub fn error(text: &str) {
     }
     for line in text.lines() {
         let head = if line.starts_with(' ') { "" } else { "error: " };
-        let _ = writeln!(std::io::stderr(), "{head}{line}");
+        let _ = writeln!(std::io::stderr(), "{head}{}", printable(line));
     }
 }

@@ -6,6 +6,7 @@ use super::tracker::Guess;
 use crate::{
     data::{condition::UNLABELLED, problems::Problems},
     failure::{Failure, Result},
+    text::{self, shown},
     vision::rect::Rect,
 };
 use std::{
@@ -77,10 +78,10 @@ pub fn write(folder: &Path, sequence: &str, record: &Record, whole: bool) -> Res
 
 /// Reads boxes, one a line, with commas, tabs or spaces between the numbers; faults go to `problems`.
 pub fn read(path: &Path, problems: &mut Problems) -> Option<Vec<Rect>> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match text::read(path) {
         Ok(text) => text,
         Err(error) => {
-            problems.file(path, format!("cannot be read: {error}"));
+            problems.text(path, &error);
             return None;
         }
     };
@@ -94,7 +95,7 @@ pub fn read(path: &Path, problems: &mut Problems) -> Option<Vec<Rect>> {
                 boxes.push(Rect::new(x, y, w, h));
             }
             _ => {
-                problems.line(path, at + 1, format!("`{}` is no box; write x, y, w, h", line.trim()));
+                problems.line(path, at + 1, format!("`{}` is no box; write x, y, w, h", shown(line.trim())));
                 whole = false;
             }
         }

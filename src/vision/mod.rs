@@ -7,6 +7,7 @@ pub mod crop;
 pub mod decode;
 #[cfg(feature = "turbojpeg")]
 pub mod jpeg;
+pub mod orientation;
 pub mod pool;
 pub mod rect;
 pub mod resample;

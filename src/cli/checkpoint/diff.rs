@@ -103,7 +103,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<i32> {
         }
     }
     match args.json {
-        true => say!("{}", found.json()),
+        true => crate::telemetry::log::data(found.json()),
         false => found.print(args),
     }
     Ok((!found.none()).into())

@@ -95,7 +95,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<i32> {
     let recognised = pretrained::recognise(&names, choice);
     let facts = Facts { sha256: sha256(&args.file)?, choice, recognised, about, fit, modules, file: &file };
     match args.json {
-        true => say!("{}", facts.json()),
+        true => crate::telemetry::log::data(facts.json()),
         false => facts.print(),
     }
     Ok(facts.fit.is_some_and(|fit| !fit.fits()).into())

@@ -1,12 +1,9 @@
 //! `trackflow checkpoint`: what files of weights hold, and from one form to another.
 
-/// `println!`, but whoever closed the pipe has read enough.
+/// A line for people.
 macro_rules! say {
     () => { say!("") };
-    ($($text:tt)*) => {{
-        use std::io::Write;
-        let _ = writeln!(std::io::stdout(), $($text)*);
-    }};
+    ($($text:tt)*) => { $crate::telemetry::log::line(&format!($($text)*)) };
 }
 
 mod compare;

@@ -61,7 +61,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<()> {
     }
     if args.json {
         let sound = faulty == 0 && missing.is_empty();
-        println!("{}", json!({"sound": sound, "datasets": printed, "missing": missing}));
+        crate::telemetry::log::data(json!({"sound": sound, "datasets": printed, "missing": missing}));
     }
     if faulty > 0 {
         missing.push(format!("{faulty} of {sequences} sequences have faults; repair them or take them off the lists"));
@@ -89,7 +89,7 @@ fn table(scan: &Scan, found: &Inspection, deep: bool, seconds: f64) {
     println!(
         "  {sequences} sequences, {frames} frames, {visible} show the object; {opened} files {how} in {seconds:.1} s"
     );
-    scan.notes.iter().for_each(|note| println!("  note: {note}"));
+    scan.notes.iter().chain(&found.notes).for_each(|note| println!("  note: {note}"));
     found.general.iter().for_each(|line| println!("  fault: {line}"));
     if found.is_sound() {
         println!("  all sound");
@@ -133,7 +133,7 @@ fn as_json(scan: &Scan, found: &Inspection) -> Value {
         "frames": found.frames,
         "visible": found.visible,
         "opened": found.opened,
-        "notes": scan.notes,
+        "notes": scan.notes.iter().chain(&found.notes).collect::<Vec<_>>(),
         "general": found.general,
         "faulty": found.faulty.iter().map(report).collect::<Vec<_>>(),
     })

@@ -120,7 +120,7 @@ pub fn track(args: &TrackArgs) -> Result<()> {
         ProgressBar::new(frames as u64).with_style(style)
     });
     let say = |line: String| match &bar {
-        Some(bar) => bar.println(line),
+        Some(bar) => bar.println(crate::text::printable(&line)),
         None => println!("{line}"),
     };
     let _lock = FolderLock::take(&folder, "track")?;

@@ -89,6 +89,7 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
             let how =
                 if verified.is_sample() { format!("{} of them opened", verified.opened) } else { "all opened".into() };
             notes.push(format!("{what} data: {} frames; {how} and found whole", verified.frames));
+            notes.extend(verified.notes);
         } else {
             verify::annotations(sets)?;
             notes.push(format!("{what} data: annotations checked, frames not (DATA.CHECK: annotations)"));

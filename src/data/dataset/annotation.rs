@@ -10,6 +10,7 @@ use super::order::Gap;
 use super::remarks::Remark;
 use super::request::Purpose;
 use super::{Ask, Entry, Found, FrameFiles, Inquiry, Sequence, exact, span, split, suspicion};
+use crate::text::shown;
 
 /// How a file writes its boxes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +122,8 @@ fn mismatch(entry: &Entry, frames: usize, boxes: usize, scanned: &Scanned) -> St
         return format!("{what}: the file is empty; put the sequence's own there");
     }
     if frames == 0 {
-        return format!("{what}: no picture (.jpg, .jpeg, .png) is there; put the frames there");
+        let unread = FrameFiles::unread(&entry.frames);
+        return format!("{what}: no picture (.jpg, .jpeg, .png) is there{unread}; put the frames there");
     }
     if let Some(Gap { missing, around: (before, after) }) = scanned.gap.as_ref().filter(|_| frames < boxes) {
         let where_ =
@@ -169,12 +171,12 @@ fn parse(line: &str, style: Style) -> Result<[f32; 4], String> {
     let mut values = [0.0f32; 8];
     let mut count = 0;
     for field in fields(line) {
-        let value: f32 = field.parse().map_err(|_| format!("`{field}` is not a number; write x,y,w,h"))?;
+        let value: f32 = field.parse().map_err(|_| format!("`{}` is not a number; write x,y,w,h", shown(field)))?;
         if value.is_nan() && style.nan_is_absent {
             return Ok([0.0; 4]);
         }
         if !value.is_finite() {
-            return Err(format!("the box holds `{field}`; write 0,0,0,0 for a frame without the object"));
+            return Err(format!("the box holds `{}`; write 0,0,0,0 for a frame without the object", shown(field)));
         }
         if let Some(slot) = values.get_mut(count) {
             *slot = value;
@@ -212,7 +214,11 @@ pub(super) fn flags(path: &Path, frames: usize, inquiry: &mut Inquiry) -> Option
             match field.parse() {
                 Ok(value) => values.push(value),
                 Err(_) => {
-                    problems.line(path, i + 1, format_args!("`{field}` is not a flag; write one of 0 to 8 per frame"));
+                    problems.line(
+                        path,
+                        i + 1,
+                        format_args!("`{}` is not a flag; write one of 0 to 8 per frame", shown(field)),
+                    );
                     return None;
                 }
             }

@@ -16,6 +16,7 @@ use super::catalog::{Found, Part};
 use super::remarks::Remark;
 use super::{Ask, FrameFiles, Inquiry, Layout, Sequence, split};
 use crate::data::problems::Problems;
+use crate::text::{self, TextError};
 use crate::vision::rect::Rect;
 
 pub(super) struct Coco;
@@ -99,7 +100,10 @@ fn read(path: &Path) -> Result<Instances, String> {
     let remedy = "extract annotations_trainval2017.zip there";
     let open = || {
         let file = File::open(path).map_err(|error| format!("cannot be read: {error}; {remedy}"))?;
-        Ok::<_, String>(BufReader::with_capacity(1 << 20, file))
+        text::after_mark(BufReader::with_capacity(1 << 20, file)).map_err(|error| match error {
+            TextError::Io(_) => format!("{error}; {remedy}"),
+            error => error.to_string(),
+        })
     };
     // A second look only where the first one fails, as it costs time.
     let found = match serde_json::from_reader(open()?) {
@@ -107,8 +111,8 @@ fn read(path: &Path) -> Result<Instances, String> {
         found => found,
     };
     found.map_err(|error: serde_json::Error| match error.is_eof() {
-        true => format!("is cut short: {error}; extract the archive again"),
-        false => format!("is no list of instances: {error}; {remedy}"),
+        true => format!("is cut short: {}; extract the archive again", text::printable(&error.to_string())),
+        false => format!("is no list of instances: {}; {remedy}", text::printable(&error.to_string())),
     })
 }
 

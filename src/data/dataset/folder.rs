@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::FrameFiles;
 use super::catalog::{Found, Part};
 use super::frames::is_picture;
 use super::inquiry::printed;
@@ -196,7 +197,15 @@ fn place(folder: &Path, below: &[OsString], truths: &[Truth], inquiry: &mut Inqu
     if found.is_empty() {
         let others: Vec<String> =
             below.iter().filter(|name| pictures(&folder.join(name)) > 0).map(|name| printed(name)).collect();
-        let looked = format!("no frames (.jpg, .jpeg, .png) beside {TRUTH}*.txt nor in {}", FRAMES.join(", "));
+        let usual = below.iter().filter(|name| is_frames(name)).map(|name| folder.join(name));
+        let places = std::iter::once(folder.to_owned()).chain(usual);
+        // Pictures of formats that are not read, which are named then.
+        let unread = places.map(|path| FrameFiles::unread(&path)).find(|unread| !unread.is_empty());
+        let looked = format!(
+            "no frames (.jpg, .jpeg, .png) beside {TRUTH}*.txt nor in {}{}",
+            FRAMES.join(", "),
+            unread.unwrap_or_default()
+        );
         return Err(match others.as_slice() {
             [] => format!("{looked}; put the sequence's frames there"),
             [other] => format!("{looked}, but in {other}; call that folder img"),

@@ -1,5 +1,6 @@
 //! The frame files of a sequence, compact: a million frames are numbered files, not a million paths.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use super::codec::{Reader, Writer};
 use super::file::{FrameFile, Member, Place};
 use super::order::{self, Gap};
 use super::remarks::{Remark, Remarks};
+use crate::vision::decode::UNREAD;
 
 /// The files of a sequence's frames, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +76,23 @@ impl FrameFiles {
         let numbered = numbered(&names);
         let gap = if numbered.is_some() { None } else { order::look(folder, &names, &mut remarks) };
         Ok(Scanned { files: Self::named(folder.into(), names, numbered), remarks, gap })
+    }
+
+    /// What a message about missing frames adds when `folder` holds pictures of formats that are not read; else nothing.
+    pub fn unread(folder: &Path) -> String {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().to_ascii_lowercase();
+            if let Some((_, end)) = name.rsplit_once('.').filter(|(stem, end)| !stem.is_empty() && UNREAD.contains(end))
+            {
+                *counts.entry(end.to_owned()).or_default() += 1;
+            }
+        }
+        if counts.is_empty() {
+            return String::new();
+        }
+        let counted: Vec<String> = counts.iter().map(|(end, count)| format!("{count} .{end}")).collect();
+        format!(" ({} files there are not read: convert them to .jpg or .png)", counted.join(", "))
     }
 
     /// The files with these names in `folder`.

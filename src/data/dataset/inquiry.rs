@@ -11,6 +11,7 @@ use super::FrameFiles;
 use super::frames::{Scanned, is_picture};
 use super::remarks::{Remark, Remarks};
 use crate::data::problems::Problems;
+use crate::text::{self, TextError};
 
 const REMEDY: &str = "see that it is there and readable";
 
@@ -92,14 +93,14 @@ impl Inquiry {
     /// The text of a file, or a noted problem.
     pub fn text(&mut self, path: &Path) -> Option<String> {
         self.exists(path);
-        match std::fs::read(path).map(String::from_utf8) {
-            Ok(Ok(text)) => Some(text),
-            Ok(Err(_)) => {
-                self.problems.file(path, format_args!("is not text; {REMEDY}"));
+        match text::read(path) {
+            Ok(text) => Some(text),
+            Err(error @ TextError::Io(_)) => {
+                self.problems.file(path, format_args!("{error}; {REMEDY}"));
                 None
             }
             Err(error) => {
-                self.problems.file(path, format_args!("cannot be read: {error}; {REMEDY}"));
+                self.problems.text(path, &error);
                 None
             }
         }

@@ -101,3 +101,5 @@ trait Layout: Sync {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;

@@ -12,6 +12,7 @@ use super::catalog::Part;
 use super::file::Place;
 use super::{Ask, Found, FrameFiles, Inquiry, Layout, Sequence, split};
 use crate::data::problems::Problems;
+use crate::text::{self, shown};
 
 /// Where packed sets are looked for, below the data folder.
 pub const FOLDER: &str = "packed";
@@ -33,6 +34,9 @@ pub struct Summary {
     pub images: bool,
     /// How frames were rewritten.
     pub how: How,
+    /// Whether JPEG files kept their Exif orientation, which earlier versions left out.
+    #[serde(default)]
+    pub keeps_orientation: bool,
     /// Bytes of the frames' own files.
     pub source_bytes: u64,
     /// The shards, in order.
@@ -108,7 +112,7 @@ impl Summary {
     /// # Errors
     /// What is wrong with it.
     pub fn read(folder: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(folder.join(SUMMARY)).map_err(|error| error.to_string())?;
+        let text = text::read(&folder.join(SUMMARY)).map_err(|error| error.to_string())?;
         Self::parse(&text)
     }
 
@@ -116,7 +120,7 @@ impl Summary {
         let summary: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match summary.format == FORMAT {
             true => Ok(summary),
-            false => Err(format!("its format is `{}`; this program reads `{FORMAT}`", summary.format)),
+            false => Err(format!("its format is `{}`; this program reads `{FORMAT}`", shown(summary.format))),
         }
     }
 }
@@ -151,6 +155,10 @@ impl Layout for Packed {
                 return Vec::new();
             }
         };
+        if !summary.keeps_orientation {
+            let what = "packed by an earlier version, which left out how Exif data turn JPEG pictures";
+            inquiry.notes.push(format!("{what}; if they turn some, pack the set again"));
+        }
         if let How::Scaled { quality, .. } = summary.how {
             inquiry.notes.push(format!("frames are scaled to what crops need, JPEG quality {quality}"));
         }
@@ -179,7 +187,10 @@ impl Layout for Packed {
             for (number, line) in &lines {
                 match serde_json::from_str::<Entry>(line) {
                     Ok(entry) => found.push(sequence(entry, &path, shard.bytes)),
-                    Err(error) => inquiry.problems.line(&index, *number, format_args!("{error}; {REMEDY}")),
+                    Err(error) => {
+                        let what = text::printable(&error.to_string()).into_owned();
+                        inquiry.problems.line(&index, *number, format_args!("{what}; {REMEDY}"));
+                    }
                 }
             }
         }

@@ -11,6 +11,7 @@ use super::remarks::Remark;
 use super::{Ask, Inquiry};
 use crate::data::problems::LISTED;
 use crate::settings::nearest;
+use crate::text::shown;
 
 /// The file names of a two-part split.
 pub(super) struct Split {
@@ -124,7 +125,7 @@ fn listed(file: &Path, names: &[String], inquiry: &mut Inquiry) -> Vec<String> {
                     false => String::new(),
                 };
                 let hint = if hint.is_empty() { "; remove the line or the list" } else { &hint };
-                let what = format!("`{line}` is none of the {} sequences here{hint}", names.len());
+                let what = format!("`{}` is none of the {} sequences here{hint}", shown(line), names.len());
                 inquiry.problems.line(file, *number, what);
             }
         }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::catalog::{Found, Part};
 use super::{Ask, FrameFiles, Inquiry, Layout, Sequence, split};
+use crate::text::shown;
 
 pub(super) struct Vid;
 
@@ -113,7 +114,8 @@ fn tracks(annotations: &Path, frames: &Path, own: &mut Inquiry) -> Vec<Found> {
 
 /// The objects of one annotation file.
 fn parse(text: &str) -> Result<Vec<Seen>, String> {
-    let document = roxmltree::Document::parse(text).map_err(|error| format!("is not XML: {error}"))?;
+    let document =
+        roxmltree::Document::parse(text).map_err(|error| format!("is not XML: {}", shown(error.to_string())))?;
     let mut seen: Vec<Seen> = Vec::new();
     for object in document.descendants().filter(|node| node.has_tag_name("object")) {
         let field = |name: &str| {
@@ -122,7 +124,7 @@ fn parse(text: &str) -> Result<Vec<Seen>, String> {
         };
         let number = |name: &str| {
             let text = field(name)?;
-            text.parse::<f32>().map_err(|_| format!("{name} is `{text}`, no number"))
+            text.parse::<f32>().map_err(|_| format!("{name} is `{}`, no number", shown(text)))
         };
         let track = field("trackid")?.to_owned();
         let (x1, y1, x2, y2) = (number("xmin")?, number("ymin")?, number("xmax")?, number("ymax")?);
@@ -149,7 +151,10 @@ fn from_cache(root: &Path, path: &Path, inquiry: &mut Inquiry) -> Vec<Found> {
     let cached: Vec<Cached> = match serde_json::from_str(&text) {
         Ok(cached) => cached,
         Err(error) => {
-            inquiry.problems.file(path, format_args!("is not the reference's list of tracks: {error}; {REMEDY}"));
+            inquiry.problems.file(
+                path,
+                format_args!("is not the reference's list of tracks: {}; {REMEDY}", shown(error.to_string())),
+            );
             return Vec::new();
         }
     };

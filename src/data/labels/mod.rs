@@ -22,6 +22,7 @@ use crate::data::dataset::{Dataset, Sequence};
 use crate::data::problems::Problems;
 use crate::data::random::Draws;
 use crate::failure::{Failure, Result};
+use crate::text;
 use strange::Strange;
 
 /// The classes that a frame may have: none when it is unlabelled, several when a draw decides.
@@ -233,11 +234,11 @@ pub fn file(folder: &Path, name: &str) -> PathBuf {
 fn read(sequence: &Sequence, folder: &Path) -> Found {
     let mut found = Found::default();
     let path = file(folder, &sequence.name);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match text::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return found,
+        Err(error) if error.is_missing() => return found,
         Err(error) => {
-            found.problems.file(&path, format_args!("cannot be read: {error}"));
+            found.problems.text(&path, &error);
             return found;
         }
     };

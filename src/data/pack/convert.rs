@@ -5,8 +5,10 @@ use crate::vision::decode::{DecodeError, check_complete};
 use crate::vision::rect::Rect;
 #[cfg(feature = "turbojpeg")]
 use crate::vision::{
-    decode::{Container, Decoder, TurboDecoder},
-    jpeg, tiles,
+    decode::{Container, Decoder, TurboDecoder, orientation_segment},
+    jpeg,
+    orientation::Orientation,
+    tiles,
 };
 
 /// A frame as it goes into a shard.
@@ -52,7 +54,7 @@ impl Loss {
 /// The bytes are no whole picture.
 #[cfg(feature = "turbojpeg")]
 pub(super) fn convert(bytes: Vec<u8>, how: &How, object: Option<&Rect>) -> Result<Converted, DecodeError> {
-    let container = check_complete(&bytes)?;
+    let header = check_complete(&bytes)?;
     let (tile, scale) = match how {
         How::Lossless { tile } => (*tile, 1.0),
         How::Scaled { tile, object: wanted, .. } => {
@@ -64,8 +66,8 @@ pub(super) fn convert(bytes: Vec<u8>, how: &How, object: Option<&Rect>) -> Resul
         How::Scaled { quality, .. } if scale < 0.9 => Some(scaled(&bytes, *quality, tile, scale)?),
         _ => None,
     };
-    let whole = match container {
-        Container::Jpeg => tiled(bytes, tile)?,
+    let whole = match header.container {
+        Container::Jpeg => tiled(bytes, tile, header.orientation)?,
         Container::Png => plain(bytes),
     };
     // A file of low quality may be smaller than its scaled copy.
@@ -78,11 +80,16 @@ fn plain(bytes: Vec<u8>) -> Converted {
 }
 
 #[cfg(feature = "turbojpeg")]
-fn tiled(bytes: Vec<u8>, tile: u32) -> Result<Converted, DecodeError> {
+fn tiled(bytes: Vec<u8>, tile: u32, orientation: Orientation) -> Result<Converted, DecodeError> {
     let mut decompressor = jpeg::Decompressor::new()?;
     let header = *decompressor.open(&bytes)?.header();
     let Some(units) = tiles::interval(header.width.div_ceil(header.mcu.0), tile) else { return Ok(plain(bytes)) };
-    let (file, head) = tiles::list_tiles(&jpeg::with_restarts(&bytes, units)?)?;
+    let mut plain_file = jpeg::with_restarts(&bytes, units)?;
+    if !orientation.is_upright() {
+        // Turning the samples would change pixels at the seams of coded units, so the tag stays.
+        plain_file.splice(2..2, orientation_segment(orientation));
+    }
+    let (file, head) = tiles::list_tiles(&plain_file)?;
     Ok(Converted { head: head as u32, ..plain(file) })
 }
 

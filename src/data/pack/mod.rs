@@ -60,6 +60,7 @@ pub fn pack(
         name: scan.name.clone(),
         images: scan.images,
         how: how.clone(),
+        keeps_orientation: true,
         source_bytes: sizes.iter().sum(),
         shards: groups.iter().enumerate().map(|(number, group)| planned(number, &sequences[group.clone()])).collect(),
     };
@@ -140,11 +141,12 @@ fn begin(folder: &Path, plan: &Summary) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
     let before = [UNFINISHED, SUMMARY].map(|name| folder.join(name)).into_iter().find(|file| file.is_file());
     if let Some(file) = before {
-        let read = std::fs::read_to_string(&file).map_err(|error| cannot(&file, &error))?;
+        let read = crate::text::read(&file).map_err(|error| error.of(&file))?;
         let same = serde_json::from_str::<Summary>(&read).is_ok_and(|before| {
             let count = |summary: &Summary| summary.shards.iter().map(|s| (s.sequences, s.frames)).collect::<Vec<_>>();
-            (&before.name, before.images, &before.how, before.source_bytes, count(&before))
-                == (&plan.name, plan.images, &plan.how, plan.source_bytes, count(plan))
+            let plain = |summary: &Summary| (summary.images, summary.source_bytes, summary.keeps_orientation);
+            (&before.name, &before.how, plain(&before), count(&before))
+                == (&plan.name, &plan.how, plain(plan), count(plan))
         });
         if !same {
             let what = "holds what was packed from other files or in another way; name another --out or remove it";

@@ -1,6 +1,6 @@
 //! Weights to track with: nothing that tracks may be left to chance.
 
-use super::{Loaded, Source, compare, no_film, place, report::parts, source::PROMPTS};
+use super::{Loaded, Source, compare, no_film, place, report::parts};
 use crate::{
     failure::{Failure, Result},
     model::{Config, Hiptrack},
@@ -13,11 +13,6 @@ const SHOWN: usize = 12;
 
 /// What tells the conditions.
 const HEAD: &str = "cls_head.";
-
-/// Whether the tensor `name` belongs to the historical prompts.
-fn is_prompts(name: &str) -> bool {
-    PROMPTS.iter().any(|part| name.starts_with(part))
-}
 
 /// What came of loading weights to track with.
 #[derive(Clone, Debug)]

@@ -1,14 +1,22 @@
 //! From the bytes of a picture file to RGB pixels; one file per decoder.
 
 mod container;
+mod exif;
 mod image_crate;
+mod jpeg_header;
 mod kind;
+mod other;
+mod png_header;
+mod segments;
 #[cfg(feature = "turbojpeg")]
 mod turbojpeg;
 
-pub use container::{Container, check_complete, dimensions};
+pub use container::{Container, Header, check_complete, dimensions, header};
+use container::{PNG_SIGNATURE, truncated};
+pub use exif::segment as orientation_segment;
 pub use image_crate::ImageDecoder;
 pub use kind::DecoderKind;
+pub use other::UNREAD;
 #[cfg(feature = "turbojpeg")]
 pub use turbojpeg::TurboDecoder;
 
@@ -20,8 +28,8 @@ use crate::vision::window::Window;
 /// Turns the bytes of a whole picture file into pixels; one decoder per thread, as it may keep buffers.
 pub trait Decoder: Send {
     /// The picture in `bytes` as RGB: all of it, or at least what `window` shows of it (nothing, when the window does
-    /// not overlap the frame). What is decoded equals those pixels of the whole frame, but for columns that no window
-    /// asked for.
+    /// not overlap the frame). What is decoded equals those pixels of the whole frame, but for those that no window
+    /// asked for. A picture is turned as its Exif data say, and windows and areas are of the turned picture.
     ///
     /// # Errors
     /// The bytes are no picture, or one that misses a part: that is an error, never a grey area. A decoder that is
@@ -42,7 +50,11 @@ const MAX_PIXELS: u64 = 1 << 27;
 fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
     match u64::from(width) * u64::from(height) {
         1..=MAX_PIXELS => Ok(()),
-        _ => Err(DecodeError::new(DecodeReason::Corrupt, format!("declares {width}×{height} pixels"))),
+        0 => Err(DecodeError::new(DecodeReason::Corrupt, format!("declares {width}×{height} pixels"))),
+        _ => {
+            let detail = format!("declares {width}×{height} pixels, of which {MAX_PIXELS} at the most are read");
+            Err(DecodeError::new(DecodeReason::Corrupt, detail))
+        }
     }
 }
 
@@ -94,5 +106,7 @@ impl DecodeError {
     }
 }
 
+#[cfg(test)]
+mod kinds_tests;
 #[cfg(test)]
 mod tests;

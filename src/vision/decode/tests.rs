@@ -6,16 +6,16 @@ use image::{ImageFormat, RgbImage};
 use super::*;
 
 /// Every decoder that this program was built with.
-fn decoders() -> Vec<Box<dyn Decoder>> {
+pub(super) fn decoders() -> Vec<Box<dyn Decoder>> {
     let built = [DecoderKind::Image, DecoderKind::Turbojpeg].into_iter().filter(|kind| kind.is_built());
     built.map(|kind| kind.decoder().unwrap()).collect()
 }
 
-fn scene(width: u32, height: u32) -> RgbImage {
+pub(super) fn scene(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * 3) as u8, (y * 5) as u8, ((x * y) >> 3) as u8]))
 }
 
-fn encoded(format: ImageFormat) -> Vec<u8> {
+pub(super) fn encoded(format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     scene(97, 61).write_to(&mut bytes, format).unwrap();
     bytes.into_inner()

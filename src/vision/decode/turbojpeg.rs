@@ -3,13 +3,14 @@
 use image::RgbImage;
 
 use super::{
-    Container, DecodeError, DecodeReason, Decoder, ImageDecoder, check_complete, check_size, dimensions,
+    Container, DecodeError, DecodeReason, Decoder, ImageDecoder, check_complete, check_size,
     image_crate::decode_complete,
 };
 use crate::vision::{
     area::{Area, Part},
     crop::shown,
     jpeg::{Decompressor, JpegError, JpegErrorKind},
+    orientation::Orientation,
     pool,
     window::Window,
 };
@@ -35,6 +36,7 @@ impl TurboDecoder {
     fn part(
         &mut self,
         bytes: &[u8],
+        orientation: Orientation,
         reduction: u32,
         wanted: impl FnOnce((u32, u32)) -> Option<Area>,
     ) -> Result<Part, DecodeError> {
@@ -42,32 +44,36 @@ impl TurboDecoder {
         let frame = (opened.header().width, opened.header().height);
         check_size(frame.0, frame.1)?;
         let frame = (frame.0.div_ceil(reduction), frame.1.div_ceil(reduction));
-        let Some(area) = wanted(frame) else { return Ok(Part::nothing(frame, reduction)) };
+        let shown = orientation.size(frame);
+        let Some(area) = wanted(shown) else { return Ok(Part::nothing(shown, reduction)) };
+        if !Area::whole(shown.0, shown.1).contains(&area) {
+            return Err(DecodeError::new(DecodeReason::Corrupt, "an area outside the picture"));
+        }
+        let area = orientation.to_stored(&area, frame);
         // The decoder widens the area to whole coded units on both sides.
         let mut pixels = pool::take((area.width as usize + 96) * area.height as usize * 3);
         let area = opened.reduced(reduction).read(area, &mut pixels)?;
         let pixels = RgbImage::from_raw(area.width, area.height, pixels).unwrap_or_default();
-        Ok(Part { pixels, origin: (area.x, area.y), frame, reduction })
+        Ok(orientation.turn(Part { pixels, origin: (area.x, area.y), frame, reduction }))
     }
 }
 
 impl Decoder for TurboDecoder {
     fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<Part, DecodeError> {
-        let container = check_complete(bytes)?;
-        if container != Container::Jpeg {
-            let (width, height) = dimensions(bytes)?;
-            check_size(width, height)?;
-            return decode_complete(bytes, container);
+        let header = check_complete(bytes)?;
+        if header.container != Container::Jpeg {
+            return decode_complete(bytes, &header);
         }
-        self.part(bytes, 1, |frame| match window {
+        self.part(bytes, header.orientation, 1, |frame| match window {
             None => Some(Area::whole(frame.0, frame.1)),
             Some(window) => shown(window, frame),
         })
     }
 
     fn decode_area(&mut self, bytes: &[u8], area: &Area, reduction: u32) -> Result<Part, DecodeError> {
-        match check_complete(bytes)? {
-            Container::Jpeg => self.part(bytes, reduction, |_| Some(*area)),
+        let header = check_complete(bytes)?;
+        match header.container {
+            Container::Jpeg => self.part(bytes, header.orientation, reduction, |_| Some(*area)),
             Container::Png => ImageDecoder.decode_area(bytes, area, reduction),
         }
     }

@@ -55,7 +55,9 @@ pub(super) fn data(args: &DataBenchArgs) -> Result<()> {
     };
     for one in &measured {
         match args.json {
-            true => println!("{}", serde_json::to_string(one).map_err(|error| Failure::stage(error.to_string()))?),
+            true => crate::telemetry::log::data(
+                serde_json::to_string(one).map_err(|error| Failure::stage(error.to_string()))?,
+            ),
             false => print!("{}", table::table(one)),
         }
     }
