@@ -2,6 +2,7 @@
 
 use crate::{
     data::problems::Problems,
+    text::{self, shown},
     track::{
         Family, ResultFiles, Subject, results,
         score::{
@@ -177,10 +178,10 @@ fn size(subject: &Subject) -> Option<(f64, f64)> {
 
 /// All numbers of a file of seconds, whose columns are runs.
 fn seconds(file: &Path, problems: &mut Problems) -> Vec<f64> {
-    let text = match std::fs::read_to_string(file) {
+    let text = match text::read(file) {
         Ok(text) => text,
         Err(error) => {
-            problems.file(file, format_args!("cannot be read: {error}"));
+            problems.text(file, &error);
             return Vec::new();
         }
     };
@@ -190,7 +191,7 @@ fn seconds(file: &Path, problems: &mut Problems) -> Vec<f64> {
             match field.trim().parse() {
                 Ok(value) => all.push(value),
                 Err(_) => {
-                    problems.line(file, at + 1, format_args!("`{}` is no number of seconds", field.escape_debug()));
+                    problems.line(file, at + 1, format_args!("`{}` is no number of seconds", shown(field)));
                     return all;
                 }
             }

@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn the_laplacian_is_that_of_opencv() {
         // A chequered board of 0 and 10: the Laplacian is ±40 everywhere, at the mirrored edges too.
-        let board = |x: u32, y: u32| if (x + y) % 2 == 0 { 0 } else { 10 };
+        let board = |x: u32, y: u32| if (x + y).is_multiple_of(2) { 0 } else { 10 };
         for object in [Rect::new(30.0, 20.0, 20.0, 10.0), Rect::new(0.0, 0.0, 20.0, 10.0)] {
             let variance = seen(&object, board).sharpness.unwrap();
             assert!((variance - 1600.0).abs() < 1e-6, "{variance}");

@@ -110,7 +110,7 @@ stages:
     p.yaml:3:35: stages.Numbers.workers: count has 1 worker, not 2
     p.yaml:3:48: stages.Numbers.capacity: must be at least 1
     p.yaml:4:16: stages.wait.kind: unknown kind `slep`; did you mean sleep?
-    p.yaml:4:22: stages.wait.worker: unknown key; known: inputs, capacity, max_failures, options
+    p.yaml:4:22: stages.wait.worker: unknown key; did you mean workers?
     p.yaml:5:33: stages.sleep.workers: sleep has at most 64 workers, not 65
     p.yaml:5:51: stages.sleep.options.ms: must be from 0 to 3600000
     p.yaml:5:55: stages.sleep.options.jiter: unknown key; did you mean jitter?
@@ -119,7 +119,7 @@ stages:
     p.yaml:7:8: stages.empty.kind: missing; give it text
     p.yaml:8:31: stages.odd.workers: must be at least 1
     p.yaml:8:42: stages.odd.inputs: expected the name of a stage, found 7
-    p.yaml:9:24: stages.end.capacity: unknown key; known: inputs, workers, max_failures
+    p.yaml:9:24: stages.end.capacity: unknown key; known: kind, inputs, workers, options, max_failures
     p.yaml:9:56: stages.end.options.stalled: expected true or false, found the text `maybe`
     ");
 }
