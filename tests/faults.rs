@@ -134,7 +134,7 @@ fn a_time_limit_ends_a_run_in_time_with_a_checkpoint() {
     let (out, whole) = (home.path().join("out"), home.path().join("whole"));
     let long = |save_dir: &Path| -> Command {
         let mut command = train(save_dir);
-        command.args(["--set", "DATA.TRAIN.SAMPLE_PER_EPOCH=3000", "--set", "TRAIN.PRINT_INTERVAL=100"]);
+        command.args(["--set", "DATA.TRAIN.SAMPLE_PER_EPOCH=3000000", "--set", "TRAIN.PRINT_INTERVAL=100"]);
         command
     };
     let begin = Instant::now();

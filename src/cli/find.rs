@@ -1,5 +1,6 @@
 //! Finds experiment and pipeline files: by path, by name below the working folder, or among those built in.
 
+use crate::text::shown;
 use crate::{
     failure::{Failure, Result},
     flow::{Graph, Kind, World, compile_all},
@@ -42,6 +43,10 @@ const BUILT_IN: [(&str, &str); 15] = [
 /// # Errors
 /// There is no such file, it is not YAML, a key cannot be set, or the script contradicts it.
 pub fn experiment(script: &str, config: &str, set: &[String]) -> Result<Node> {
+    let hint = did_you_mean(script, ["hiptrack", "ostrack"].into_iter());
+    if !["hiptrack", "ostrack"].contains(&script) && !hint.is_empty() && !Path::new("configs").join(script).is_dir() {
+        return Err(Failure::usage(format!("--script {}: no such family{hint}", shown(script))));
+    }
     let mut node = find(Path::new("configs").join(script), config, "--config")?;
     set.iter().try_for_each(|argument| node.set(argument))?;
     if script == "ostrack" {

@@ -7,10 +7,12 @@ use super::{
 use crate::{
     failure::{Failure, FailureKind, Result},
     flow::{Graph, World, human_bytes},
+    model::Hiptrack,
     settings::{Origin, Reading},
     stages::{Facts, RunContext},
     telemetry::log,
-    train::{device::DeviceChoice, experiment::Experiment, memory::step_memory, network},
+    track::Options,
+    train::{device::DeviceChoice, experiment::Experiment, memory::step_memory, network, step::check_phases},
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ mod memory;
 
 use machine::Machine;
 use memory::Needs;
+pub(in crate::cli) use memory::warning as memory_warning;
 
 /// `trackflow validate`.
 #[derive(Debug, Args)]
@@ -53,6 +56,8 @@ pub struct ValidateArgs {
 struct Found {
     errors: Vec<String>,
     warnings: Vec<String>,
+    /// Weights that are not on this machine.
+    missing: Option<String>,
     /// The kind of the first error that is not about settings.
     kind: Option<FailureKind>,
 }
@@ -165,11 +170,16 @@ fn verdict(args: &ValidateArgs, facts: Option<&Facts>, found: &Found, misfit: Op
         (None, Some(_)) => "its scenes are made when it starts",
         (None, None) => "its data was not looked at (--data_dir DIR does)",
     };
-    let warned = match found.warnings.len() - usize::from(misfit.is_some()) {
+    let said = usize::from(misfit.is_some()) + usize::from(misfit.is_none() && found.missing.is_some());
+    let warned = match found.warnings.len() - said {
         0 => String::new(),
         warnings => format!("; {} above", count(warnings, "warning")),
     };
     match misfit {
+        None if found.missing.is_some() => {
+            let missing = found.missing.as_deref().unwrap_or_default();
+            format!("verdict: will not start here: {missing}; otherwise sound, {data}{warned}")
+        }
         Some(misfit) => format!("verdict: does not fit: {misfit}; otherwise sound, {data}{warned}"),
         None => format!("verdict: will run: {what}; {data}{warned}"),
     }
@@ -193,10 +203,18 @@ fn experiment(args: &ValidateArgs, config: &str, found: &mut Found) -> Option<Ex
     if clean {
         experiment.notes.iter().chain([&experiment.trains]).for_each(|line| println!("{line}"));
         let file = &node.origin.source;
-        network::config(&experiment).check().unwrap_or_else(|failure| found.fail(failure.within(file)));
+        let sizes = network::config(&experiment);
+        let phases = Hiptrack::sketch(&sizes).and_then(|params| check_phases(&experiment.training, &params));
+        phases.unwrap_or_else(|failure| found.fail(failure.within(file)));
+        if let Err(failure) = Options::of(&experiment, &sizes) {
+            found.warnings.push(format!("{file}: the online tracker cannot start with this: {failure}"));
+        }
         match network::find_pretrained(&experiment) {
             // They may be where the run will be.
-            Err(failure) => found.warnings.push(format!("{file}: {failure}")),
+            Err(failure) => {
+                found.missing = Some(failure.to_string());
+                found.warnings.push(format!("{file}: {failure}"));
+            }
             Ok(_) => network::check_pretrained(&experiment).unwrap_or_else(|failure| found.fail(failure.within(file))),
         }
     }

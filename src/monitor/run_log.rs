@@ -104,6 +104,19 @@ impl RunLog {
     /// # Errors
     /// The file cannot be read or written.
     pub fn open(path: &Path, position: u64, history: History) -> Result<Self> {
+        Self::open_of(path, position, history, None)
+    }
+
+    /// The same for a run of `experiment`: the log of another one is kept aside whatever `history` says.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_of(path: &Path, position: u64, history: History, experiment: Option<&str>) -> Result<Self> {
+        let other = experiment.is_some_and(|own| last_experiment(path).is_some_and(|last| last != own));
+        let history = if other { History::Other } else { history };
+        if other {
+            log::say(&format!("{}: is of another experiment; it is kept beside a new one", path.display()));
+        }
         let failed = |error: std::io::Error| Failure::output(format!("{}: {error}", path.display()));
         let kept = match File::open(path) {
             Ok(file) if position > 0 && history != History::Other => {
@@ -179,6 +192,14 @@ impl RunLog {
         // A checkpoint is as good without it; what fails here fails again, loudly, at the next line.
         let _ = self.out.lock().unwrap_or_else(PoisonError::into_inner).file.sync_data();
     }
+}
+
+/// The experiment of the run that wrote last to the log at `path`.
+fn last_experiment(path: &Path) -> Option<String> {
+    let lines = BufReader::new(File::open(path).ok()?).lines().map_while(std::io::Result::ok);
+    let begun = lines.filter(|line| line.contains("\"event\":\"run\""));
+    let event: Value = serde_json::from_str(&begun.last()?).ok()?;
+    event["experiment"].as_str().map(str::to_string)
 }
 
 /// The first free name beside `path` for what is no longer its contents.

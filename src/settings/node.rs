@@ -190,6 +190,16 @@ impl Node {
             }
             here = &mut entry.node;
         }
+        if let Value::Map(entries) = &here.value
+            && !entries.is_empty()
+        {
+            return Err(Failure::usage(format!(
+                "{source}: {} holds {} keys, which this would replace; set its keys one by one (--set {0}.{}=…)",
+                shown(path),
+                entries.len(),
+                shown(&entries[0].key)
+            )));
+        }
         *here = node;
         Ok(())
     }

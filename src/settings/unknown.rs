@@ -11,6 +11,9 @@ use crate::text::shown;
 /// Keys of other sections are suggested when there are not more of them that fit.
 const MOST_ELSEWHERE: usize = 3;
 
+/// Keys of the same section go before those of others from this similarity on.
+const CLOSE_HERE: f64 = 0.8;
+
 /// Keys of other sections are suggested for a misspelling from this similarity on.
 const SIMILAR_ELSEWHERE: f64 = 0.9;
 
@@ -60,6 +63,11 @@ impl Unknown {
             return hint;
         }
         if let Some(known) = self.known.iter().find(|known| plain(known) == plain(&self.key)) {
+            return one_or_other(&[known]);
+        }
+        // One letter more or less in this section comes before the same word in another.
+        let close = self.known.iter().find(|known| similarity(known, &self.key) >= CLOSE_HERE);
+        if let Some(known) = close.filter(|_| !is_deeper) {
             return one_or_other(&[known]);
         }
         let wanted = last(&self.whole);
@@ -125,6 +133,8 @@ mod tests {
             ("train.batch_size=4", "train: unknown key; did you mean TRAIN.BATCH_SIZE?"),
             ("DATA.BATCH-SIZE=4", "DATA.BATCH-SIZE: unknown key; did you mean TRAIN.BATCH_SIZE?"),
             ("TRAIN.BATCHSIZE=4", "TRAIN.BATCHSIZE: unknown key; did you mean BATCH_SIZE?"),
+            ("TRAIN.SIZES=4", "TRAIN.SIZES: unknown key; did you mean DATA.SEARCH.SIZE or DATA.TEMPLATE.SIZE?"),
+            ("DATA.SEARCH.SIZES=4", "DATA.SEARCH.SIZES: unknown key; did you mean SIZE?"),
             ("TRAIN.lr=4", "TRAIN.lr: unknown key; did you mean LR?"),
             ("size=4", "size: unknown key; did you mean DATA.SEARCH.SIZE or DATA.TEMPLATE.SIZE?"),
             ("TRIAN.LR=4", "TRIAN: unknown key; did you mean TRAIN.LR?"),

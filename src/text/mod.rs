@@ -109,6 +109,16 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<String, TextError> {
     if bytes.starts_with(MARK) {
         bytes.drain(..MARK.len());
     }
+    let start = bytes.trim_ascii_start();
+    if start.starts_with(b"version https://git-lfs.github.com/spec/") {
+        return Err(TextError::whole("is a Git LFS pointer, not the file itself; fetch it (git lfs pull)"));
+    }
+    if [b"<!doctype html".as_slice(), b"<html"]
+        .iter()
+        .any(|mark| start.get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark)))
+    {
+        return Err(TextError::whole("is a web page, not the file itself: a download that failed; fetch it again"));
+    }
     if let Some(at) = memchr::memchr(0, &bytes) {
         let count = memchr::memchr_iter(0, &bytes).count();
         let noun = if count == 1 { "NUL byte" } else { "NUL bytes" };

@@ -72,8 +72,9 @@ impl Family {
             Self::Uav => names(format!("uav_{sequence}"), vec![plain]),
             Self::Nfs => names(format!("nfs_{sequence}"), vec![plain]),
             Self::Tc128 => {
-                let prefixed = format!("tpl_{}", sequence.replace('-', "_"));
-                names(plain, vec![prefixed, format!("tpl_{sequence}")])
+                let mut others = vec![format!("tpl_{}", sequence.replace('-', "_")), format!("tpl_{sequence}")];
+                others.dedup();
+                names(plain, others)
             }
             _ => names(plain, Vec::new()),
         }

@@ -20,6 +20,9 @@ pub(super) struct Fit {
     loaded: Loaded,
 }
 
+/// Names that are printed before a list is cut; `--json` has all.
+const SHOWN: usize = 12;
+
 impl Fit {
     pub fn of(file: &Path, choice: Choice<'_>, script: &str, config: &str, set: &[String]) -> Result<Self> {
         let experiment = find::read(script, config, set)?;
@@ -40,7 +43,9 @@ impl Fit {
         say!("  {} tensors match", report.matched.len());
         let list = |what: &str, names: &[String]| {
             if !names.is_empty() {
-                say!("  {} {what}: {}", names.len(), names.join(", "));
+                let rest = names.len().saturating_sub(SHOWN);
+                let more = if rest > 0 { format!(", … and {rest} more") } else { String::new() };
+                say!("  {} {what}: {}{more}", names.len(), names[..names.len() - rest].join(", "));
             }
         };
         list("would start from scratch, as this source need not have them", scratch);

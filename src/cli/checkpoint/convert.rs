@@ -2,7 +2,7 @@
 
 use super::size;
 use crate::{
-    failure::Result,
+    failure::{Failure, Result},
     train::{
         checkpoint::{self, EMA},
         pretrained::best_weights,
@@ -31,6 +31,15 @@ pub(super) struct ConvertArgs {
 }
 
 impl ConvertArgs {
+    /// The form of the output, which must not be the input: what is left out would be lost.
+    fn format(&self) -> Result<Format> {
+        let Self { input, output, .. } = self;
+        if matches!((input.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b) {
+            return Err(Failure::usage(format!("{}: is the input too; name another output", output.display())));
+        }
+        Format::of(output)
+    }
+
     fn open(&self) -> Result<WeightsFile> {
         let file = WeightsFile::choose(&self.input, Choice::option(self.key.as_deref()))?;
         for other in file.others() {
@@ -49,7 +58,7 @@ impl ConvertArgs {
 /// Writes the same weights in another form. A checkpoint of trackflow keeps its training state in either form.
 pub(super) fn convert(args: &ConvertArgs) -> Result<()> {
     let ConvertArgs { input, output, .. } = args;
-    let format = Format::of(output)?;
+    let format = args.format()?;
     let file = args.open()?;
     if checkpoint::header(&file)?.is_some() {
         let state = checkpoint::read(input)?;
@@ -68,7 +77,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<()> {
 /// Writes the weights that tracking needs.
 pub(super) fn strip(args: &ConvertArgs) -> Result<()> {
     let ConvertArgs { input, output, .. } = args;
-    let format = Format::of(output)?;
+    let format = args.format()?;
     let file = args.open()?;
     let weights = best_weights(&file);
     let plain = |name: &str| name.strip_prefix(EMA).unwrap_or(name).to_string();

@@ -61,6 +61,7 @@ pub(super) fn pack(args: &PackArgs) -> Result<()> {
         None => roots.base.join(FOLDER).join(&args.name),
     };
     let scan = dataset::scan(&args.name, &roots)?;
+    scan.notes.iter().for_each(|note| println!("note: {note}"));
     let _lock = FolderLock::take(&folder, "data pack")?;
     let frames: usize = scan.sequences.iter().map(|found| found.sequence.len()).sum();
     let bar = ProgressBar::new(frames as u64);

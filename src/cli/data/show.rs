@@ -101,7 +101,10 @@ fn planner(args: &ShowArgs, experiment: &Experiment) -> Result<Planner> {
         (of.names, of.ratios) = (vec![name.clone()], vec![1.0]);
     }
     let mut datasets: Vec<Dataset> = dataset::load(&of.names, &roots)?;
-    datasets.iter().for_each(|set| println!("{}", set.summary()));
+    for set in &datasets {
+        println!("{}", set.summary());
+        set.notes.iter().for_each(|note| println!("note: {note}"));
+    }
     // A data set that is not the experiment's need not have its labels.
     let has_labels = of.labels.as_ref().is_some_and(|folder| roots.base.join(folder).is_dir());
     if args.name.is_none() || has_labels {

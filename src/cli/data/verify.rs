@@ -63,7 +63,9 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<()> {
         let sound = faulty == 0 && missing.is_empty();
         crate::telemetry::log::data(json!({"sound": sound, "datasets": printed, "missing": missing}));
     }
-    if faulty > 0 {
+    if faulty > 0 && sequences == 0 {
+        missing.push("nothing could be read; see what is said above".to_string());
+    } else if faulty > 0 {
         missing.push(format!("{faulty} of {sequences} sequences have faults; repair them or take them off the lists"));
     }
     if missing.is_empty() { Ok(()) } else { Err(Failure::input(missing.join("\n"))) }

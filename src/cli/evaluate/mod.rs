@@ -6,7 +6,7 @@ mod scoring;
 use super::track::stem;
 use crate::{
     data::{dataset::Roots, problems::Problems},
-    failure::Result,
+    failure::{Failure, Result},
     track::{self, Subject, results, score::Rules},
 };
 use clap::Args;
@@ -64,6 +64,10 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     };
     let (subjects, mut notes) =
         track::subjects(&args.dataset, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
+    if args.exclude_invalid_frames && args.rules == Some(Rules::Got10k) {
+        let what = "the GOT-10k toolkit leaves out what it leaves out; the option is one of hiptrack and pytracking";
+        return Err(Failure::usage(format!("--exclude_invalid_frames --rules got10k: {what}")));
+    }
     let plan = Plan { rules: args.rules, strict: args.strict, exclude_invalid: args.exclude_invalid_frames };
     let mut problems = Problems::default();
     let mut scored: Vec<Scored> = Vec::new();

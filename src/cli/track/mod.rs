@@ -8,6 +8,7 @@ use crate::{
     failure::{Failure, Result},
     lock::FolderLock,
     model::online::Online,
+    text,
     track::{self, Options, results},
     train::{device::DeviceChoice, network},
     weights::Choice,
@@ -80,7 +81,22 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     let folder = results::folder(&args.save_dir, &args.script, &stem(&args.config));
     let all = videos.len();
     if args.skip_existing {
-        videos.retain(|video| track::find(&folder, video.family, &video.name).is_none());
+        videos.retain(|video| match track::find(&folder, video.family, &video.name) {
+            None => true,
+            // A file that was cut short, or of other frames, is no result.
+            Some(files) => {
+                let lines = |file: &PathBuf| {
+                    let text = text::read(file).unwrap_or_default();
+                    text.lines().filter(|line| !line.trim().is_empty()).count()
+                };
+                let partial = files.runs.iter().find(|file| lines(file) != video.frames.len());
+                if let Some(file) = partial {
+                    let (lines, frames) = (lines(file), video.frames.len());
+                    println!("{}: {lines} lines for {frames} frames: tracked again", file.display());
+                }
+                partial.is_some()
+            }
+        });
     }
     let weights = match &args.weights {
         Some(path) => path.clone(),

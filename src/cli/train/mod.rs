@@ -74,8 +74,10 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     network::config(&experiment).check()?;
     network::check_pretrained(&experiment)?;
     let device = args.device.open()?;
-    graph.check_forms(&reading, &Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() });
+    let facts = Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() };
+    graph.check_forms(&reading, &facts);
     find::finish(&reading)?;
+    let memory = super::validate::memory_warning(&experiment, &graph, &facts);
     let _lock = FolderLock::take(&args.save_dir, "train")?;
     let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
     let live = Live::new("train");
@@ -83,7 +85,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     log::say(&format!("experiment: {}", node.origin.source));
     experiment.notes.iter().for_each(|note| log::say(note));
     log::say(&experiment.trains);
-    for warning in &experiment.warnings {
+    for warning in experiment.warnings.iter().chain(&memory) {
         log::warn(warning);
     }
     addresses.iter().for_each(|line| log::say(line));
@@ -230,7 +232,7 @@ fn launch(
         phases: phases(&experiment),
     });
     let log_path = args.save_dir.join("run.jsonl");
-    let run_log = Arc::new(RunLog::open(&log_path, logged, history)?);
+    let run_log = Arc::new(RunLog::open_of(&log_path, logged, history, Some(&experiment_name))?);
     let run_log = opened.get_or_init(|| run_log);
     run_log.begin(&experiment_name, args.seed, &device_name, logged, planners.shared.as_ref());
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));

@@ -69,14 +69,8 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
         return Ok(Start { trainer, progress: Progress::default(), position: 0, logged: 0, history: History::Other });
     };
     let name = path.display();
-    trainer.restore(&state, run.allow_changes).map_err(|failure| Failure {
-        message: format!(
-            "{name}: {}\n{name}: use another --save_dir, or --resume never to start anew",
-            failure.message
-        ),
-        ..failure
-    })?;
     let mut changed = changes(&state.about, run.experiment, run.seed);
+    trainer.restore(&state, run.allow_changes).map_err(|failure| does_not_fit(&path, failure, &changed))?;
     changed.extend(data_changes(&state.about, run.data));
     check(&path, &changed, run.allow_changes)?;
     let About { step, epoch, place, nonfinite_in_a_row, .. } = &state.about;
@@ -137,6 +131,27 @@ fn go_back(folder: &Folder, path: &Path) -> Result<History> {
         log::say(&format!("went back: the {} checkpoints after this one moved to {}", later.len(), moved.display()));
     }
     Ok(History::CutAside)
+}
+
+/// What a checkpoint of another model says: why it does not fit, and which keys have changed since then.
+fn does_not_fit(path: &Path, failure: Failure, changed: &[Change]) -> Failure {
+    /// Lines of the reason that are shown.
+    const SHOWN: usize = 6;
+    let name = path.display();
+    let mut lines = failure.message.lines();
+    let mut message = format!("{name}: {}", lines.next().unwrap_or_default());
+    let rest: Vec<&str> = lines.collect();
+    rest.iter().take(SHOWN).for_each(|line| message += &format!("\n  {}", line.trim_start()));
+    if rest.len() > SHOWN {
+        message += &format!("\n  … and {} more", rest.len() - SHOWN);
+    }
+    let keys: Vec<&Change> = changed.iter().filter(|change| change.harmless.is_none()).collect();
+    if !keys.is_empty() {
+        message += "\n  it was made with other settings:";
+        keys.iter().for_each(|change| message += &format!("\n    {}", change.text));
+    }
+    message += "\n  restore the settings, use another --save_dir, or start anew with --resume never";
+    Failure { message, ..failure }
 }
 
 /// Refuses changes that make another run of it, unless they are allowed.

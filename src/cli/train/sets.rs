@@ -66,9 +66,15 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
     let split = train.len();
     if data.train.labels == data.val.labels && data.train.labels.is_some() {
         // One folder of labels serves both: a validation set without labels in it is no mistake then.
+        // A set that serves both is labelled, and counted, once.
+        let twice = |set: &Dataset| train.iter().position(|other| other.name == set.name);
+        let twins: Vec<Option<usize>> = val.iter().map(twice).collect();
+        let mut own = twins.iter();
+        val.retain(|_| own.next().is_some_and(Option::is_none));
         train.append(&mut val);
         notes.extend(attach(&mut train, &data.train, data_dir)?);
-        val = train.split_off(split);
+        let mut rest = train.split_off(split).into_iter();
+        val = twins.iter().filter_map(|twin| twin.map_or_else(|| rest.next(), |at| Some(train[at].clone()))).collect();
     } else {
         notes.extend(attach(&mut train, &data.train, data_dir)?);
         notes.extend(attach(&mut val, &data.val, data_dir)?);

@@ -1,7 +1,9 @@
 //! What a run needs beside what the machine has: items on their way, and the step's own.
 
+use super::machine::Machine;
 use crate::{
-    flow::{Memory, human_bytes},
+    flow::{Graph, Memory, human_bytes},
+    stages::{Facts, RunContext},
     train::{
         experiment::Experiment,
         memory::{StepMemory, step_memory},
@@ -40,6 +42,15 @@ impl Needs<'_> {
             println!("and about {} of the GPU's, workspaces of its libraries not counted", human_bytes(device));
         }
     }
+}
+
+/// What does not fit into this machine, of a run that is about to begin on the CPU.
+pub(in crate::cli) fn warning(experiment: &Experiment, graph: &Graph<RunContext>, facts: &Facts) -> Option<String> {
+    let machine = Machine::here();
+    let step = step_memory(experiment, facts.on_accelerator).ok()?;
+    let needs = Needs { step: Some(&step), on_gpu: facts.on_accelerator };
+    let misfit = misfit(experiment, needs, &graph.memory(facts, machine.cores), machine.memory?)?;
+    Some(format!("memory: the run {misfit}"))
 }
 
 /// What does not fit into `ram` bytes, and what would.

@@ -117,13 +117,13 @@ fn sequence(
 
 /// What is said where there is not a box for every frame: how many are missing, where that shows, and what can be done.
 fn mismatch(entry: &Entry, frames: usize, boxes: usize, scanned: &Scanned) -> String {
-    let what = format!("{frames} frames in {}, but boxes for {boxes}", entry.frames.display());
+    let unread = FrameFiles::unread(&entry.frames);
+    let what = format!("{frames} frames in {}{unread}, but boxes for {boxes}", entry.frames.display());
     if boxes == 0 {
         return format!("{what}: the file is empty; put the sequence's own there");
     }
     if frames == 0 {
-        let unread = FrameFiles::unread(&entry.frames);
-        return format!("{what}: no picture (.jpg, .jpeg, .png) is there{unread}; put the frames there");
+        return format!("{what}: no picture (.jpg, .jpeg, .png) is there; put the frames there");
     }
     if let Some(Gap { missing, around: (before, after) }) = scanned.gap.as_ref().filter(|_| frames < boxes) {
         let where_ =
@@ -168,6 +168,13 @@ fn boxes(entry: &Entry, inquiry: &mut Inquiry) -> Vec<[f32; 4]> {
 
 /// The box of a line, or what is wrong with it.
 fn parse(line: &str, style: Style) -> Result<[f32; 4], String> {
+    if is_ambiguous(line) {
+        return Err(format!(
+            "`{}` may be four numbers with decimal commas or four points; write decimals with a point, or all numbers with \
+             one separator",
+            shown(line.trim())
+        ));
+    }
     let mut values = [0.0f32; 8];
     let mut count = 0;
     for field in fields(line) {
@@ -192,6 +199,13 @@ fn parse(line: &str, style: Style) -> Result<[f32; 4], String> {
             Err(format!("{count} {noun} where a box needs 4; write x,y,w,h{corners}"))
         }
     }
+}
+
+/// Whether a line is four pairs `1,5` that something else than a comma separates.
+fn is_ambiguous(line: &str) -> bool {
+    let pair = |text: &str| matches!(text.split_once(','), Some((a, b)) if a.parse::<i64>().is_ok() && b.parse::<u64>().is_ok());
+    let parts: Vec<&str> = line.split([';', '\t', ' ']).filter(|part| !part.is_empty()).collect();
+    parts.len() == 4 && parts.into_iter().all(pair)
 }
 
 /// The smallest upright box around the corners `x1, y1, …, x4, y4`.
@@ -274,6 +288,10 @@ mod tests {
     fn polygons_become_upright_boxes_and_nan_a_frame_without_the_object() {
         let free = Style { polygons: true, nan_is_absent: true, first_only: false };
         assert_eq!(parse("10 5\t20,8,18,30 8 27", free), Ok([8.0, 5.0, 12.0, 25.0]));
+        for decimals in ["20,5;30,5;30,25;24,75", "20,5\t30,5\t30,25\t24,75", "20,5 30,5 30,25 24,75"] {
+            assert!(parse(decimals, free).unwrap_err().contains("decimal commas or four points"), "{decimals}");
+        }
+        assert_eq!(parse("1, 2, 3, 4", free), Ok([1.0, 2.0, 3.0, 4.0]));
         assert_eq!(parse("NaN,NaN,NaN,NaN", free), Ok([0.0; 4]));
         assert!(parse("1,2,3,4,5,6", free).unwrap_err().contains("6 numbers"));
         assert!(parse("1,2,3,4,5,6,7,8", Style::default()).unwrap_err().contains("8 numbers"));

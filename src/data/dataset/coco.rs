@@ -23,14 +23,16 @@ pub(super) struct Coco;
 
 #[derive(Deserialize)]
 struct Instances {
-    images: Vec<Image>,
-    annotations: Vec<Annotation>,
+    images: Vec<Option<Image>>,
+    annotations: Vec<Option<Annotation>>,
 }
 
 #[derive(Deserialize)]
 struct Image {
-    id: u64,
-    file_name: Box<str>,
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    file_name: Option<Box<str>>,
     #[serde(default)]
     width: Option<f64>,
     #[serde(default)]
@@ -39,12 +41,25 @@ struct Image {
 
 #[derive(Deserialize)]
 struct Annotation {
-    id: u64,
-    image_id: u64,
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    image_id: Value,
     #[serde(default = "nothing", deserialize_with = "object")]
     bbox: Result<[f32; 4], String>,
     #[serde(default)]
-    iscrowd: u8,
+    iscrowd: Value,
+}
+
+/// A number that counts things, in whichever way it is written: `7`, `7.0`, `"7"`.
+fn whole(value: &Value) -> Option<u64> {
+    let float = |value: f64| (value >= 0.0 && value.fract() == 0.0 && value < 9e15).then_some(value as u64);
+    value.as_u64().or_else(|| float(value.as_f64()?)).or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// Whether an annotation is of a crowd: `1` or `true`.
+fn is_crowd(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| whole(value).is_some_and(|crowd| crowd != 0))
 }
 
 fn nothing() -> Result<[f32; 4], String> {
@@ -169,29 +184,48 @@ impl<R: BufRead> Read for Nulls<R> {
 
 fn objects(instances: Instances, folder: &Path, path: &Path, inquiry: &mut Inquiry) -> Vec<Found> {
     let folder: Arc<Path> = folder.into();
-    let images: HashMap<u64, Image> = instances.images.into_iter().map(|image| (image.id, image)).collect();
+    let images = instances.images.into_iter().flatten();
+    let images: HashMap<u64, Image> = images.filter_map(|image| Some((whole(&image.id)?, image))).collect();
     let (mut found, mut crowds) = (Vec::with_capacity(instances.annotations.len()), 0usize);
     let mut known = HashSet::with_capacity(instances.annotations.len());
-    for annotation in instances.annotations {
-        if annotation.iscrowd != 0 {
+    let mut bad = 0usize;
+    for (at, annotation) in instances.annotations.into_iter().enumerate() {
+        let Some(annotation) = annotation else {
+            bad += 1;
+            inquiry.remarks.add(Remark::Object, format!("the annotation at place {}: null", at + 1));
+            continue;
+        };
+        if is_crowd(&annotation.iscrowd) {
             crowds += 1;
             continue;
         }
-        let checked = match images.get(&annotation.image_id) {
-            _ if !known.insert(annotation.id) => Err("its id is that of an earlier one".into()),
-            Some(image) => annotation.bbox.and_then(|object| usable(object, image)).map(|object| (image, object)),
-            None => Err(format!("it is of image {}, which is not listed", annotation.image_id)),
+        let (id, of) = (whole(&annotation.id), &annotation.image_id);
+        let checked = match (id, whole(of).and_then(|of| images.get(&of))) {
+            (None, _) => Err("its id is no whole number".to_string()),
+            (Some(id), _) if !known.insert(id) => Err("its id is that of an earlier one".into()),
+            (Some(id), Some(image)) => match &image.file_name {
+                Some(file) => {
+                    annotation.bbox.and_then(|object| usable(object, image, file)).map(|object| (id, file, object))
+                }
+                None => Err(format!("its image {of} has no file_name")),
+            },
+            (_, None) => Err(format!("it is of image {of}, which is not listed")),
         };
         match checked {
-            Ok((image, object)) => {
-                let frames = FrameFiles::one(&folder, &image.file_name);
-                let sequence = Sequence::new(&annotation.id.to_string(), frames, vec![object], None);
+            Ok((id, file, object)) => {
+                let frames = FrameFiles::one(&folder, file);
+                let sequence = Sequence::new(&id.to_string(), frames, vec![object], None);
                 found.push(Found { sequence, problems: Problems::default(), truth: None });
             }
-            Err(what) => inquiry.remarks.add(Remark::Object, format!("annotation {}: {what}", annotation.id)),
+            Err(what) => {
+                bad += 1;
+                let name =
+                    if annotation.id.is_null() { format!("at place {}", at + 1) } else { annotation.id.to_string() };
+                inquiry.remarks.add(Remark::Object, format!("annotation {name}: {what}"));
+            }
         }
     }
-    if found.is_empty() && !known.is_empty() {
+    if found.is_empty() && bad > 0 {
         let what = inquiry.take_notes().join("; ");
         inquiry.problems.file(path, format_args!("no annotation can be used: {what}"));
     }
@@ -202,7 +236,7 @@ fn objects(instances: Instances, folder: &Path, path: &Path, inquiry: &mut Inqui
 }
 
 /// The box of an object that a crop can be taken around, or what is wrong with it.
-fn usable([x, y, w, h]: [f32; 4], image: &Image) -> Result<[f32; 4], String> {
+fn usable([x, y, w, h]: [f32; 4], image: &Image, file: &str) -> Result<[f32; 4], String> {
     let shown = format!("its box is {x},{y},{w},{h}");
     if ![x, y, w, h].iter().all(|value| value.is_finite()) {
         return Err(format!("{shown}, which is no number"));
@@ -216,7 +250,7 @@ fn usable([x, y, w, h]: [f32; 4], image: &Image) -> Result<[f32; 4], String> {
     if let (Some(width), Some(height)) = (image.width, image.height) {
         let [x, y, w, h] = [x, y, w, h].map(f64::from);
         if width > 0.0 && height > 0.0 && !Rect::new(x, y, w, h).clipped(width, height).is_sane() {
-            return Err(format!("{shown}, outside the {width}x{height} picture `{}`", image.file_name));
+            return Err(format!("{shown}, outside the {width}x{height} picture `{}`", text::shown(file)));
         }
     }
     Ok([x, y, w, h])

@@ -112,6 +112,7 @@ impl FrameFile {
         match &self.member {
             Some(member) => self.read_range(0..most.min(u64::from(member.place.length))),
             None => {
+                self.length()?;
                 let mut bytes = Vec::new();
                 File::open(&self.path)?.take(most).read_to_end(&mut bytes)?;
                 Ok(bytes)
@@ -122,11 +123,15 @@ impl FrameFile {
     /// How many bytes there are.
     ///
     /// # Errors
-    /// The file is not there.
+    /// The file is not there, or is no plain file.
     pub fn length(&self) -> io::Result<u64> {
         match &self.member {
             Some(member) => Ok(u64::from(member.place.length)),
-            None => Ok(std::fs::metadata(&self.path)?.len()),
+            None => match std::fs::metadata(&self.path)? {
+                file if file.is_file() => Ok(file.len()),
+                // A pipe would be waited for without end.
+                _ => Err(io::Error::new(ErrorKind::InvalidInput, "no file but a folder, a pipe or a device")),
+            },
         }
     }
 }

@@ -159,10 +159,12 @@ fn add(
 ) {
     let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let name = whole.file_name().map_or_else(|| folder.display().to_string(), printed);
-    let first_only = ask.purpose == Purpose::Tracking;
+    let first_only = ask.purpose != Purpose::Training;
     let style = annotation::Style { polygons: true, nan_is_absent: true, first_only };
     let (frames, lost) = match place(folder, below, truths, inquiry) {
         Ok(frames) => (frames, None),
+        // Scores need no pictures.
+        Err(_) if ask.purpose == Purpose::Scoring && !has_pictures(folder, below) => (folder.to_owned(), None),
         Err(what) => (folder.to_owned(), Some(what)),
     };
     let mut named = Vec::new();
@@ -228,6 +230,11 @@ fn place(folder: &Path, below: &[OsString], truths: &[Truth], inquiry: &mut Inqu
     let others: Vec<String> = found.iter().map(|(path, count)| format!("{} ({count})", path.display())).collect();
     inquiry.remarks.add(Remark::Places, format!("{} ({count}) of {}", taken.display(), others.join(", ")));
     Ok(taken.clone())
+}
+
+/// Whether there is a picture in `folder` or in one of these folders `below` it.
+fn has_pictures(folder: &Path, below: &[OsString]) -> bool {
+    pictures(folder) > 0 || below.iter().any(|name| pictures(&folder.join(name)) > 0)
 }
 
 /// How many pictures are in `folder`.

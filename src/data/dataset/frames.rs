@@ -72,7 +72,13 @@ impl FrameFiles {
                 false => {}
             }
         }
-        names.sort_by(|a, b| order::natural(a, b));
+        // Names of one length are numbered with leading zeros, in digits of whatever kind (`000a`): they stand in their
+        // order as they are.
+        let length = names.first().map_or(0, |name| name.len());
+        match names.iter().all(|name| name.len() == length) {
+            true => names.sort(),
+            false => names.sort_by(|a, b| order::natural(a, b)),
+        }
         let numbered = numbered(&names);
         let gap = if numbered.is_some() { None } else { order::look(folder, &names, &mut remarks) };
         Ok(Scanned { files: Self::named(folder.into(), names, numbered), remarks, gap })

@@ -24,6 +24,7 @@ impl Layout for Lasot {
         if ask.part != Part::All {
             choose(ask, &mut entries, inquiry);
         }
+        without_flags(&entries, inquiry);
         annotation::sequences(ask, entries, inquiry, visible)
     }
 }
@@ -42,8 +43,25 @@ impl Layout for LasotExt {
 
     fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
         let entries = entries(ask.root, inquiry);
+        without_flags(&entries, inquiry);
         annotation::sequences(ask, entries, inquiry, visible)
     }
+}
+
+/// The files that mark the frames in which the object is not to be seen.
+const FLAGS: [&str; 2] = ["full_occlusion.txt", "out_of_view.txt"];
+
+/// Says how many of `entries` do not tell where the object is hidden: such frames then count as showing it.
+fn without_flags(entries: &[Entry], inquiry: &mut Inquiry) {
+    let lacks = |entry: &&Entry| {
+        let folder = entry.boxes.parent().unwrap_or(Path::new(""));
+        FLAGS.iter().any(|name| !folder.join(name).exists())
+    };
+    let mut lacking = entries.iter().filter(lacks);
+    let Some(first) = lacking.next() else { return };
+    let (count, of) = (1 + lacking.count(), entries.len());
+    let what = format!("{} of {of} sequences lack {} or {}", count, FLAGS[0], FLAGS[1]);
+    inquiry.notes.push(format!("{what} (first {}): their frames count as showing the object", first.name));
 }
 
 /// Every folder with a box file, in the root or in a class's folder.
@@ -67,8 +85,9 @@ fn choose(ask: &Ask<'_>, entries: &mut Vec<Entry>, inquiry: &mut Inquiry) {
     let (root, train) = (ask.root, ask.part == Part::Train);
     let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
     let lists = [OFFICIAL.train, OFFICIAL.held_out].concat();
-    if train && split::find(&lists, root, inquiry).is_none() {
-        let what = format!("no training_set.txt in {}: all {} sequences are used", root.display(), names.len());
+    if split::find(&lists, root, inquiry).is_none() {
+        let own = if train { OFFICIAL.train[0] } else { OFFICIAL.held_out[0] };
+        let what = format!("no {own} in {}: all {} sequences are used", root.display(), names.len());
         inquiry.notes.push(what);
         return;
     }
@@ -80,7 +99,7 @@ fn choose(ask: &Ask<'_>, entries: &mut Vec<Entry>, inquiry: &mut Inquiry) {
 fn visible(entry: &Entry, frames: usize, inquiry: &mut Inquiry) -> Option<Vec<bool>> {
     let folder = entry.boxes.parent()?;
     let mut visible = None;
-    for name in ["full_occlusion.txt", "out_of_view.txt"] {
+    for name in FLAGS {
         let path = folder.join(name);
         if !inquiry.exists(&path) {
             continue;

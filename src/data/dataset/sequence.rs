@@ -119,7 +119,7 @@ impl Dataset {
         let shown: usize =
             self.sequences.iter().map(|sequence| sequence.visible().iter().filter(|&&seen| seen).count()).sum();
         let what = if self.images { "objects in pictures" } else { "sequences" };
-        let from = if self.opening.from_cache { "unchanged, from the cache" } else { "read" };
+        let from = if self.opening.from_cache { "annotations unchanged, from the cache" } else { "read" };
         format!(
             "{}: {} {what}, {frames} frames, {shown} of them show the object ({from} in {:.2} s)",
             self.name,

@@ -218,7 +218,11 @@ pub fn attach(datasets: &mut [Dataset], folder: &Path) -> Result<LabelReport> {
         }
     }
     report.notes = strange.notes();
-    if report.labelled_sequences == 0 {
+    if report.labelled_sequences > 0 && report.labelled_frames == 0 && problems.is_empty() {
+        let what = "the label files of these sequences hold no label of any of their frames";
+        problems.file(folder, format_args!("{what}; name another CLS_ANN_DIR"));
+    }
+    if report.labelled_sequences == 0 && problems.is_empty() {
         let what = "holds no labels of any sequence here (<sequence>/<sequence>.jsonl)";
         problems.file(folder, format_args!("{what}; name another CLS_ANN_DIR"));
     }

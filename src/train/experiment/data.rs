@@ -95,9 +95,10 @@ impl Data {
         let max_sample_interval = section.checked("MAX_SAMPLE_INTERVAL", 200, |interval| match kind.new_hip {
             true => at_least_one(interval),
             // The search frame is 1 to MAX_SAMPLE_INTERVAL - 1 frames after the template.
-            false => {
-                (*interval < 2).then(|| "must be at least 2: search frames come 1 to one less frames later".into())
-            }
+            false => (*interval < 2).then(|| {
+                "must be at least 2: the search frame comes 1 to MAX_SAMPLE_INTERVAL - 1 frames after the template"
+                    .into()
+            }),
         });
         let max_jump = max_jump(&mut section, kind);
         if let Some(jump) = max_jump.filter(|jump| *jump > max_sample_interval) {

@@ -66,7 +66,10 @@ impl Kind {
         let class_keys = || keys(&["TRAIN"]).into_iter().any(|key| key.starts_with("CLS_"));
         let labels = |set| has(&["DATA", set, "CLS_ANN_DIR"]);
         let no_classes = at(&["MODEL", "CLS_HEAD", "NUM_CLASSES"]).is_some_and(|node| node.value == Value::Int(0));
-        let said = at(&["MODEL", "CLS_HEAD"]).is_some() || class_keys() || labels("TRAIN") || labels("VAL");
+        let said = at(&["MODEL", "CLS_HEAD"]).is_some_and(|node| node.value != Value::Null)
+            || class_keys()
+            || labels("TRAIN")
+            || labels("VAL");
         Self { new_hip: new_hip || unclear, hip_key, unsaid, class_head: said && !no_classes, no_classes }
     }
 

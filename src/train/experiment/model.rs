@@ -1,7 +1,7 @@
 //! `MODEL`: the network.
 
 use super::{at_least_one, family::Kind, fraction};
-use crate::settings::{FromNode, Section};
+use crate::settings::{FromNode, Section, Value};
 use std::path::PathBuf;
 
 /// `MODEL`.
@@ -202,8 +202,13 @@ fn template_range(backbone: &mut Section<'_>) -> &'static str {
 
 /// `PRETRAIN_FILE` of a section: the path of a file of weights, or `none`.
 fn weights(section: &mut Section<'_>, default: &str) -> (Option<PathBuf>, Option<String>) {
-    let file = section.value("PRETRAIN_FILE", default.to_string());
-    let file = (!file.is_empty() && file != "none").then(|| PathBuf::from(file));
+    // `None` is what Python's dumpers write, and an empty value what YAML makes of it.
+    let nothing = section.node("PRETRAIN_FILE").is_some_and(|node| node.value == Value::Null);
+    let file = match nothing {
+        true => "none".to_string(),
+        false => section.value("PRETRAIN_FILE", default.to_string()),
+    };
+    let file = (!file.is_empty() && !file.eq_ignore_ascii_case("none")).then(|| PathBuf::from(file));
     let key = section.says("the key of the weights in PRETRAIN_FILE (teacher, model_ema, …); auto: the usual one");
     let key = key.value("PRETRAIN_KEY", "auto".to_string());
     let key = (!key.is_empty() && key != "auto").then_some(key);

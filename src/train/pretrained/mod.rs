@@ -156,7 +156,8 @@ pub fn compare(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> Result<Load
         Source::Resnet18 => resnet::renamed(tensors, model.params()).map_err(failed)?,
         Source::Tracker | Source::OneStream => tensors,
     };
-    let report = model.params().load(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)))?;
+    let loaded = model.params().load(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+    let report = loaded.map_err(|failure| failure.within(path.display()))?;
     let mut loaded = Loaded::new(source, report, ignored);
     loaded.under = [file.wrapper().join("."), prefix.trim_end_matches('.').to_string()]
         .into_iter()

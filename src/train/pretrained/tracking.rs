@@ -14,6 +14,9 @@ const SHOWN: usize = 12;
 /// What tells the conditions.
 const HEAD: &str = "cls_head.";
 
+/// What lets the conditions modulate the box head's features. It starts at zero: without it nothing is left to chance.
+const FILM: &str = "film.";
+
 /// What came of loading weights to track with.
 #[derive(Clone, Debug)]
 pub struct Tracking {
@@ -43,7 +46,8 @@ pub fn load_for_tracking(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> R
     let config = model.config();
     let used = |name: &&String| is_used(name, config);
     let absent = || loaded.missing.iter().chain(&loaded.scratch);
-    let missing: Vec<String> = absent().filter(used).cloned().collect();
+    let drawn = |name: &&String| used(name) && !name.starts_with(FILM);
+    let missing: Vec<String> = absent().filter(drawn).cloned().collect();
     let reshaped: Vec<&(String, Vec<i64>, Vec<i64>)> =
         loaded.report.reshaped.iter().filter(|(name, ..)| is_used(name, config)).collect();
     if !missing.is_empty() || !reshaped.is_empty() {
@@ -65,6 +69,9 @@ pub fn load_for_tracking(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> R
     if lacks_head && config.class_head.is_some() {
         let why = "has no condition head of this experiment's sizes, which boxes do not need";
         lines.push(format!("{}: {why}: conditions are not predicted", path.display()));
+    }
+    if absent().any(|name| name.starts_with(FILM)) {
+        lines.push(format!("{}: has no {FILM}projection: conditions modulate nothing", path.display()));
     }
     Ok(Tracking { lines, conditions: !lacks_head })
 }
@@ -92,6 +99,10 @@ fn refusal(loaded: &Loaded, path: &Path, missing: &[String], reshaped: &[&(Strin
         "train what it lacks (trackflow train … --set MODEL.PRETRAIN_FILE={name}) and track with that run's checkpoint"
     );
     lines.push(match loaded.source {
+        Source::OneStream | Source::Tracker if missing.is_empty() => {
+            "  give the experiment that it was trained with (--config, --set MODEL.…), whose sizes are its own"
+                .to_string()
+        }
         Source::OneStream => format!(
             "  it has no historical prompts: track as what it is (--script ostrack with its experiment), or {train}"
         ),
@@ -99,10 +110,6 @@ fn refusal(loaded: &Loaded, path: &Path, missing: &[String], reshaped: &[&(Strin
         Source::Resnet18 => {
             "  it is what the prompt encoder's training starts from (MODEL.HIP.PRETRAIN_FILE), no tracker; \
                              give a checkpoint of a trained tracker"
-                .to_string()
-        }
-        Source::Tracker if missing.is_empty() => {
-            "  give the experiment that it was trained with (--config, --set MODEL.…), whose sizes are its own"
                 .to_string()
         }
         Source::Tracker => {

@@ -20,7 +20,9 @@ use super::{
 use crate::{
     failure::{Failure, Result},
     loss::{ClassLoss, Counts, Target, Weights, confusion, loss_of_part},
-    model::{BoxHeadKind, ClipInput, ForwardOptions, Hiptrack, MaskClamp, Statistics, StepSeed, keep_rate::keep_rate},
+    model::{
+        BoxHeadKind, ClipInput, ForwardOptions, Hiptrack, MaskClamp, Params, Statistics, StepSeed, keep_rate::keep_rate,
+    },
 };
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -96,6 +98,21 @@ struct Stretch {
     class_frozen: bool,
 }
 
+/// Whether each phase of `training` trains something of a model with these `params`.
+///
+/// # Errors
+/// One trains nothing.
+pub fn check_phases(training: &Training, params: &Params) -> Result<()> {
+    for phase in &training.phases {
+        if !params.parameters().any(|(name, _)| phase.trains(name)) {
+            let (name, patterns) = (&phase.name, phase.trains.join(", "));
+            let message = format!("TRAIN.PHASES.{name}.TRAINS: no parameter's name matches [{patterns}]");
+            return Err(Failure::config(message));
+        }
+    }
+    Ok(())
+}
+
 impl Trainer {
     /// A trainer of `model`; `steps_per_epoch` places a step within its epoch for the schedule.
     ///
@@ -103,13 +120,7 @@ impl Trainer {
     /// A phase trains nothing of the model, or there is no memory for the averaged one.
     pub fn new(experiment: &Experiment, model: Hiptrack, seed: u64, steps_per_epoch: usize) -> Result<Self> {
         let training = experiment.training.clone();
-        for phase in &training.phases {
-            if !model.params().parameters().any(|(name, _)| phase.trains(name)) {
-                let (name, patterns) = (&phase.name, phase.trains.join(", "));
-                let message = format!("TRAIN.PHASES.{name}.TRAINS: no parameter's name matches [{patterns}]");
-                return Err(Failure::config(message));
-            }
-        }
+        check_phases(&training, model.params())?;
         let ema = (training.ema_decay > 0.0).then(|| Ema::new(training.ema_decay, &model)).transpose()?;
         Ok(Self {
             model,

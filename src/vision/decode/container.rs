@@ -42,7 +42,10 @@ impl Container {
             return Err(DecodeError::new(DecodeReason::Unsupported, detail));
         }
         let head: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Err(DecodeError::new(DecodeReason::Unsupported, format!("begins with {}: not JPEG, not PNG", head.join(" "))))
+        Err(DecodeError::new(
+            DecodeReason::Unsupported,
+            format!("begins with {}: neither JPEG nor PNG; convert it", head.join(" ")),
+        ))
     }
 }
 

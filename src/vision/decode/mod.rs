@@ -44,7 +44,7 @@ pub trait Decoder: Send {
     fn decode_area(&mut self, bytes: &[u8], area: &Area, reduction: u32) -> Result<Part, DecodeError>;
 }
 
-/// More pixels than any video frame has; a header that declares more is damaged.
+/// More pixels than any video frame has; a header that declares more is damaged, or of another kind of picture.
 const MAX_PIXELS: u64 = 1 << 27;
 
 fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
@@ -52,8 +52,9 @@ fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
         1..=MAX_PIXELS => Ok(()),
         0 => Err(DecodeError::new(DecodeReason::Corrupt, format!("declares {width}×{height} pixels"))),
         _ => {
-            let detail = format!("declares {width}×{height} pixels, of which {MAX_PIXELS} at the most are read");
-            Err(DecodeError::new(DecodeReason::Corrupt, detail))
+            let detail =
+                format!("declares {width}×{height} pixels, of which {MAX_PIXELS} at the most are read; scale it down");
+            Err(DecodeError::new(DecodeReason::Unsupported, detail))
         }
     }
 }
