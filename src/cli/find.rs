@@ -43,7 +43,7 @@ const BUILT_IN: [(&str, &str); 15] = [
 /// # Errors
 /// There is no such file, it is not YAML, a key cannot be set, or the script contradicts it.
 pub fn experiment(script: &str, config: &str, set: &[String]) -> Result<Node> {
-    let hint = did_you_mean(script, ["hiptrack", "ostrack"].into_iter());
+    let hint = did_you_mean(script, ["hiptrack", "ostrack"]);
     if !["hiptrack", "ostrack"].contains(&script) && !hint.is_empty() && !Path::new("configs").join(script).is_dir() {
         return Err(Failure::usage(format!("--script {}: no such family{hint}", shown(script))));
     }
