@@ -124,6 +124,8 @@ fn a_checkpoint_is_inspected_converted_stripped_and_compared() {
     assert_eq!(losses(&at("from")), losses(&at("whole"))[losses(&at("whole")).len() - 2..]);
 
     succeed(checkpoint("strip").args([&second, &at("slim.safetensors")]));
+    let errors = fail(checkpoint("strip").args([&second, &second]), 64);
+    assert!(errors.contains("is the input too; name another output"), "{errors}");
     let slim = WeightsFile::open(&at("slim.safetensors")).unwrap();
     assert!(slim.entries().iter().all(|e| !e.name.starts_with("cls_head.") && !e.name.starts_with("optimizer.")));
     let pretrain = format!("MODEL.PRETRAIN_FILE={}", at("slim.safetensors").display());

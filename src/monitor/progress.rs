@@ -23,6 +23,7 @@ use std::{
 pub struct Progress {
     bar: Option<ProgressBar>,
     every: usize,
+    classes: bool,
     window: Mutex<Window>,
 }
 
@@ -40,8 +41,9 @@ struct Window {
 }
 
 impl Progress {
-    /// Progress of `itinerary` from `position` on, one line every `every` batches.
-    pub fn new(itinerary: &Itinerary, position: u64, every: usize) -> Self {
+    /// Progress of `itinerary` from `position` on, one line every `every` batches; `classes`: whether conditions are
+    /// predicted.
+    pub fn new(itinerary: &Itinerary, position: u64, every: usize, classes: bool) -> Self {
         let bar = (std::io::stdout().is_terminal() && !log::is_json()).then(|| {
             let template = "{bar:30} {pos}/{len} batches, {elapsed_precise} passed, {eta_precise} to go {msg}";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -49,7 +51,7 @@ impl Progress {
             bar.reset_eta();
             bar
         });
-        Self { bar, every, window: Mutex::default() }
+        Self { bar, every, classes, window: Mutex::default() }
     }
 
     /// Prints one line, above the bar when there is one.
@@ -85,7 +87,7 @@ impl Progress {
             pace.data_seconds,
             pace.forward_seconds,
             pace.data_seconds + pace.forward_seconds,
-            means.as_ref().map_or("Loss/total: not finite".to_string(), terms_text),
+            means.as_ref().map_or("Loss/total: not finite".to_string(), |terms| terms_text(terms, self.classes)),
         );
         let (pass_clips, pass_began) = (window.pass_clips, window.pass_began);
         *window = Window { pass_clips, pass_began, ..Window::default() };
@@ -105,15 +107,16 @@ impl Progress {
 }
 
 /// `Loss/total: 3.21 , … , IoU: 0.51 , Accuracy: 0.60`.
-fn terms_text(terms: &Terms) -> String {
+fn terms_text(terms: &Terms, classes: bool) -> String {
     let mut text = String::new();
     for (name, value) in terms.losses() {
         text += &format!("{name}: {value:.5} , ");
     }
-    text += &format!("IoU: {:.5} , ", terms.iou);
+    text += &format!("IoU: {:.5}", terms.iou);
     match terms.accuracy() {
-        Some(accuracy) => text + &format!("Accuracy: {accuracy:.5}"),
-        None => text + "Accuracy: no labels",
+        Some(accuracy) => text + &format!(" , Accuracy: {accuracy:.5}"),
+        None if classes => text + " , Accuracy: no labels",
+        None => text,
     }
 }
 
@@ -151,7 +154,7 @@ impl Observer for Progress {
                     (Split::Val, false) => format!("validation after epoch {epoch}"),
                     (Split::Train, _) => format!("epoch {epoch} trained"),
                 };
-                self.line(&format!("{what}: {}", terms_text(means)));
+                self.line(&format!("{what}: {}", terms_text(means, self.classes)));
             }
             Event::Saved { path, bytes, seconds, .. } => {
                 let size = *bytes as f64 / 1e6;

@@ -121,6 +121,12 @@ fn text_that_is_not_yaml_or_repeats_a_key_is_refused_with_its_line() {
 
 #[test]
 fn a_set_argument_without_a_value_or_through_a_value_is_refused() {
+    let mut whole = Node::parse("x.yaml", "TRAIN: {LR: 0.1, EPOCH: 3}\nDATA:\n").unwrap();
+    let failure = whole.set("TRAIN={LR: 0.2}").unwrap_err();
+    assert!(failure.message.contains("TRAIN holds 2 keys, which this would replace"), "{failure}");
+    assert!(failure.message.contains("--set TRAIN.LR=…"), "{failure}");
+    whole.set("DATA={MAX_JUMP: 7}").unwrap();
+
     let mut node = Node::parse("x.yaml", "A: 1\n").unwrap();
     assert_eq!(node.set("A").unwrap_err().kind, FailureKind::Usage);
     assert_eq!(node.set("=3").unwrap_err().kind, FailureKind::Usage);

@@ -62,6 +62,11 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
         true => vec![results::folder(&args.save_dir, &args.script, &stem(&args.config))],
         false => args.results.clone(),
     };
+    let gone: Vec<String> =
+        args.results.iter().filter(|folder| !folder.is_dir()).map(|f| f.display().to_string()).collect();
+    if !gone.is_empty() {
+        return Err(Failure::input(format!("--results {}: no such folder", gone.join(", "))));
+    }
     let (subjects, mut notes) =
         track::subjects(&args.dataset, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
     if args.exclude_invalid_frames && args.rules == Some(Rules::Got10k) {

@@ -235,7 +235,8 @@ fn launch(
     let run_log = Arc::new(RunLog::open_of(&log_path, logged, history, Some(&experiment_name))?);
     let run_log = opened.get_or_init(|| run_log);
     run_log.begin(&experiment_name, args.seed, &device_name, logged, planners.shared.as_ref());
-    let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval));
+    let classes = experiment.model.classes > 0;
+    let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval, classes));
     let mut observers: Vec<Box<dyn Observer>> =
         vec![Box::new(Arc::clone(run_log)), Box::new(watcher.clone()), Box::new(live.clone())];
     let board = args.save_dir.join("tensorboard/train").join(&args.script).join(stem(&args.config));

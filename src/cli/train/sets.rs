@@ -94,7 +94,7 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
             let verified = verify::verify(sets)?;
             let how =
                 if verified.is_sample() { format!("{} of them opened", verified.opened) } else { "all opened".into() };
-            notes.push(format!("{what} data: {} frames; {how} and found whole", verified.frames));
+            notes.push(format!("{what} data: {} frames; {how}: headers and ends are sound", verified.frames));
             notes.extend(verified.notes);
         } else {
             verify::annotations(sets)?;

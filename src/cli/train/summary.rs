@@ -82,7 +82,9 @@ fn results(progress: &Progress, shared: Option<&Shared>) {
     let title = if shared.is_some() { "validation clips" } else { "held-out clips" };
     log::say(&format!("{title:<28}before     after"));
     log::say(&row("mean IoU", &|score| Some(format!("{:.3}", score.iou))));
-    log::say(&row("condition accuracy", &|score| score.accuracy.map(percent)));
+    if scores.iter().flatten().any(|score| score.accuracy.is_some()) {
+        log::say(&row("condition accuracy", &|score| score.accuracy.map(percent)));
+    }
     let newest = scores[1].or(scores[0]).map_or_else(Vec::new, |score| score.confusion.recalls());
     for recall in newest {
         let share = |score: &Score| {

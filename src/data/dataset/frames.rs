@@ -301,6 +301,22 @@ mod tests {
     }
 
     #[test]
+    fn names_of_one_length_stand_in_their_own_order() {
+        let hex: Vec<String> = (4..=17).map(|i| format!("{i:04x}.jpg")).collect();
+        let names: Vec<&str> = hex.iter().rev().map(String::as_str).collect();
+        assert_eq!(scanned(&names).0, hex);
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("1.jpg")).unwrap();
+        let file = FrameFile::from(folder.path().join("1.jpg"));
+        assert!(file.length().unwrap_err().to_string().contains("a folder, a pipe or a device"));
+        assert!(file.start(4).is_err());
+    }
+
+    #[test]
     fn gaps_and_prefixes_keep_their_own_names() {
         let (names, compact) = scanned(&["0001.png", "0003.png"]);
         assert_eq!((names, compact), (vec!["0001.png".to_owned(), "0003.png".to_owned()], false));

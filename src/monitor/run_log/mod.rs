@@ -1,5 +1,11 @@
 //! `run.jsonl`: one event a line, for scripts and reports.
 
+mod earlier;
+
+pub use earlier::History;
+
+use earlier::{Lines, aside, last_experiment, lines_around};
+
 use crate::{
     data::shared::Shared,
     failure::{Failure, Result},
@@ -15,7 +21,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{
     fs::{File, OpenOptions},
-    io::{BufRead, BufReader, Write},
+    io::Write,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -25,17 +31,6 @@ use std::{
 pub struct RunLog {
     path: PathBuf,
     out: Mutex<Out>,
-}
-
-/// What becomes of the log that is there when a run begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum History {
-    /// It is another run's: it is kept under another name, and a new one begins.
-    Other,
-    /// It is this run's; lines of batches that will be done again, the same, are dropped.
-    Same,
-    /// It is this run's, which goes back: what was done after that is kept in a file of its own.
-    CutAside,
 }
 
 /// Why a run ended.
@@ -194,52 +189,6 @@ impl RunLog {
     }
 }
 
-/// The experiment of the run that wrote last to the log at `path`.
-fn last_experiment(path: &Path) -> Option<String> {
-    let lines = BufReader::new(File::open(path).ok()?).lines().map_while(std::io::Result::ok);
-    let begun = lines.filter(|line| line.contains("\"event\":\"run\""));
-    let event: Value = serde_json::from_str(&begun.last()?).ok()?;
-    event["experiment"].as_str().map(str::to_string)
-}
-
-/// The first free name beside `path` for what is no longer its contents.
-fn aside(path: &Path) -> PathBuf {
-    let name = |n: u64| path.with_extension(format!("{n}.jsonl"));
-    (1..).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0))
-}
-
-/// The lines of a log before and after a position, each part in its order.
-struct Lines {
-    before: String,
-    after: String,
-}
-
-/// What was done before `position`, and what after it. Looked at from the end: numbers further up may be those of the run before it was
-/// made longer, and stay.
-fn lines_around(file: File, position: u64, history: History) -> std::io::Result<Lines> {
-    let (mut kept, mut dropped): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-    let mut within = false;
-    let lines: std::io::Result<Vec<Vec<u8>>> = BufReader::new(file).split(b'\n').collect();
-    for line in lines?.into_iter().rev() {
-        // A killed run may leave half a line at the end; it belongs to a batch that is done again.
-        let Ok(event) = serde_json::from_slice::<Value>(&line) else { continue };
-        let done = event.get("position").and_then(Value::as_u64);
-        // A checkpoint's position counts the batches before it, a batch's is its own number.
-        let limit = if event["event"] == "checkpoint" { position + 1 } else { position };
-        let before = done.is_none_or(|done| done < limit);
-        within |= before && event["event"] == "batch";
-        // What has no position (notes, warnings) stays, unless all that came then is another line of the run now.
-        let placed = done.is_some() || within || history == History::Same;
-        let part = if (before && placed) || within { &mut kept } else { &mut dropped };
-        part.push(String::from_utf8_lossy(&line).into_owned() + "\n");
-    }
-    let in_order = |mut lines: Vec<String>| {
-        lines.reverse();
-        lines.concat()
-    };
-    Ok(Lines { before: in_order(kept), after: in_order(dropped) })
-}
-
 /// The conditions that the event `pass` tells of; empty where it tells of none.
 pub(super) fn confusion(event: &Value) -> Confusion {
     let rows = event["confusion"].as_array().into_iter().flatten().filter_map(Value::as_array);
@@ -344,81 +293,4 @@ impl Observer for RunLog {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::train::{
-        events::StepTime,
-        itinerary::{Split, Visit},
-    };
-
-    fn batch(position: u64) -> Event {
-        let visit = Visit {
-            position,
-            split: Split::Train,
-            epoch: 0,
-            batch: 0,
-            of: 9,
-            step: position,
-            before: false,
-            closes_epoch: false,
-        };
-        let terms = Terms { total: 1.0 / 3.0, applied: 1.0, ..Terms::default() };
-        let (metrics, time) = (Default::default(), StepTime::default());
-        Event::Batch { visit, clips: 4, terms, metrics, lr: [1e-3, 1e-4], time }
-    }
-
-    #[test]
-    fn a_resumed_log_drops_what_will_be_done_again_and_half_a_line() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("run.jsonl");
-        let log = RunLog::open(&path, 0, History::Other).unwrap();
-        (0..4).for_each(|position| log.observe(&batch(position)));
-        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"event\":\"ba").unwrap();
-        let log = RunLog::open(&path, 2, History::Same).unwrap();
-        log.observe(&batch(2));
-        let lines: Vec<Value> =
-            std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.iter().map(|line| line["position"].as_u64()).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
-        assert_eq!(lines[0]["Loss/total"].as_f64(), Some(1.0 / 3.0));
-    }
-
-    #[test]
-    fn what_a_full_disk_refuses_waits_and_half_a_line_is_taken_back() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("run.jsonl");
-        let log = RunLog::open(&path, 0, History::Other).unwrap();
-        log.observe(&batch(0));
-        let open = || OpenOptions::new().append(true).open(&path).unwrap();
-        log.out.lock().unwrap().file = File::open(&path).unwrap();
-        log.observe(&batch(1));
-        open().write_all(b"{\"event\":\"ba").unwrap();
-        log.out.lock().unwrap().file = open();
-        log.observe(&batch(2));
-        let text = std::fs::read_to_string(&path).unwrap();
-        let positions: Vec<_> =
-            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["position"].as_u64()).collect();
-        assert_eq!(positions, [Some(0), Some(1), Some(2)]);
-    }
-
-    #[test]
-    fn the_log_of_a_run_that_was_made_longer_keeps_what_was_done() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("run.jsonl");
-        let log = RunLog::open(&path, 0, History::Other).unwrap();
-        // Positions 4 and 5 were of another length's validation; the longer run goes on at 4 and is killed at 7.
-        [0, 1, 2, 3, 4, 5, 4, 5, 6, 7].into_iter().for_each(|position| log.observe(&batch(position)));
-        RunLog::open(&path, 6, History::Same).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.lines().count(), 8, "{text}");
-    }
-
-    #[test]
-    fn a_new_run_keeps_the_log_of_the_one_before() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("run.jsonl");
-        RunLog::open(&path, 0, History::Other).unwrap().observe(&batch(0));
-        RunLog::open(&path, 0, History::Other).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
-        assert_eq!(std::fs::read_to_string(home.path().join("run.1.jsonl")).unwrap().lines().count(), 1);
-    }
-}
+mod tests;
