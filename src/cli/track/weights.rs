@@ -26,9 +26,15 @@ pub(super) fn of_epoch(folder: &Path, epoch: usize) -> Result<PathBuf> {
     let chosen = found.iter().rev().find(|(at, _)| *at <= epoch);
     chosen.map(|(_, path)| path.clone()).ok_or_else(|| {
         let epochs: Vec<String> = found.iter().map(|(at, _)| at.to_string()).collect();
-        let have = if epochs.is_empty() { "no epoch".to_string() } else { format!("epochs {}", epochs.join(", ")) };
-        let remedy = "give --weights FILE, or --set TEST.EPOCH=N";
-        Failure::input(format!("{}: TEST.EPOCH is {epoch}, there is {have}; {remedy}", folder.display()))
+        let folder = folder.display();
+        Failure::input(match epochs.is_empty() {
+            true => format!("{folder}: no checkpoint of a finished epoch is here; train first, or give --weights FILE"),
+            false => format!(
+                "{folder}: TEST.EPOCH is {epoch}, and the checkpoints here are of epochs {}; give --weights FILE, or --set \
+                 TEST.EPOCH=N",
+                epochs.join(", ")
+            ),
+        })
     })
 }
 
@@ -56,6 +62,9 @@ mod tests {
         assert_eq!(taken(3).unwrap(), "HIPTrack_ep0002_pos00000020.safetensors");
         assert_eq!(taken(500).unwrap(), "HIPTrack_ep0004_pos00000040.safetensors");
         let message = taken(1).unwrap_err().message;
-        assert!(message.contains("TEST.EPOCH is 1, there is epochs 2, 4; give --weights"), "{message}");
+        assert!(
+            message.contains("TEST.EPOCH is 1, and the checkpoints here are of epochs 2, 4; give --weights"),
+            "{message}"
+        );
     }
 }
