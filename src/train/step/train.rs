@@ -6,6 +6,7 @@ use crate::{
     loss::{Weights, loss_of_part},
     model::{ForwardOptions, Role, Statistics},
     train::{
+        experiment::Phase,
         shards::{Lent, Part},
         tasks::{Analysis, Balancer, TaskWeighting, combine},
     },
@@ -45,7 +46,9 @@ impl Trainer {
         // The middle of the step, so that a warm-up's first step already moves.
         let progress = epoch_in_phase as f64 + (visit.batch as f64 + 0.5) / self.steps_per_epoch.max(1) as f64;
         let lr = phase.map_or(0.0, |phase| phase.lr * self.training.schedule.factor(progress, phase.epochs));
-        let lr = [lr, lr * self.training.backbone_multiplier];
+        // Nothing of a backbone that is frozen moves, whatever its multiplier.
+        let backbone = phase.is_some_and(Phase::touches_backbone);
+        let lr = [lr, if backbone { lr * self.training.backbone_multiplier } else { 0.0 }];
         let weights = self.weights(phase, progress);
         let analysed =
             self.training.analysis_interval > 0 && visit.step.is_multiple_of(self.training.analysis_interval as u64);
