@@ -113,7 +113,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("run.jsonl");
         assert_eq!(events(&path).count(), 0);
-        let log = RunLog::open(&path, 0, History::Other).unwrap();
+        let log = RunLog::open(&path, 0, History::Other, None).unwrap();
         let visit = |split, before| Visit {
             position: 7,
             split,

@@ -232,7 +232,7 @@ fn launch(
         phases: phases(&experiment),
     });
     let log_path = args.save_dir.join("run.jsonl");
-    let run_log = Arc::new(RunLog::open_of(&log_path, logged, history, Some(&experiment_name))?);
+    let run_log = Arc::new(RunLog::open(&log_path, logged, history, Some(&experiment_name))?);
     let run_log = opened.get_or_init(|| run_log);
     run_log.begin(&experiment_name, args.seed, &device_name, logged, planners.shared.as_ref());
     let classes = experiment.model.classes > 0;

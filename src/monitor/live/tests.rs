@@ -140,7 +140,7 @@ fn many_events_are_kept_in_bounded_memory() {
 fn a_run_that_goes_on_shows_its_past() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
-    let log = crate::monitor::run_log::RunLog::open(&path, 0, crate::monitor::run_log::History::Other).unwrap();
+    let log = crate::monitor::run_log::RunLog::open(&path, 0, crate::monitor::run_log::History::Other, None).unwrap();
     let terms = Terms { total: 0.5, iou: 0.25, labelled: 4.0, correct: 3.0, applied: 1.0, ..Terms::default() };
     let time = StepTime { data: 0.1, forward: 0.2 };
     let mut counts = [0.0; 100];

@@ -94,19 +94,12 @@ impl Out {
 
 impl RunLog {
     /// Opens the log at `path` for a run that goes on at `position`. Lines after that are dropped or, as `history` says,
-    /// kept aside as `run.1.jsonl` (or the next free number), like all of another run's.
+    /// kept aside as `run.1.jsonl` (or the next free number), like all of another run's; the log of another `experiment`
+    /// is kept aside whatever `history` says.
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub fn open(path: &Path, position: u64, history: History) -> Result<Self> {
-        Self::open_of(path, position, history, None)
-    }
-
-    /// The same for a run of `experiment`: the log of another one is kept aside whatever `history` says.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open).
-    pub fn open_of(path: &Path, position: u64, history: History, experiment: Option<&str>) -> Result<Self> {
+    pub fn open(path: &Path, position: u64, history: History, experiment: Option<&str>) -> Result<Self> {
         let other = experiment.is_some_and(|own| last_experiment(path).is_some_and(|last| last != own));
         let history = if other { History::Other } else { history };
         if other {

@@ -26,10 +26,10 @@ fn batch(position: u64) -> Event {
 fn a_resumed_log_drops_what_will_be_done_again_and_half_a_line() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
-    let log = RunLog::open(&path, 0, History::Other).unwrap();
+    let log = RunLog::open(&path, 0, History::Other, None).unwrap();
     (0..4).for_each(|position| log.observe(&batch(position)));
     std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"event\":\"ba").unwrap();
-    let log = RunLog::open(&path, 2, History::Same).unwrap();
+    let log = RunLog::open(&path, 2, History::Same, None).unwrap();
     log.observe(&batch(2));
     let lines: Vec<Value> =
         std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -41,7 +41,7 @@ fn a_resumed_log_drops_what_will_be_done_again_and_half_a_line() {
 fn what_a_full_disk_refuses_waits_and_half_a_line_is_taken_back() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
-    let log = RunLog::open(&path, 0, History::Other).unwrap();
+    let log = RunLog::open(&path, 0, History::Other, None).unwrap();
     log.observe(&batch(0));
     let open = || OpenOptions::new().append(true).open(&path).unwrap();
     log.out.lock().unwrap().file = File::open(&path).unwrap();
@@ -59,10 +59,10 @@ fn what_a_full_disk_refuses_waits_and_half_a_line_is_taken_back() {
 fn the_log_of_a_run_that_was_made_longer_keeps_what_was_done() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
-    let log = RunLog::open(&path, 0, History::Other).unwrap();
+    let log = RunLog::open(&path, 0, History::Other, None).unwrap();
     // Positions 4 and 5 were of another length's validation; the longer run goes on at 4 and is killed at 7.
     [0, 1, 2, 3, 4, 5, 4, 5, 6, 7].into_iter().for_each(|position| log.observe(&batch(position)));
-    RunLog::open(&path, 6, History::Same).unwrap();
+    RunLog::open(&path, 6, History::Same, None).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.lines().count(), 8, "{text}");
 }
@@ -71,8 +71,8 @@ fn the_log_of_a_run_that_was_made_longer_keeps_what_was_done() {
 fn a_new_run_keeps_the_log_of_the_one_before() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
-    RunLog::open(&path, 0, History::Other).unwrap().observe(&batch(0));
-    RunLog::open(&path, 0, History::Other).unwrap();
+    RunLog::open(&path, 0, History::Other, None).unwrap().observe(&batch(0));
+    RunLog::open(&path, 0, History::Other, None).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     assert_eq!(std::fs::read_to_string(home.path().join("run.1.jsonl")).unwrap().lines().count(), 1);
 }
@@ -81,12 +81,12 @@ fn a_new_run_keeps_the_log_of_the_one_before() {
 fn the_log_of_another_experiment_is_kept_beside_a_new_one() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
-    let log = RunLog::open_of(&path, 0, History::Other, Some("ostrack/a")).unwrap();
+    let log = RunLog::open(&path, 0, History::Other, Some("ostrack/a")).unwrap();
     log.begin("ostrack/a", 1, "cpu", 0, None);
     log.observe(&batch(0));
-    RunLog::open_of(&path, 1, History::Same, Some("ostrack/a")).unwrap();
+    RunLog::open(&path, 1, History::Same, Some("ostrack/a")).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2, "its own goes on");
-    RunLog::open_of(&path, 1, History::Same, Some("hiptrack/b")).unwrap();
+    RunLog::open(&path, 1, History::Same, Some("hiptrack/b")).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     assert_eq!(std::fs::read_to_string(home.path().join("run.1.jsonl")).unwrap().lines().count(), 2);
 }
