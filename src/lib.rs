@@ -2,13 +2,11 @@
 //!
 //! The folders stand in dependency order; each imports only from those above it. `ARCHITECTURE.md` walks through them.
 
-pub mod failure;
+pub use trackflow_config::{self as settings, failure, text};
+
 pub mod lock;
 pub mod telemetry;
-pub mod text;
 pub mod whole;
-
-pub mod settings;
 
 pub mod flow;
 

@@ -4,6 +4,7 @@
 //! each key that is asked for counts as known, all others are reported with the nearest known name. [`Reading`]
 //! collects the problems of all sections and the resolved values, so a whole file is judged in one pass.
 
+pub mod failure;
 mod field;
 mod from_node;
 mod node;
@@ -11,6 +12,7 @@ mod problem;
 mod section;
 mod snippet;
 mod suggest;
+pub mod text;
 mod unknown;
 
 pub use field::{Field, FieldType, schema};

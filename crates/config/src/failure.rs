@@ -97,6 +97,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// A libtorch call that failed inside a stage; its C++ trace is cut off, as it tells a user nothing.
+#[cfg(feature = "tch")]
 impl From<tch::TchError> for Failure {
     fn from(error: tch::TchError) -> Self {
         let text = error.to_string();

@@ -99,7 +99,7 @@ fn is_named_by_users(field: &Field) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::settings::{Node, Reading, Section};
+    use crate::{Node, Reading, Section};
 
     fn message(file: &str, set: &str) -> String {
         let mut node = Node::parse("x.yaml", file).unwrap();
