@@ -3,12 +3,11 @@
 //! The folders stand in dependency order; each imports only from those above it. `ARCHITECTURE.md` walks through them.
 
 pub use trackflow_config::{self as settings, failure, text};
+pub use trackflow_dataflow as flow;
 
 pub mod lock;
 pub mod telemetry;
 pub mod whole;
-
-pub mod flow;
 
 pub mod vision;
 

@@ -5,11 +5,10 @@ pub mod log;
 pub mod names;
 pub mod process;
 mod recorder;
-mod seconds;
 
 pub use gpu::{Gpu, gpus};
 pub use recorder::{Recorder, record};
-pub use seconds::SecondsCounter;
+pub use trackflow_dataflow::stats::SecondsCounter;
 
 #[cfg(test)]
 mod tests;

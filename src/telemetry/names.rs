@@ -1,49 +1,9 @@
 //! Every metric that trackflow exports: the only place that knows their names.
 //!
-//! Units are base units (seconds, bytes, watts, ratios from 0 to 1); counters end in `_total`.
+//! Units are base units (seconds, bytes, watts, ratios from 0 to 1); counters end in `_total`. The engine
+//! declares those of its stages and channels beside the code that counts; they are listed here with all others.
 
-/// How a metric behaves.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum MetricKind {
-    /// Counts events.
-    Counter,
-    /// Adds up seconds, with fractions.
-    Seconds,
-    /// Goes up and down.
-    Gauge,
-    /// Counts observations by the upper bounds of its buckets; an infinite one is implied.
-    Histogram(&'static [f64]),
-}
-
-/// What a metric is counted in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// A number of things, a loss, a weight: no unit.
-    One,
-    /// From 0 to 1.
-    Ratio,
-    /// Seconds.
-    Second,
-    /// Bytes.
-    Byte,
-    /// Watts.
-    Watt,
-}
-
-/// One metric.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Metric {
-    /// The full name.
-    pub name: &'static str,
-    /// How it behaves.
-    pub kind: MetricKind,
-    /// What it is counted in.
-    pub unit: Unit,
-    /// Its labels.
-    pub labels: &'static [&'static str],
-    /// What it says.
-    pub help: &'static str,
-}
+pub use trackflow_dataflow::stats::names::*;
 
 /// From a step of a small model on a fast GPU to one of the full model on a CPU.
 const STEP_BUCKETS: &[f64] =
@@ -55,42 +15,10 @@ const WAIT_BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 
 /// From a small model on a local disk to the full one on a slow share.
 const SAVE_BUCKETS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
-macro_rules! metrics {
-    ($($constant:ident = $name:literal, $kind:expr, $unit:ident, [$($label:literal),*], $help:literal;)*) => {
-        $(#[doc = $help] pub const $constant: &str = concat!("trackflow_", $name);)*
-
-        /// All metrics.
-        pub const ALL: &[Metric] = &[
-            $(Metric {
-                name: $constant, kind: $kind, unit: Unit::$unit, labels: &[$($label),*], help: $help,
-            }),*
-        ];
-    };
-}
-
 use MetricKind::{Counter, Gauge, Histogram, Seconds};
 
-metrics! {
+trackflow_dataflow::declare_metrics! { PROGRAM:
     BUILD_INFO = "build_info", Gauge, One, ["version"], "Always 1; the label says which program runs.";
-
-    CHANNEL_DEPTH = "channel_depth", Gauge, One, ["from", "to"], "Items that wait in the channel.";
-    CHANNEL_CAPACITY = "channel_capacity", Gauge, One, ["from", "to"], "The most items that can wait in the channel.";
-    CHANNEL_ITEMS = "channel_items_total", Counter, One, ["from", "to"], "Items that were put into the channel.";
-    CHANNEL_SEND_BLOCKED = "channel_send_blocked_seconds_total", Seconds, Second, ["from", "to"],
-        "Seconds that workers of `from` were blocked because `to` did not keep up, summed over workers.";
-    CHANNEL_RECEIVE_WAIT = "channel_receive_wait_seconds_total", Seconds, Second, ["from", "to"],
-        "Seconds that workers of `to` waited for `from`, summed over workers.";
-
-    STAGE_BUSY = "stage_busy_seconds_total", Seconds, Second, ["stage", "kind"],
-        "Seconds spent in the stage's own work, summed over workers.";
-    STAGE_ITEMS = "stage_items_total", Counter, One, ["stage", "kind"], "Items that the stage has taken.";
-    STAGE_WORKERS = "stage_workers", Gauge, One, ["stage", "kind"], "Workers that are running.";
-    STAGE_FAILURES = "stage_failures_total", Counter, One, ["stage", "kind"],
-        "How often a worker failed with an error or a panic.";
-    STAGE_RESTARTS = "stage_restarts_total", Counter, One, ["stage", "kind"],
-        "How often a worker that had failed was replaced.";
-    STAGE_LEFT_OUT = "stage_left_out_total", Counter, One, ["stage", "kind"],
-        "Items that failed twice and that the run went on without.";
 
     TRAIN_INFO = "train_info", Gauge, One, ["experiment", "device"], "Always 1; the labels say what is trained, and where.";
     TRAIN_LOSS = "train_loss", Gauge, One, ["term"], "The loss of the last step by term, as a mean over frames.";
@@ -176,3 +104,16 @@ metrics! {
     GPU_MEMORY = "gpu_memory_bytes", Gauge, Byte, ["gpu"], "Memory of the GPU.";
     GPU_POWER = "gpu_power_watts", Gauge, Watt, ["gpu"], "Power that the GPU draws.";
 }
+
+/// All metrics, those of the engine first.
+pub const ALL: &[Metric] = &JOINED;
+
+const JOINED: [Metric; ENGINE.len() + PROGRAM.len()] = {
+    let mut all = [ENGINE[0]; ENGINE.len() + PROGRAM.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < ENGINE.len() { ENGINE[at] } else { PROGRAM[at - ENGINE.len()] };
+        at += 1;
+    }
+    all
+};

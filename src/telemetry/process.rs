@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::gauge;
+pub use trackflow_dataflow::stats::process::processor_time;
 
 use super::{SecondsCounter, names};
 
@@ -48,23 +49,6 @@ fn field(text: &str, name: &str) -> Option<u64> {
 /// The same for lines in KiB, in bytes.
 fn kib(text: &str, name: &str) -> Option<u64> {
     field(text, name).map(|kib| kib << 10)
-}
-
-/// Processor time of this process, summed over its threads.
-pub fn processor_time() -> Option<Duration> {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
-    // SAFETY: getrusage fills what it is given, and says so by 0.
-    let usage = unsafe {
-        match libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) {
-            0 => usage.assume_init(),
-            _ => return None,
-        }
-    };
-    let time = |of: libc::timeval| {
-        let seconds = Duration::from_secs(u64::try_from(of.tv_sec).unwrap_or(0));
-        seconds + Duration::from_micros(u64::try_from(of.tv_usec).unwrap_or(0))
-    };
-    Some(time(usage.ru_utime) + time(usage.ru_stime))
 }
 
 /// Seconds since 1970.

@@ -9,8 +9,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use super::gpu::Gpus;
 use super::names::{self, ALL, MetricKind};
-use super::{process, seconds};
+use super::process;
 use crate::failure::{Failure, Result};
+use trackflow_dataflow::stats::seconds;
 
 /// How often observations are folded into their buckets, so that they do not pile up when nobody scrapes, and how often
 /// process and GPUs are looked at.
@@ -23,7 +24,7 @@ pub struct Recorder(PrometheusHandle);
 impl Recorder {
     /// All metrics in the text format of Prometheus.
     pub fn render(&self) -> String {
-        self.0.render() + &seconds::render()
+        self.0.render() + &seconds::render(ALL)
     }
 }
 

@@ -1,0 +1,66 @@
+//! The engine: runs a pipeline of stages on threads of their own, joined by bounded channels.
+//!
+//! From the file to the run: a table of [`Kind`]s and a pipeline file compile into a [`Graph`] (all mistakes at once);
+//! [`run`] builds its [`Source`] and [`Stage`] workers, runs them under a supervisor, and returns a [`RunOutcome`].
+//! Backpressure is the only flow control: with a stalled sink, exactly as many items are taken from the source as there
+//! are places in the channels and workers on the way (an item is *taken* when [`Source::next`] returns it).
+//!
+//! ```
+//! use std::sync::Arc;
+//! use trackflow_dataflow::settings::{Node, Reading};
+//! use trackflow_dataflow::sim::{KINDS, Sim};
+//! use trackflow_dataflow::{StopToken, compile, run};
+//!
+//! let file = "
+//! name: shape
+//! stages:
+//!   - { id: numbers, kind: count, capacity: 2, options: { items: 50 } }
+//!   - { id: work, kind: sleep, workers: 3, capacity: 4, options: { ms: 0.1 } }
+//!   - { id: sink, kind: collect }
+//! ";
+//! let graph = compile(&Reading::new(), &Node::parse("shape.yaml", file)?, KINDS)?;
+//! let sim = Sim::default();
+//! sim.valve.open();
+//! let outcome = run(&graph, &Arc::new(sim.clone()), StopToken::new());
+//! outcome.result?;
+//! assert_eq!(sim.journal(), (0..50).collect::<Vec<_>>()); // in order, whoever was faster
+//! assert_eq!(outcome.channels[1].items, 50);
+//! # Ok::<(), trackflow_dataflow::failure::Failure>(())
+//! ```
+
+pub mod channel;
+mod pipeline;
+mod runtime;
+pub mod sim;
+pub mod stage;
+pub mod stats;
+
+pub use channel::merge::{self, Turns};
+pub use channel::outbox::Outbox;
+pub use channel::overhead;
+pub use pipeline::compile::{compile, compile_all};
+pub use pipeline::graph::{Graph, Node};
+pub use pipeline::plan::{Memory, MemoryLine, Planned};
+pub use pipeline::schema::pipeline_schema;
+pub use runtime::control::{Control, Reloaded};
+pub use runtime::notice::{Notice, Tell, to_nobody, to_stderr};
+pub use runtime::run::{Run, Settings, run};
+pub use runtime::signals::{SignalWatch, survive_file_limits, watch_hangups, watch_save_requests, watch_signals};
+pub use runtime::token::{StopReason, StopToken};
+pub use runtime::turnstile::Alone;
+pub use stage::count;
+pub use stage::form::{Dtype, Form, Part, Place, human_bytes};
+pub use stage::handling::{Handling, Traveller};
+pub use stage::item::{Payload, pack, unpack};
+pub use stage::kind::{Blueprint, Kind, Port, Role, World};
+pub use stage::traits::{Source, Stage};
+pub use stats::bottleneck::{Load, busiest, sentence};
+pub use stats::report::{Board, ChannelReport, LeftOut, RunOutcome, StageReport};
+
+/// Failures, settings files and the text of messages, as stages meet them.
+pub use trackflow_config::{self as settings, failure};
+
+use trackflow_config::text;
+
+#[cfg(test)]
+mod tests;

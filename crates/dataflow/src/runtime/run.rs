@@ -1,0 +1,151 @@
+//! A run from the outside: built from a graph, joined to its end.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use actix::System;
+
+use super::care::Care;
+use super::control::Control;
+use super::notice::{self, Tell};
+use super::scale::Scaling;
+use super::supervisor;
+use super::token::{Cancel, StopToken};
+use super::wire::{Common, Crew, Sizes, wire};
+use crate::failure::{Failure, Result};
+use crate::pipeline::graph::Graph;
+use crate::stage::kind::World;
+use crate::stats::report::{Board, RunOutcome};
+
+/// What a run is told beyond its graph.
+#[derive(Clone)]
+pub struct Settings {
+    /// Hears what happens meanwhile.
+    pub tell: Tell,
+    /// How long nothing may move before the run says so.
+    pub patience: Duration,
+    /// Threads that stages with `workers: auto` may have in all.
+    pub cores: usize,
+    /// How often such stages are looked at.
+    pub scaling_period: Duration,
+    /// Whether one stage works at a time, which tells what each costs alone.
+    pub one_at_a_time: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tell: notice::to_stderr(),
+            patience: Duration::from_secs(120),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            scaling_period: Duration::from_secs(2),
+            one_at_a_time: false,
+        }
+    }
+}
+
+/// A run whose stages are built and have not started.
+pub struct Run {
+    pub(super) crews: Vec<Crew>,
+    pub(super) board: Arc<Board>,
+    stop: StopToken,
+    pub(super) cancel: Cancel,
+    pub(super) settings: Settings,
+    pub(super) scaling: Vec<Scaling>,
+    sizes: Arc<Sizes>,
+}
+
+impl Run {
+    /// Builds every stage of `graph` on the calling thread.
+    ///
+    /// # Errors
+    /// What the first stage says that cannot be built, with its name.
+    pub fn build<C: World>(graph: &Graph<C>, context: &Arc<C>, stop: StopToken) -> Result<Self> {
+        Self::build_with(graph, context, stop, Settings::default())
+    }
+
+    /// The same with other settings than the default.
+    ///
+    /// # Errors
+    /// As for [`Run::build`].
+    pub fn build_with<C: World>(
+        graph: &Graph<C>,
+        context: &Arc<C>,
+        stop: StopToken,
+        settings: Settings,
+    ) -> Result<Self> {
+        let cancel = Cancel::new();
+        let common = Common {
+            stop: stop.clone(),
+            cancel: cancel.clone(),
+            tell: Arc::clone(&settings.tell),
+            cores: settings.cores,
+            turnstile: settings.one_at_a_time.then(Arc::default),
+        };
+        let (crews, board, sizes) = wire(graph, context, &common)?;
+        let scaling = graph
+            .nodes()
+            .iter()
+            .map(|node| Scaling { auto: node.auto, most: node.most_workers(settings.cores) })
+            .collect();
+        Ok(Self { crews, board: Arc::new(board), stop, cancel, settings, scaling, sizes: Arc::new(sizes) })
+    }
+
+    /// The meters, to be read by others while the run goes on.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    /// A handle by which others change the run while it goes on.
+    pub fn control(&self) -> Control {
+        Control::new(Arc::clone(&self.board), self.cares(), Arc::clone(&self.sizes), self.settings.cores)
+    }
+
+    pub(super) fn cares(&self) -> Vec<Arc<Care>> {
+        self.crews.iter().map(|crew| Arc::clone(&crew.care)).collect()
+    }
+
+    /// Runs to the end: until the sources are exhausted or `stop` is used and everything has drained, or a stage fails
+    /// and all others have let go. No thread of the run is left afterwards.
+    pub fn join(self) -> RunOutcome {
+        let begin = Instant::now();
+        let (board, stop, cancel) = (self.board(), self.stop.clone(), self.cancel.clone());
+        let result = self.supervise();
+        RunOutcome {
+            result: cancel.cause().map_or(result, |cause| Err(cause.clone())),
+            stopped: stop.reason().cloned(),
+            stages: board.stages(),
+            channels: board.channels(),
+            wall: begin.elapsed(),
+        }
+    }
+
+    /// The actors need a system, and a thread can have only one: they get a thread of their own.
+    fn supervise(self) -> Result<()> {
+        let system = thread::Builder::new().name("supervisor".into()).spawn(move || {
+            let system = System::new();
+            system.block_on(async { supervisor::start(self) });
+            system.run()
+        });
+        match system.map(JoinHandle::join) {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) | Err(error) => Err(Failure::stage(format!("the supervisor did not start: {error}"))),
+            Ok(Err(_)) => Err(Failure::stage("the supervisor died")),
+        }
+    }
+}
+
+/// Builds and runs `graph`; blocks until all is over.
+pub fn run<C: World>(graph: &Graph<C>, context: &Arc<C>, stop: StopToken) -> RunOutcome {
+    match Run::build(graph, context, stop.clone()) {
+        Ok(run) => run.join(),
+        Err(failure) => RunOutcome {
+            result: Err(failure),
+            stopped: stop.reason().cloned(),
+            stages: Vec::new(),
+            channels: Vec::new(),
+            wall: Duration::ZERO,
+        },
+    }
+}
