@@ -15,8 +15,12 @@ endif
 # libjpeg-turbo is built from source with cmake, and nasm on x86; without them frames are decoded whole, in Rust.
 JPEG_TOOLS := cmake $(if $(filter x86_64 i%86,$(shell uname -m)),nasm)
 MISSING_TOOLS = $(foreach tool,$(JPEG_TOOLS),$(if $(shell command -v $(tool)),,$(tool)))
+comma := ,
 # Looked at when a recipe runs, after `tools`.
-FEATURES = $(if $(strip $(MISSING_TOOLS)),--no-default-features)
+FEATURES = $(if $(strip $(MISSING_TOOLS)),--no-default-features --features cpu-kernels$(comma)png)
+
+# All crates; the fuzzer wants a compiler of its own (`make fuzz`), and its targets are tests too.
+WORKSPACE := --workspace --exclude trackflow-fuzz
 
 .PHONY: help tools libtorch build demo test lint bench bench-peers gpu-pack fuzz soak clean
 .DEFAULT_GOAL := help
@@ -60,11 +64,14 @@ demo: build ## train the small tracker on synthetic scenes, from nothing to a ta
 	./target/release/trackflow train --script hiptrack --config demo --save_dir $(SAVE_DIR) --mode single
 
 test: libtorch tools ## build and run all tests
-	$(CARGO) test --release --locked $(FEATURES)
+	$(CARGO) test --release --locked $(WORKSPACE) $(FEATURES)
 
-lint: libtorch tools ## formatting and clippy, warnings are errors
+lint: libtorch tools ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) fmt --check
-	$(CARGO) clippy --release --locked $(FEATURES) --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked $(WORKSPACE) $(FEATURES) --all-targets -- -D warnings
+	if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --all-features check; \
+	else echo "SKIPPED: licences and advisories of dependencies were not checked: cargo install cargo-deny"; fi
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked $(WORKSPACE) --no-deps --document-private-items $(FEATURES)
 
 bench: libtorch tools ## measure channels, decoding, kernels and the step
 	$(CARGO) bench --locked $(FEATURES)
@@ -77,7 +84,7 @@ fuzz: libtorch tools ## coverage-guided fuzzing of all parsers (TARGET=one of th
 	scripts/fuzz $(TARGET)
 
 soak: libtorch tools ## train with faults for two hours (SOAK_SECONDS=7200): memory stays flat, nothing is lost
-	TRACKFLOW_SOAK_SECONDS=$(or $(SOAK_SECONDS),7200) $(CARGO) test --release --locked $(FEATURES) --test soak -- --nocapture
+	TRACKFLOW_SOAK_SECONDS=$(or $(SOAK_SECONDS),7200) $(CARGO) test --release --locked $(FEATURES) --test program soak:: -- --nocapture
 
 gpu-pack: build ## collect in target/gpu what scripts/gpu-check needs on a machine without a compiler
 	mkdir -p target/gpu

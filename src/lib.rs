@@ -4,6 +4,7 @@
 
 pub use trackflow_config::{self as settings, failure, text};
 pub use trackflow_dataflow as flow;
+pub use trackflow_kernels as native;
 
 pub mod lock;
 pub mod telemetry;
@@ -13,7 +14,6 @@ pub mod vision;
 
 pub mod data;
 
-pub mod native;
 pub mod weights;
 
 pub mod model;

@@ -61,6 +61,9 @@ pub fn report(args: &ReportArgs) -> Result<()> {
         print!("{}", texts.join("\n"));
         return csv.as_ref().map_or(Ok(()), |csv| write(csv, &gradients_table(&runs)));
     }
+    if args.png.is_some() {
+        export::check()?;
+    }
     let mut groups = vec![group(&args.run, args.name.as_deref())?];
     if !args.compare.is_empty() {
         groups.push(group(&args.compare, args.compare_name.as_deref())?);

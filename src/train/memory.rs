@@ -9,6 +9,7 @@ use super::{
 use crate::{
     failure::Result,
     model::{Config, Hiptrack, Params},
+    native,
 };
 
 /// What the program and libtorch take by themselves: their code and tables, oneDNN's kernels and buffers, threads.
@@ -138,7 +139,7 @@ impl Step<'_> {
         self.params.parameters().filter_map(|(name, tensor)| {
             let &[to, from, side, _] = tensor.size().as_slice() else { return None };
             let wide = side == 3 && from >= 256 && to >= 256;
-            let fast = wide && !self.bf16 && !self.on_gpu;
+            let fast = native::HAS_OWN && wide && !self.bf16 && !self.on_gpu;
             Some(Convolution { name, from: from as u64, to: to as u64, fast })
         })
     }

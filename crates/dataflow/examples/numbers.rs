@@ -20,17 +20,17 @@ stages:
 /// What the run shares with its stages: here, where the result goes.
 #[derive(Default)]
 struct Kitchen {
-    total: Mutex<u64>,
+    total: Arc<Mutex<u64>>,
 }
 
-impl World for Arc<Kitchen> {
+impl World for Kitchen {
     type Facts = ();
 }
 
 const NUMBERS: Port = Port { name: "numbers" };
 
 /// The table of kinds: what a pipeline file can name.
-static KINDS: &[Kind<Arc<Kitchen>>] = &[
+static KINDS: &[Kind<Kitchen>] = &[
     Kind {
         name: "count",
         about: "emits 1, 2, 3, …",
@@ -42,7 +42,7 @@ static KINDS: &[Kind<Arc<Kitchen>>] = &[
     Kind { name: "sum", about: "adds up", output: None, ordered: true, parse: |_| Box::new(Sum), ..POWER },
 ];
 
-const POWER: Kind<Arc<Kitchen>> = Kind {
+const POWER: Kind<Kitchen> = Kind {
     name: "power",
     about: "raises each number to a power",
     input: Some(NUMBERS),
@@ -51,7 +51,7 @@ const POWER: Kind<Arc<Kitchen>> = Kind {
     workers: 1,
     max_workers: 16,
     capacity: 4,
-    parse: |options| Box::new(Power { exponent: options.says("the power").value("exponent", 1) }),
+    parse: |options| Box::new(Power::parse(options)),
 };
 
 /// The source.
@@ -66,8 +66,8 @@ impl Count {
     }
 }
 
-impl Blueprint<Arc<Kitchen>> for Count {
-    fn source(&self, _: &Arc<Kitchen>) -> Result<Box<dyn Source>> {
+impl Blueprint<Kitchen> for Count {
+    fn source(&self, _: &Kitchen) -> Result<Box<dyn Source>> {
         Ok(Box::new(Self { ..*self }))
     }
 }
@@ -86,8 +86,16 @@ struct Power {
     exponent: u32,
 }
 
-impl Blueprint<Arc<Kitchen>> for Power {
-    fn worker(&self, _: &Arc<Kitchen>, _: usize) -> Result<Box<dyn Stage>> {
+impl Power {
+    fn parse(options: &mut Section<'_>) -> Self {
+        let range = |power: &u64| (*power > 64).then(|| "must be at most 64".to_string());
+        let exponent = options.says("the power").checked("exponent", 1u64, range);
+        Self { exponent: u32::try_from(exponent).unwrap_or(64) }
+    }
+}
+
+impl Blueprint<Kitchen> for Power {
+    fn worker(&self, _: &Kitchen, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -102,17 +110,17 @@ impl Stage for Power {
 /// The sink.
 struct Sum;
 
-struct Adder(Arc<Kitchen>);
+struct Adder(Arc<Mutex<u64>>);
 
-impl Blueprint<Arc<Kitchen>> for Sum {
-    fn worker(&self, kitchen: &Arc<Kitchen>, _: usize) -> Result<Box<dyn Stage>> {
-        Ok(Box::new(Adder(Arc::clone(kitchen))))
+impl Blueprint<Kitchen> for Sum {
+    fn worker(&self, kitchen: &Kitchen, _: usize) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(Adder(Arc::clone(&kitchen.total))))
     }
 }
 
 impl Stage for Adder {
     fn process(&mut self, payload: Payload, _: &mut Outbox) -> Result<()> {
-        *self.0.total.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += unpack::<u64>(payload)?;
+        *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += unpack::<u64>(payload)?;
         Ok(())
     }
 }
@@ -124,7 +132,7 @@ impl Stage for Adder {
 pub fn total(pipeline: &str) -> Result<(u64, RunOutcome)> {
     let graph = compile(&Reading::new(), &Node::parse("numbers.yaml", pipeline)?, KINDS)?;
     let kitchen = Arc::new(Kitchen::default());
-    let outcome = run(&graph, &Arc::new(Arc::clone(&kitchen)), StopToken::new());
+    let outcome = run(&graph, &kitchen, StopToken::new());
     outcome.result.clone()?;
     let total = *kitchen.total.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     Ok((total, outcome))

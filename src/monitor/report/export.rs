@@ -5,24 +5,46 @@
 //! picture looks the same on every machine, one without fonts included.
 
 mod cells;
+#[cfg(feature = "png")]
+mod draw;
 mod style;
 
 use super::svg::escape;
-use crate::{
-    failure::{Failure, Result},
-    whole::write_whole,
-};
-use resvg::{tiny_skia, usvg};
+use crate::failure::{Failure, Result};
 use roxmltree::{Document, Node};
-use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path, sync::Arc};
+#[cfg(not(feature = "png"))]
+use std::path::Path;
+use std::{collections::BTreeMap, fmt::Write as _};
 
-/// Pixels of a PNG for a pixel of the page.
-const SCALE: f32 = 3.0;
 const MARGIN: f64 = 8.0;
 const TITLE: f64 = 20.0;
 const LINE: f64 = 17.0;
 /// A crop of an example, in pixels of the page.
 const CROP: f64 = 190.0;
+
+#[cfg(feature = "png")]
+pub use draw::write;
+
+/// Without what draws pictures.
+///
+/// # Errors
+/// 64, always: this program was built without the feature.
+#[cfg(not(feature = "png"))]
+pub fn write(_: &[Picture], _: &Path) -> Result<usize> {
+    check()?;
+    Ok(0)
+}
+
+/// Whether this program can draw pictures.
+///
+/// # Errors
+/// 64, when it was built without the feature `png`.
+pub fn check() -> Result<()> {
+    if cfg!(feature = "png") {
+        return Ok(());
+    }
+    Err(Failure::usage("--png: this program was built without the feature `png`; build it with `--features png`"))
+}
 
 /// A picture that stands for itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,40 +90,6 @@ pub fn pictures(html: &str) -> Result<Vec<Picture>> {
             found.push(Picture { name, svg });
         }
     }
-}
-
-/// Writes the pictures into `folder` as SVG and PNG, and returns how many there are.
-///
-/// # Errors
-/// 74 when a file cannot be written.
-pub fn write(pictures: &[Picture], folder: &Path) -> Result<usize> {
-    let failed = |error: std::io::Error| {
-        Failure::output(format!("{}: {error}; name another folder with --png", folder.display()))
-    };
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut fonts = usvg::fontdb::Database::new();
-    fonts.load_font_data(dejavu::sans::regular().to_vec());
-    fonts.set_sans_serif_family("DejaVu Sans");
-    let fonts = Arc::new(fonts);
-    for picture in pictures {
-        put(&folder.join(format!("{}.svg", picture.name)), picture.svg.as_bytes())?;
-        put(&folder.join(format!("{}.png", picture.name)), &png(&picture.svg, &fonts)?)?;
-    }
-    Ok(pictures.len())
-}
-
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_whole(path, |file| file.write_all(bytes).map_err(|error| Failure::output(error.to_string()))).map(drop)
-}
-
-fn png(svg: &str, fonts: &Arc<usvg::fontdb::Database>) -> Result<Vec<u8>> {
-    let broken = |what: &dyn std::fmt::Display| Failure::stage(format!("a picture of the report: {what}"));
-    let options = usvg::Options { fontdb: Arc::clone(fonts), font_family: "DejaVu Sans".into(), ..Default::default() };
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|error| broken(&error))?;
-    let size = tree.size().to_int_size().scale_by(SCALE).ok_or_else(|| broken(&"has no size"))?;
-    let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).ok_or_else(|| broken(&"is too large"))?;
-    resvg::render(&tree, tiny_skia::Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| broken(&error))
 }
 
 /// The text from `start` to `end`, both included, after `from`; and where it ends.
@@ -285,6 +273,7 @@ mod tests {
         assert!(two.contains(">PCA, after epoch 40 without the class task:</text>"), "{two}");
     }
 
+    #[cfg(feature = "png")]
     #[test]
     fn pictures_are_drawn_with_their_text_on_any_machine() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,17 @@
+//! Tests through the program, each in processes of its own; one file a subject (`cargo test --test program faults::`).
+
+mod data;
+mod faults;
+mod fuzz;
+mod gpu_check;
+mod logs;
+mod mistakes;
+mod modes;
+mod ostrack;
+mod pipelines;
+mod repeatable;
+mod soak;
+#[path = "../support/mod.rs"]
+mod support;
+mod tasks;
+mod weights;
