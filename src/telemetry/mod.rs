@@ -7,7 +7,7 @@ pub mod process;
 mod recorder;
 mod seconds;
 
-pub use gpu::{Gpu, gpus};
+pub use gpu::{Gpu, gpu_names, gpus};
 pub use recorder::{Recorder, record};
 pub use seconds::SecondsCounter;
 
