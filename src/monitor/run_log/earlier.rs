@@ -46,7 +46,7 @@ pub(super) fn parts_around(lines: Vec<ReadLine>, position: u64, history: History
         let (done, batch) = match &line.event {
             Ok((line, _)) => (line.event.done(), matches!(line.event, RunEvent::Batch(_))),
             // An event of a later version; what has a position there has that of a batch.
-            Err(Unread::Unknown { position, .. }) => (position.map(|position| position + 1), false),
+            Err(Unread::Unknown { position, .. }) => (position.map(|position| position.saturating_add(1)), false),
             // A killed run may leave half a line at the end; it belongs to a batch that is done again.
             Err(Unread::Damaged(_)) => {
                 torn += usize::from(at > 0);

@@ -259,11 +259,11 @@ impl RunEvent {
     /// begins counts as done with its first batch.
     pub fn done(&self) -> Option<u64> {
         match self {
-            Self::Batch(batch) => Some(batch.position + 1),
-            Self::Pass(pass) => Some(pass.position + 1),
-            Self::Nonfinite(step) => Some(step.position + 1),
-            Self::Gradients(comparison) => Some(comparison.position + 1),
-            Self::Run(start) => Some(start.position + 1),
+            Self::Batch(batch) => Some(batch.position.saturating_add(1)),
+            Self::Pass(pass) => Some(pass.position.saturating_add(1)),
+            Self::Nonfinite(step) => Some(step.position.saturating_add(1)),
+            Self::Gradients(comparison) => Some(comparison.position.saturating_add(1)),
+            Self::Run(start) => Some(start.position.saturating_add(1)),
             // Written after the batches that it holds.
             Self::Checkpoint(checkpoint) => Some(checkpoint.position),
             Self::Advice(_) | Self::Note(_) | Self::Warning(_) | Self::End(_) => None,
