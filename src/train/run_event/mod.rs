@@ -234,7 +234,7 @@ pub struct Message {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct End {
-    /// `complete`; `max_steps` or `time_limit` where these stopped it; `signal TERM` and the like; `failure`; or the goal
+    /// `complete`; `max_steps` or `time_limit` where these stopped it; `signal 15` and the like (its number); `failure`; or the goal
     /// that was reached.
     pub reason: String,
     /// The exit code of the program.
