@@ -101,7 +101,7 @@ fn command_line(words: &[String]) -> String {
 /// The keys of the resolved experiments that two groups, or the runs of a group, do not have in common.
 fn differences(groups: &[Group]) -> String {
     let mut lacking: Vec<&str> = Vec::new();
-    let mut settings = |group: &'_ Group| -> BTreeMap<String, BTreeSet<String>> {
+    let settings = |group: &Group| -> BTreeMap<String, BTreeSet<String>> {
         let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let read = |run: &History| Node::read(&run.folder.join("experiment.yaml")).ok();
         let nodes: Vec<Node> = group.runs.iter().filter_map(read).collect();
@@ -113,7 +113,7 @@ fn differences(groups: &[Group]) -> String {
         }
         all
     };
-    let all: Vec<BTreeMap<String, BTreeSet<String>>> = groups.iter().map(&mut settings).collect();
+    let all: Vec<BTreeMap<String, BTreeSet<String>>> = groups.iter().map(settings).collect();
     for run in groups.iter().flat_map(|group| &group.runs) {
         if !run.folder.join("experiment.yaml").is_file() {
             lacking.push(&run.name);

@@ -29,7 +29,7 @@ pub fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<ReadLine
     let read = |(at, text): (usize, io::Result<Vec<u8>>)| {
         text.map(|text| ReadLine { number: at + 1, event: RunLine::parse(&text), text })
     };
-    Ok(split.map(read).filter(|line| line.as_ref().map_or(true, |line| !line.text.is_empty())))
+    Ok(split.map(read).filter(|line| !line.as_ref().is_ok_and(|line| line.text.is_empty())))
 }
 
 /// What was in a log that this version did not read.
