@@ -4,6 +4,8 @@ TORCH_VERSION := 2.11.0
 LIBTORCH_DIR := .libtorch
 CARGO ?= cargo
 SAVE_DIR ?= ./output
+# What run.jsonl says of the source that the program was built from.
+export TRACKFLOW_COMMIT ?= $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
 
 # A libtorch of your own wins: LIBTORCH=DIR, or LIBTORCH_USE_PYTORCH=1 for the torch of the active Python.
 ifneq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)

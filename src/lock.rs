@@ -49,7 +49,7 @@ impl fmt::Display for Holder {
 }
 
 /// The name of this machine.
-fn host() -> String {
+pub fn host() -> String {
     let mut name = [0u8; 256];
     // SAFETY: the buffer is ours, and its length is what is passed.
     let failed = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) } != 0;

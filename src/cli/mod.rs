@@ -56,7 +56,7 @@ enum Verb {
     Graph(graph::GraphArgs),
     /// List the kinds of stage and their options
     Stages(stages::StagesArgs),
-    /// Print the JSON Schema of experiment or pipeline files
+    /// Print the JSON Schema of experiment or pipeline files, or of the log of runs
     Schema(schema::SchemaArgs),
     /// Run a pipeline of simulated stages
     Simulate(simulate::SimulateArgs),

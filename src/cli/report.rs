@@ -3,6 +3,7 @@
 use crate::{
     failure::{Failure, Result},
     monitor::report::{Group, History, export, gradients_table, gradients_text, page, table},
+    telemetry::log,
 };
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,9 @@ pub fn report(args: &ReportArgs) -> Result<()> {
     let mut groups = vec![group(&args.run, args.name.as_deref())?];
     if !args.compare.is_empty() {
         groups.push(group(&args.compare, args.compare_name.as_deref())?);
+    }
+    for run in groups.iter().flat_map(|group| &group.runs).filter(|run| !run.left_out.is_empty()) {
+        log::warn(&format!("{}: {}", run.folder.join("run.jsonl").display(), run.left_out));
     }
     // Threads that wait for each other at every small operation cost more than they bring, on a busy machine ten times.
     tch::set_num_threads(1);

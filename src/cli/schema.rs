@@ -1,11 +1,12 @@
-//! `trackflow schema`: JSON Schemas of the files that users write, for editors that complete and check them.
+//! `trackflow schema`: JSON Schemas of the files that users write, for editors that complete and check them, and of the log
+//! that runs write, for programs that read it.
 
 use crate::{
     failure::{Failure, Result},
     flow::pipeline_schema,
     settings::{Node, Reading, schema as of_fields},
     stages::KINDS,
-    train::experiment::Experiment,
+    train::{experiment::Experiment, run_event},
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ enum Of {
     Experiment,
     /// pipelines/<name>.yaml
     Pipeline,
+    /// A line of run.jsonl
+    RunLog,
 }
 
 /// Prints the schema.
@@ -39,6 +42,7 @@ fn text(of: Of) -> Result<String> {
     let value = match of {
         Of::Pipeline => pipeline_schema(&KINDS),
         Of::Experiment => experiment()?,
+        Of::RunLog => run_event::schema::json_schema(),
     };
     let text = serde_json::to_string_pretty(&value);
     Ok(text.map_err(|error| Failure::output(format!("the schema: {error}")))? + "\n")
@@ -82,7 +86,7 @@ mod tests {
     /// The files that editors use are what the program would print. `TRACKFLOW_BLESS=1` writes them.
     #[test]
     fn the_schemas_in_the_repository_are_current() {
-        for (of, name) in [(Of::Experiment, "experiment"), (Of::Pipeline, "pipeline")] {
+        for (of, name) in [(Of::Experiment, "experiment"), (Of::Pipeline, "pipeline"), (Of::RunLog, "run-log")] {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schemas/{name}.schema.json"));
             let current = text(of).unwrap();
             if std::env::var_os("TRACKFLOW_BLESS").is_some() {

@@ -1,15 +1,16 @@
-//! `trackflow top`: watches a running job by its metrics address: who is busy, who waits, and one sentence on why.
+//! `trackflow top`: watches a running job by the status that it serves: who is busy, who waits, and one sentence on why.
 
-mod scrape;
+mod ask;
 
 use crate::{
     failure::Result,
-    flow::{Load, sentence, sim},
-    monitor::live::DEFAULT_ADDRESS,
-    stages::{KINDS, PRAISE},
+    monitor::live::{
+        DEFAULT_ADDRESS,
+        status::{ChannelStatus, Pipeline, Short, StageStatus, Status},
+    },
 };
+use ask::ask;
 use clap::Args;
-use scrape::{Sample, scrape};
 use std::{
     io::{IsTerminal, Write},
     net::SocketAddr,
@@ -19,7 +20,7 @@ use std::{
 /// `trackflow top`.
 #[derive(Debug, Args)]
 pub struct TopArgs {
-    /// Address of the job's metrics, as it printed it
+    /// Address of the job's page and metrics, as it printed it
     #[arg(default_value_t = DEFAULT_ADDRESS)]
     address: SocketAddr,
     /// Seconds between two looks
@@ -36,11 +37,11 @@ pub struct TopArgs {
 /// Nobody answers at the address.
 pub fn top(args: &TopArgs) -> Result<()> {
     let interval = Duration::from_secs_f64(args.interval.clamp(0.1, 3600.0));
-    let mut before = scrape(args.address)?;
+    let mut before = ask(args.address)?;
     let redraw = std::io::stdout().is_terminal() && !args.once;
     loop {
         std::thread::sleep(interval);
-        let Ok(now) = scrape(args.address) else {
+        let Ok(now) = ask(args.address) else {
             println!("the job at {} is gone", args.address);
             return Ok(());
         };
@@ -55,78 +56,110 @@ pub fn top(args: &TopArgs) -> Result<()> {
     }
 }
 
-/// The most workers of a kind, as far as this program knows it.
-fn most(kind: &str, workers: usize) -> usize {
-    let training = KINDS.iter().find(|known| known.name == kind).map(|kind| kind.worker_limit());
-    training
-        .or_else(|| sim::KINDS.iter().find(|known| known.name == kind).map(|kind| kind.worker_limit()))
-        .unwrap_or(workers)
-}
-
-/// What happened between two looks.
-fn screen(before: &Sample, now: &Sample) -> String {
-    let wall = now.at.saturating_duration_since(before.at);
-    let seconds = wall.as_secs_f64().max(1e-9);
-    let since = |name: &str, labels: &[(&str, &str)]| (now.sum(name, labels) - before.sum(name, labels)).max(0.0);
-    let time = |seconds: f64| Duration::from_secs_f64(seconds);
-    let mut text = format!(
-        "{:<18} {:>7} {:>7} {:>8} {:>8} {:>10}  {}\n",
-        "stage", "workers", "busy", "waiting", "blocked", "items/s", "output"
-    );
-    let mut loads = Vec::new();
-    for (id, kind) in now.stages() {
-        let stage = [("stage", id.as_str())];
-        let workers = now.sum("trackflow_stage_workers", &stage) as usize;
-        let load = Load {
-            busy: time(since("trackflow_stage_busy_seconds_total", &stage)),
-            waited: time(since("trackflow_channel_receive_wait_seconds_total", &[("to", &id)])),
-            blocked: time(since("trackflow_channel_send_blocked_seconds_total", &[("from", &id)])),
-            alive: wall * workers.max(1) as u32,
-            most: most(&kind, workers),
-            id,
-            kind,
-            workers,
-        };
-        let percent = |time: Duration| format!("{:.0} %", 100.0 * load.share(time));
-        let channels: Vec<String> =
-            now.channels(&load.id).map(|(to, depth, capacity)| fill(to, depth, capacity)).collect();
-        text += &format!(
-            "{:<18} {:>7} {:>7} {:>8} {:>8} {:>10.1}  {}\n",
-            load.id,
-            load.workers,
-            percent(load.busy),
-            percent(load.waited),
-            percent(load.blocked),
-            since("trackflow_stage_items_total", &[("stage", &load.id)]) / seconds,
-            channels.join(", "),
-        );
-        loads.push(load);
-    }
-    if let Some(sentence) = sentence(&loads, PRAISE) {
-        text += &format!("\n{sentence}\n");
+/// The job as it is now; rates are those since the look `before`.
+fn screen(before: &Status, now: &Status) -> String {
+    let seconds = (now.time - before.time).max(1e-9);
+    let mut text = String::new();
+    match &now.pipeline {
+        None => text += "starting: the pipeline does not run yet\n",
+        Some(pipeline) => text += &stages(before.pipeline.as_ref(), pipeline, seconds),
     }
     text + &training(before, now, seconds)
 }
 
+fn stages(before: Option<&Pipeline>, now: &Pipeline, seconds: f64) -> String {
+    let mut text = format!(
+        "{:<18} {:>7} {:>7} {:>8} {:>8} {:>10}  {}\n",
+        "stage", "workers", "busy", "waiting", "blocked", "items/s", "output"
+    );
+    for stage in &now.stages {
+        let same = |other: &&StageStatus| other.id == stage.id;
+        let items = before.and_then(|before| before.stages.iter().find(same)).map_or(0, |before| before.items);
+        let channels = now.channels.iter().filter(|channel| channel.from == stage.id);
+        text += &format!(
+            "{:<18} {:>7} {:>7} {:>8} {:>8} {:>10.1}  {}\n",
+            stage.id,
+            stage.workers,
+            percent(stage.busy),
+            percent(stage.waiting),
+            percent(stage.blocked),
+            stage.items.saturating_sub(items) as f64 / seconds,
+            channels.map(fill).collect::<Vec<_>>().join(", "),
+        );
+    }
+    match now.window_seconds.0 {
+        window if window >= 1.0 => text += &format!("busy, waiting and blocked: over the last {window:.0} s\n"),
+        _ => text += "busy, waiting and blocked: not known in the first second\n",
+    }
+    if let Some(sentence) = &now.bottleneck {
+        text += &format!("\n{sentence}\n");
+    }
+    text
+}
+
+fn percent(share: Short) -> String {
+    match share.0.is_finite() {
+        true => format!("{:.0} %", 100.0 * share.0),
+        false => "-".into(),
+    }
+}
+
 /// `→ crop [####    ] 4/8`.
-fn fill(to: &str, depth: f64, capacity: f64) -> String {
-    let marks = if capacity > 0.0 { (8.0 * depth / capacity).round() as usize } else { 0 };
+fn fill(channel: &ChannelStatus) -> String {
+    let ChannelStatus { to, depth, capacity, .. } = channel;
+    let marks = (8 * depth + capacity / 2).checked_div(*capacity).unwrap_or(0);
     format!("→ {to} [{:<8}] {depth}/{capacity}", "#".repeat(marks.min(8)))
 }
 
 /// How training goes, when the job trains.
-fn training(before: &Sample, now: &Sample, seconds: f64) -> String {
-    let steps = now.sum("trackflow_train_steps_total", &[]);
-    if steps == 0.0 {
-        return String::new();
-    }
-    let rate = (steps - before.sum("trackflow_train_steps_total", &[])).max(0.0) / seconds;
-    let clips = now.sum("trackflow_train_clips_total", &[]) - before.sum("trackflow_train_clips_total", &[]);
+fn training(before: &Status, now: &Status, seconds: f64) -> String {
+    let (Some(run), Some(last)) = (&now.run, now.run.as_ref().and_then(|run| run.last)) else { return String::new() };
+    let (steps, clips) = before.run.as_ref().map_or((run.step, run.clips), |before| (before.step, before.clips));
+    let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
     format!(
-        "\nepoch {}  step {steps}  loss {:.4}  IoU {:.3}  {rate:.2} steps/s  {:.1} samples/s\n",
-        now.sum("trackflow_train_epoch", &[]),
-        now.sum("trackflow_train_loss", &[("term", "total")]),
-        now.sum("trackflow_train_iou", &[]),
-        clips.max(0.0) / seconds,
+        "\nepoch {}  step {}  loss {:.4}  IoU {:.3}  {:.2} steps/s  {:.1} samples/s\n",
+        run.epoch.unwrap_or(0),
+        run.step,
+        last.total.0,
+        last.iou.0,
+        rate(run.step, steps),
+        rate(run.clips, clips),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::live::status::{Numbers, Run};
+
+    #[test]
+    fn a_screen_has_stages_channels_and_rates_between_two_looks() {
+        let stage = |items| StageStatus {
+            id: "decode".into(),
+            workers: 2,
+            busy: Short(0.756),
+            items,
+            ..StageStatus::default()
+        };
+        let channel = ChannelStatus {
+            from: "decode".into(),
+            to: "crop".into(),
+            depth: 4,
+            capacity: 8,
+            ..ChannelStatus::default()
+        };
+        let look = |time, items, step| {
+            let (stages, channels, window_seconds) = (vec![stage(items)], vec![channel.clone()], Short(15.0));
+            let last = Some(Numbers { total: Short(1.5), iou: Short(0.25), ..Numbers::default() });
+            let run = Run { epoch: Some(1), step, clips: 4 * step, last, ..Run::default() };
+            let pipeline = Pipeline { stages, channels, window_seconds, ..Pipeline::default() };
+            Status { time, pipeline: Some(pipeline), run: Some(run), ..Status::default() }
+        };
+        let text = screen(&look(10.0, 100, 6), &look(12.0, 150, 7));
+        let words = |line: &str| line.split_whitespace().map(str::to_string).collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = text.lines().map(words).collect();
+        assert_eq!(lines[1], "decode 2 76 % - - 25.0 → crop [#### ] 4/8");
+        assert_eq!(lines[4], "epoch 1 step 7 loss 1.5000 IoU 0.250 0.50 steps/s 2.0 samples/s");
+        assert!(screen(&Status::default(), &Status::default()).starts_with("starting"));
+    }
 }

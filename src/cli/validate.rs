@@ -9,7 +9,7 @@ use crate::{
     flow::{Graph, World, human_bytes},
     model::Hiptrack,
     settings::{Origin, Reading},
-    stages::{Facts, RunContext},
+    stages::{self, Facts, RunContext},
     telemetry::log,
     track::Options,
     train::{device::DeviceChoice, experiment::Experiment, memory::step_memory, network, step::check_phases},
@@ -17,7 +17,7 @@ use crate::{
 use clap::Args;
 use std::path::PathBuf;
 
-mod machine;
+pub(super) mod machine;
 mod memory;
 
 use machine::Machine;
@@ -98,12 +98,16 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
     });
     match &graph {
         Some(AnyGraph::Training(graph)) => {
+            stages::check(&reading, graph, facts.as_ref());
             check(&reading, graph, facts.as_ref(), &machine);
             if facts.is_some() {
                 check_trains(&reading, graph);
             }
         }
-        Some(AnyGraph::Simulated(graph)) => check(&reading, graph, Some(&()), &machine),
+        Some(AnyGraph::Simulated(graph)) => {
+            graph.check_forms(&reading, &());
+            check(&reading, graph, Some(&()), &machine);
+        }
         None => {}
     }
     found.take(&reading);
@@ -243,7 +247,6 @@ fn check<C: World>(reading: &Reading, graph: &Graph<C>, facts: Option<&C::Facts>
         );
     }
     let Some(facts) = facts else { return };
-    graph.check_forms(reading, facts);
     let memory = graph.memory(facts, machine.cores);
     if let Some(ram) = machine.memory {
         let (most, ram_text) = (memory.host(), human_bytes(ram));

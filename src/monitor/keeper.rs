@@ -8,9 +8,10 @@ use crate::{
     failure::{Failure, Result},
     telemetry::log,
     train::{
-        events::{Event, Observer, Seen},
+        events::{Observer, Seen},
         features::Features,
         itinerary::Split,
+        run_event::RunEvent,
     },
     whole::write_whole,
 };
@@ -47,7 +48,7 @@ impl Keeper {
         Self { save_dir: save_dir.to_path_buf(), warned: AtomicBool::new(false) }
     }
 
-    fn features(&self, features: &Features) -> Result<()> {
+    fn keep_features(&self, features: &Features) -> Result<()> {
         make(&self.save_dir.join(FEATURES))?;
         let first = features_path(&self.save_dir, "first");
         if !first.exists() {
@@ -56,7 +57,7 @@ impl Keeper {
         write_features(&features_path(&self.save_dir, "latest"), features)
     }
 
-    fn examples(&self, seen: &Seen) -> Result<()> {
+    fn write_examples(&self, seen: &Seen) -> Result<()> {
         let (folder, shown) = (self.save_dir.join(EXAMPLES), Shown::new(seen));
         make(&folder)?;
         let write = |name: String, bytes: &[u8]| {
@@ -72,13 +73,22 @@ impl Keeper {
 }
 
 impl Observer for Keeper {
-    fn observe(&self, event: &Event) {
-        let kept = match event {
-            Event::Features(features) => self.features(features),
-            Event::Seen(seen) if seen.visit.split == Split::Val => self.examples(seen),
-            _ => return,
-        };
-        // A run is as good without; the next validation tries again.
+    fn observe(&self, _event: &RunEvent) {}
+
+    fn preview(&self, clips: &Seen) {
+        if clips.visit.split == Split::Val {
+            self.warn_once(self.write_examples(clips));
+        }
+    }
+
+    fn features(&self, features: &Features) {
+        self.warn_once(self.keep_features(features));
+    }
+}
+
+impl Keeper {
+    /// A run is as good without; the next validation tries again.
+    fn warn_once(&self, kept: Result<()>) {
         if let Err(failure) = kept
             && !self.warned.swap(true, Ordering::Relaxed)
         {
@@ -170,7 +180,6 @@ pub fn read_examples(save_dir: &Path) -> Option<(Value, Vec<Vec<u8>>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn features(epoch: usize, value: f32) -> Features {
         Features {
@@ -191,9 +200,9 @@ mod tests {
         let keeper = Keeper::new(home.path(), true);
         let read = |which: &str| read_features(home.path(), which).unwrap();
         assert_eq!((read("first"), read("latest")), (None, None));
-        keeper.observe(&Event::Features(Arc::new(features(0, 1.0))));
-        keeper.observe(&Event::Features(Arc::new(features(1, 2.0))));
-        Keeper::new(home.path(), false).observe(&Event::Features(Arc::new(features(2, 3.0))));
+        keeper.features(&features(0, 1.0));
+        keeper.features(&features(1, 2.0));
+        Keeper::new(home.path(), false).features(&features(2, 3.0));
         assert_eq!((read("first"), read("latest")), (Some(features(0, 1.0)), Some(features(2, 3.0))));
         Keeper::new(home.path(), true);
         assert_eq!((read("first"), read("latest")), (None, None));

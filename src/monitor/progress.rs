@@ -5,9 +5,10 @@ use crate::{
     telemetry::log,
     text::printable,
     train::{
-        events::{Event, Observer},
-        itinerary::{Itinerary, Split, Visit},
-        means::Sums,
+        events::Observer,
+        itinerary::{Itinerary, Split},
+        means::{BatchMetrics, Sums},
+        run_event::{Batch, RunEvent},
         tally::Terms,
     },
 };
@@ -15,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     io::IsTerminal,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Prints the progress of a run.
@@ -35,9 +36,9 @@ struct Window {
     data: f64,
     forward: f64,
     began: Option<Instant>,
-    pass_clips: usize,
+    pass_clips: u64,
     pass_began: Option<Instant>,
-    last: Option<Visit>,
+    last: Option<Batch>,
 }
 
 impl Progress {
@@ -64,7 +65,7 @@ impl Progress {
 
     /// The line of the batches since the last line, when there are any.
     fn step_line(&self, window: &mut Window) {
-        let Some(visit) = window.last.take() else { return };
+        let Some(last) = window.last.take() else { return };
         let now = Instant::now();
         let n = window.batches as f64;
         let rate = |clips: f64, since: Option<Instant>| {
@@ -78,10 +79,10 @@ impl Progress {
         };
         let text = format!(
             "[{}: {}, {} / {}] FPS: {:.1} ({:.1}) , DataTime: {:.3} , ForwardTime: {:.3} , TotalTime: {:.3} , {}",
-            visit.split.name(),
-            structured::epoch(&visit),
-            visit.batch + 1,
-            visit.of,
+            last.split.name(),
+            last.shown_epoch(),
+            last.batch + 1,
+            last.batches,
             rate(window.pass_clips as f64, window.pass_began),
             pace.clips_per_second,
             pace.data_seconds,
@@ -92,7 +93,7 @@ impl Progress {
         let (pass_clips, pass_began) = (window.pass_clips, window.pass_began);
         *window = Window { pass_clips, pass_began, ..Window::default() };
         match log::is_json() {
-            true => structured::batches(&visit, &pace, means.as_ref()),
+            true => structured::batches(&last, &pace, means.as_ref()),
             false => self.line(&text),
         }
     }
@@ -121,59 +122,63 @@ fn terms_text(terms: &Terms, classes: bool) -> String {
 }
 
 impl Observer for Progress {
-    fn observe(&self, event: &Event) {
+    fn batch(&self, event: &RunEvent, metrics: &BatchMetrics) {
+        let RunEvent::Batch(batch) = event else { return };
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if batch.batch == 0 {
+            *window = Window::default();
+        }
+        let (data, forward) = (batch.data_seconds.0, batch.forward_seconds.0);
+        let own = Duration::try_from_secs_f64(data + forward).unwrap_or_default();
+        let began = now.checked_sub(own).unwrap_or(now);
+        window.began.get_or_insert(began);
+        window.pass_began.get_or_insert(began);
+        window.sums.add(&Terms::from(&batch.metrics), metrics);
+        window.batches += 1;
+        window.pass_clips += batch.clips;
+        window.data += data;
+        window.forward += forward;
+        if let Some(bar) = &self.bar {
+            bar.set_position(batch.position + 1);
+        }
+        let number = batch.batch + 1;
+        window.last = Some(batch.clone());
+        if number.is_multiple_of(self.every as u64) || number == batch.batches {
+            self.step_line(&mut window);
+        }
+    }
+
+    fn observe(&self, event: &RunEvent) {
+        if log::is_json() {
+            return structured::event(event);
+        }
         match event {
-            Event::Batch { visit, clips, terms, metrics, time, .. } => {
-                let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-                let now = Instant::now();
-                if visit.batch == 0 {
-                    *window = Window::default();
-                }
-                let own = std::time::Duration::from_secs_f64(time.data + time.forward);
-                let began = now.checked_sub(own).unwrap_or(now);
-                window.began.get_or_insert(began);
-                window.pass_began.get_or_insert(began);
-                window.sums.add(terms, metrics);
-                window.batches += 1;
-                window.pass_clips += clips;
-                window.data += time.data;
-                window.forward += time.forward;
-                if let Some(bar) = &self.bar {
-                    bar.set_position(visit.position + 1);
-                }
-                window.last = Some(*visit);
-                if (visit.batch + 1).is_multiple_of(self.every) || visit.batch + 1 == visit.of {
-                    self.step_line(&mut window);
-                }
-            }
-            other if log::is_json() => structured::event(other),
-            Event::Pass { visit, means, .. } => {
-                let epoch = structured::epoch(visit);
-                let what = match (visit.split, visit.before) {
-                    (Split::Val, true) => "validation before training".to_string(),
-                    (Split::Val, false) => format!("validation after epoch {epoch}"),
-                    (Split::Train, _) => format!("epoch {epoch} trained"),
+            RunEvent::Pass(pass) => {
+                let what = match (pass.split, pass.epoch) {
+                    (Split::Val, 0) => "validation before training".to_string(),
+                    (Split::Val, epoch) => format!("validation after epoch {epoch}"),
+                    (Split::Train, epoch) => format!("epoch {epoch} trained"),
                 };
-                self.line(&format!("{what}: {}", terms_text(means, self.classes)));
+                self.line(&format!("{what}: {}", terms_text(&Terms::from(&pass.metrics), self.classes)));
             }
-            Event::Saved { path, bytes, seconds, .. } => {
-                let size = *bytes as f64 / 1e6;
-                self.line(&format!("checkpoint: {} ({size:.1} MB in {seconds:.2} s)", path.display()));
+            RunEvent::Checkpoint(saved) => {
+                let (size, seconds) = (saved.bytes as f64 / 1e6, saved.seconds.0);
+                self.line(&format!("checkpoint: {} ({size:.1} MB in {seconds:.2} s)", saved.path));
             }
-            Event::Seen(_) | Event::Features(_) => {}
-            Event::NonFinite { visit, clips, in_a_row } => {
-                let first = clips.first().map_or("", String::as_str);
-                let more = clips.len().saturating_sub(1);
+            RunEvent::Nonfinite(bad) => {
+                let first = bad.clips.first().map_or("", String::as_str);
+                let more = bad.clips.len().saturating_sub(1);
+                let (step, in_a_row) = (bad.step + 1, bad.in_a_row);
                 self.line(&format!(
-                    "warning: step {} is not finite and changed nothing ({in_a_row} in a row); its clips: {first}, and \
-                     {more} more in run.jsonl",
-                    visit.step + 1
+                    "warning: step {step} is not finite and changed nothing ({in_a_row} in a row); its clips: {first}, and \
+                     {more} more in run.jsonl"
                 ));
             }
-            Event::Gradients { .. } => {}
-            Event::Advice(advice) => self.line(&format!("advice: {}", advice.message)),
-            Event::Note(message) => self.line(message),
-            Event::Warning(message) => self.line(&format!("warning: {message}")),
+            RunEvent::Advice(advice) => self.line(&format!("advice: {}", advice.message)),
+            RunEvent::Note(note) => self.line(&note.message),
+            RunEvent::Warning(warning) => self.line(&format!("warning: {}", warning.message)),
+            RunEvent::Batch(_) | RunEvent::Gradients(_) | RunEvent::Run(_) | RunEvent::End(_) => {}
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The events of a run as structured log records (`--log json`).
 
 use crate::train::{
-    events::Event,
-    itinerary::{Split, Visit},
+    itinerary::Split,
+    run_event::{Batch, RunEvent},
     tally::Terms,
 };
 use tracing::{info, warn};
@@ -18,21 +18,16 @@ pub(super) struct Pace {
     pub forward_seconds: f64,
 }
 
-/// The epoch as people count it: 0 is before training.
-pub(super) fn epoch(visit: &Visit) -> usize {
-    if visit.before { 0 } else { visit.epoch + 1 }
-}
-
-/// The batches since the last record; no `means` when none of them was finite.
-pub(super) fn batches(visit: &Visit, pace: &Pace, means: Option<&Terms>) {
+/// The batches since the last record, the newest of which is `last`; no `means` when none of them was finite.
+pub(super) fn batches(last: &Batch, pace: &Pace, means: Option<&Terms>) {
     let of = |term: fn(&Terms) -> f64| means.map(term);
     info!(
         event = "progress",
-        split = visit.split.name(),
-        epoch = epoch(visit),
-        batch = visit.batch + 1,
-        batches = visit.of,
-        step = visit.step,
+        split = last.split.name(),
+        epoch = last.shown_epoch(),
+        batch = last.batch + 1,
+        batches = last.batches,
+        step = last.step,
         clips_per_second = pace.clips_per_second,
         data_seconds = pace.data_seconds,
         forward_seconds = pace.forward_seconds,
@@ -45,27 +40,29 @@ pub(super) fn batches(visit: &Visit, pace: &Pace, means: Option<&Terms>) {
 }
 
 /// All other events.
-pub(super) fn event(event: &Event) {
+pub(super) fn event(event: &RunEvent) {
     match event {
-        Event::Batch { .. } | Event::Seen(_) | Event::Gradients { .. } | Event::Features(_) => {}
-        Event::Pass { visit, means, .. } => info!(
-            event = if visit.split == Split::Val { "validation" } else { "epoch" },
-            split = visit.split.name(),
-            epoch = epoch(visit),
-            loss_total = means.total,
-            loss_box = means.box_loss,
-            loss_cls = means.class,
-            iou = means.iou,
-            accuracy = means.accuracy(),
+        RunEvent::Batch(_) | RunEvent::Gradients(_) | RunEvent::Run(_) | RunEvent::End(_) => {}
+        RunEvent::Pass(pass) => info!(
+            event = if pass.split == Split::Val { "validation" } else { "epoch" },
+            split = pass.split.name(),
+            epoch = pass.epoch,
+            loss_total = pass.metrics.total.0,
+            loss_box = pass.metrics.box_loss.0,
+            loss_cls = pass.metrics.class.0,
+            iou = pass.metrics.iou.0,
+            accuracy = pass.metrics.accuracy.map(|share| share.0),
         ),
-        Event::Saved { path, bytes, seconds, position, .. } => {
-            info!(event = "checkpoint", path = %path.display(), bytes, seconds, position);
+        RunEvent::Checkpoint(saved) => {
+            let (seconds, position) = (saved.seconds.0, saved.position);
+            info!(event = "checkpoint", path = saved.path, bytes = saved.bytes, seconds, position);
         }
-        Event::NonFinite { visit, clips, in_a_row } => {
-            warn!(event = "nonfinite", step = visit.step + 1, in_a_row, clips = clips.join(", "));
+        RunEvent::Nonfinite(bad) => {
+            let (step, in_a_row) = (bad.step + 1, bad.in_a_row);
+            warn!(event = "nonfinite", step, in_a_row, clips = bad.clips.join(", "));
         }
-        Event::Advice(advice) => warn!(event = "advice", rule = advice.rule, "{}", advice.message),
-        Event::Note(message) => info!(event = "note", "{message}"),
-        Event::Warning(message) => warn!(event = "warning", "{message}"),
+        RunEvent::Advice(advice) => warn!(event = "advice", rule = advice.rule, "{}", advice.message),
+        RunEvent::Note(note) => info!(event = "note", "{}", note.message),
+        RunEvent::Warning(warning) => warn!(event = "warning", "{}", warning.message),
     }
 }

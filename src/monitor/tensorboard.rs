@@ -10,9 +10,10 @@
 use crate::{
     telemetry::log,
     train::{
-        events::{Event, Observer},
+        events::Observer,
         itinerary::Split,
-        means::Sums,
+        means::{BatchMetrics, Sums},
+        run_event::RunEvent,
         tally::Terms,
     },
 };
@@ -80,38 +81,36 @@ impl TensorBoard {
 }
 
 impl Observer for TensorBoard {
-    fn observe(&self, event: &Event) {
-        match event {
-            Event::Batch { visit, terms, metrics, lr, .. } if visit.split == Split::Train => {
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                state.window.add(terms, metrics);
-                state.batches += 1;
-                if !(visit.batch + 1).is_multiple_of(self.every) && visit.batch + 1 != visit.of {
-                    return;
-                }
-                let window = std::mem::take(&mut state.window);
-                state.batches = 0;
-                let mut scalars = window.means().map_or_else(Vec::new, |means| scalars(&means));
-                scalars.extend(lr.iter().enumerate().map(|(group, lr)| (format!("LearningRate/group{group}"), *lr)));
-                self.write(&mut state, "steps", visit.step + 1, &scalars);
-            }
-            Event::Pass { visit, means, confusion, overlaps } => {
-                let epoch = if visit.before { 0 } else { visit.epoch as u64 + 1 };
-                let mut scalars = scalars(means);
-                scalars.extend(confusion.recalls().iter().map(|recall| {
-                    let share = recall.right as f64 / recall.frames.max(1) as f64;
-                    (format!("Accuracy/{}", recall.condition), share)
-                }));
-                scalars.extend(overlaps.means().iter().map(|mean| (format!("IoU/{}", mean.condition), mean.iou)));
-                let part = match visit.split {
-                    Split::Train => "train",
-                    Split::Val => "val",
-                };
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                self.write(&mut state, part, epoch, &scalars);
-            }
-            _ => {}
+    fn batch(&self, event: &RunEvent, metrics: &BatchMetrics) {
+        let RunEvent::Batch(batch) = event else { return };
+        if batch.split != Split::Train {
+            return;
         }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.window.add(&Terms::from(&batch.metrics), metrics);
+        state.batches += 1;
+        let number = batch.batch + 1;
+        if !number.is_multiple_of(self.every as u64) && number != batch.batches {
+            return;
+        }
+        let window = std::mem::take(&mut state.window);
+        state.batches = 0;
+        let mut scalars = window.means().map_or_else(Vec::new, |means| scalars(&means));
+        let rates = [batch.lr, batch.lr_backbone];
+        scalars.extend(rates.iter().enumerate().map(|(group, lr)| (format!("LearningRate/group{group}"), lr.0)));
+        self.write(&mut state, "steps", batch.step + 1, &scalars);
+    }
+
+    fn observe(&self, event: &RunEvent) {
+        let RunEvent::Pass(pass) = event else { return };
+        let mut scalars = scalars(&Terms::from(&pass.metrics));
+        scalars.extend(pass.confusion.recalls().iter().map(|recall| {
+            let share = recall.right as f64 / recall.frames.max(1) as f64;
+            (format!("Accuracy/{}", recall.condition), share)
+        }));
+        scalars.extend(pass.conditions.iter().map(|(name, score)| (format!("IoU/{name}"), score.iou.0)));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(&mut state, pass.split.name(), pass.epoch, &scalars);
     }
 }
 

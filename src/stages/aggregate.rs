@@ -14,12 +14,13 @@ use crate::{
     train::{
         checkpoint::{Folder, Validation},
         confusion::Confusion,
-        events::{Event, Observer},
+        events::{Observer, StepTime},
         experiment::Training,
         features::Features,
         itinerary::{Split, Visit},
         means::BatchMetrics,
-        overlaps::Overlaps,
+        overlaps::{Overlap, Overlaps},
+        run_event::{Batch, ConditionScore, GradientComparison, LossMetrics, NonFinite, Pass, RunEvent},
         tally::{Progress, Terms},
     },
 };
@@ -102,7 +103,7 @@ impl AggregateStage {
         let sync = asked.elapsed();
         let unpacked = Terms::unpack_from(&values);
         let (terms, sums) = unpacked.ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
-        let metrics = Arc::new(BatchMetrics::new(clips, &outcome.weights, sums));
+        let metrics = BatchMetrics::new(clips, &outcome.weights, sums);
         let confusion = match &outcome.confusion {
             Some(counts) => Confusion::from_counts(&Vec::<f64>::try_from(counts.flatten(0, -1))?),
             None => None,
@@ -120,12 +121,12 @@ impl AggregateStage {
             self.figures.phase(self.training.phase_at(visit.epoch).0);
             self.figures.time(&time, &outcome.spent, sync);
         }
-        let event = Event::Batch { visit, clips, terms, metrics, lr: outcome.lr, time };
-        self.observer.observe(&event);
+        self.observer.batch(&batch_event(&visit, clips, &terms, outcome.lr, time), &metrics);
         if let Some(analysis) = outcome.analysis {
             let gradients = analysis.read()?;
             Figures::gradients(&gradients);
-            self.observer.observe(&Event::Gradients { visit, gradients });
+            let comparison = GradientComparison::new(visit.position, visit.step, &gradients);
+            self.observer.observe(&RunEvent::Gradients(comparison));
         }
         self.validated = None;
         if let Some((means, confusion, overlaps)) = pass {
@@ -135,13 +136,14 @@ impl AggregateStage {
                 let validation = Validation { iou: means.iou, accuracy: means.accuracy(), loss: means.total };
                 self.validated = Some((position, validation));
             }
-            self.observer.observe(&Event::Pass { visit, means, confusion, overlaps });
+            self.observer.observe(&pass_event(&visit, &means, confusion, &overlaps));
             if let Some(features) = self.features.take_if(|_| visit.split == Split::Val) {
-                self.observer.observe(&Event::Features(Arc::new(features)));
+                self.observer.features(&features);
             }
         }
         if terms.applied == 0.0 && visit.split == Split::Train {
-            self.observer.observe(&Event::NonFinite { visit, clips: clip_names, in_a_row });
+            let (position, step, clips) = (visit.position, visit.step, clip_names.to_vec());
+            self.observer.observe(&RunEvent::Nonfinite(NonFinite { position, step, clips, in_a_row }));
             if in_a_row >= self.training.nonfinite_limit as u64 {
                 let sound = self.folder.newest_sound().map_or("no checkpoint was written before".into(), |path| {
                     format!("go on from the last sound checkpoint: --resume {} --allow_changes", path.display())
@@ -154,12 +156,48 @@ impl AggregateStage {
     }
 }
 
+/// What is told of a batch of `clips`.
+fn batch_event(visit: &Visit, clips: usize, terms: &Terms, lr: [f64; 2], time: StepTime) -> RunEvent {
+    RunEvent::Batch(Batch {
+        position: visit.position,
+        split: visit.split,
+        epoch: visit.epoch as u64 + 1,
+        before_training: visit.before,
+        batch: visit.batch as u64,
+        batches: visit.of as u64,
+        step: visit.step,
+        clips: clips as u64,
+        metrics: LossMetrics::from(terms),
+        lr: lr[0].into(),
+        lr_backbone: lr[1].into(),
+        data_seconds: time.data.into(),
+        forward_seconds: time.forward.into(),
+    })
+}
+
+/// What is told of the pass that `visit` closes.
+fn pass_event(visit: &Visit, means: &Terms, confusion: Confusion, overlaps: &Overlaps) -> RunEvent {
+    let score = |one: &Overlap| {
+        let (frames, iou) = (one.frames, one.iou.into());
+        (one.condition.name().to_string(), ConditionScore { frames, iou })
+    };
+    RunEvent::Pass(Box::new(Pass {
+        position: visit.position,
+        split: visit.split,
+        epoch: if visit.before { 0 } else { visit.epoch as u64 + 1 },
+        step: Some(visit.step),
+        metrics: LossMetrics::from(means),
+        confusion,
+        conditions: overlaps.means().iter().map(score).collect(),
+    }))
+}
+
 impl Stage for AggregateStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         match unpack(payload)? {
             StepOutput::Report(report) => self.report(report),
             StepOutput::Look { visit, look } => {
-                self.observer.observe(&Event::Seen(Arc::new(seen(visit, &look, &self.pixels)?)));
+                self.observer.preview(&seen(visit, &look, &self.pixels)?);
                 Ok(())
             }
             StepOutput::Snapshot { mut state, epoch_end, stall } => {

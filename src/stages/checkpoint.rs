@@ -8,8 +8,9 @@ use crate::{
     telemetry::names,
     train::{
         checkpoint::Folder,
-        events::{Event, Observer},
+        events::Observer,
         experiment::Saving,
+        run_event::{self, RunEvent},
     },
 };
 use metrics::counter;
@@ -68,7 +69,7 @@ fn yield_to_others() {
 
 impl CheckpointStage {
     fn warn(&self, text: String) {
-        self.observer.observe(&Event::Warning(text));
+        self.observer.observe(&RunEvent::warning(text));
     }
 
     /// Writes, and tries again for as long as patience lasts: whoever filled the disk may make room.
@@ -123,7 +124,13 @@ impl Stage for CheckpointStage {
         let (path, bytes) = self.save(&pending, out)?;
         let seconds = start.elapsed().as_secs_f64();
         figures::saved(bytes, seconds);
-        self.observer.observe(&Event::Saved { path, bytes, seconds, stall: pending.stall, position });
+        self.observer.observe(&RunEvent::Checkpoint(run_event::Checkpoint {
+            path: path.display().to_string(),
+            bytes,
+            seconds: seconds.into(),
+            stall_seconds: pending.stall.into(),
+            position,
+        }));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
     telemetry::names,
-    train::events::{Event, Observer},
+    train::{events::Observer, run_event::RunEvent},
     vision::{pool, rect::Rect},
 };
 use std::sync::Arc;
@@ -75,12 +75,12 @@ impl CollateStage {
             let (reason, dataset) = (redraw.reason, redraw.dataset.to_string());
             metrics::counter!(names::REJECTED_CLIPS, "reason" => reason, "dataset" => dataset.clone()).increment(1);
             let detail = &redraw.detail;
-            self.observer.observe(&Event::Warning(format!("clip planned again ({reason}): {detail}")));
+            self.observer.observe(&RunEvent::warning(format!("clip planned again ({reason}): {detail}")));
             let failures = self.rejects.reject(redraw)?;
             if let Some(file) = redraw.file.as_ref().filter(|_| failures == self.quarantine_after) {
                 metrics::gauge!(names::QUARANTINED_FILES, "reason" => reason, "dataset" => dataset).increment(1.0);
                 let text = format!("{} failed {failures} times and is not read again", file.display());
-                self.observer.observe(&Event::Warning(text));
+                self.observer.observe(&RunEvent::warning(text));
             }
         }
         self.rejects.accept();

@@ -15,7 +15,7 @@ use crate::{
     failure::{Failure, Result},
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Section,
-    train::{events::Event, itinerary::Split},
+    train::{itinerary::Split, run_event::RunEvent},
     vision::{
         area::Part,
         decode::{Decoder, DecoderKind},
@@ -105,7 +105,7 @@ impl Blueprint<RunContext> for Decode {
     fn worker(&self, context: &RunContext, index: usize) -> Result<Box<dyn Stage>> {
         if index == 0 {
             let kind = self.decoder;
-            context.observer.observe(&Event::Note(format!("decoder: {} ({})", kind.name(), kind.about())));
+            context.observer.observe(&RunEvent::note(format!("decoder: {} ({})", kind.name(), kind.about())));
         }
         Ok(Box::new(DecodeStage {
             decoder: self.decoder.decoder().map_err(|error| Failure::stage(error.to_string()))?,

@@ -4,6 +4,7 @@
 mod aggregate;
 mod augment;
 mod cache;
+mod check;
 mod checkpoint;
 mod collate;
 mod context;
@@ -22,6 +23,7 @@ mod step;
 mod upload;
 
 pub use augment::augment;
+pub use check::check;
 pub use context::{RunContext, SaveRequest};
 pub use crop::crop_clip;
 pub use forms::Facts;

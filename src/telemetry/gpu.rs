@@ -28,6 +28,13 @@ pub fn gpus() -> Vec<Gpu> {
     NEWEST.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
+/// The names of the GPUs of this machine, in the order of their numbers; none without a driver that answers.
+pub fn gpu_names() -> Vec<String> {
+    let Ok(nvml) = Nvml::init() else { return Vec::new() };
+    let name = |index| nvml.device_by_index(index).and_then(|gpu| gpu.name()).ok();
+    (0..nvml.device_count().unwrap_or(0)).filter_map(name).collect()
+}
+
 /// The library, and through it the GPUs of this machine.
 pub(super) struct Gpus(Nvml);
 

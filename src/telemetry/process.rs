@@ -40,6 +40,13 @@ pub fn machine_memory() -> Option<(u64, u64)> {
     Some((kib(&text, "MemTotal")?, kib(&text, "MemAvailable")?))
 }
 
+/// The name of the processor, where the system tells.
+pub fn processor() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'))?;
+    Some(name.1.trim().to_string())
+}
+
 /// The number after `name:`.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;

@@ -1,11 +1,28 @@
 //! Which conditions are taken for which: the counts behind an accuracy.
 
 use crate::data::condition::Condition;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Labelled frames by true condition (rows) and told condition (columns).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "Vec<Vec<u64>>")]
+#[schemars(inline)]
 pub struct Confusion(Vec<Vec<u64>>);
+
+impl TryFrom<Vec<Vec<u64>>> for Confusion {
+    type Error = String;
+
+    fn try_from(rows: Vec<Vec<u64>>) -> Result<Self, String> {
+        let square = rows.iter().all(|row| row.len() == rows.len());
+        match rows.is_empty() || (square && rows.len() >= Condition::COUNT) {
+            true => Ok(Self(rows)),
+            false => {
+                Err(format!("confusion: {} rows are no square of all {} conditions", rows.len(), Condition::COUNT))
+            }
+        }
+    }
+}
 
 /// How one condition fared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +54,11 @@ impl Confusion {
         for (sums, counts) in self.0.iter_mut().zip(&other.0) {
             sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
+    }
+
+    /// Whether nothing was ever counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Rows of counts.

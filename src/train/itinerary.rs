@@ -3,6 +3,7 @@
 //! Training and validation batches follow each other in one stream: validation is no second pipeline, and no queue runs
 //! empty between the two.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Batches that `clips` make: a training epoch leaves out an incomplete last one, a validation keeps it.
@@ -14,9 +15,12 @@ pub fn batches(clips: usize, batch_size: usize, split: Split) -> usize {
 }
 
 /// What a batch is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum Split {
     /// Gradients are taken.
+    #[default]
     Train,
     /// Only losses and metrics are taken.
     Val,

@@ -16,6 +16,7 @@ pub mod optimizer;
 pub mod overlaps;
 pub mod precision;
 pub mod pretrained;
+pub mod run_event;
 mod shards;
 pub mod step;
 pub mod tally;

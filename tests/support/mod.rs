@@ -94,7 +94,7 @@ pub fn losses(save_dir: &Path) -> Vec<String> {
         .map(|line| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).unwrap())
         .filter(|event| event["event"] == "batch" || event["event"] == "pass")
         .map(|mut event| {
-            event.retain(|key, _| !key.ends_with("_seconds"));
+            event.retain(|key, _| key != "time" && !key.ends_with("_seconds"));
             serde_json::Value::Object(event).to_string()
         })
         .collect()

@@ -1,5 +1,7 @@
 #include "guard.h"
 
+#include <torch/headeronly/version.h>
+
 namespace trackflow {
 
 std::string &message() {
@@ -10,3 +12,5 @@ std::string &message() {
 } // namespace trackflow
 
 extern "C" const char *trackflow_native_message() { return trackflow::message().c_str(); }
+
+extern "C" const char *trackflow_native_torch_version() { return TORCH_VERSION; }

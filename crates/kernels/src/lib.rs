@@ -31,6 +31,13 @@ pub const HAS_OWN: bool = cfg!(feature = "cpu-kernels");
 
 unsafe extern "C" {
     fn trackflow_native_message() -> *const c_char;
+    fn trackflow_native_torch_version() -> *const c_char;
+}
+
+/// The version of libtorch whose headers the program was built with: `2.11.0`.
+pub fn torch_version() -> String {
+    // SAFETY: a constant text that ends with a zero.
+    unsafe { CStr::from_ptr(trackflow_native_torch_version()) }.to_string_lossy().into_owned()
 }
 
 /// What a call says: nothing, or what its exception said.

@@ -3,7 +3,7 @@
 use crate::{
     failure::{Failure, Result},
     flow::{StopReason, StopToken},
-    train::events::{Event, Observer},
+    train::{events::Observer, run_event::RunEvent},
 };
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -30,9 +30,9 @@ pub(super) struct TimeLimit {
 }
 
 /// The seconds that the step of an event took, where it tells of one.
-pub(super) fn step_seconds(event: &Event) -> Option<f64> {
+pub(super) fn step_seconds(event: &RunEvent) -> Option<f64> {
     match event {
-        Event::Batch { time, .. } => Some(time.forward).filter(|seconds| seconds.is_finite()),
+        RunEvent::Batch(batch) => Some(batch.forward_seconds.0).filter(|seconds| seconds.is_finite()),
         _ => None,
     }
 }
@@ -107,12 +107,14 @@ impl TimeLimit {
 }
 
 impl Observer for TimeLimit {
-    fn observe(&self, event: &Event) {
+    fn observe(&self, event: &RunEvent) {
         let mut needs = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             // An odd long step counts less from step to step.
-            Event::Batch { time, .. } => needs.step = time.forward.max(0.95 * needs.step),
-            Event::Saved { seconds, stall, .. } => needs.save = (seconds + stall).max(0.5 * needs.save),
+            RunEvent::Batch(batch) => needs.step = batch.forward_seconds.0.max(0.95 * needs.step),
+            RunEvent::Checkpoint(saved) => {
+                needs.save = (saved.seconds.0 + saved.stall_seconds.0).max(0.5 * needs.save);
+            }
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! `trackflow train`: from the command line to a trained tracker.
 
 mod args;
+mod begin;
 mod changes;
 mod data_changes;
 mod limit;
@@ -34,14 +35,15 @@ use crate::{
         tensorboard::TensorBoard,
     },
     settings::Reading,
-    stages::{Facts, KINDS, RunContext, SaveRequest},
+    stages::{self, Facts, KINDS, RunContext, SaveRequest},
     telemetry::{log, names},
     train::{
         checkpoint::{About, Folder},
-        events::{Event, Observer},
+        events::Observer,
         experiment::Experiment,
         itinerary::{Itinerary, Split, batches},
         network,
+        run_event::RunEvent,
         step::Trainer,
     },
     whole::write_whole,
@@ -75,7 +77,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     network::check_pretrained(&experiment)?;
     let device = args.device.open()?;
     let facts = Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() };
-    graph.check_forms(&reading, &facts);
+    stages::check(&reading, &graph, Some(&facts));
     find::finish(&reading)?;
     let memory = super::validate::memory_warning(&experiment, &graph, &facts);
     let _lock = FolderLock::take(&args.save_dir, "train")?;
@@ -234,7 +236,8 @@ fn launch(
     let log_path = args.save_dir.join("run.jsonl");
     let run_log = Arc::new(RunLog::open(&log_path, logged, history, Some(&experiment_name))?);
     let run_log = opened.get_or_init(|| run_log);
-    run_log.begin(&experiment_name, args.seed, &device_name, logged, planners.shared.as_ref());
+    let start = begin::run_start(&experiment_name, args.seed, &device_name, logged, &planners);
+    run_log.observe(&RunEvent::Run(Box::new(start)));
     let classes = experiment.model.classes > 0;
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval, classes));
     let mut observers: Vec<Box<dyn Observer>> =
@@ -242,10 +245,11 @@ fn launch(
     let board = args.save_dir.join("tensorboard/train").join(&args.script).join(stem(&args.config));
     observers.push(Box::new(TensorBoard::new(&board, experiment.training.print_interval)));
     observers.push(Box::new(Keeper::new(&args.save_dir, position == 0)));
+    let before = if position > 0 { past::events(&log_path) } else { Vec::new() };
     if let Some(limit) = args.time_limit {
         // Weights and two moments, of 4 bytes each.
         let bytes = 12 * trainer.parameters();
-        let longest = past::events(&log_path).filter_map(|event| limit::step_seconds(&event));
+        let longest = before.iter().filter_map(|line| limit::step_seconds(&line.event));
         let needs = limit::Needs::new(longest.fold(0.0, f64::max), bytes);
         observers.push(Box::new(limit::TimeLimit::watch(limit, begin, needs, stop.clone())?));
     }
@@ -255,13 +259,12 @@ fn launch(
     let quarantine_after = quarantine.after();
     let progress = Arc::new(Mutex::new(progress));
     let health = Health::new(&experiment, Arc::new(observers));
-    if position > 0 {
-        health.recall(past::events(&log_path).inspect(|event| live.recall(event)));
-    }
+    before.iter().for_each(|line| live.recall(line));
+    health.recall(before.into_iter().map(|line| line.event));
     let observer: Arc<dyn Observer> = Arc::new(health);
     let shared = planners.shared;
     if let Some(shared) = &shared {
-        observer.observe(&Event::Warning(shared.to_string()));
+        observer.observe(&RunEvent::warning(shared.to_string()));
     }
     let context = Arc::new(RunContext {
         train: planners.train,
@@ -282,8 +285,8 @@ fn launch(
     });
     let tell: Tell = Arc::new(move |notice| {
         observer.observe(&match notice {
-            Notice::Note(text) => Event::Note(text),
-            Notice::Warning(text) => Event::Warning(text),
+            Notice::Note(text) => RunEvent::note(text),
+            Notice::Warning(text) => RunEvent::warning(text),
         });
     });
     // What the step computes on is not for others.

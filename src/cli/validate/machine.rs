@@ -4,7 +4,7 @@ use crate::telemetry::process::machine_memory;
 use std::path::Path;
 
 /// Cores and memory that this process may use.
-pub(super) struct Machine {
+pub(in crate::cli) struct Machine {
     pub cores: usize,
     /// Bytes, where the system tells: the machine's, or what its container may take.
     pub memory: Option<u64>,

@@ -12,8 +12,11 @@ pub use vitals::{Epoch, Vitals};
 use crate::{
     telemetry::names,
     train::{
-        events::{Event, Observer},
+        events::{Observer, Seen},
         experiment::Experiment,
+        features::Features,
+        means::BatchMetrics,
+        run_event::{Advice, RunEvent},
     },
 };
 use std::{
@@ -37,12 +40,15 @@ impl Health {
 impl Health {
     /// Takes in the events of earlier calls of the run. Nothing is said of them; what was said then and is still so is
     /// not said again.
-    pub fn recall(&self, events: impl Iterator<Item = Event>) {
+    pub fn recall(&self, events: impl Iterator<Item = RunEvent>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (vitals, given) = &mut *state;
         for event in events {
             match event {
-                Event::Advice(advice) => drop(given.insert(advice.rule)),
+                // Rules of other versions are none that could be given again.
+                RunEvent::Advice(advice) => {
+                    given.extend(RULES.iter().map(|rule| rule.name).find(|own| *own == advice.rule))
+                }
                 event => drop(vitals.add(&event)),
             }
         }
@@ -52,9 +58,29 @@ impl Health {
 }
 
 impl Observer for Health {
-    fn observe(&self, event: &Event) {
+    fn observe(&self, event: &RunEvent) {
         self.tell.observe(event);
-        let mut advice = Vec::new();
+        self.look(event);
+    }
+
+    fn batch(&self, event: &RunEvent, metrics: &BatchMetrics) {
+        self.tell.batch(event, metrics);
+        self.look(event);
+    }
+
+    fn preview(&self, clips: &Seen) {
+        self.tell.preview(clips);
+    }
+
+    fn features(&self, features: &Features) {
+        self.tell.features(features);
+    }
+}
+
+impl Health {
+    /// Takes in `event`, and gives the advice that there is now.
+    fn look(&self, event: &RunEvent) {
+        let mut advice: Vec<(&'static str, Advice)> = Vec::new();
         {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let (vitals, given) = &mut *state;
@@ -63,15 +89,15 @@ impl Observer for Health {
             }
             for rule in RULES {
                 match (rule.look)(vitals) {
-                    Some(found) if given.insert(rule.name) => advice.push(found),
+                    Some(found) if given.insert(rule.name) => advice.push((rule.name, found)),
                     Some(_) => {}
                     None => drop(given.remove(rule.name)),
                 }
             }
         }
-        for advice in advice {
-            metrics::counter!(names::HEALTH_ADVICE, "rule" => advice.rule).increment(1);
-            self.tell.observe(&Event::Advice(advice));
+        for (rule, advice) in advice {
+            metrics::counter!(names::HEALTH_ADVICE, "rule" => rule).increment(1);
+            self.tell.observe(&RunEvent::Advice(advice));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The rules: pure functions from numbers to advice.
 
 use super::vitals::{COMPARISONS, FRAMES, STEPS, Vitals};
-use crate::train::{events::Advice, tally::Terms};
+use crate::train::{run_event::Advice, tally::Terms};
 
 /// One rule.
 #[derive(Clone, Copy, Debug)]
@@ -55,11 +55,8 @@ fn accuracy_at_chance(vitals: &Vitals) -> Option<Advice> {
             100.0 * chance,
             if vitals.counted { "of the frames of validation" } else { "if conditions were equally frequent" },
         );
-        Advice {
-            rule: "accuracy_at_chance",
-            message,
-            numbers: vec![("accuracy", newest), ("chance", chance), ("lambda", lambda)],
-        }
+        let numbers = [("accuracy", newest), ("chance", chance), ("lambda", lambda)];
+        Advice::new("accuracy_at_chance", message, &numbers)
     })
 }
 
@@ -86,14 +83,14 @@ fn iou_falls(vitals: &Vitals) -> Option<Advice> {
             100.0 * now,
             round(lambda / 5.0)
         );
-        let numbers = vec![
+        let numbers = [
             ("iou", third.iou),
             ("iou_best", best),
             ("accuracy_before", before),
             ("accuracy", now),
             ("lambda", lambda),
         ];
-        Advice { rule: "iou_falls", message, numbers }
+        Advice::new("iou_falls", message, &numbers)
     })
 }
 
@@ -116,7 +113,7 @@ fn loss_stands_still(vitals: &Vitals) -> Option<Advice> {
             rest.len(),
             first.total
         );
-        Advice { rule: "loss_stands_still", message, numbers: vec![("loss_before", first.total), ("loss", last)] }
+        Advice::new("loss_stands_still", message, &[("loss_before", first.total), ("loss", last)])
     })
 }
 
@@ -137,8 +134,8 @@ fn gradients_opposed(vitals: &Vitals) -> Option<Advice> {
             100.0 * negative,
             vitals.lambda
         );
-        let numbers = vec![("cosine", mean), ("negative_share", negative), ("comparisons", count as f64)];
-        Advice { rule: "gradients_opposed", message, numbers }
+        let numbers = [("cosine", mean), ("negative_share", negative), ("comparisons", count as f64)];
+        Advice::new("gradients_opposed", message, &numbers)
     })
 }
 
@@ -152,7 +149,7 @@ fn not_finite(vitals: &Vitals) -> Option<Advice> {
             "{bad} of the last {of} steps were not finite and changed nothing; lower TRAIN.LR or TRAIN.GRAD_CLIP_NORM, and \
              look at their clips in run.jsonl (event nonfinite)"
         );
-        Advice { rule: "not_finite", message, numbers: vec![("not_finite", bad as f64), ("steps", of as f64)] }
+        Advice::new("not_finite", message, &[("not_finite", bad as f64), ("steps", of as f64)])
     })
 }
 
@@ -170,7 +167,7 @@ fn norm_explodes(vitals: &Vitals) -> Option<Advice> {
             "the gradients' norm has grown from {before:.3} to {now:.3} (medians; the last {FEW} steps against those \
              before); lower TRAIN.LR or lengthen SCHEDULER.WARMUP_EPOCHS"
         );
-        Advice { rule: "norm_explodes", message, numbers: vec![("norm_before", before), ("norm", now)] }
+        Advice::new("norm_explodes", message, &[("norm_before", before), ("norm", now)])
     })
 }
 
@@ -191,7 +188,7 @@ fn step_starves(vitals: &Vitals) -> Option<Advice> {
             100.0 * share,
             steps.len()
         );
-        Advice { rule: "step_starves", message, numbers: vec![("wait_share", share), ("steps", steps.len() as f64)] }
+        Advice::new("step_starves", message, &[("wait_share", share), ("steps", steps.len() as f64)])
     })
 }
 

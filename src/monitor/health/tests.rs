@@ -3,8 +3,8 @@ use crate::{
     settings::Node,
     train::{
         confusion::Confusion,
-        events::{Advice, StepTime},
-        itinerary::{Split, Visit},
+        itinerary::Split,
+        run_event::{Batch, GradientComparison, Pass},
         tally::Terms,
         tasks::{BlockGradients, Gradients},
     },
@@ -14,7 +14,7 @@ fn vitals(text: &str) -> Vitals {
     Vitals::new(&Experiment::from_node(&Node::parse("x.yaml", text).unwrap()).unwrap())
 }
 
-fn found(vitals: &Vitals) -> Vec<&'static str> {
+fn found(vitals: &Vitals) -> Vec<String> {
     RULES.iter().filter_map(|rule| (rule.look)(vitals)).map(|advice| advice.rule).collect()
 }
 
@@ -122,12 +122,12 @@ fn steps_tell_of_numbers_that_are_none_of_norms_that_explode_and_of_starving() {
 }
 
 #[derive(Default)]
-struct Heard(std::sync::Mutex<Vec<&'static str>>);
+struct Heard(std::sync::Mutex<Vec<String>>);
 
 impl Observer for Heard {
-    fn observe(&self, event: &Event) {
-        if let Event::Advice(advice) = event {
-            self.0.lock().unwrap().push(advice.rule);
+    fn observe(&self, event: &RunEvent) {
+        if let RunEvent::Advice(advice) = event {
+            self.0.lock().unwrap().push(advice.rule.clone());
         }
     }
 }
@@ -137,20 +137,8 @@ fn advice_is_given_once_and_events_become_numbers() {
     let experiment = Experiment::from_node(&Node::parse("x.yaml", "TRAIN: {EPOCH: 9}").unwrap()).unwrap();
     let heard = Arc::new(Heard::default());
     let health = Health::new(&experiment, heard.clone());
-    let visit =
-        |split, epoch| Visit { position: 0, split, epoch, batch: 0, of: 1, step: 0, before: false, closes_epoch: true };
-    let terms = Terms { applied: 0.0, gradient_norm: f64::NAN, ..Terms::default() };
-    for _ in 0..9 {
-        let visit = visit(Split::Train, 0);
-        health.observe(&Event::Batch {
-            visit,
-            clips: 4,
-            terms,
-            metrics: Default::default(),
-            lr: [0.0; 2],
-            time: StepTime::default(),
-        });
-    }
+    let bad = RunEvent::Batch(Batch { epoch: 1, batches: 1, clips: 4, ..Batch::default() });
+    (0..9).for_each(|_| health.observe(&bad));
     assert_eq!(*heard.0.lock().unwrap(), ["not_finite"]);
     for n in 0..10 {
         let block = BlockGradients {
@@ -162,23 +150,15 @@ fn advice_is_given_once_and_events_become_numbers() {
             residual: 0.0,
         };
         let gradients = Gradients { blocks: vec![block], independent: true };
-        health.observe(&Event::Gradients { visit: visit(Split::Train, 0), gradients });
+        health.observe(&RunEvent::Gradients(GradientComparison::new(0, 0, &gradients)));
     }
     assert_eq!(*heard.0.lock().unwrap(), ["not_finite", "gradients_opposed"]);
     // Where the run goes on after that, nothing of it is said again until it was no longer so.
     let again = Arc::new(Heard::default());
     let resumed = Health::new(&experiment, again.clone());
-    let bad = Event::Batch {
-        visit: visit(Split::Train, 0),
-        clips: 4,
-        terms,
-        metrics: Default::default(),
-        lr: [0.0; 2],
-        time: StepTime::default(),
-    };
-    let said = Event::Advice(Advice { rule: "not_finite", message: String::new(), numbers: Vec::new() });
-    let over = Event::Advice(Advice { rule: "iou_falls", message: String::new(), numbers: Vec::new() });
-    resumed.recall([bad.clone(), bad.clone(), bad.clone(), said, over].into_iter());
+    let given = |rule| RunEvent::Advice(Advice::new(rule, String::new(), &[]));
+    let (said, over, unknown) = (given("not_finite"), given("iou_falls"), given("of_another_version"));
+    resumed.recall([bad.clone(), bad.clone(), bad.clone(), said, over, unknown].into_iter());
     assert_eq!(
         resumed.state.lock().unwrap().1,
         BTreeSet::from(["not_finite"]),
@@ -195,20 +175,12 @@ fn advice_is_given_once_and_events_become_numbers() {
     let mut counts = [0.0; 100];
     (counts[0], counts[1], counts[11]) = (30.0, 30.0, 40.0);
     let mut known = vitals("TRAIN: {EPOCH: 9}");
-    let few = Confusion::from_counts(&counts.map(|count| count / 10.0)).unwrap();
-    known.add(&Event::Pass {
-        visit: visit(Split::Val, 0),
-        means: Terms::default(),
-        confusion: few,
-        overlaps: Default::default(),
-    });
+    let pass = |counts: &[f64]| {
+        let confusion = Confusion::from_counts(counts).unwrap();
+        RunEvent::Pass(Box::new(Pass { split: Split::Val, epoch: 1, confusion, ..Pass::default() }))
+    };
+    known.add(&pass(&counts.map(|count| count / 10.0)));
     assert_eq!(known.chance, 0.1, "too few to tell");
-    let confusion = Confusion::from_counts(&counts).unwrap();
-    known.add(&Event::Pass {
-        visit: visit(Split::Val, 0),
-        means: Terms::default(),
-        confusion,
-        overlaps: Default::default(),
-    });
+    known.add(&pass(&counts));
     assert_eq!(known.chance, 0.6);
 }

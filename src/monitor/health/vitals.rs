@@ -3,9 +3,9 @@
 use crate::{
     data::condition::Condition,
     train::{
-        events::Event,
         experiment::{Experiment, Training},
         itinerary::Split,
+        run_event::RunEvent,
         tally::Terms,
         tasks::TaskWeighting,
     },
@@ -83,23 +83,27 @@ impl Vitals {
     }
 
     /// Takes note of `event`, and says whether there is reason to look at the rules.
-    pub fn add(&mut self, event: &Event) -> bool {
+    pub fn add(&mut self, event: &RunEvent) -> bool {
         match event {
-            Event::Batch { visit, terms, time, .. } if visit.split == Split::Train => {
-                self.enter(visit.epoch);
+            RunEvent::Batch(batch) if batch.split == Split::Train => {
+                self.enter(batch.epoch);
                 if self.steps.len() == STEPS {
                     self.steps.pop_front();
                 }
-                let finite = terms.applied == 1.0;
-                let step = Step { finite, norm: terms.gradient_norm, data: time.data, compute: time.forward };
-                self.steps.push_back(step);
+                self.steps.push_back(Step {
+                    finite: batch.metrics.applied,
+                    norm: batch.metrics.gradient_norm.0,
+                    data: batch.data_seconds.0,
+                    compute: batch.forward_seconds.0,
+                });
                 true
             }
-            Event::Pass { visit, means, confusion, .. } => {
-                if visit.before {
+            RunEvent::Pass(pass) => {
+                if pass.epoch == 0 {
                     return false;
                 }
-                self.enter(visit.epoch);
+                self.enter(pass.epoch);
+                let (means, confusion) = (Terms::from(&pass.metrics), &pass.confusion);
                 let total: u64 = confusion.rows().iter().flatten().sum();
                 let most = confusion.rows().iter().map(|row| row.iter().sum::<u64>()).max().unwrap_or(0);
                 // Of a handful of frames the most frequent condition says little.
@@ -107,21 +111,21 @@ impl Vitals {
                     self.counted = true;
                     self.chance = (most as f64 / total as f64).max(1.0 / Condition::COUNT as f64);
                 }
-                match visit.split {
-                    Split::Train => self.epochs.push(Epoch { train: Some(*means), val: None }),
+                match pass.split {
+                    Split::Train => self.epochs.push(Epoch { train: Some(means), val: None }),
                     Split::Val => match self.epochs.last_mut() {
-                        Some(epoch) if epoch.val.is_none() => epoch.val = Some(*means),
-                        _ => self.epochs.push(Epoch { train: None, val: Some(*means) }),
+                        Some(epoch) if epoch.val.is_none() => epoch.val = Some(means),
+                        _ => self.epochs.push(Epoch { train: None, val: Some(means) }),
                     },
                 }
                 true
             }
-            Event::Gradients { gradients, .. } => {
-                let Some(cosine) = gradients.block("backbone").and_then(|block| block.cosine()) else { return false };
+            RunEvent::Gradients(comparison) => {
+                let Some(cosine) = comparison.block("backbone").and_then(|block| block.cosine) else { return false };
                 if self.cosines.len() == COMPARISONS {
                     self.cosines.pop_front();
                 }
-                self.cosines.push_back(cosine);
+                self.cosines.push_back(cosine.0);
                 true
             }
             _ => false,
@@ -129,8 +133,8 @@ impl Vitals {
     }
 
     /// Begins anew where a phase begins: another part of the model trains, at another rate.
-    fn enter(&mut self, epoch: usize) {
-        let (phase, _) = self.training.phase_at(epoch);
+    fn enter(&mut self, epoch: u64) {
+        let (phase, _) = self.training.phase_at(usize::try_from(epoch).unwrap_or(usize::MAX).saturating_sub(1));
         if phase != self.phase {
             self.phase = phase;
             self.lambda = self.training.phases.get(phase).map_or(self.lambda, |phase| phase.class_weight);

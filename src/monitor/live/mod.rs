@@ -5,11 +5,12 @@
 
 mod curve;
 mod looks;
+mod now;
 mod page;
 mod past;
 pub(in crate::monitor) mod pictures;
 mod server;
-mod status;
+pub mod status;
 
 pub use server::{DEFAULT_ADDRESS, serve};
 
@@ -18,16 +19,15 @@ use crate::{
     telemetry::process::{Process, timestamp},
     train::{
         confusion::Confusion,
-        events::{Event, Observer},
-        itinerary::{Split, Visit},
-        tally::Terms,
+        events::{Observer, Seen},
+        itinerary::Split,
+        run_event::{Batch, Checkpoint, LossMetrics, Pass, RunEvent, Timestamp},
     },
 };
 use actix_web::web::Bytes;
 use curve::Curve;
 use looks::Looks;
 use pictures::Pictures;
-use status::short;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -91,8 +91,10 @@ struct Shown {
     messages: VecDeque<Message>,
     pictures: Pictures,
     /// The newest batch, and the newest training batch with its learning rates.
-    last: Option<Visit>,
-    newest: Option<(Visit, Terms, [f64; 2])>,
+    last: Option<Batch>,
+    newest: Option<Batch>,
+    /// Clips that this process trained on.
+    trained: u64,
     nonfinite: u64,
 }
 
@@ -102,9 +104,9 @@ const TRAIN: [&str; 9] =
 
 #[derive(Clone, Debug)]
 struct Validation {
-    epoch: usize,
+    epoch: u64,
     step: u64,
-    means: Terms,
+    means: LossMetrics,
     confusion: Confusion,
 }
 
@@ -114,7 +116,7 @@ struct Saved {
     bytes: u64,
     seconds: f64,
     position: u64,
-    /// Seconds since 1970; unknown for what a run before this one wrote.
+    /// Seconds since 1970; unknown for what earlier versions wrote.
     at: Option<f64>,
 }
 
@@ -144,6 +146,7 @@ impl Live {
                 pictures: Pictures::default(),
                 last: None,
                 newest: None,
+                trained: 0,
                 nonfinite: 0,
             }),
         })
@@ -185,28 +188,44 @@ impl Shown {
         push(&mut self.messages, Message { at: timestamp(SystemTime::now()), warning, text: text.to_string() });
     }
 
-    fn batch(&mut self, visit: &Visit, terms: &Terms, clips: usize, lr: [f64; 2], [data, step]: [f64; 2]) {
-        self.last = Some(*visit);
-        if visit.split != Split::Train {
+    fn batch(&mut self, batch: &Batch) {
+        self.last = Some(batch.clone());
+        if batch.split != Split::Train {
             return;
         }
-        self.newest = Some((*visit, *terms, lr));
-        if terms.applied == 0.0 || !terms.total.is_finite() {
+        self.newest = Some(batch.clone());
+        let metrics = &batch.metrics;
+        if !metrics.applied || !metrics.total.0.is_finite() {
             self.nonfinite += 1;
             return;
         }
         let values = [
-            terms.total,
-            terms.box_loss,
-            terms.class,
-            terms.iou,
-            terms.accuracy().unwrap_or(f64::NAN),
-            terms.gradient_norm,
-            data,
-            step,
-            clips as f64,
+            metrics.total.0,
+            metrics.box_loss.0,
+            metrics.class.0,
+            metrics.iou.0,
+            metrics.accuracy.unwrap_or_default().0,
+            metrics.gradient_norm.0,
+            batch.data_seconds.0,
+            batch.forward_seconds.0,
+            batch.clips as f64,
         ];
-        self.train.push((visit.step + 1) as f64, values);
+        self.train.push((batch.step + 1) as f64, values);
+    }
+
+    /// A validation is done; logs of earlier versions do not say after which step.
+    fn pass(&mut self, pass: &Pass) {
+        if pass.split == Split::Val {
+            let step = pass.step.or(self.newest.as_ref().map(|newest| newest.step + 1)).unwrap_or(0);
+            let (means, confusion) = (pass.metrics.clone(), pass.confusion.clone());
+            self.validation(Validation { epoch: pass.epoch, step, means, confusion });
+        }
+    }
+
+    fn checkpoint(&mut self, saved: &Checkpoint, at: Option<Timestamp>) {
+        let (file, at) = (saved.file().to_string(), at.map(Timestamp::seconds));
+        let Checkpoint { bytes, seconds, position, .. } = *saved;
+        push(&mut self.checkpoints, Saved { file, bytes, seconds: seconds.0, position, at });
     }
 
     fn validation(&mut self, validation: Validation) {
@@ -230,39 +249,30 @@ fn push<T>(queue: &mut VecDeque<T>, item: T) {
 }
 
 impl Observer for Live {
-    fn observe(&self, event: &Event) {
-        if let Event::Seen(seen) = event {
-            // Pictures are encoded before anybody who asks has to wait.
-            let pictures = pictures::Shown::new(seen);
-            self.shown().pictures.show(pictures);
-            return;
-        }
+    fn preview(&self, clips: &Seen) {
+        // Pictures are encoded before anybody who asks has to wait.
+        let pictures = pictures::Shown::new(clips);
+        self.shown().pictures.show(pictures);
+    }
+
+    fn observe(&self, event: &RunEvent) {
         let mut shown = self.shown();
         match event {
-            Event::Batch { visit, clips, terms, lr, time, .. } => {
-                shown.batch(visit, terms, *clips, *lr, [time.data, time.forward]);
+            RunEvent::Batch(batch) => {
+                shown.trained += if batch.split == Split::Train { batch.clips } else { 0 };
+                shown.batch(batch);
             }
-            Event::Pass { visit, means, confusion, .. } if visit.split == Split::Val => {
-                let epoch = if visit.before { 0 } else { visit.epoch + 1 };
-                let (means, confusion) = (*means, confusion.clone());
-                shown.validation(Validation { epoch, step: visit.step, means, confusion });
-            }
-            Event::Pass { .. } => {}
-            Event::Saved { path, bytes, seconds, position, .. } => {
-                let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-                let at = Some(timestamp(SystemTime::now()));
-                let saved = Saved { file, bytes: *bytes, seconds: *seconds, position: *position, at };
-                push(&mut shown.checkpoints, saved);
-            }
-            Event::NonFinite { visit, clips, in_a_row } => {
-                let first = clips.first().map_or("", String::as_str);
-                let what = format!("step {} was not finite ({in_a_row} in a row), with {first}", visit.step + 1);
+            RunEvent::Pass(pass) => shown.pass(pass),
+            RunEvent::Checkpoint(saved) => shown.checkpoint(saved, Some(Timestamp::now())),
+            RunEvent::Nonfinite(bad) => {
+                let first = bad.clips.first().map_or("", String::as_str);
+                let what = format!("step {} was not finite ({} in a row), with {first}", bad.step + 1, bad.in_a_row);
                 shown.message(true, &what);
             }
-            Event::Advice(advice) => shown.message(true, &format!("advice: {}", advice.message)),
-            Event::Gradients { .. } | Event::Seen(_) | Event::Features(_) => {}
-            Event::Note(text) => shown.message(false, text),
-            Event::Warning(text) => shown.message(true, text),
+            RunEvent::Advice(advice) => shown.message(true, &format!("advice: {}", advice.message)),
+            RunEvent::Note(note) => shown.message(false, &note.message),
+            RunEvent::Warning(warning) => shown.message(true, &warning.message),
+            RunEvent::Gradients(_) | RunEvent::Run(_) | RunEvent::End(_) => {}
         }
     }
 }

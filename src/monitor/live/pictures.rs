@@ -1,6 +1,6 @@
 //! The newest clips that the model saw, as pictures for the page.
 
-use super::short;
+use super::status::Short;
 use crate::{
     track::score::overlap,
     train::{
@@ -102,7 +102,7 @@ impl Shown {
             "picture": self.add(&frame.crop),
             "truth": numbers(&frame.truth),
             "told": numbers(&frame.told),
-            "iou": short(iou),
+            "iou": Short(iou),
             "condition": frame.condition.map(|condition| condition.name()),
             "told_condition": frame.told_condition.map(|condition| condition.name()),
         })
@@ -110,5 +110,5 @@ impl Shown {
 }
 
 fn numbers(object: &Rect) -> Value {
-    [object.x, object.y, object.w, object.h].into_iter().map(short).collect()
+    json!([object.x, object.y, object.w, object.h].map(Short))
 }

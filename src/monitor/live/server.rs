@@ -104,7 +104,10 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
                 "running" => reply(TEXT, "running\n".into()),
                 other => HttpResponse::ServiceUnavailable().content_type(TEXT).body(format!("{other}\n")),
             }))
-            .service(read_only("/status.json", move || reply("application/json", status.status().to_string())))
+            .service(read_only("/status.json", move || match serde_json::to_string(&status.status()) {
+                Ok(text) => reply("application/json", text),
+                Err(error) => HttpResponse::InternalServerError().content_type(TEXT).body(format!("{error}\n")),
+            }))
             .service(pictures(live.clone()))
             .default_service(web::to(|| async {
                 let paths = "not found; there are / /metrics /healthz /readyz /status.json\n";

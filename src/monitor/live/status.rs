@@ -1,237 +1,331 @@
-//! `/status.json`: everything that the page draws, for other programs too.
+//! `/status.json`: everything that the page draws, for other programs too. [`Status`] is what it holds; numbers are
+//! rounded to the five digits that a drawing needs, and null where there is none.
 
-use super::{Live, Shown, TRAIN, Validation};
-use crate::{
-    data::condition::Condition,
-    flow::{Load, sentence},
-    stages::PRAISE,
-    telemetry::{
-        Gpu, gpus,
-        process::{Process, machine_memory, timestamp},
-    },
-    train::tally::Terms,
-};
-use serde_json::{Value, json};
-use std::time::SystemTime;
+use crate::train::itinerary::Split;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
-impl Live {
+/// A number of five digits; null in JSON, and NaN here, where it is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Short(pub f64);
+
+impl Default for Short {
+    fn default() -> Self {
+        Self(f64::NAN)
+    }
+}
+
+impl Serialize for Short {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match format!("{:.4e}", self.0).parse::<f64>() {
+            Ok(value) if value.is_finite() => serializer.serialize_f64(value),
+            _ => serializer.serialize_none(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Short {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Option::deserialize(deserializer)?.unwrap_or(f64::NAN)))
+    }
+}
+
+/// The whole state of a process as of now. Times are seconds since 1970.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// What serves it.
+    pub program: Program,
     /// `starting` before the pipeline runs, `running`, or `stopping` once it drains after a signal or the last step.
-    pub(super) fn state(&self) -> &'static str {
-        state(&self.shown())
-    }
-
-    /// The whole state of the run as of now.
-    pub(super) fn status(&self) -> Value {
-        let shown = self.shown();
-        let elapsed = shown.running.as_ref().map_or(0.0, |running| running.since.elapsed().as_secs_f64());
-        json!({
-            "program": {"version": env!("CARGO_PKG_VERSION"), "verb": self.verb, "pid": std::process::id()},
-            "state": state(&shown),
-            "time": timestamp(SystemTime::now()),
-            "started": self.started,
-            "elapsed_seconds": short(elapsed),
-            "run": run(&shown, elapsed),
-            "pipeline": pipeline(&shown),
-            "curves": curves(&shown),
-            "validations": shown.validations.iter().map(validation).collect::<Vec<_>>(),
-            "conditions": Condition::ALL.map(Condition::name),
-            "clips": shown.pictures.status(),
-            "checkpoints": checkpoints(&shown),
-            "messages": messages(&shown),
-            "process": process(),
-        })
-    }
+    pub state: String,
+    /// Now.
+    pub time: f64,
+    /// When the process began.
+    pub started: f64,
+    /// Since the pipeline runs.
+    pub elapsed_seconds: Short,
+    /// What is trained and how far it is; null for a process that trains nothing.
+    pub run: Option<Run>,
+    /// The stages and the channels between them; null before the pipeline runs.
+    pub pipeline: Option<Pipeline>,
+    /// Curves.
+    pub curves: Curves,
+    /// Validations, oldest first.
+    pub validations: Vec<ValidationStatus>,
+    /// The names of all conditions, in the order of their class index.
+    pub conditions: Vec<String>,
+    /// The newest clips as the model sees them, validation first.
+    pub clips: Value,
+    /// Checkpoints, the newest first.
+    pub checkpoints: Vec<CheckpointStatus>,
+    /// Messages, the newest first.
+    pub messages: Vec<MessageStatus>,
+    /// The process.
+    pub process: ProcessStatus,
 }
 
-fn state(shown: &Shown) -> &'static str {
-    match &shown.running {
-        None => "starting",
-        Some(running) if running.stop.is_stopping() => "stopping",
-        Some(_) => "running",
-    }
+/// What serves a [`Status`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Program {
+    /// Its version.
+    pub version: String,
+    /// `train` or `simulate`.
+    pub verb: String,
+    /// The number of the process.
+    pub pid: u32,
 }
 
-/// Five digits are enough to draw; what is not a number is null.
-pub(super) fn short(value: f64) -> Value {
-    match format!("{value:.4e}").parse::<f64>() {
-        Ok(value) if value.is_finite() => json!(value),
-        _ => Value::Null,
-    }
+/// What is trained and how far it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Run {
+    /// `script/config` of the experiment.
+    pub experiment: String,
+    /// What it computes on.
+    pub device: String,
+    /// Parameters of the model.
+    pub parameters: usize,
+    /// Epoch of the newest batch, from 1; 0 before training.
+    pub epoch: Option<u64>,
+    /// Epochs of the run.
+    pub epochs: usize,
+    /// What the newest batch is used for.
+    pub split: Option<Split>,
+    /// Training steps that are done.
+    pub step: u64,
+    /// Training steps of the run.
+    pub steps: usize,
+    /// Clips that this process trained on.
+    pub clips: u64,
+    /// Share of the run's batches that are done, from 0 to 1.
+    pub progress: f64,
+    /// To the end, at the pace of this process so far.
+    pub eta_seconds: Short,
+    /// The present phase.
+    pub phase: Option<String>,
+    /// All phases.
+    pub phases: Vec<String>,
+    /// Weights of the tasks in the present phase.
+    pub weights: Option<TaskWeights>,
+    /// Learning rates of the newest step.
+    pub lr: Option<LearningRates>,
+    /// Losses and metrics of the newest step.
+    pub last: Option<Numbers>,
+    /// Steps that were not finite.
+    pub nonfinite_steps: u64,
 }
 
-fn all_short(values: Vec<f64>) -> Value {
-    values.into_iter().map(short).collect()
+/// Weights of the tasks.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskWeights {
+    /// Of the box task.
+    pub r#box: f64,
+    /// λ.
+    pub cls: f64,
 }
 
-/// What is trained and how far it is; null for a process that trains nothing.
-fn run(shown: &Shown, elapsed: f64) -> Value {
-    let Some(plan) = &shown.plan else { return Value::Null };
-    let position = shown.last.map_or(plan.position, |visit| visit.position + 1);
-    let done = position.saturating_sub(plan.position) as f64;
-    let left = plan.batches.saturating_sub(position) as f64;
-    let newest = shown.newest.as_ref();
-    let epoch = shown.last.map_or(0, |visit| visit.epoch);
-    let mut first = 0;
-    let phase = plan.phases.iter().find(|(_, epochs, _)| {
-        first += epochs;
-        epoch < first
-    });
-    let phase = phase.or(plan.phases.last());
-    let progress = if plan.batches > 0 { position as f64 / plan.batches as f64 } else { 0.0 };
-    json!({
-        "experiment": plan.experiment,
-        "device": plan.device,
-        "parameters": plan.parameters,
-        "epoch": shown.last.map(|visit| if visit.before { 0 } else { visit.epoch + 1 }),
-        "epochs": plan.epochs,
-        "split": shown.last.map(|visit| visit.split.name()),
-        "step": newest.map_or(0, |(visit, ..)| visit.step + 1),
-        "steps": plan.epochs * plan.epoch_steps,
-        "progress": progress,
-        "eta_seconds": if done > 0.0 { short(elapsed / done * left) } else { Value::Null },
-        "phase": phase.map(|(name, ..)| name),
-        "phases": plan.phases.iter().map(|(name, ..)| name).collect::<Vec<_>>(),
-        "weights": phase.map(|(_, _, [r#box, class])| json!({"box": r#box, "cls": class})),
-        "lr": newest.map(|(_, _, [heads, backbone])| json!({"heads": short(*heads), "backbone": short(*backbone)})),
-        "last": newest.map(|(_, terms, _)| numbers(terms)),
-        "nonfinite_steps": shown.nonfinite,
-    })
+/// Learning rates.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LearningRates {
+    /// Of the heads.
+    pub heads: Short,
+    /// Of the backbone.
+    pub backbone: Short,
 }
 
-fn numbers(terms: &Terms) -> Value {
-    json!({
-        "total": short(terms.total),
-        "box": short(terms.box_loss),
-        "cls": short(terms.class),
-        "cls_weighted": short(terms.class_weighted),
-        "iou": short(terms.iou),
-        "accuracy": terms.accuracy().map(short),
-        "gradient_norm": short(terms.gradient_norm),
-    })
+/// Losses and metrics.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Numbers {
+    /// What training minimises.
+    pub total: Short,
+    /// Box loss.
+    pub r#box: Short,
+    /// Class loss.
+    pub cls: Short,
+    /// λ · class loss.
+    pub cls_weighted: Short,
+    /// Mean IoU.
+    pub iou: Short,
+    /// Accuracy of conditions, from 0 to 1.
+    pub accuracy: Option<Short>,
+    /// Norm of the gradients.
+    pub gradient_norm: Short,
 }
 
-fn pipeline(shown: &Shown) -> Value {
-    let Some(running) = &shown.running else { return Value::Null };
-    let stages = shown.looks.stages(&running.most);
-    let loads: Vec<Load> = stages.iter().map(|stage| stage.load.clone()).collect();
-    let stages: Vec<Value> = stages
-        .iter()
-        .map(|stage| {
-            let (load, report) = (&stage.load, &stage.report);
-            json!({
-                "id": report.id,
-                "kind": report.kind,
-                "inputs": report.inputs,
-                "workers": report.running,
-                "most_workers": load.most,
-                "busy": short(load.utilisation()),
-                "waiting": short(load.share(load.waited)),
-                "blocked": short(load.share(load.blocked)),
-                "rate": short(stage.rate),
-                "items": report.taken,
-                "failures": report.failures,
-                "left_out": report.left_out,
-            })
-        })
-        .collect();
-    let channels: Vec<Value> = shown
-        .looks
-        .channels()
-        .iter()
-        .map(|channel| {
-            let report = &channel.report;
-            json!({
-                "from": report.from,
-                "to": report.to,
-                "depth": report.depth.min(report.capacity),
-                "capacity": report.capacity,
-                "rate": short(channel.rate),
-                "items": report.items,
-            })
-        })
-        .collect();
-    // Before the first items are through, nobody holds anybody up.
-    let looked = shown.looks.seconds() >= 2.0 && loads.iter().any(|load| !load.busy.is_zero());
-    let busiest = crate::flow::busiest(&loads).map(|load| load.id.clone());
-    json!({
-        "stages": stages,
-        "channels": channels,
-        "window_seconds": short(shown.looks.seconds()),
-        "bottleneck": looked.then(|| sentence(&loads, PRAISE)),
-        "busiest": if looked { busiest } else { None },
-    })
+/// The stages and the channels between them; shares and rates are those of the last `window_seconds`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pipeline {
+    /// In the order of the pipeline.
+    pub stages: Vec<StageStatus>,
+    /// In the order of the pipeline.
+    pub channels: Vec<ChannelStatus>,
+    /// How far shares and rates look back.
+    pub window_seconds: Short,
+    /// A sentence on who holds the others up; null before the first items are through.
+    pub bottleneck: Option<String>,
+    /// The stage that it is about.
+    pub busiest: Option<String>,
 }
 
-/// By training step, each point the mean of its neighbours; memory by seconds since the start.
-fn curves(shown: &Shown) -> Value {
-    let mut train = serde_json::Map::new();
-    train.insert("step".into(), all_short_steps(shown.train.xs()));
-    for (column, name) in TRAIN.iter().enumerate() {
-        train.insert((*name).into(), all_short(shown.train.column(column)));
-    }
-    json!({
-        "train": train,
-        "memory": {"seconds": all_short(shown.memory.xs()), "bytes": all_short(shown.memory.column(0))},
-    })
+/// A stage.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StageStatus {
+    /// Its name in the pipeline.
+    pub id: String,
+    /// Its kind.
+    pub kind: String,
+    /// The stages that it takes items from.
+    pub inputs: Vec<String>,
+    /// Workers that run.
+    pub workers: usize,
+    /// The most workers that it can have.
+    pub most_workers: usize,
+    /// Share of its workers' time in its own work, from 0 to 1.
+    pub busy: Short,
+    /// Share of it waiting for input.
+    pub waiting: Short,
+    /// Share of it blocked by who comes next.
+    pub blocked: Short,
+    /// Items a second.
+    pub rate: Short,
+    /// Items that it took.
+    pub items: u64,
+    /// Failures of its workers.
+    pub failures: u64,
+    /// Items that it left out.
+    pub left_out: u64,
 }
 
-/// Steps are whole numbers of any length.
-fn all_short_steps(steps: Vec<f64>) -> Value {
-    steps.into_iter().map(|step| json!(step as u64)).collect()
+/// A channel.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChannelStatus {
+    /// From this stage.
+    pub from: String,
+    /// To this stage.
+    pub to: String,
+    /// Items that wait in it.
+    pub depth: usize,
+    /// The most that can.
+    pub capacity: usize,
+    /// Items a second.
+    pub rate: Short,
+    /// Items that went through.
+    pub items: u64,
 }
 
-/// The accuracy by condition stands in the order of `conditions`, null where there was no frame of one.
-fn validation(validation: &Validation) -> Value {
-    let recalls = validation.confusion.recalls();
-    let of = |condition: Condition| recalls.iter().find(|recall| recall.condition == condition);
-    json!({
-        "epoch": validation.epoch,
-        "step": validation.step,
-        "numbers": numbers(&validation.means),
-        "accuracy": Condition::ALL.map(|condition| of(condition).map(|r| short(r.right as f64 / r.frames as f64))),
-        "frames": Condition::ALL.map(|condition| of(condition).map_or(0, |recall| recall.frames)),
-    })
+/// Curves, each point the mean of its neighbours.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Curves {
+    /// By training step.
+    pub train: TrainCurves,
+    /// Resident memory.
+    pub memory: MemoryCurve,
 }
 
-/// The newest first.
-fn checkpoints(shown: &Shown) -> Vec<Value> {
-    let value = |saved: &super::Saved| {
-        json!({
-            "file": saved.file,
-            "bytes": saved.bytes,
-            "seconds": short(saved.seconds),
-            "position": saved.position,
-            "time": saved.at,
-        })
-    };
-    shown.checkpoints.iter().rev().take(20).map(value).collect()
+/// Losses and metrics by training step.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainCurves {
+    /// The steps.
+    pub step: Vec<u64>,
+    /// The values there, by name.
+    #[serde(flatten)]
+    pub columns: BTreeMap<String, Vec<Short>>,
 }
 
-/// The newest first.
-fn messages(shown: &Shown) -> Vec<Value> {
-    let value =
-        |message: &super::Message| json!({"time": message.at, "warning": message.warning, "text": message.text});
-    shown.messages.iter().rev().take(50).map(value).collect()
+/// Memory by seconds since the start.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryCurve {
+    /// When.
+    pub seconds: Vec<Short>,
+    /// How much.
+    pub bytes: Vec<Short>,
 }
 
-fn process() -> Value {
-    let process = Process::now();
-    json!({
-        "memory_bytes": process.memory,
-        "peak_memory_bytes": process.peak_memory,
-        "machine_memory_bytes": machine_memory().map(|(total, _)| total),
-        "threads": process.threads,
-        "cpu_seconds": process.cpu.map(|cpu| short(cpu.as_secs_f64())),
-        "gpus": gpus().iter().map(gpu).collect::<Vec<_>>(),
-    })
+/// A validation. What is by condition stands in the order of `conditions`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ValidationStatus {
+    /// After this epoch; 0 before training.
+    pub epoch: u64,
+    /// After so many training steps.
+    pub step: u64,
+    /// Its losses and metrics.
+    pub numbers: Numbers,
+    /// Accuracy by condition; null where there was no frame of one.
+    pub accuracy: Vec<Option<Short>>,
+    /// Labelled frames by condition.
+    pub frames: Vec<u64>,
 }
 
-fn gpu(gpu: &Gpu) -> Value {
-    json!({
-        "index": gpu.index,
-        "utilisation": gpu.utilisation.map(short),
-        "memory_used_bytes": gpu.memory.map(|(used, _)| used),
-        "memory_bytes": gpu.memory.map(|(_, all)| all),
-        "watts": gpu.watts.map(short),
-    })
+/// A checkpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckpointStatus {
+    /// The name of its file.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// How long writing took.
+    pub seconds: Short,
+    /// Batches of the run that are done in it.
+    pub position: u64,
+    /// When it was written; null where that is not known.
+    pub time: Option<f64>,
+}
+
+/// A message.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MessageStatus {
+    /// When it was given.
+    pub time: f64,
+    /// Whether it is a warning or advice.
+    pub warning: bool,
+    /// What it says.
+    pub text: String,
+}
+
+/// The process and its machine.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcessStatus {
+    /// Resident memory.
+    pub memory_bytes: Option<u64>,
+    /// The most that it was.
+    pub peak_memory_bytes: Option<u64>,
+    /// Memory of the machine.
+    pub machine_memory_bytes: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Processor time so far.
+    pub cpu_seconds: Option<Short>,
+    /// The GPUs.
+    pub gpus: Vec<GpuStatus>,
+}
+
+/// A GPU. What it does not tell is null.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GpuStatus {
+    /// Its number.
+    pub index: u32,
+    /// Share of the time in which a kernel ran.
+    pub utilisation: Option<Short>,
+    /// Memory in use.
+    pub memory_used_bytes: Option<u64>,
+    /// All of its memory.
+    pub memory_bytes: Option<u64>,
+    /// Power that it draws.
+    pub watts: Option<Short>,
 }

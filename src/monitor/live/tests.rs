@@ -1,6 +1,6 @@
 use super::*;
 use crate::failure::FailureKind;
-use crate::train::events::StepTime;
+use crate::monitor::{past, run_log};
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -18,8 +18,46 @@ fn ask(address: SocketAddr, request: &str) -> (String, String) {
     (head.to_string(), body.to_string())
 }
 
-fn visit(split: Split, step: u64) -> Visit {
-    Visit { position: step, split, epoch: 0, batch: 0, of: 9, step, before: false, closes_epoch: false }
+fn batch(step: u64, metrics: LossMetrics) -> RunEvent {
+    let (data_seconds, forward_seconds) = (0.1.into(), 0.2.into());
+    RunEvent::Batch(Batch {
+        position: step,
+        epoch: 1,
+        batches: 9,
+        step,
+        clips: 4,
+        metrics,
+        data_seconds,
+        forward_seconds,
+        ..Batch::default()
+    })
+}
+
+fn validation(step: u64, metrics: LossMetrics, confusion: Confusion) -> RunEvent {
+    let (position, epoch, split) = (step, 1, Split::Val);
+    RunEvent::Pass(Box::new(Pass { position, split, epoch, step: Some(step), metrics, confusion, ..Pass::default() }))
+}
+
+fn saved(position: u64) -> RunEvent {
+    RunEvent::Checkpoint(Checkpoint {
+        path: "/a/b.safetensors".into(),
+        bytes: 7,
+        seconds: 0.5.into(),
+        stall_seconds: 0.0.into(),
+        position,
+    })
+}
+
+fn metrics(total: f64) -> LossMetrics {
+    let accuracy = Some(0.25.into());
+    LossMetrics {
+        total: total.into(),
+        iou: 0.5.into(),
+        accuracy,
+        labelled: 4.0.into(),
+        applied: true,
+        ..Default::default()
+    }
 }
 
 #[test]
@@ -63,34 +101,14 @@ fn every_path_has_its_status_and_nothing_can_be_written() {
 fn the_status_tells_batches_validations_checkpoints_and_messages() {
     let live = Live::new("train");
     live.plan(Plan { epochs: 2, epoch_steps: 5, batches: 12, ..Plan::default() });
-    let terms = Terms { total: 1.0 / 3.0, iou: 0.5, labelled: 4.0, correct: 1.0, applied: 1.0, ..Terms::default() };
-    let time = StepTime { data: 0.1, forward: 0.2 };
-    for step in 0..3 {
-        live.observe(&Event::Batch {
-            visit: visit(Split::Train, step),
-            clips: 4,
-            terms,
-            metrics: Default::default(),
-            lr: [1e-3, 1e-4],
-            time,
-        });
-    }
-    let bad = Terms { applied: 0.0, total: f64::NAN, ..terms };
-    live.observe(&Event::Batch {
-        visit: visit(Split::Train, 3),
-        clips: 4,
-        terms: bad,
-        metrics: Default::default(),
-        lr: [1e-3, 1e-4],
-        time,
-    });
+    (0..3).for_each(|step| live.observe(&batch(step, metrics(1.0 / 3.0))));
+    live.observe(&batch(3, LossMetrics { applied: false, ..metrics(f64::NAN) }));
     let mut counts = [0.0; 100];
     (counts[33], counts[36]) = (3.0, 1.0);
-    let confusion = Confusion::from_counts(&counts).unwrap();
-    live.observe(&Event::Pass { visit: visit(Split::Val, 4), means: terms, confusion, overlaps: Default::default() });
-    live.observe(&Event::Saved { path: "/a/b.safetensors".into(), bytes: 7, seconds: 0.5, stall: 0.0, position: 4 });
-    live.observe(&Event::Warning("<b>\"odd\"</b>".into()));
-    let status = live.status();
+    live.observe(&validation(4, metrics(1.0 / 3.0), Confusion::from_counts(&counts).unwrap()));
+    live.observe(&saved(4));
+    live.observe(&RunEvent::warning("<b>\"odd\"</b>"));
+    let status = serde_json::to_value(live.status()).unwrap();
     assert_eq!(status["state"], "starting");
     assert_eq!(status["run"]["step"], 4);
     assert_eq!(status["run"]["nonfinite_steps"], 1);
@@ -108,63 +126,36 @@ fn the_status_tells_batches_validations_checkpoints_and_messages() {
 #[test]
 fn many_events_are_kept_in_bounded_memory() {
     let live = Live::new("train");
-    let terms = Terms { total: 1.0, applied: 1.0, ..Terms::default() };
     for step in 0..5000 {
-        let time = StepTime::default();
-        live.observe(&Event::Batch {
-            visit: visit(Split::Train, step),
-            clips: 4,
-            terms,
-            metrics: Default::default(),
-            lr: [0.0; 2],
-            time,
-        });
-        live.observe(&Event::Pass {
-            visit: visit(Split::Val, step),
-            means: terms,
-            confusion: Confusion::default(),
-            overlaps: Default::default(),
-        });
-        live.observe(&Event::Saved { path: "x".into(), bytes: 1, seconds: 0.1, stall: 0.0, position: step });
-        live.observe(&Event::Warning(step.to_string()));
+        live.observe(&batch(step, metrics(1.0)));
+        live.observe(&validation(step, metrics(1.0), Confusion::default()));
+        live.observe(&saved(step));
+        live.observe(&RunEvent::warning(step.to_string()));
     }
     let shown = live.shown();
     assert!(shown.validations.len() <= KEPT && shown.checkpoints.len() <= KEPT && shown.messages.len() <= KEPT);
     assert!(shown.train.xs().len() <= KEPT);
     assert_eq!((shown.validations[0].step, shown.train.xs().last().copied()), (0, Some(5000.0)));
     drop(shown);
-    assert!(live.status().to_string().len() < 200_000);
+    assert!(serde_json::to_string(&live.status()).unwrap().len() < 200_000);
 }
 
 #[test]
 fn a_run_that_goes_on_shows_its_past() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
-    let log = crate::monitor::run_log::RunLog::open(&path, 0, crate::monitor::run_log::History::Other, None).unwrap();
-    let terms = Terms { total: 0.5, iou: 0.25, labelled: 4.0, correct: 3.0, applied: 1.0, ..Terms::default() };
-    let time = StepTime { data: 0.1, forward: 0.2 };
+    let log = run_log::RunLog::open(&path, 0, run_log::History::Other, None).unwrap();
     let mut counts = [0.0; 100];
     counts[11] = 3.0;
-    let confusion = Confusion::from_counts(&counts).unwrap();
-    for event in [
-        Event::Batch {
-            visit: visit(Split::Train, 0),
-            clips: 4,
-            terms,
-            metrics: Default::default(),
-            lr: [1e-3, 1e-4],
-            time,
-        },
-        Event::Pass { visit: visit(Split::Val, 1), means: terms, confusion, overlaps: Default::default() },
-        Event::Saved { path: "/a/b.safetensors".into(), bytes: 7, seconds: 0.5, stall: 0.0, position: 4 },
-    ] {
-        log.observe(&event);
-    }
+    log.observe(&batch(0, metrics(0.5)));
+    log.observe(&validation(1, metrics(0.5), Confusion::from_counts(&counts).unwrap()));
+    log.observe(&saved(4));
     let live = Live::new("train");
-    crate::monitor::past::events(&path).for_each(|event| live.recall(&event));
-    let status = live.status();
+    past::events(&path).iter().for_each(|line| live.recall(line));
+    let status = serde_json::to_value(live.status()).unwrap();
     assert_eq!(status["curves"]["train"]["total"], serde_json::json!([0.5]));
-    assert_eq!(status["curves"]["train"]["accuracy"], serde_json::json!([0.75]));
+    assert_eq!(status["curves"]["train"]["accuracy"], serde_json::json!([0.25]));
     assert_eq!((&status["validations"][0]["step"], &status["validations"][0]["accuracy"][1]), (&1.into(), &1.0.into()));
     assert_eq!(status["checkpoints"][0]["file"], "b.safetensors");
+    assert!(status["checkpoints"][0]["time"].as_f64() > Some(1.7e9), "{status:#}");
 }

@@ -2,14 +2,18 @@
 
 use crate::{
     failure::{Failure, Result},
-    monitor::run_log::confusion,
-    train::confusion::{Confusion, Recall},
+    train::{
+        confusion::{Confusion, Recall},
+        itinerary::Split,
+        run_event::{
+            BlockComparison, End, RunEvent, RunLine, RunStart, Timestamp,
+            read::{self, LeftOut},
+        },
+    },
 };
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
@@ -44,6 +48,23 @@ pub struct History {
     pub checkpoints: Vec<(String, u64, f64)>,
     /// What the stages did in the last call, when it ended by itself.
     pub load: Value,
+    /// Its calls of the program, in order.
+    pub calls: Vec<Call>,
+    /// What its log says that this version does not know.
+    pub left_out: LeftOut,
+}
+
+/// A call of the program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// When it began to train; unknown in logs of earlier versions.
+    pub began: Option<Timestamp>,
+    /// What it said of itself.
+    pub start: RunStart,
+    /// When it was last heard of.
+    pub last: Option<Timestamp>,
+    /// Why it ended; nothing where it was killed, or goes on.
+    pub end: Option<End>,
 }
 
 /// Means over the clips of one epoch and split.
@@ -93,81 +114,85 @@ impl History {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("run.jsonl");
         let failed = |what: &dyn std::fmt::Display| Failure::input(format!("{}: {what}", path.display()));
-        let file = File::open(&path).map_err(|error| failed(&format_args!("{error}; name a --save_dir with --run")))?;
+        let lines =
+            read::lines(&path).map_err(|error| failed(&format_args!("{error}; name a --save_dir with --run")))?;
         let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let name = absolute.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into());
         let load = std::fs::read(folder.join("load.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let mut history = Self { name, folder: folder.to_owned(), load: load.unwrap_or_default(), ..Self::default() };
-        let mut broken: Option<usize> = None;
-        for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
+        let mut last = 0;
+        for line in lines {
             let line = line.map_err(|error| failed(&error))?;
-            if line.is_empty() {
-                continue;
+            last = line.number;
+            if let Some(line) = history.left_out.sift(line) {
+                history.add(line);
             }
-            if let Some(number) = broken {
-                let path = path.display();
-                return Err(Failure::input(format!("{path}:{}: no event of a run; remove the line", number + 1)));
-            }
-            match serde_json::from_slice::<Value>(&line) {
-                Ok(event) => history.add(&event),
-                // A killed run leaves half a line at the end.
-                Err(_) => broken = Some(number),
-            }
+        }
+        // A killed run leaves half a line at the end.
+        history.left_out.forgive_end(last);
+        if let Some((number, why)) = history.left_out.first_damaged() {
+            let path = path.display();
+            return Err(Failure::input(format!("{path}:{number}: no event of a run: {why}; remove the line")));
         }
         Ok(history)
     }
 
-    fn add(&mut self, event: &Value) {
-        let text = |key: &str| event[key].as_str().unwrap_or_default().to_string();
-        let number = |key: &str| event[key].as_f64().unwrap_or(f64::NAN);
-        match event["event"].as_str().unwrap_or_default() {
-            "run" => {
-                (self.experiment, self.device) = (text("experiment"), text("device"));
-                self.seed = event["seed"].as_u64();
-                let counts = ["shared", "sequences"].map(|key| event["validation"][key].as_u64());
-                self.shared = counts[0].zip(counts[1]).map(|(shared, all)| [shared, all]);
+    fn add(&mut self, line: RunLine) {
+        let RunLine { time, event } = line;
+        if let (Some(call), Some(time)) = (self.calls.last_mut(), time) {
+            call.last = Some(time);
+        }
+        match event {
+            RunEvent::Run(start) => {
+                (self.experiment, self.device) = (start.experiment.clone(), start.device.clone());
+                self.seed = start.seed;
+                self.shared = start.validation.map(|both| [both.shared, both.sequences]);
+                self.calls.push(Call { began: time, last: time, start: *start, end: None });
             }
-            "pass" => {
-                let values = event.as_object().into_iter().flatten();
-                let values = values.filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))).collect();
-                let mut values: BTreeMap<String, f64> = values;
-                let said = confusion(event);
-                for (condition, told) in event["conditions"].as_object().into_iter().flatten() {
-                    let both = ["IoU", "frames"].map(|key| (format!("{key}/{condition}"), told[key].as_f64()));
-                    values.extend(both.into_iter().filter_map(|(key, value)| Some((key, value?))));
+            RunEvent::End(end) => {
+                if let Some(call) = self.calls.last_mut() {
+                    call.end = Some(end);
+                }
+            }
+            RunEvent::Pass(pass) => {
+                let named = pass.metrics.named().map(|(name, value)| (name.to_string(), value));
+                let mut values: BTreeMap<String, f64> = named.collect();
+                for (condition, score) in &pass.conditions {
+                    values.insert(format!("frames/{condition}"), score.frames as f64);
+                    if score.iou.0.is_finite() {
+                        values.insert(format!("IoU/{condition}"), score.iou.0);
+                    }
                 }
                 let accuracy =
                     |own: Recall| (format!("Accuracy/{}", own.condition), own.right as f64 / own.frames as f64);
-                values.extend(said.recalls().into_iter().map(accuracy));
-                let epoch = event["epoch"].as_u64().unwrap_or_default();
-                self.passes.push(Pass { epoch, is_val: event["split"] == "val", values, confusion: said });
+                values.extend(pass.confusion.recalls().into_iter().map(accuracy));
+                let is_val = pass.split == Split::Val;
+                self.passes.push(Pass { epoch: pass.epoch, is_val, values, confusion: pass.confusion });
             }
-            "batch" if event["split"] == "train" => self.steps.push(Step {
-                step: number("step"),
-                lr: number("lr"),
-                norm: number("gradient_norm"),
-                class_weight: number("weight_cls"),
-                seconds: [number("data_seconds"), number("forward_seconds")],
-                clips: number("clips"),
+            RunEvent::Batch(batch) if batch.split == Split::Train => self.steps.push(Step {
+                step: batch.step as f64,
+                lr: batch.lr.0,
+                norm: batch.metrics.gradient_norm.0,
+                class_weight: batch.metrics.weight_class.0,
+                seconds: [batch.data_seconds.0, batch.forward_seconds.0],
+                clips: batch.clips as f64,
             }),
-            "gradients" => {
-                let block = |block: &Value| {
-                    let norm = |key: &str| block[key].as_f64().unwrap_or(f64::NAN);
-                    let norms = [norm("box"), norm("cls"), norm("total")];
-                    (block["block"].as_str().unwrap_or_default().to_string(), norms, block["cosine"].as_f64())
+            RunEvent::Batch(_) => {}
+            RunEvent::Gradients(comparison) => {
+                let block = |block: BlockComparison| {
+                    let norms = [block.box_norm, block.class_norm, block.norm].map(|norm| norm.0);
+                    (block.block, norms, block.cosine.map(|cosine| cosine.0))
                 };
-                let blocks = event["blocks"].as_array().into_iter().flatten().map(block).collect();
-                self.gradients.push(Gradients { step: number("step"), blocks });
+                let blocks = comparison.blocks.into_iter().map(block).collect();
+                self.gradients.push(Gradients { step: comparison.step as f64, blocks });
             }
-            "advice" => self.advice.push((text("rule"), text("message"))),
-            "warning" => self.warnings.push(text("message")),
-            "nonfinite" => self.nonfinite += 1,
-            "checkpoint" => {
-                let path = text("path");
-                let file = path.rsplit('/').next().unwrap_or_default().to_string();
-                self.checkpoints.push((file, event["bytes"].as_u64().unwrap_or_default(), number("seconds")));
+            RunEvent::Advice(advice) => self.advice.push((advice.rule, advice.message)),
+            RunEvent::Note(_) => {}
+            RunEvent::Warning(warning) => self.warnings.push(warning.message),
+            RunEvent::Nonfinite(_) => self.nonfinite += 1,
+            RunEvent::Checkpoint(saved) => {
+                self.checkpoints.push((saved.file().to_string(), saved.bytes, saved.seconds.0));
             }
-            _ => {}
         }
     }
 

@@ -10,6 +10,7 @@ mod gradients;
 mod groups;
 mod history;
 mod marks;
+mod origin;
 mod page;
 mod results;
 mod said;
@@ -17,7 +18,7 @@ mod svg;
 
 pub use gradients::{gradients_table, gradients_text};
 pub use groups::{Group, mean_and_deviation, paired_test};
-pub use history::{Gradients, History, Pass, Step};
+pub use history::{Call, Gradients, History, Pass, Step};
 pub use page::page;
 
 use std::fmt::Write;
@@ -27,7 +28,7 @@ pub fn table(groups: &[Group]) -> String {
     let all = || groups.iter().flat_map(|group| group.runs.iter().map(move |run| (group, run)));
     let mut keys: Vec<&str> = Vec::new();
     for pass in all().flat_map(|(_, run)| &run.passes) {
-        let new = pass.values.keys().map(String::as_str).filter(|key| *key != "epoch" && *key != "position");
+        let new = pass.values.keys().map(String::as_str);
         let new: Vec<&str> = new.filter(|key| !keys.contains(key)).collect();
         keys.extend(new);
     }

@@ -7,6 +7,7 @@ use super::{
     examples::examples,
     features::features,
     groups::Group,
+    origin::origin,
     results::results,
     said::{said, speed},
     svg::escape,
@@ -37,6 +38,7 @@ pub fn page(groups: &[Group]) -> Result<String> {
     html += &section("Example tracks", &examples(groups));
     html += &section("Where the time went", &speed(groups));
     html += &section("Advice, warnings, checkpoints", &said(groups));
+    html += &section("How the runs were made", &origin(groups));
     Ok(html + "</body></html>\n")
 }
 

@@ -1,11 +1,7 @@
 //! What becomes of the log that is there when a run begins.
 
-use serde_json::Value;
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-};
+use crate::train::run_event::{RunEvent, RunLine, Unread, read::ReadLine};
+use std::path::{Path, PathBuf};
 
 /// What becomes of the log that is there when a run begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +14,12 @@ pub enum History {
     CutAside,
 }
 
-/// The experiment of the run that wrote last to the log at `path`.
-pub(super) fn last_experiment(path: &Path) -> Option<String> {
-    let lines = BufReader::new(File::open(path).ok()?).lines().map_while(std::io::Result::ok);
-    let begun = lines.filter(|line| line.contains("\"event\":\"run\""));
-    let event: Value = serde_json::from_str(&begun.last()?).ok()?;
-    event["experiment"].as_str().map(str::to_string)
+/// The experiment of the run that wrote last to the log of `lines`.
+pub(super) fn last_experiment(lines: &[ReadLine]) -> Option<String> {
+    lines.iter().rev().find_map(|line| match &line.event {
+        Ok((RunLine { event: RunEvent::Run(start), .. }, _)) => Some(start.experiment.clone()),
+        _ => None,
+    })
 }
 
 /// The first free name beside `path` for what is no longer its contents.
@@ -32,34 +28,41 @@ pub(super) fn aside(path: &Path) -> PathBuf {
     (1..).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0))
 }
 
-/// The lines of a log before and after a position, each part in its order.
-pub(super) struct Lines {
-    pub before: String,
-    pub after: String,
+/// The lines of a log before and after a position, each part in its order and as it was written.
+pub(super) struct Parts {
+    pub before: Vec<u8>,
+    pub after: Vec<u8>,
+    /// Damaged lines that are in neither, but for the last of the log.
+    pub torn: usize,
 }
 
 /// What was done before `position`, and what after it. Looked at from the end: numbers further up may be those of the run before it was
 /// made longer, and stay.
-pub(super) fn lines_around(file: File, position: u64, history: History) -> std::io::Result<Lines> {
-    let (mut kept, mut dropped): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+pub(super) fn parts_around(lines: Vec<ReadLine>, position: u64, history: History) -> Parts {
+    let (mut kept, mut dropped): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
     let mut within = false;
-    let lines: std::io::Result<Vec<Vec<u8>>> = BufReader::new(file).split(b'\n').collect();
-    for line in lines?.into_iter().rev() {
-        // A killed run may leave half a line at the end; it belongs to a batch that is done again.
-        let Ok(event) = serde_json::from_slice::<Value>(&line) else { continue };
-        let done = event.get("position").and_then(Value::as_u64);
-        // A checkpoint's position counts the batches before it, a batch's is its own number.
-        let limit = if event["event"] == "checkpoint" { position + 1 } else { position };
-        let before = done.is_none_or(|done| done < limit);
-        within |= before && event["event"] == "batch";
+    let mut torn = 0;
+    for (at, line) in lines.into_iter().rev().enumerate() {
+        let (done, batch) = match &line.event {
+            Ok((line, _)) => (line.event.done(), matches!(line.event, RunEvent::Batch(_))),
+            // An event of a later version; what has a position there has that of a batch.
+            Err(Unread::Unknown { position, .. }) => (position.map(|position| position.saturating_add(1)), false),
+            // A killed run may leave half a line at the end; it belongs to a batch that is done again.
+            Err(Unread::Damaged(_)) => {
+                torn += usize::from(at > 0);
+                continue;
+            }
+        };
+        let before = done.is_none_or(|done| done <= position);
+        within |= before && batch;
         // What has no position (notes, warnings) stays, unless all that came then is another line of the run now.
         let placed = done.is_some() || within || history == History::Same;
         let part = if (before && placed) || within { &mut kept } else { &mut dropped };
-        part.push(String::from_utf8_lossy(&line).into_owned() + "\n");
+        part.push([&line.text[..], b"\n"].concat());
     }
-    let in_order = |mut lines: Vec<String>| {
+    let in_order = |mut lines: Vec<Vec<u8>>| {
         lines.reverse();
         lines.concat()
     };
-    Ok(Lines { before: in_order(kept), after: in_order(dropped) })
+    Parts { before: in_order(kept), after: in_order(dropped), torn }
 }

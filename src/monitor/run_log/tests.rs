@@ -1,25 +1,16 @@
 //! What stays of a log, and what goes aside.
 
 use super::*;
-use crate::train::{
-    events::StepTime,
-    itinerary::{Split, Visit},
-};
+use crate::train::run_event::{Batch, LossMetrics, RunStart};
+use serde_json::Value;
 
-fn batch(position: u64) -> Event {
-    let visit = Visit {
-        position,
-        split: Split::Train,
-        epoch: 0,
-        batch: 0,
-        of: 9,
-        step: position,
-        before: false,
-        closes_epoch: false,
-    };
-    let terms = Terms { total: 1.0 / 3.0, applied: 1.0, ..Terms::default() };
-    let (metrics, time) = (Default::default(), StepTime::default());
-    Event::Batch { visit, clips: 4, terms, metrics, lr: [1e-3, 1e-4], time }
+fn batch(position: u64) -> RunEvent {
+    let metrics = LossMetrics { total: (1.0 / 3.0).into(), applied: true, ..LossMetrics::default() };
+    RunEvent::Batch(Batch { position, epoch: 1, step: position, batches: 9, clips: 4, metrics, ..Batch::default() })
+}
+
+fn begin(experiment: &str) -> RunEvent {
+    RunEvent::Run(Box::new(RunStart { experiment: experiment.into(), ..RunStart::default() }))
 }
 
 #[test]
@@ -82,11 +73,30 @@ fn the_log_of_another_experiment_is_kept_beside_a_new_one() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
     let log = RunLog::open(&path, 0, History::Other, Some("ostrack/a")).unwrap();
-    log.begin("ostrack/a", 1, "cpu", 0, None);
+    log.observe(&begin("ostrack/a"));
     log.observe(&batch(0));
     RunLog::open(&path, 1, History::Same, Some("ostrack/a")).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2, "its own goes on");
     RunLog::open(&path, 1, History::Same, Some("hiptrack/b")).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     assert_eq!(std::fs::read_to_string(home.path().join("run.1.jsonl")).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn what_a_later_version_wrote_stays_as_it_was_in_a_log_that_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("run.jsonl");
+    let log = RunLog::open(&path, 0, History::Other, None).unwrap();
+    log.observe(&batch(0));
+    let new = [
+        "{\"event\":\"tea\",\"sugar\":2}\n",
+        "{\"event\":\"tea\",\"position\":0}\n",
+        "{\"event\":\"tea\",\"position\":1}\n",
+    ];
+    std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(new.concat().as_bytes()).unwrap();
+    log.observe(&batch(1));
+    RunLog::open(&path, 1, History::Same, None).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.ends_with(&new[..2].concat()), "{text}");
 }

@@ -15,9 +15,10 @@ use crate::{
     train::{
         checkpoint::{About, Folder},
         device,
-        events::{Event, Observer},
+        events::Observer,
         experiment::Experiment,
         itinerary::{Itinerary, Split, batches},
+        run_event::RunEvent,
         tally::Progress,
     },
     vision::pool,
@@ -254,9 +255,9 @@ struct Warnings {
 }
 
 impl Observer for Warnings {
-    fn observe(&self, event: &Event) {
-        if let (Event::Warning(text), false) = (event, self.quiet) {
-            eprintln!("warning: {text}");
+    fn observe(&self, event: &RunEvent) {
+        if let (RunEvent::Warning(warning), false) = (event, self.quiet) {
+            eprintln!("warning: {}", warning.message);
         }
     }
 }

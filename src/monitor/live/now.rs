@@ -1,0 +1,204 @@
+//! The [`Status`] as of now.
+
+use super::{Live, Saved, Shown, TRAIN, Validation, status::*};
+use crate::{
+    data::condition::Condition,
+    flow::{Load, sentence},
+    stages::PRAISE,
+    telemetry::{
+        Gpu, gpus,
+        process::{Process, machine_memory, timestamp},
+    },
+    train::run_event::{Batch, LossMetrics, Number},
+};
+use std::time::SystemTime;
+
+impl Live {
+    /// `starting` before the pipeline runs, `running`, or `stopping` once it drains after a signal or the last step.
+    pub(super) fn state(&self) -> &'static str {
+        state(&self.shown())
+    }
+
+    /// The whole state of the run as of now.
+    pub(super) fn status(&self) -> Status {
+        let shown = self.shown();
+        let elapsed = shown.running.as_ref().map_or(0.0, |running| running.since.elapsed().as_secs_f64());
+        let (version, verb, pid) = (env!("CARGO_PKG_VERSION").into(), self.verb.into(), std::process::id());
+        Status {
+            program: Program { version, verb, pid },
+            state: state(&shown).into(),
+            time: timestamp(SystemTime::now()),
+            started: self.started,
+            elapsed_seconds: Short(elapsed),
+            run: run(&shown, elapsed),
+            pipeline: pipeline(&shown),
+            curves: curves(&shown),
+            validations: shown.validations.iter().map(validation).collect(),
+            conditions: Condition::ALL.map(|condition| condition.name().into()).into(),
+            clips: shown.pictures.status(),
+            checkpoints: shown.checkpoints.iter().rev().take(20).map(checkpoint).collect(),
+            messages: shown.messages.iter().rev().take(50).map(message).collect(),
+            process: process(),
+        }
+    }
+}
+
+fn state(shown: &Shown) -> &'static str {
+    match &shown.running {
+        None => "starting",
+        Some(running) if running.stop.is_stopping() => "stopping",
+        Some(_) => "running",
+    }
+}
+
+fn all_short(values: Vec<f64>) -> Vec<Short> {
+    values.into_iter().map(Short).collect()
+}
+
+fn run(shown: &Shown, elapsed: f64) -> Option<Run> {
+    let plan = shown.plan.as_ref()?;
+    let last = shown.last.as_ref();
+    let position = last.map_or(plan.position, |batch| batch.position + 1);
+    let done = position.saturating_sub(plan.position) as f64;
+    let left = plan.batches.saturating_sub(position) as f64;
+    let newest = shown.newest.as_ref();
+    let epoch = last.map_or(0, |batch| batch.epoch.saturating_sub(1));
+    let mut first = 0;
+    let phase = plan.phases.iter().find(|(_, epochs, _)| {
+        first += *epochs as u64;
+        epoch < first
+    });
+    let phase = phase.or(plan.phases.last());
+    Some(Run {
+        experiment: plan.experiment.clone(),
+        device: plan.device.clone(),
+        parameters: plan.parameters,
+        epoch: last.map(Batch::shown_epoch),
+        epochs: plan.epochs,
+        split: last.map(|batch| batch.split),
+        step: newest.map_or(0, |batch| batch.step + 1),
+        steps: plan.epochs * plan.epoch_steps,
+        clips: shown.trained,
+        progress: if plan.batches > 0 { position as f64 / plan.batches as f64 } else { 0.0 },
+        eta_seconds: Short(if done > 0.0 { elapsed / done * left } else { f64::NAN }),
+        phase: phase.map(|(name, ..)| name.clone()),
+        phases: plan.phases.iter().map(|(name, ..)| name.clone()).collect(),
+        weights: phase.map(|(_, _, [r#box, cls])| TaskWeights { r#box: *r#box, cls: *cls }),
+        lr: newest.map(|batch| LearningRates { heads: Short(batch.lr.0), backbone: Short(batch.lr_backbone.0) }),
+        last: newest.map(|batch| numbers(&batch.metrics)),
+        nonfinite_steps: shown.nonfinite,
+    })
+}
+
+fn numbers(metrics: &LossMetrics) -> Numbers {
+    let short = |number: Number| Short(number.0);
+    Numbers {
+        total: short(metrics.total),
+        r#box: short(metrics.box_loss),
+        cls: short(metrics.class),
+        cls_weighted: short(metrics.class_weighted),
+        iou: short(metrics.iou),
+        accuracy: metrics.accuracy.map(short),
+        gradient_norm: short(metrics.gradient_norm),
+    }
+}
+
+fn pipeline(shown: &Shown) -> Option<Pipeline> {
+    let running = shown.running.as_ref()?;
+    let stages = shown.looks.stages(&running.most);
+    let loads: Vec<Load> = stages.iter().map(|stage| stage.load.clone()).collect();
+    let stages = stages.iter().map(|stage| {
+        let (load, report) = (&stage.load, &stage.report);
+        StageStatus {
+            id: report.id.clone(),
+            kind: report.kind.to_string(),
+            inputs: report.inputs.clone(),
+            workers: report.running,
+            most_workers: load.most,
+            busy: Short(load.utilisation()),
+            waiting: Short(load.share(load.waited)),
+            blocked: Short(load.share(load.blocked)),
+            rate: Short(stage.rate),
+            items: report.taken,
+            failures: report.failures,
+            left_out: report.left_out,
+        }
+    });
+    let channels = shown.looks.channels();
+    let channels = channels.iter().map(|channel| {
+        let report = &channel.report;
+        ChannelStatus {
+            from: report.from.clone(),
+            to: report.to.clone(),
+            depth: report.depth.min(report.capacity),
+            capacity: report.capacity,
+            rate: Short(channel.rate),
+            items: report.items,
+        }
+    });
+    // Before the first items are through, nobody holds anybody up.
+    let looked = shown.looks.seconds() >= 2.0 && loads.iter().any(|load| !load.busy.is_zero());
+    let busiest = crate::flow::busiest(&loads).map(|load| load.id.clone());
+    Some(Pipeline {
+        stages: stages.collect(),
+        channels: channels.collect(),
+        window_seconds: Short(shown.looks.seconds()),
+        bottleneck: sentence(&loads, PRAISE).filter(|_| looked),
+        busiest: busiest.filter(|_| looked),
+    })
+}
+
+/// By training step, each point the mean of its neighbours; memory by seconds since the start.
+fn curves(shown: &Shown) -> Curves {
+    let column = |(at, name): (usize, &&str)| ((*name).to_string(), all_short(shown.train.column(at)));
+    let train = TrainCurves {
+        step: shown.train.xs().into_iter().map(|step| step as u64).collect(),
+        columns: TRAIN.iter().enumerate().map(column).collect(),
+    };
+    let memory = MemoryCurve { seconds: all_short(shown.memory.xs()), bytes: all_short(shown.memory.column(0)) };
+    Curves { train, memory }
+}
+
+fn validation(validation: &Validation) -> ValidationStatus {
+    let recalls = validation.confusion.recalls();
+    let of = |condition: &Condition| recalls.iter().find(|recall| recall.condition == *condition);
+    let share = |condition| of(condition).map(|recall| Short(recall.right as f64 / recall.frames as f64));
+    ValidationStatus {
+        epoch: validation.epoch,
+        step: validation.step,
+        numbers: numbers(&validation.means),
+        accuracy: Condition::ALL.iter().map(share).collect(),
+        frames: Condition::ALL.iter().map(|condition| of(condition).map_or(0, |recall| recall.frames)).collect(),
+    }
+}
+
+fn checkpoint(saved: &Saved) -> CheckpointStatus {
+    let Saved { file, bytes, seconds, position, at } = saved.clone();
+    CheckpointStatus { file, bytes, seconds: Short(seconds), position, time: at }
+}
+
+fn message(message: &super::Message) -> MessageStatus {
+    MessageStatus { time: message.at, warning: message.warning, text: message.text.clone() }
+}
+
+fn process() -> ProcessStatus {
+    let process = Process::now();
+    ProcessStatus {
+        memory_bytes: process.memory,
+        peak_memory_bytes: process.peak_memory,
+        machine_memory_bytes: machine_memory().map(|(total, _)| total),
+        threads: process.threads,
+        cpu_seconds: process.cpu.map(|cpu| Short(cpu.as_secs_f64())),
+        gpus: gpus().iter().map(gpu).collect(),
+    }
+}
+
+fn gpu(gpu: &Gpu) -> GpuStatus {
+    GpuStatus {
+        index: gpu.index,
+        utilisation: gpu.utilisation.map(Short),
+        memory_used_bytes: gpu.memory.map(|(used, _)| used),
+        memory_bytes: gpu.memory.map(|(_, all)| all),
+        watts: gpu.watts.map(Short),
+    }
+}

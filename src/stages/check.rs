@@ -1,0 +1,57 @@
+//! What is wrong with a pipeline for training although each of its stages is right: `validate` and `train` ask alike.
+
+use super::{Facts, RunContext};
+use crate::{
+    flow::Graph,
+    settings::{Origin, Reading},
+};
+
+/// Kinds of which a run has one stage at most, and why.
+const ONCE: [(&str, &str); 3] = [
+    ("step", "there is one model to train"),
+    ("aggregate", "each batch would be counted twice"),
+    ("checkpoint", "both would write the same files"),
+];
+
+/// Reports what keeps `graph` from running; with `facts` also where shapes, types and places do not fit.
+pub fn check(reading: &Reading, graph: &Graph<RunContext>, facts: Option<&Facts>) {
+    for (kind, why) in ONCE {
+        let mut stages = graph.nodes().iter().filter(|node| node.kind.name == kind);
+        let Some(first) = stages.next() else { continue };
+        for again in stages {
+            let origin = again.origin.clone().unwrap_or_else(|| Origin::whole(graph.name()));
+            let message = format!("is a second stage of the kind {kind}, after `{}`: {why}; keep one", first.id);
+            reading.report(&origin, &format!("stages.{}", again.id), message);
+        }
+    }
+    if let Some(facts) = facts {
+        graph.check_forms(reading, facts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{flow::compile_all, settings::Node, stages::KINDS};
+
+    #[test]
+    fn a_run_has_one_step_one_aggregate_and_one_writer_of_checkpoints() {
+        let head = "name: x\nstages:\n  sample: {kind: sample}\n  decode: {kind: decode}\n  crop: {kind: crop}\n  \
+                    augment: {kind: augment}\n  collate: {kind: collate}\n  upload: {kind: upload}\n";
+        let line = |id: &str, kind: &str, from: &str| format!("  {id}: {{kind: {kind}, inputs: [{from}]}}\n");
+        let side = |step: &str, id: &str| {
+            let (aggregate, checkpoint) = (format!("a{id}"), format!("c{id}"));
+            line(&aggregate, "aggregate", step) + &line(&checkpoint, "checkpoint", &aggregate)
+        };
+        let found = |text: String| -> Vec<String> {
+            let reading = Reading::new();
+            let graph = compile_all(&reading, &Node::parse("x.yaml", &text).unwrap(), &KINDS).unwrap();
+            check(&reading, &graph, None);
+            reading.problems().iter().map(|problem| format!("{}: {}", problem.origin.line, problem.path)).collect()
+        };
+        let step = |id: &str| line(id, "step", "upload");
+        assert_eq!(found(format!("{head}{}{}", step("s"), side("s", "1"))), Vec::<String>::new());
+        let twice = found(format!("{head}{}{}{}{}", step("s"), step("t"), side("s", "1"), side("t", "2")));
+        assert_eq!(twice, ["10: stages.t", "13: stages.a2", "14: stages.c2"]);
+    }
+}
