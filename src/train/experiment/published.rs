@@ -57,7 +57,8 @@ const TEST_384: &str = "SEARCH_FACTOR: 5.0, SEARCH_SIZE: 384, TEMPLATE_FACTOR: 2
 
 #[test]
 fn published_ostracks_are_ostracks() {
-    let crop = |size, factor, centre_jitter, scale_jitter| Crop { size, factor, centre_jitter, scale_jitter };
+    let crop =
+        |size, factor, centre_jitter, scale_jitter| Crop { number: 1, size, factor, centre_jitter, scale_jitter };
     let small = (crop(256, 4.0, 3.0, 0.25), crop(128, 2.0, 0.0, 0.0));
     let large = (crop(384, 5.0, 4.5, 0.5), crop(192, 2.0, 0.0, 0.0));
     let (long, short) =
