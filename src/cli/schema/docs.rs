@@ -20,7 +20,7 @@ that hold. `--set TRAIN.LR=0.0002` sets a key for one run. Editors complete and 
 const EXPERIMENT: &str = "## Experiment
 
 What an absent key means may depend on the family: *OSTrack* (backbone and box head), *HIPTrack* (`MODEL.NEW_HIP`: with
-historical prompts), *multi-task* (`MODEL.CLS_HEAD` or any `TRAIN.CLS_*`: with a condition head). *Resume* says whether the
+historical prompts), *multi-task* (`MODEL.CLS_HEAD` or any `TRAIN.CLS_*`: with a condition head; below beside prompts). *Resume* says whether the
 key may change when a run goes on; otherwise the change is refused unless `--allow_changes` is given.
 
 ";

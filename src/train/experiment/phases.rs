@@ -178,7 +178,7 @@ pub(super) fn read(section: &mut Section<'_>, context: &Context<'_>, class_weigh
         epochs: lengths.epochs,
         lr: lengths.lr,
         trains: if frozen { HEADS.map(String::from).to_vec() } else { vec![String::new()] },
-        class_weight,
+        class_weight: if context.has_classes { class_weight } else { 0.0 },
         box_weight: 1.0,
         keep_rate: None,
     };
