@@ -11,7 +11,7 @@ use crate::{
     },
     failure::Result,
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
-    settings::Section,
+    settings::{Config, Key, Section, Usage},
     train::itinerary::Split,
     vision::{
         augment::{Effect, brightness, flip, flip_box, grey},
@@ -59,17 +59,29 @@ struct Declared {
     label: Option<Condition>,
 }
 
+/// How often and how strongly an effect is made.
+#[derive(Config)]
+struct Strength {
+    /// Share of the training clips.
+    #[config(key = "probability", default = 0.0, min = 0, max = 1)]
+    probability: f64,
+    /// Most strength.
+    #[config(key = "strength", default = 0.8, min = 0, max = 1)]
+    most: f64,
+    /// Least strength.
+    #[config(key = "least", default = 0.3, min = 0, max = 1)]
+    least: f64,
+    /// Whether the clip's label becomes this condition.
+    #[config(key = "relabel", default = true)]
+    relabel: bool,
+}
+
 impl Augment {
     fn parse(section: &mut Section<'_>) -> Self {
-        let share = |share: &f64| (!(0.0..=1.0).contains(share)).then(|| "must be from 0 to 1".to_string());
         let mut declared = Vec::new();
         for (key, about, effect, condition) in EFFECTS {
-            let mut options = section.says(about).section(key);
-            let probability = options.says("share of the training clips").checked("probability", 0.0, share);
-            let most = options.says("most strength, 0 to 1").checked("strength", 0.8, share);
-            let least = options.says("least strength, 0 to 1").checked("least", 0.3, share);
-            let relabel = options.says("whether the clip's label becomes this condition").value("relabel", true);
-            options.close();
+            let strength: Strength = section.nested(Key::new(key).about(about), Usage::Active, &());
+            let Strength { probability, most, least, relabel } = strength;
             let label = relabel.then_some(condition);
             let strength = (least.min(most), most);
             declared.push(Declared { effect, probability, strength, label });

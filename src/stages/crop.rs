@@ -5,7 +5,7 @@ use crate::{
     data::plan::ClipPlan,
     failure::Result,
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
-    settings::Section,
+    settings::Config,
     train::experiment::Data,
     vision::{
         area::Part,
@@ -25,23 +25,19 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 256,
     capacity: 8,
-    parse: |section: &mut Section<'_>| {
-        let resample = section.says("bilinear, bit for bit as OpenCV, or faster with small differences").choice(
-            "resample",
-            "opencv",
-            &["opencv", "fast"],
-        );
-        Box::new(CropOptions {
-            fast: resample == "fast",
-            template: section.says("side of the template's crop (default: the experiment's)").optional("template"),
-            search: section.says("side of a search crop (default: the experiment's)").optional("search"),
-        })
-    },
+    parse: |section| Box::new(CropOptions::read(section, &())),
 };
 
+#[derive(Config)]
 struct CropOptions {
+    /// How pixels are interpolated: opencv: bilinear, bit for bit as OpenCV; fast: bilinear, with small differences.
+    #[config(key = "resample", choices = ["opencv", "fast"], default = "opencv", map = |name| name == "fast")]
     fast: bool,
+    /// Side of the template's crop in pixels.
+    #[config(key = "template", absent = "the experiment's DATA.TEMPLATE.SIZE", min = 1)]
     template: Option<usize>,
+    /// Side of a search crop in pixels.
+    #[config(key = "search", absent = "the experiment's DATA.SEARCH.SIZE", min = 1)]
     search: Option<usize>,
 }
 

@@ -14,7 +14,7 @@ use crate::{
     },
     failure::{Failure, Result},
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
-    settings::Section,
+    settings::Config,
     train::{itinerary::Split, run_event::RunEvent},
     vision::{
         area::Part,
@@ -33,9 +33,9 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 256,
     capacity: 4,
-    parse: |section: &mut Section<'_>| {
-        let decoder = decoder(section);
-        let dct_scaling = dct_scaling(section, decoder);
+    parse: |section| {
+        let DecoderOption { decoder } = DecoderOption::read(section, &());
+        let DctScaling { dct_scaling } = DctScaling::read(section, &decoder);
         Box::new(Decode { decoder, dct_scaling, megabytes: 0, cache: None })
     },
 };
@@ -43,11 +43,9 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 pub(super) const CACHED_KIND: Kind<RunContext> = Kind {
     name: "decode-cached",
     about: "like decode, but reads whole frames and keeps them in memory up to `megabytes`",
-    parse: |section: &mut Section<'_>| {
-        let megabytes = section.says("memory for decoded frames").checked("megabytes", 1024usize, |megabytes| {
-            (*megabytes == 0).then(|| "must be at least 1; the kind decode keeps nothing".to_string())
-        });
-        let decoder = decoder(section);
+    parse: |section| {
+        let Cached { megabytes } = Cached::read(section, &());
+        let DecoderOption { decoder } = DecoderOption::read(section, &());
         Box::new(Decode {
             decoder,
             dct_scaling: false,
@@ -58,38 +56,50 @@ pub(super) const CACHED_KIND: Kind<RunContext> = Kind {
     ..KIND
 };
 
-/// Reads the option `decoder`.
-fn decoder(section: &mut Section<'_>) -> DecoderKind {
-    let name = section.says("which library decodes; auto is the fastest that is built in").choice(
-        "decoder",
-        "auto",
-        &["auto", "turbojpeg", "image"],
-    );
-    let kind = match name {
+#[derive(Config)]
+struct DecoderOption {
+    /// The library that decodes; auto: the fastest that is built in.
+    #[config(
+        key = "decoder", choices = ["auto", "turbojpeg", "image"], default = "auto", check = |name| not_built(name),
+        map = decoder
+    )]
+    decoder: DecoderKind,
+}
+
+fn decoder(name: &str) -> DecoderKind {
+    match name {
         "turbojpeg" => DecoderKind::Turbojpeg,
         "image" => DecoderKind::Image,
         _ => DecoderKind::best(),
-    };
-    if !kind.is_built() {
-        section.problem(
-            "decoder",
-            format!(
-                "{} is not built into this program; install cmake and nasm and run `make build` again, or choose image",
-                kind.name()
-            ),
-        );
     }
-    kind
 }
 
-/// Reads the option `dct_scaling`.
-fn dct_scaling(section: &mut Section<'_>, decoder: DecoderKind) -> bool {
-    let about = "decode large windows at 1/2, 1/4 or 1/8 of their size, which changes their pixels";
-    let on = section.says(about).value("dct_scaling", false);
-    if on && decoder == DecoderKind::Image {
-        section.problem("dct_scaling", "the decoder `image` cannot; take turbojpeg");
-    }
-    on
+fn not_built(name: &str) -> Option<String> {
+    let kind = decoder(name);
+    (!kind.is_built()).then(|| {
+        format!(
+            "{} is not built into this program; install cmake and nasm and run `make build` again, or choose image",
+            kind.name()
+        )
+    })
+}
+
+#[derive(Config)]
+#[config(context = DecoderKind)]
+struct DctScaling {
+    /// Whether large windows are decoded at 1/2, 1/4 or 1/8 of their size, which changes their pixels.
+    #[config(
+        key = "dct_scaling", default = false,
+        check = |on| (*on && *context == DecoderKind::Image).then(|| "the decoder `image` cannot; take turbojpeg".into())
+    )]
+    dct_scaling: bool,
+}
+
+#[derive(Config)]
+struct Cached {
+    /// Memory for decoded frames, in MiB; the kind decode keeps nothing.
+    #[config(key = "megabytes", default = 1024, min = 1)]
+    megabytes: usize,
 }
 
 struct Decode {

@@ -5,6 +5,7 @@ use super::{RunContext, forms::CROPPED, items::*};
 use crate::{
     failure::Result,
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage},
+    settings::Config,
 };
 use std::{thread, time::Duration};
 
@@ -17,21 +18,19 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 256,
     capacity: 8,
-    parse: |options| {
-        Box::new(Disturb {
-            panic_every: options
-                .says("a worker panics at its clip of this number; 0 for never")
-                .value("panic_every", 0),
-            wait_every: options.says("a worker waits at every clip of this number; 0 for never").value("wait_every", 0),
-            wait_ms: options.says("how many milliseconds it waits").value("wait_ms", 0),
-        })
-    },
+    parse: |options| Box::new(Disturb::read(options, &())),
 };
 
-#[derive(Clone)]
+#[derive(Clone, Config)]
 struct Disturb {
+    /// A worker panics at every clip of this number; 0: never.
+    #[config(key = "panic_every", default = 0)]
     panic_every: u64,
+    /// A worker waits at every clip of this number; 0: never.
+    #[config(key = "wait_every", default = 0)]
     wait_every: u64,
+    /// How many milliseconds it waits.
+    #[config(key = "wait_ms", default = 0)]
     wait_ms: u64,
 }
 

@@ -6,6 +6,7 @@ use crate::{
     data::random::Draws,
     failure::Result,
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
+    settings::Config,
 };
 use image::Rgb;
 
@@ -18,15 +19,13 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 256,
     capacity: 8,
-    parse: |options| {
-        let side = |side: &f64| (!(0.0..=1.0).contains(side)).then(|| "must be from 0 to 1".to_string());
-        let side = options.says("longest side of the rectangle, as a share of the crop's").checked("side", 0.25, side);
-        Box::new(Erase { side })
-    },
+    parse: |options| Box::new(Erase::read(options, &())),
 };
 
-#[derive(Clone)]
+#[derive(Clone, Config)]
 struct Erase {
+    /// Longest side of the rectangle, as a share of the crop's.
+    #[config(key = "side", default = 0.25, min = 0, max = 1)]
     side: f64,
 }
 

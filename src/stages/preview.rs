@@ -4,7 +4,7 @@ use super::{RunContext, items::*};
 use crate::{
     failure::{Failure, Result},
     flow::{Blueprint, Kind, Outbox, Payload, Stage, unpack},
-    settings::Section,
+    settings::Config,
     vision::rect::Rect,
 };
 use image::{Rgb, RgbImage, imageops};
@@ -19,21 +19,19 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 1,
     capacity: 1,
-    parse: |section: &mut Section<'_>| {
-        Box::new(Preview {
-            every: section
-                .says("clips from one picture to the next")
-                .checked("every", 100u64, |every| (*every == 0).then(|| "must be at least 1".to_string())),
-            limit: section.says("pictures in a run at the most").value("limit", 100u64),
-            folder: section.says("where the pictures go").value("folder", PathBuf::from("./preview")),
-        })
-    },
+    parse: |section| Box::new(Preview::read(section, &())),
 };
 
-#[derive(Clone)]
+#[derive(Clone, Config)]
 struct Preview {
+    /// Clips from one picture to the next.
+    #[config(key = "every", default = 100, min = 1)]
     every: u64,
+    /// Pictures in a run at the most.
+    #[config(key = "limit", default = 100)]
     limit: u64,
+    /// The folder of the pictures.
+    #[config(key = "folder", default = PathBuf::from("./preview"))]
     folder: PathBuf,
 }
 

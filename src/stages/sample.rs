@@ -9,7 +9,7 @@ use crate::{
     data::plan::Planner,
     failure::{Failure, Result},
     flow::{Blueprint, Form, Handling, Kind, Payload, Source, pack},
-    settings::Section,
+    settings::Config,
     train::itinerary::{Itinerary, Split, Visit},
 };
 use std::sync::Arc;
@@ -23,21 +23,19 @@ pub(super) const KIND: Kind<RunContext> = Kind {
     workers: 1,
     max_workers: 1,
     capacity: 16,
-    parse: |section: &mut Section<'_>| {
-        Box::new(Sample {
-            batches: section.says("end after so many batches; 0: at the end of the run").value("batches", 0u64),
-            only: section
-                .says("only the clips of these data sets, the others are for another sample; empty: all")
-                .value("only", Vec::<String>::new()),
-            except: section.says("all clips but those of these data sets").value("except", Vec::<String>::new()),
-        })
-    },
+    parse: |section| Box::new(Sample::read(section, &())),
 };
 
-#[derive(Clone)]
+#[derive(Clone, Config)]
 struct Sample {
+    /// The flow ends after so many batches; 0: at the end of the run.
+    #[config(key = "batches", default = 0)]
     batches: u64,
+    /// Only the clips of these data sets, the others are for another sample; []: all.
+    #[config(key = "only", default = Vec::new())]
     only: Vec<String>,
+    /// All clips but those of these data sets.
+    #[config(key = "except", default = Vec::new())]
     except: Vec<String>,
 }
 

@@ -3,16 +3,19 @@
 use crate::{
     failure::Result,
     native::{Autocast, allow_tf32},
+    settings::Config,
 };
 use tch::Device;
 
 /// The precision of a step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Config)]
 pub struct Precision {
-    /// Matrix products and convolutions of the forward pass, and with them of the backward pass, in bfloat16
-    /// (`TRAIN.AMP`). It has the range of f32, so nothing needs to be scaled.
+    /// Matrix products and convolutions of the forward and backward pass in bfloat16. It has the range of f32, so nothing
+    /// needs to be scaled.
+    #[config(key = "AMP", default = false)]
     pub autocast: bool,
-    /// On a GPU, products of f32 may round their inputs to TensorFloat-32, 10 bits of fraction (`TRAIN.TF32`).
+    /// On a GPU, products of f32 may round their inputs to TensorFloat-32, 10 bits of fraction.
+    #[config(key = "TF32", default = false)]
     pub tf32: bool,
 }
 

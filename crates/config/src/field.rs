@@ -1,6 +1,7 @@
 //! What can be set, as the code that reads settings tells it: that code is the only declaration of a key, and lists of
 //! options and schemas are made by running it.
 
+use super::{key::Resume, limits::Limits};
 use serde_json::{Map, Value, json};
 
 /// A key that was asked for.
@@ -16,6 +17,40 @@ pub struct Field {
     pub schema: Value,
     /// What it is when nobody says, as YAML.
     pub default: Option<String>,
+    /// What its absence means, where one value does not say it.
+    pub absent: Option<&'static str>,
+    /// The range of its number, or of each number of its list.
+    pub limits: Limits,
+    /// What a change of it means for a run that goes on.
+    pub resume: Resume,
+    /// Whether its absence says something by itself.
+    pub absent_acts: bool,
+    /// The name that it had before.
+    pub alias: Option<&'static str>,
+    /// Whether it acts as things are.
+    pub standing: Standing,
+}
+
+/// What became of a key, given the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It acts.
+    #[default]
+    Acts,
+    /// It has no effect.
+    Inactive,
+    /// It cannot be there.
+    Refused,
+}
+
+impl Field {
+    /// What it means, and what its absence does where that is more than a value.
+    pub fn description(&self) -> String {
+        match (self.about, self.absent) {
+            (about, None) => about.to_string(),
+            (about, Some(absent)) => format!("{about} Absent: {absent}.").trim_start().to_string(),
+        }
+    }
 }
 
 /// What a key can hold, in words.
@@ -59,16 +94,24 @@ pub fn schema(fields: &[Field], root: &str) -> Value {
             _ => field.schema.clone(),
         };
         if let Value::Object(property) = &mut property {
-            if !field.about.is_empty() {
-                property.insert("description".into(), field.about.into());
+            let description = field.description();
+            if !description.is_empty() {
+                property.insert("description".into(), description.into());
             }
-            let default = field.default.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let default = field.default.as_deref().filter(|_| field.absent.is_none());
+            let default = default.and_then(|text| serde_json::from_str::<Value>(text).ok());
             if let Some(default) = default {
                 property.insert("default".into(), default);
             }
         }
         if matches!(field.type_, FieldType::Required(_)) {
             required.push(json!(key));
+        }
+        if let Some(old) = field.alias {
+            let mut property = property.clone();
+            property["description"] = format!("The old name of {key}.").into();
+            property["deprecated"] = true.into();
+            properties.insert(old.to_string(), property);
         }
         properties.insert(key.to_string(), property);
     }

@@ -1,6 +1,9 @@
 //! The types that a setting can have, and how they are read and written.
 
-use super::node::{Node, Value};
+use super::{
+    limits::Limits,
+    node::{Node, Value},
+};
 use std::path::PathBuf;
 
 /// A type that a setting can have.
@@ -14,6 +17,18 @@ pub trait FromNode: Sized {
     /// The JSON Schema of such values.
     fn schema() -> serde_json::Value {
         serde_json::json!({})
+    }
+    /// Why the value is not within `limits`, which are those of its numbers.
+    fn complaint(&self, _limits: &Limits) -> Option<String> {
+        None
+    }
+    /// The JSON Schema of such values within `limits`.
+    fn narrowed(limits: &Limits) -> serde_json::Value {
+        let mut schema = Self::schema();
+        if let serde_json::Value::Object(schema) = &mut schema {
+            limits.narrow(schema);
+        }
+        schema
     }
 }
 
@@ -57,6 +72,9 @@ impl FromNode for f64 {
     fn schema() -> serde_json::Value {
         serde_json::json!({"type": "number"})
     }
+    fn complaint(&self, limits: &Limits) -> Option<String> {
+        limits.complaint(*self)
+    }
 }
 
 macro_rules! whole_number {
@@ -73,6 +91,9 @@ macro_rules! whole_number {
             }
             fn schema() -> serde_json::Value {
                 serde_json::json!($schema)
+            }
+            fn complaint(&self, limits: &Limits) -> Option<String> {
+                limits.complaint(*self as f64)
             }
         }
     };
@@ -124,5 +145,11 @@ impl<T: FromNode> FromNode for Vec<T> {
     }
     fn schema() -> serde_json::Value {
         serde_json::json!({"type": "array", "items": T::schema()})
+    }
+    fn complaint(&self, limits: &Limits) -> Option<String> {
+        self.iter().find_map(|item| item.complaint(limits))
+    }
+    fn narrowed(limits: &Limits) -> serde_json::Value {
+        serde_json::json!({"type": "array", "items": T::narrowed(limits)})
     }
 }

@@ -4,24 +4,39 @@
 //! each key that is asked for counts as known, all others are reported with the nearest known name. [`Reading`]
 //! collects the problems of all sections and the resolved values, so a whole file is judged in one pass.
 
+// The derived code names this crate, here too.
+extern crate self as trackflow_config;
+
+mod config;
 pub mod failure;
 mod field;
 mod from_node;
+mod key;
+mod limits;
 mod node;
 mod problem;
+mod remarks;
 mod section;
 mod snippet;
 mod suggest;
 pub mod text;
 mod unknown;
 
-pub use field::{Field, FieldType, schema};
+#[doc(hidden)]
+pub use config::derived;
+pub use config::{Config, Usage};
+pub use field::{Field, FieldType, Standing, schema};
 pub use from_node::FromNode;
+pub use key::{Key, Resume};
+pub use limits::Limits;
 pub use node::{Entry, Node, Origin, Value};
 pub use problem::{Problem, Reading};
 pub use section::Section;
 pub use snippet::{line_of, render};
 pub use suggest::{did_you_mean, nearest};
+pub use trackflow_config_derive::Config;
 
+#[cfg(test)]
+mod config_tests;
 #[cfg(test)]
 mod tests;

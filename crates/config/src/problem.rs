@@ -83,6 +83,11 @@ impl Reading {
         self.fields.borrow_mut().push(field);
     }
 
+    /// Every value that was read or defaulted, as YAML under its dotted path, in the order of reading.
+    pub fn values(&self) -> Vec<(String, String)> {
+        self.settled.borrow().clone()
+    }
+
     /// The values below `path` as one line of YAML: `{ms: 2.0, blur: {probability: 0.1}}`.
     pub fn settled_below(&self, path: &str) -> String {
         let settled = self.settled.borrow();

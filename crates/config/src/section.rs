@@ -1,8 +1,10 @@
 //! Reads one mapping of a settings file, key by key.
 
 use super::{
-    field::{Field, FieldType},
+    config::Usage,
+    field::{Field, FieldType, Standing},
     from_node::FromNode,
+    key::{Key, Resume},
     node::{Entry, Node, Origin, Value, one_of},
     problem::Reading,
 };
@@ -16,8 +18,16 @@ pub struct Section<'a> {
     node: Option<&'a Node>,
     origin: Origin,
     known: Vec<&'static str>,
+    /// Keys that are written under the name that they had before, with that name.
+    renamed: Vec<(&'static str, &'static str)>,
     /// What the next key that is read means.
     says: Option<&'static str>,
+    /// What becomes of the next key that is read.
+    standing: Standing,
+    /// What a change of its keys means for a run that goes on, unless they say it themselves.
+    resume: Resume,
+    /// Whether the absence of its keys says something by itself.
+    absent_acts: bool,
     /// Whether its values are checked only: they do not become part of the resolved file.
     idle: bool,
 }
@@ -25,24 +35,25 @@ pub struct Section<'a> {
 impl<'a> Section<'a> {
     /// The top of a file.
     pub fn root(reading: &'a Reading, node: &'a Node) -> Self {
-        let section = Self {
-            reading,
-            path: String::new(),
-            node: Some(node),
-            origin: node.origin.clone(),
-            known: Vec::new(),
-            says: None,
-            idle: false,
-        };
-        section.expect_mapping();
-        section
+        Self::at(reading, "", Some(node), &node.origin)
     }
 
     /// A section below `path` whose mapping is `node` (absent: all defaults, reported at `origin`).
     pub fn at(reading: &'a Reading, path: &str, node: Option<&'a Node>, origin: &Origin) -> Self {
         let origin = node.map_or(origin, |node| &node.origin).clone();
-        let section =
-            Self { reading, path: path.to_string(), node, origin, known: Vec::new(), says: None, idle: false };
+        let section = Self {
+            reading,
+            path: path.to_string(),
+            node,
+            origin,
+            known: Vec::new(),
+            renamed: Vec::new(),
+            says: None,
+            standing: Standing::Acts,
+            resume: Resume::Fixed,
+            absent_acts: false,
+            idle: false,
+        };
         section.expect_mapping();
         section
     }
@@ -80,21 +91,69 @@ impl<'a> Section<'a> {
         self
     }
 
-    fn record(&mut self, key: &str, type_: FieldType, schema: serde_json::Value, default: Option<String>) {
-        let about = self.says.take().unwrap_or_default();
-        self.reading.record(Field { path: self.path_of(key), about, type_, schema, default });
+    /// Says what becomes of the next key that is read, for the lists of options and the docs.
+    pub(super) fn expect(&mut self, usage: &Usage) {
+        self.standing = match usage {
+            Usage::Active | Usage::Unused(_) => Standing::Acts,
+            Usage::Inactive(_) => Standing::Inactive,
+            Usage::Refused(_) => Standing::Refused,
+        };
     }
 
-    fn path_of(&self, key: &str) -> String {
+    fn record(&mut self, key: Key, type_: FieldType, schema: serde_json::Value, default: Option<String>) {
+        let said = self.says.take().unwrap_or_default();
+        let standing = std::mem::take(&mut self.standing);
+        self.reading.record(Field {
+            path: self.path_of(key.name),
+            about: if key.about.is_empty() { said } else { key.about },
+            type_,
+            schema,
+            default,
+            absent: key.absent,
+            limits: key.limits,
+            resume: key.resume.unwrap_or(self.resume),
+            absent_acts: self.absent_acts || key.absent_acts,
+            alias: key.alias,
+            standing: if self.idle && standing == Standing::Acts { Standing::Inactive } else { standing },
+        });
+    }
+
+    /// Counts `key` as known, under the name that it had before too where that is written.
+    fn declare(&mut self, key: Key) {
+        if !self.known.contains(&key.name) {
+            self.known.push(key.name);
+        }
+        let Some(old) = key.alias.filter(|old| !self.known.contains(old)) else { return };
+        let Some(node) = self.node.and_then(|node| node.get(old)) else { return };
+        self.known.push(old);
+        let (new, path) = (key.name, self.path_of(old));
+        if self.find(new).is_some() {
+            let message = format!("is the old name of {new}, which is written too; keep {new} and leave {old} out");
+            self.reading.report(&node.origin, &path, message);
+        } else {
+            self.reading.warn(&node.origin, &path, format!("is the old name of {new}; it is read as that"));
+            self.renamed.push((new, old));
+        }
+    }
+
+    /// What is written under `key`, or under the name that it had before.
+    pub(super) fn find(&self, key: &str) -> Option<&'a Node> {
+        self.node.and_then(|node| node.get(self.written(key)))
+    }
+
+    /// The name under which `key` is written.
+    pub(super) fn written<'k>(&self, key: &'k str) -> &'k str {
+        self.renamed.iter().find(|(new, _)| *new == key).map_or(key, |(_, old)| old)
+    }
+
+    pub(super) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) }
     }
 
     /// The node under `key`; the key counts as known from now on.
     pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
-        if !self.known.contains(&key) {
-            self.known.push(key);
-        }
-        self.node.and_then(|node| node.get(key))
+        self.declare(key.into());
+        self.find(key)
     }
 
     /// The entries of this mapping, for mappings whose keys are names that a user chooses; all count as known.
@@ -106,11 +165,19 @@ impl<'a> Section<'a> {
     }
 
     /// The mapping under `key`; an absent one reads as all defaults.
-    pub fn section(&mut self, key: &'static str) -> Section<'a> {
+    pub fn section(&mut self, key: impl Into<Key>) -> Section<'a> {
+        let key = key.into();
+        self.declare(key);
         self.record(key, FieldType::Section, serde_json::json!({"type": "object"}), None);
-        let node = self.node(key);
-        let section = Section::at(self.reading, &self.path_of(key), node, &self.origin);
-        Section { idle: self.idle, ..section }
+        let section = Section::at(self.reading, &self.path_of(key.name), self.find(key.name), &self.origin);
+        let resume = key.resume.unwrap_or(self.resume);
+        Section { idle: self.idle, resume, absent_acts: self.absent_acts || key.absent_acts, ..section }
+    }
+
+    /// The section under the name of `entry`, one of [`Section::entries`].
+    pub fn named(&self, entry: &'a Entry) -> Section<'a> {
+        let section = Section::at(self.reading, &self.path_of(&entry.key), Some(&entry.node), &entry.origin);
+        Section { idle: self.idle, resume: self.resume, absent_acts: self.absent_acts, ..section }
     }
 
     /// This section, in which everything is checked and nothing becomes part of the resolved file, when `idle`: its keys
@@ -122,39 +189,18 @@ impl<'a> Section<'a> {
 
     /// Whether something is written under `key`.
     pub fn has(&self, key: &str) -> bool {
-        self.node.and_then(|node| node.get(key)).is_some_and(|node| node.value != Value::Null)
+        self.find(key).is_some_and(|node| node.value != Value::Null)
     }
 
     /// A key without effect as things are: checked, left out of the resolved file, and answered with a warning that says
     /// `why` where it is written. `default` is what it is where it has an effect.
-    pub fn idle<T: FromNode>(&mut self, key: &'static str, default: T, why: impl Display) {
-        self.left_out(key, default);
-        self.without_effect(key, why);
-    }
-
-    /// Adds something that a user should know about `key`, at its value when it is written down.
-    pub fn warning(&self, key: &str, message: impl Into<String>) {
-        let origin = self.node.and_then(|node| node.get(key)).map_or(&self.origin, |node| &node.origin);
-        self.reading.warn(origin, &self.path_of(key), message);
-    }
-
-    /// Warns that `key` has no effect, and says `why`, where it is written.
-    pub fn without_effect(&self, key: &str, why: impl Display) {
-        if let Some(node) = self.node.and_then(|node| node.get(key)) {
-            self.reading.warn(&node.origin, &self.path_of(key), format!("has no effect: {why}"));
-        }
+    pub fn idle<T: FromNode>(&mut self, key: impl Into<Key>, default: T, why: impl Display) {
+        self.read_value(key.into(), default, Usage::Inactive(why.to_string()));
     }
 
     /// A key that cannot be here as things are: a problem that says `why` where it is written.
-    pub fn refused<T: FromNode>(&mut self, key: &'static str, default: T, why: impl Display) {
-        self.left_out(key, default);
-        if self.has(key) {
-            self.problem(key, why.to_string());
-        }
-    }
-
-    fn left_out<T: FromNode>(&mut self, key: &'static str, default: T) {
-        self.reading_idly(true, |section| section.value(key, default));
+    pub fn refused<T: FromNode>(&mut self, key: impl Into<Key>, default: T, why: impl Display) {
+        self.read_value(key.into(), default, Usage::Refused(why.to_string()));
     }
 
     /// What `read` makes of this section; while `idle`, what is written must be of the right type, but all values are the
@@ -167,61 +213,63 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// Reports a problem with `key` of this section, at the key's value when it is written down.
-    pub fn problem(&self, key: &str, message: impl Into<String>) {
-        let origin = self.node.and_then(|node| node.get(key)).map_or(&self.origin, |node| &node.origin);
-        self.reading.report(origin, &self.path_of(key), message);
-    }
-
-    fn read<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
-        let node = self.node(key)?;
+    fn read<T: FromNode>(&mut self, key: Key) -> Option<T> {
+        let node = self.find(key.name)?;
         let value = T::from_node(node);
         if value.is_none() {
-            self.problem(key, format!("expected {}, found {}", T::expected(), node.describe()));
+            self.problem(key.name, format!("expected {}, found {}", T::expected(), node.describe()));
+        }
+        if !self.idle
+            && let Some(message) = value.as_ref().and_then(|value| value.complaint(&key.limits))
+        {
+            self.problem(key.name, message);
         }
         value
     }
 
     /// The value of `key`, or `default` when it is absent or wrong (which is reported).
-    pub fn value<T: FromNode>(&mut self, key: &'static str, default: T) -> T {
-        self.record(key, FieldType::Value(T::expected()), T::schema(), Some(default.render()));
+    pub fn value<T: FromNode>(&mut self, key: impl Into<Key>, default: T) -> T {
+        let key = key.into();
+        self.declare(key);
+        self.record(key, FieldType::Value(T::expected()), T::narrowed(&key.limits), Some(default.render()));
         self.valued(key, default)
     }
 
-    fn valued<T: FromNode>(&mut self, key: &'static str, default: T) -> T {
+    fn valued<T: FromNode>(&mut self, key: Key, default: T) -> T {
         let value = self.read(key);
         if self.idle {
             return default;
         }
         let value = value.unwrap_or(default);
-        self.settle(key, &value);
+        self.settle(key.name, &value);
         value
     }
 
     /// The value of `key`, checked: a `Some(message)` of `complaint` is reported.
     pub fn checked<T: FromNode>(
         &mut self,
-        key: &'static str,
+        key: impl Into<Key>,
         default: T,
         complaint: impl Fn(&T) -> Option<String>,
     ) -> T {
+        let key = key.into();
         let value = self.value(key, default);
-        if let Some(message) = complaint(&value) {
-            self.problem(key, message);
-        }
+        self.complain(key, &value, complaint);
         value
     }
 
     /// The value of `key` when it is there.
-    pub fn optional<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
-        self.record(key, FieldType::Value(T::expected()), T::schema(), None);
+    pub fn optional<T: FromNode>(&mut self, key: impl Into<Key>) -> Option<T> {
+        let key = key.into();
+        self.declare(key);
+        self.record(key, FieldType::Value(T::expected()), T::narrowed(&key.limits), None);
         self.given(key)
     }
 
-    fn given<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
+    fn given<T: FromNode>(&mut self, key: Key) -> Option<T> {
         let value: Option<T> = self.read(key);
         if let Some(value) = &value {
-            self.settle(key, value);
+            self.settle(key.name, value);
         }
         value
     }
@@ -238,35 +286,39 @@ impl<'a> Section<'a> {
     }
 
     /// The value of `key`, whose absence is a problem; then a default that is never used.
-    pub fn required<T: FromNode + Default>(&mut self, key: &'static str) -> T {
-        self.record(key, FieldType::Required(T::expected()), T::schema(), None);
-        if self.node.and_then(|node| node.get(key)).is_none() {
-            self.known.push(key);
-            self.problem(key, format!("missing; give it {}", T::expected()));
+    pub fn required<T: FromNode + Default>(&mut self, key: impl Into<Key>) -> T {
+        let key = key.into();
+        self.declare(key);
+        self.record(key, FieldType::Required(T::expected()), T::narrowed(&key.limits), None);
+        if self.find(key.name).is_none() {
+            self.problem(key.name, format!("missing; give it {}", T::expected()));
             return T::default();
         }
         self.given(key).unwrap_or_default()
     }
 
     /// The value of `key` as one of the names in `known`.
-    pub fn choice(&mut self, key: &'static str, default: &'static str, known: &[&'static str]) -> &'static str {
+    pub fn choice(&mut self, key: impl Into<Key>, default: &'static str, known: &[&'static str]) -> &'static str {
         self.chosen(key, default, known).unwrap_or(default)
     }
 
     /// The same; `None` for a value that is none of them (which is reported), so that nothing else is concluded from it.
-    pub fn chosen(&mut self, key: &'static str, default: &'static str, known: &[&'static str]) -> Option<&'static str> {
-        self.record(
-            key,
-            FieldType::Choice(known.join(", ")),
-            serde_json::json!({"enum": known}),
-            Some(default.to_string().render()),
-        );
-        let clean = self.node.and_then(|node| node.get(key)).is_none_or(|node| String::from_node(node).is_some());
+    pub fn chosen(
+        &mut self,
+        key: impl Into<Key>,
+        default: &'static str,
+        known: &[&'static str],
+    ) -> Option<&'static str> {
+        let key = key.into();
+        self.declare(key);
+        let names = FieldType::Choice(known.join(", "));
+        self.record(key, names, serde_json::json!({"enum": known}), Some(default.to_string().render()));
+        let clean = self.find(key.name).is_none_or(|node| String::from_node(node).is_some());
         let text = self.valued(key, default.to_string());
         match one_of(&text, known) {
             Ok(name) => clean.then_some(name),
             Err(message) => {
-                self.problem(key, message);
+                self.problem(key.name, message);
                 None
             }
         }

@@ -1,32 +1,10 @@
 //! What differs between the experiment that a checkpoint was made with and the one that it goes on with.
 
-use crate::{settings::Node, train::checkpoint::About, train::experiment::Experiment};
-
-/// Keys that may change between two calls of one run without a word: they decide neither batches nor updates.
-const FREE: [&str; 19] = [
-    "PRINT_INTERVAL",
-    "KEEP_CHECKPOINTS",
-    "KEEP_BEST",
-    "KEEP_EVERY",
-    "BEST_METRIC",
-    "SAVE_INTERVAL",
-    "SAVE_PATIENCE",
-    "GRAD_ANALYSIS_INTERVAL",
-    "ACTIVATION_CHECKPOINTING",
-    "KEEP_FEATURES",
-    "SHOW_CLIPS",
-    "NONFINITE_LIMIT",
-    "PRETRAIN_FILE",
-    "PRETRAIN_KEY",
-    "MAX_MEM",
-    "CHECK",
-    "MAX_REJECTED",
-    "MAX_REJECTED_SHARE",
-    "QUARANTINE_AFTER",
-];
-
-/// Parts of keys whose absence says something by itself; all others are absent only where they have no effect.
-const ABSENT_ACTS: [&str; 4] = ["CLS_ANN_DIR", "CLS_HEAD.NUM_CLASSES", "DATA.SYNTH.", "TRAIN.PHASES."];
+use crate::{
+    settings::{Node, Resume},
+    train::checkpoint::About,
+    train::experiment::{Experiment, Keys},
+};
 
 /// A difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,19 +17,15 @@ pub(super) struct Change {
 
 /// What decides the batches and updates of a run, as lines of YAML paths and values.
 pub(super) fn plan(experiment: &Experiment) -> String {
-    let mut open: Vec<&str> = Vec::new();
-    let mut lines = Vec::new();
-    for line in experiment.resolved.lines() {
-        let depth = (line.len() - line.trim_start().len()) / 2;
-        let Some((key, value)) = line.trim_start().split_once(':') else { continue };
-        open.truncate(depth);
-        open.push(key);
-        let value = value.trim();
-        if !value.is_empty() && !FREE.contains(&key) && open[0] != "TEST" {
-            lines.push(format!("{}: {value}", open.join(".")));
-        }
-    }
-    lines.join("\n")
+    let keys = Keys::all().ok();
+    let is_free = |path: &str| rule(keys.as_ref(), path) == Resume::Free;
+    let decisive = experiment.values.iter().filter(|(path, _)| !is_free(path));
+    decisive.map(|(path, value)| format!("{path}: {value}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What a change of the key at `path` means; of one that nobody knows, that it is another run.
+fn rule(keys: Option<&Keys>, path: &str) -> Resume {
+    keys.and_then(|keys| keys.get(path)).map_or(Resume::Fixed, |field| field.resume)
 }
 
 /// Where the lengths of the phases are written, in their order.
@@ -74,6 +48,15 @@ fn line<'a>(plan: &'a str, key: &str) -> Option<&'a str> {
 
 /// All differences between the run of a checkpoint and `experiment` with `seed`, in the order of the keys.
 pub(super) fn changes(made: &About, experiment: &Experiment, seed: u64) -> Vec<Change> {
+    let known = Keys::all().ok();
+    let current = |path: &str| known.as_ref().map_or_else(|| path.to_string(), |keys| keys.current(path));
+    // A key may have had another name when the checkpoint was made.
+    let made_plan: Vec<String> = made
+        .plan
+        .lines()
+        .filter_map(|line| line.split_once(": ").map(|(path, value)| format!("{}: {value}", current(path))))
+        .collect();
+    let made_plan = made_plan.join("\n");
     let now = plan(experiment);
     // What an older program did not know was as it is by default; it knew HIPTracks alone.
     let default = Node::parse("", "MODEL: {NEW_HIP: True}")
@@ -81,7 +64,7 @@ pub(super) fn changes(made: &About, experiment: &Experiment, seed: u64) -> Vec<C
         .map(|default| plan(&default));
     let default = default.unwrap_or_default();
     let mut keys: Vec<&str> =
-        made.plan.lines().chain(now.lines()).filter_map(|l| Some(l.split_once(": ")?.0)).collect();
+        made_plan.lines().chain(now.lines()).filter_map(|l| Some(l.split_once(": ")?.0)).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut changes = Vec::new();
@@ -89,27 +72,28 @@ pub(super) fn changes(made: &About, experiment: &Experiment, seed: u64) -> Vec<C
         changes.push(Change { text: format!("--seed was {}, is {seed}", made.seed), harmless: None });
     }
     for key in keys {
-        let (before, after) = (line(&made.plan, key), line(&now, key));
+        let (before, after) = (line(&made_plan, key), line(&now, key));
         let before = before.or_else(|| line(&default, key).filter(|_| !key.starts_with("TRAIN.PHASES.")));
         // A key that is absent has no effect; what made it so is a change of its own.
-        let is_idle = after.is_none() && !ABSENT_ACTS.iter().any(|part| key.contains(part));
-        if before == after || is_idle {
+        let absent_acts = known.as_ref().and_then(|keys| keys.get(key)).is_some_and(|field| field.absent_acts);
+        if before == after || after.is_none() && !absent_acts {
             continue;
         }
         let word = |value: Option<&str>| value.unwrap_or("absent").to_string();
         let text = format!("{key} was {}, is {}", word(before), word(after));
-        changes.push(Change { text, harmless: harmless(key, made, experiment) });
+        let harmless = match rule(known.as_ref(), key) {
+            Resume::Fixed => None,
+            Resume::Free => Some("it decides neither batches nor updates"),
+            Resume::Noted(why) => Some(why),
+            Resume::Length => other_length(key, made, experiment),
+        };
+        changes.push(Change { text, harmless });
     }
     changes
 }
 
-fn harmless(key: &str, made: &About, experiment: &Experiment) -> Option<&'static str> {
-    if key == "TRAIN.THREADS" {
-        return Some("losses may differ in their last bits");
-    }
-    if key.starts_with("DATA.VAL.") || key.starts_with("TRAIN.VAL_") {
-        return Some("validations change, training does not");
-    }
+/// What another length of a phase leads to, as long as the phase is not over.
+fn other_length(key: &str, made: &About, experiment: &Experiment) -> Option<&'static str> {
     let lengths = lengths(experiment);
     let phase = lengths.iter().position(|known| known == key)?;
     let phases = &experiment.training.phases;

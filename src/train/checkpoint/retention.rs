@@ -1,6 +1,7 @@
 //! Which checkpoints may go: a pure function of what is there.
 
 use super::folder::Saved;
+use crate::settings::Config;
 use serde::{Deserialize, Serialize};
 
 /// What a validation said of a checkpoint, as its header keeps it.
@@ -26,6 +27,14 @@ pub enum Metric {
 }
 
 impl Metric {
+    fn named(name: &str) -> Self {
+        match name {
+            "accuracy" => Self::Accuracy,
+            "loss" => Self::Loss,
+            _ => Self::Iou,
+        }
+    }
+
     /// How good `validation` is, higher being better; `None` where it cannot be told.
     fn of(self, validation: &Validation) -> Option<f64> {
         let value = match self {
@@ -37,16 +46,25 @@ impl Metric {
     }
 }
 
-/// Which ends of epochs stay. One that any of the rules names stays, and the newest always does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which ends of epochs stay. One that any of the rules names stays, and the newest always does. The context of reading
+/// is why there is no class accuracy, if there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Config)]
+#[config(context = Option<&'static str>)]
 pub struct Retention {
-    /// The newest so many (`TRAIN.KEEP_CHECKPOINTS`); 0 keeps all.
+    /// The checkpoints of the newest so many epochs stay; 0: all.
+    #[config(key = "KEEP_CHECKPOINTS", default = Self::default().last, resume = free)]
     pub last: usize,
-    /// The best so many of those that were validated (`TRAIN.KEEP_BEST`).
+    /// The best so many checkpoints by BEST_METRIC stay too.
+    #[config(key = "KEEP_BEST", default = Self::default().best, resume = free)]
     pub best: usize,
-    /// By what they are compared.
+    /// What of a validation says which checkpoint is best: mean IoU, accuracy of the condition head, or total loss.
+    #[config(
+        key = "BEST_METRIC", choices = ["iou", "accuracy", "loss"], default = "iou", resume = free, map = Metric::named,
+        check = |name| context.filter(|_| *name == "accuracy").map(|why| format!("{why}; use iou or loss"))
+    )]
     pub metric: Metric,
-    /// Every so many epochs (`TRAIN.KEEP_EVERY`); 0: none for that reason.
+    /// The checkpoint of every so many epochs stays too; 0: none for that.
+    #[config(key = "KEEP_EVERY", default = Self::default().every, resume = free)]
     pub every: usize,
 }
 

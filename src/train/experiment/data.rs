@@ -1,265 +1,201 @@
 //! `DATA`: data sets, clip sampling and crops.
 
-use super::{at_least_one, family::Kind, fraction, not_negative, positive};
-use crate::settings::{FromNode, Section};
-use std::path::PathBuf;
+use super::{family::Kind, sets::SetDefaults, sets::Sets};
+use crate::settings::{Config, FromNode, Section};
 
 /// `DATA`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Config)]
+#[config(context = Kind)]
 pub struct Data {
-    /// OSTrack: search frames come less than so many frames after the template. HIPTrack: caps `max_jump`.
+    /// In frames. OSTrack: the search frame comes 1 to this minus 1 frames after the template. HIPTrack: a cap on MAX_JUMP.
+    #[config(key = "MAX_SAMPLE_INTERVAL", default = 200, min = 1, check = |interval| short_interval(*interval, context))]
     pub max_sample_interval: usize,
-    /// HIPTrack: largest gap in frames between neighbouring frames of a clip. OSTrack has none.
+    /// HIPTrack: the largest gap, in frames, between neighbouring frames of a clip. OSTrack has none.
+    #[config(
+        key = "MAX_JUMP", as = usize, default = 8, min = 1,
+        refused = (!context.new_hip).then(|| format!("{}; OSTrack's largest gap is MAX_SAMPLE_INTERVAL's", context.only_hiptrack())),
+        map = |jump| context.new_hip.then_some(jump)
+    )]
     pub max_jump: Option<usize>,
     /// Sequences with fewer frames give no clips.
+    #[config(key = "MIN_FRAMES", default = 20, min = 1)]
     pub min_frames: usize,
-    /// How the frames of a clip are chosen; `causal` is the one there is.
+    /// How the frames of a clip are chosen. causal, the only one there is: the search frames follow the template in time.
+    #[config(key = "SAMPLER_MODE", choices = ["causal"], default = "causal", refused = other_mode(section))]
     pub sampler_mode: &'static str,
-    /// Mean of each RGB channel, on the 0..1 scale.
+    /// What is subtracted from each of R, G and B, which go from 0 to 1.
+    #[config(
+        key = "MEAN", as = Vec<f64>, default = MEAN.to_vec(), min = 0, max = 1, check = three,
+        map = |channels| channels.try_into().unwrap_or(MEAN)
+    )]
     pub mean: [f64; 3],
-    /// Standard deviation of each RGB channel, on the 0..1 scale.
+    /// What each of R, G and B is divided by after that.
+    #[config(
+        key = "STD", as = Vec<f64>, default = STD.to_vec(), above = 0, check = three,
+        map = |channels| channels.try_into().unwrap_or(STD)
+    )]
     pub std: [f64; 3],
+    /// Probability that all crops of a clip are turned to grey.
+    #[config(key = "GREY_PROBABILITY", default = 0.05, min = 0, max = 1)]
+    pub grey_probability: f64,
+    /// Probability that a clip is mirrored left to right (COMPAT: reference: each crop by itself).
+    #[config(key = "FLIP_PROBABILITY", default = 0.5, min = 0, max = 1)]
+    pub flip_probability: f64,
+    /// Brightness is scaled by a factor drawn from 1 ± this.
+    #[config(key = "BRIGHTNESS_JITTER", default = 0.2, min = 0, max = 1)]
+    pub brightness_jitter: f64,
+    /// What is checked before the run. frames: every frame file is opened too (of many, an even sample); annotations: they
+    /// alone.
+    #[config(
+        key = "CHECK", choices = ["frames", "annotations"], default = "frames", resume = free,
+        map = |check| check == "frames"
+    )]
+    pub check_frames: bool,
+    /// So many clips may be given up and planned again before the run ends, whatever their share.
+    #[config(key = "MAX_REJECTED", default = 10, resume = free)]
+    pub max_rejected: usize,
+    /// Beyond MAX_REJECTED, this share of all clips may be given up.
+    #[config(key = "MAX_REJECTED_SHARE", default = 0.01, min = 0, max = 1, resume = free)]
+    pub max_rejected_share: f64,
+    /// After so many failures a frame file is not read again.
+    #[config(key = "QUARANTINE_AFTER", default = 3, min = 1, resume = free)]
+    pub quarantine_after: usize,
     /// The template's crop.
+    #[config(key = "TEMPLATE", nested = &CropDefaults { crop: TEMPLATE, is_template: true })]
     pub template: Crop,
-    /// The search regions' crop.
+    /// The search frames' crops.
+    #[config(
+        key = "SEARCH",
+        nested = &CropDefaults { crop: Crop { number: if context.new_hip { 3 } else { 1 }, ..SEARCH }, is_template: false }
+    )]
     pub search: Crop,
     /// Search frames in a clip.
+    #[config(value = search.number)]
     pub search_frames: usize,
     /// What is trained on.
+    #[config(key = "TRAIN", nested = &SetDefaults { names: &["LASOT", "GOT10K_vottrain"], clips: 60_000, labels: None })]
     pub train: Sets,
     /// What is validated on.
+    #[config(
+        key = "VAL", resume = noted("validations change, training does not"),
+        // Whoever labels training data and says nothing of validation validates on the same labels.
+        nested = &SetDefaults {
+            names: &["GOT10K_votval"],
+            clips: 10_000,
+            labels: train.labels.as_ref().filter(|_| context.class_head),
+        }
+    )]
     pub val: Sets,
-    /// Probability that a clip is turned to grey.
-    pub grey_probability: f64,
-    /// Probability that a clip is mirrored.
-    pub flip_probability: f64,
-    /// Brightness is scaled by a factor from `1 ± brightness_jitter`.
-    pub brightness_jitter: f64,
-    /// Whether every frame file is opened before the run (of many, an even sample), or annotations alone are checked.
-    pub check_frames: bool,
-    /// So many clips may be planned again before a run ends, whatever their share.
-    pub max_rejected: usize,
-    /// Beyond that, this share of all clips.
-    pub max_rejected_share: f64,
-    /// A file is not read again after failing so often.
-    pub quarantine_after: usize,
-    /// A synthetic data set to make before training, if any; `--data_dir` takes its place.
+    /// A synthetic data set that is made before training; --data_dir takes its place. Absent: none.
+    #[config(key = "SYNTH", nested = &(), absent_acts)]
     pub synth: Option<Synth>,
 }
 
 /// How a crop is cut out of a frame.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Config)]
+#[config(context = CropDefaults)]
 pub struct Crop {
+    /// So many frames of a clip are cropped like this: 1 template, and the search frames.
+    #[config(
+        key = "NUMBER", default = context.crop.number, min = 1,
+        check = |number| (context.is_template && *number > 1).then(|| "a clip has exactly 1 template".to_string())
+    )]
+    pub number: usize,
     /// Side of the crop after resampling, in pixels.
+    #[config(key = "SIZE", default = context.crop.size, min = 1)]
     pub size: usize,
-    /// Side of the window, as a multiple of √(box area).
+    /// Side of the window that is cut out, as a multiple of √(area of the box).
+    #[config(key = "FACTOR", default = context.crop.factor, above = 0)]
     pub factor: f64,
-    /// Largest shift of the window's centre, as a multiple of √(box area), spread over ± half of it.
+    /// Largest shift of the window's centre: up to half of it each way, as a multiple of √(area of the box).
+    #[config(key = "CENTER_JITTER", default = context.crop.centre_jitter, min = 0)]
     pub centre_jitter: f64,
     /// Standard deviation of the logarithm of the window's scale.
+    #[config(key = "SCALE_JITTER", default = context.crop.scale_jitter, min = 0)]
     pub scale_jitter: f64,
 }
 
-/// Data sets mixed by ratio.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sets {
-    /// Names as in the reference (`GOT10K_train_full`).
-    pub names: Vec<String>,
-    /// Relative share of each.
-    pub ratios: Vec<f64>,
-    /// Clips in an epoch.
-    pub clips_per_epoch: usize,
-    /// Folder of condition labels; relative paths start at the data folder. `None`: no labels.
-    pub labels: Option<PathBuf>,
+/// What absent keys of a crop mean.
+pub(super) struct CropDefaults {
+    crop: Crop,
+    is_template: bool,
 }
 
 /// `DATA.SYNTH`: a synthetic data set, made once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Config)]
 pub struct Synth {
     /// Training sequences.
+    #[config(key = "SEQUENCES", default = 80, min = 1)]
     pub sequences: usize,
     /// Held-out sequences.
+    #[config(key = "VAL_SEQUENCES", default = 30, min = 1)]
     pub val_sequences: usize,
-    /// Frames in each.
+    /// Frames in each sequence.
+    #[config(key = "FRAMES", default = 30, min = 1)]
     pub frames: usize,
     /// Seed of the scenes.
+    #[config(key = "SEED", default = 0)]
     pub seed: u64,
     /// Width of a frame in pixels.
+    #[config(key = "WIDTH", default = 320, min = 1)]
     pub width: usize,
     /// Height of a frame in pixels.
+    #[config(key = "HEIGHT", default = 240, min = 1)]
     pub height: usize,
 }
 
+const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
+const STD: [f64; 3] = [0.229, 0.224, 0.225];
+const TEMPLATE: Crop = Crop { number: 1, size: 128, factor: 2.0, centre_jitter: 0.0, scale_jitter: 0.0 };
+const SEARCH: Crop = Crop { number: 1, size: 320, factor: 5.0, centre_jitter: 4.5, scale_jitter: 0.5 };
+
 impl Data {
-    pub(super) fn read(mut section: Section<'_>, kind: &Kind, notes: &mut Vec<String>) -> Self {
-        let max_sample_interval = section.checked("MAX_SAMPLE_INTERVAL", 200, |interval| match kind.new_hip {
-            true => at_least_one(interval),
-            // The search frame is 1 to MAX_SAMPLE_INTERVAL - 1 frames after the template.
-            false => (*interval < 2).then(|| {
-                "must be at least 2: the search frame comes 1 to MAX_SAMPLE_INTERVAL - 1 frames after the template"
-                    .into()
-            }),
-        });
-        let max_jump = max_jump(&mut section, kind);
-        if let Some(jump) = max_jump.filter(|jump| *jump > max_sample_interval) {
+    pub(super) fn read_noting(mut section: Section<'_>, kind: &Kind, notes: &mut Vec<String>) -> Self {
+        let data = Self::read(&mut section, kind);
+        if let Some(jump) = data.max_jump.filter(|jump| *jump > data.max_sample_interval) {
             notes.push(format!(
-                "DATA.MAX_SAMPLE_INTERVAL {max_sample_interval} is below MAX_JUMP {jump}, so it is the largest gap between frames"
+                "DATA.MAX_SAMPLE_INTERVAL {} is below MAX_JUMP {jump}, so it is the largest gap between frames",
+                data.max_sample_interval
             ));
         }
-        let min_frames = section.checked("MIN_FRAMES", 20, at_least_one);
-        let sampler_mode = sampler_mode(&mut section);
-        let mean = channels(&mut section, "MEAN", [0.485, 0.456, 0.406], not_negative);
-        let std = channels(&mut section, "STD", [0.229, 0.224, 0.225], positive);
-        let grey_probability = section.checked("GREY_PROBABILITY", 0.05, fraction);
-        let flip_probability = section.checked("FLIP_PROBABILITY", 0.5, fraction);
-        let brightness_jitter = section.checked("BRIGHTNESS_JITTER", 0.2, fraction);
-        let check_frames = section.choice("CHECK", "frames", &["frames", "annotations"]) == "frames";
-        let max_rejected = section.value("MAX_REJECTED", 10usize);
-        let max_rejected_share = section.checked("MAX_REJECTED_SHARE", 0.01, fraction);
-        let quarantine_after = section.checked("QUARANTINE_AFTER", 3, at_least_one);
-        let mut template = section.section("TEMPLATE");
-        if template.value("NUMBER", 1usize) != 1 {
-            template.problem("NUMBER", "a clip has exactly 1 template");
-        }
-        let template = Crop::read(template, Crop { size: 128, factor: 2.0, centre_jitter: 0.0, scale_jitter: 0.0 });
-        let mut search = section.section("SEARCH");
-        let search_frames = search.checked("NUMBER", if kind.new_hip { 3 } else { 1 }, at_least_one);
-        let search = Crop::read(search, Crop { size: 320, factor: 5.0, centre_jitter: 4.5, scale_jitter: 0.5 });
-        let train = Sets::read(section.section("TRAIN"), &["LASOT", "GOT10K_vottrain"], 60_000, None);
-        // Whoever labels training data and says nothing of validation validates on the same labels.
-        let labels = train.labels.as_ref().filter(|_| kind.class_head);
-        let mut val_section = section.section("VAL");
-        if let (Some(labels), None) = (labels, val_section.node("CLS_ANN_DIR")) {
+        let says_labels = section.node("VAL").is_some_and(|val| val.get("CLS_ANN_DIR").is_some());
+        if let Some(labels) = data.train.labels.as_ref().filter(|_| kind.class_head && !says_labels) {
             let folder = labels.display();
             notes.push(format!(
                 "DATA.VAL.CLS_ANN_DIR is absent: validation has the labels of DATA.TRAIN.CLS_ANN_DIR ({folder})"
             ));
         }
-        let val = Sets::read(val_section, &["GOT10K_votval"], 10_000, labels);
-        if kind.class_head && train.labels.is_none() && !train.names.iter().any(|name| name.starts_with("packed:")) {
+        let is_packed = |name: &String| name.starts_with("packed:");
+        if kind.class_head && data.train.labels.is_none() && !data.train.names.iter().any(is_packed) {
             section.warning("TRAIN", "no CLS_ANN_DIR: the condition head has nothing to learn from");
         }
-        let synth = section.node("SYNTH").is_some().then(|| Synth::read(section.section("SYNTH")));
         section.close();
-        Self {
-            max_sample_interval,
-            max_jump,
-            min_frames,
-            sampler_mode,
-            mean,
-            std,
-            template,
-            search,
-            search_frames,
-            train,
-            val,
-            grey_probability,
-            flip_probability,
-            brightness_jitter,
-            check_frames,
-            max_rejected,
-            max_rejected_share,
-            quarantine_after,
-            synth,
-        }
+        data
     }
 }
 
-/// The largest gap between frames of a HIPTrack.
-fn max_jump(section: &mut Section<'_>, kind: &Kind) -> Option<usize> {
-    if kind.new_hip {
-        return Some(section.checked("MAX_JUMP", 8, at_least_one));
-    }
-    let message = format!("{}; OSTrack's largest gap is MAX_SAMPLE_INTERVAL's", kind.only_hiptrack());
-    section.refused("MAX_JUMP", 8usize, message);
-    None
-}
-
-/// How frames are chosen. The modes of the reference that draw a second template are known by name.
-fn sampler_mode(section: &mut Section<'_>) -> &'static str {
-    let key = "SAMPLER_MODE";
-    let found = section.node(key).and_then(String::from_node).unwrap_or_default();
-    let message = match found.as_str() {
-        "trident" | "trident_pro" | "stark" => {
-            format!("{found} draws a second, moving template (STARK's), and these trackers take one; use causal")
-        }
-        "interval" | "order" | "random" => {
-            format!("{found} is no mode that the reference can sample in (`Illegal frame sample mode`); use causal")
-        }
-        _ => return section.choice(key, "causal", &["causal"]),
-    };
-    section.refused(key, "causal".to_string(), message);
-    "causal"
-}
-
-fn channels(
-    section: &mut Section<'_>,
-    key: &'static str,
-    default: [f64; 3],
-    complaint: fn(&f64) -> Option<String>,
-) -> [f64; 3] {
-    let list = section.value(key, default.to_vec());
-    if let Some(message) = list.iter().find_map(complaint) {
-        section.problem(key, message);
-    }
-    <[f64; 3]>::try_from(list).unwrap_or_else(|list| {
-        section.problem(key, format!("expected one number for each of R, G, B, found {}", list.len()));
-        default
+/// The search frame of an OSTrack is 1 to `MAX_SAMPLE_INTERVAL` - 1 frames after the template.
+fn short_interval(interval: usize, kind: &Kind) -> Option<String> {
+    (!kind.new_hip && interval == 1).then(|| {
+        "must be at least 2: the search frame comes 1 to MAX_SAMPLE_INTERVAL - 1 frames after the template".to_string()
     })
 }
 
-impl Crop {
-    fn read(mut section: Section<'_>, default: Self) -> Self {
-        let crop = Self {
-            size: section.checked("SIZE", default.size, at_least_one),
-            factor: section.checked("FACTOR", default.factor, positive),
-            centre_jitter: section.checked("CENTER_JITTER", default.centre_jitter, not_negative),
-            scale_jitter: section.checked("SCALE_JITTER", default.scale_jitter, not_negative),
-        };
-        section.close();
-        crop
+/// The modes of the reference that draw a second template are known by name.
+fn other_mode(section: &mut Section<'_>) -> Option<String> {
+    let found = section.node("SAMPLER_MODE").and_then(String::from_node)?;
+    match found.as_str() {
+        "trident" | "trident_pro" | "stark" => {
+            Some(format!("{found} draws a second, moving template (STARK's), and these trackers take one; use causal"))
+        }
+        "interval" | "order" | "random" => Some(format!(
+            "{found} is no mode that the reference can sample in (`Illegal frame sample mode`); use causal"
+        )),
+        _ => None,
     }
 }
 
-impl Sets {
-    fn read(mut section: Section<'_>, names: &[&str], clips: usize, labels: Option<&PathBuf>) -> Self {
-        let names = section.value("DATASETS_NAME", names.iter().map(ToString::to_string).collect::<Vec<_>>());
-        if names.is_empty() {
-            section.problem("DATASETS_NAME", "needs at least one data set");
-        }
-        let ratios = section.value("DATASETS_RATIO", vec![1.0; names.len()]);
-        if ratios.len() != names.len() {
-            let message = format!("has {} ratios for {} data sets of DATASETS_NAME", ratios.len(), names.len());
-            section.problem("DATASETS_RATIO", message);
-        }
-        if let Some(message) = ratios.iter().find_map(positive) {
-            section.problem("DATASETS_RATIO", message);
-        }
-        let clips_per_epoch = section.checked("SAMPLE_PER_EPOCH", clips, at_least_one);
-        let labels = match section.optional::<PathBuf>("CLS_ANN_DIR") {
-            None => {
-                labels.iter().for_each(|labels| section.resolve("CLS_ANN_DIR", *labels));
-                labels.cloned()
-            }
-            // Nothing, said in so many words.
-            Some(path) => Some(path).filter(|path| !path.as_os_str().is_empty()),
-        };
-        section.close();
-        Self { names, ratios, clips_per_epoch, labels }
-    }
-}
-
-impl Synth {
-    fn read(mut section: Section<'_>) -> Self {
-        let synth = Self {
-            sequences: section.checked("SEQUENCES", 80, at_least_one),
-            val_sequences: section.checked("VAL_SEQUENCES", 30, at_least_one),
-            frames: section.checked("FRAMES", 30, at_least_one),
-            seed: section.value("SEED", 0),
-            width: section.checked("WIDTH", 320, at_least_one),
-            height: section.checked("HEIGHT", 240, at_least_one),
-        };
-        section.close();
-        synth
-    }
+#[allow(clippy::ptr_arg, reason = "it checks a key of this type")]
+fn three(channels: &Vec<f64>) -> Option<String> {
+    (channels.len() != 3).then(|| format!("expected one number for each of R, G, B, found {}", channels.len()))
 }

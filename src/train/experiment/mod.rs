@@ -2,33 +2,38 @@
 //! user's file loads unchanged. Every key acts or is refused; keys of our own have defaults that keep the reference's
 //! behaviour.
 
-mod classes;
 mod data;
 mod family;
+mod keys;
 mod model;
+mod parts;
 mod phases;
 mod saving;
 mod schedule;
+mod sets;
 mod tasks;
 mod test;
 mod training;
 mod trains;
 
-pub use data::{Crop, Data, Sets, Synth};
+pub use data::{Crop, Data, Synth};
 pub use family::{BY_SCRIPT, Family};
+pub use keys::{Keys, by_family};
 pub use model::Model;
 pub use phases::{HEADS, Phase};
 pub use saving::Saving;
 pub use schedule::{Schedule, ScheduleKind};
+pub use sets::Sets;
 pub use tasks::{ClassTargets, Curve, Lambda, MtlMode};
 pub use test::Test;
 pub use training::Training;
 
 use crate::{
     failure::Result,
-    settings::{Node, Reading, Section},
+    settings::{Config, Key, Node, Reading, Resume, Section},
 };
 use family::Kind;
+use phases::Freezing;
 use std::path::Path;
 use training::Context;
 
@@ -49,6 +54,8 @@ pub struct Experiment {
     pub family: Family,
     /// The file with all defaults filled in, as YAML that loads to the same experiment.
     pub resolved: String,
+    /// What the keys of that file are, as YAML under their dotted paths.
+    pub values: Vec<(String, String)>,
     /// `trains: …`: what trains, with which heads and learning rates, and which key decides.
     pub trains: String,
     /// What was concluded from absent keys, a line each.
@@ -86,61 +93,44 @@ impl Experiment {
         let mut root = Section::root(reading, node);
         let kind = Kind::of(node);
         let mut notes: Vec<String> = kind.note().into_iter().collect();
-        let compat = root.choice("COMPAT", "none", &["none", "reference"]) == "reference";
-        let data = Data::read(root.section("DATA"), &kind, &mut notes);
-        let model = Model::read(root.section("MODEL"), &kind);
+        let compat = root.choice(COMPAT, "none", &["none", "reference"]) == "reference";
+        let data = Data::read_noting(root.section(DATA), &kind, &mut notes);
+        let model = Model::read(root.section(MODEL), &kind);
         let context = Context {
             kind: &kind,
             has_classes: model.classes > 0,
             eliminates: !model.elimination_blocks.is_empty(),
             compat,
         };
-        let (training, freezing) = Training::read(root.section("TRAIN"), &context);
-        for phase in &training.phases {
-            if phase.keep_rate.is_some_and(|rate| rate < 1.0) && !context.eliminates {
-                let message = "no block eliminates candidates; name some in MODEL.BACKBONE.CE_LOC, or leave it out";
-                root.problem("TRAIN", format!("PHASES.{}.KEEP_RATE: {message}", phase.name));
-            }
-        }
+        let mut train = root.section(TRAIN);
+        let training = Training::read(&mut train, &context);
+        let written = train.has("FREEZE_BACKBONE");
+        let freezing = Freezing { frozen: training.freeze_backbone, written, always: training.leaves_backbone() };
+        train.close();
         if freezing.always && model.pretrain_file.is_none() {
             let message = "starts from scratch, and the backbone is frozen: it stays as it was drawn";
-            root.section("MODEL").warning("PRETRAIN_FILE", message);
+            let file = node.get("MODEL").and_then(|model| model.get("PRETRAIN_FILE"));
+            reading.warn(file.map_or(&node.origin, |file| &file.origin), "MODEL.PRETRAIN_FILE", message);
         }
-        let test = Test::read(root.section("TEST"), &data, &kind, &mut notes);
+        let context = test::Context { data: &data, kind: &kind };
+        let test = Test::read_noting(root.section(TEST), &context, &mut notes);
         root.close();
         let warnings = reading.warnings().iter().map(ToString::to_string).collect();
-        let (family, resolved) = (kind.family(), reading.resolved());
+        let (family, resolved, values) = (kind.family(), reading.resolved(), reading.values());
+        let trains = String::new();
         let mut experiment =
-            Self { data, model, training, test, compat, family, resolved, trains: String::new(), notes, warnings };
+            Self { data, model, training, test, compat, family, resolved, values, trains, notes, warnings };
         experiment.trains = trains::line(&experiment, &kind, freezing);
         experiment
     }
 }
 
-/// A complaint about a number that must be above zero.
-fn positive(value: &f64) -> Option<String> {
-    (*value <= 0.0).then(|| format!("must be above 0, found {value}"))
-}
-
-/// A complaint about a number that must not be below zero.
-fn not_negative(value: &f64) -> Option<String> {
-    (*value < 0.0).then(|| format!("must not be below 0, found {value}"))
-}
-
-/// A complaint about a number outside `0..=1`.
-fn fraction(value: &f64) -> Option<String> {
-    (!(0.0..=1.0).contains(value)).then(|| format!("must lie between 0 and 1, found {value}"))
-}
-
-/// A complaint about a share that must leave something.
-fn below_one(value: &f64) -> Option<String> {
-    (!(0.0..1.0).contains(value)).then(|| format!("must be from 0 to below 1, found {value}"))
-}
-
-/// A complaint about a count of zero.
-fn at_least_one(value: &usize) -> Option<String> {
-    (*value == 0).then(|| "must be at least 1".to_string())
-}
+const COMPAT: Key =
+    Key::new("COMPAT").about("reference: repeat the numbers of the reference where trackflow differs by default.");
+const DATA: Key = Key::new("DATA").about("Data sets, sampling and crops.");
+const MODEL: Key = Key::new("MODEL").about("The network.");
+const TRAIN: Key = Key::new("TRAIN").about("Losses, optimizer, schedule, phases and checkpoints.");
+const TEST: Key = Key::new("TEST").about("The online tracker.").resume(Resume::Free);
 
 #[cfg(test)]
 mod published;

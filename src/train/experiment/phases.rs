@@ -1,30 +1,56 @@
 //! The phases of training: what trains, for how long, how fast.
 
-use super::{Training, at_least_one, family::Family, fraction, not_negative, positive, training::Context};
-use crate::settings::{Entry, Section, Value};
+use super::{Training, family::Family, training::Context};
+use crate::settings::{Config, Entry, Key, Section, Value};
 
 /// Patterns of all parameters but the backbone's.
 pub const HEADS: [&str; 7] =
     ["HIP.", "key_proj.", "key_comp.", "searchRegionFusion.", "box_head.", "cls_head.", "film."];
 
 /// One phase of training. The reference's two-stage training is a list of two.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(context = Listed<'_>)]
 pub struct Phase {
     /// Its name in logs and metrics.
+    #[config(value = context.name.to_string())]
     pub name: String,
-    /// Epochs it lasts.
+    /// Epochs that the phase lasts.
+    #[config(key = "EPOCHS", default = 1, min = 1, resume = length)]
     pub epochs: usize,
-    /// Learning rate at its start.
+    /// Learning rate at the start of the phase.
+    #[config(key = "LR", default = context.joint.lr, absent = "TRAIN.LR", above = 0)]
     pub lr: f64,
-    /// Parameters that train, by patterns of their names: `box_head.` is whatever begins so, `*` is any text, `""` is
-    /// everything, and `!` in front takes back what an earlier pattern gave.
+    /// Parameters that train, by patterns of their names: `box_head.` is whatever begins so, `*` is any text, an empty
+    /// pattern is everything, and `!` in front takes back what an earlier pattern gave.
+    #[config(
+        key = "TRAINS", default = context.joint.trains.clone(),
+        absent = "everything; without the backbone where TRAIN.FREEZE_BACKBONE is True"
+    )]
     pub trains: Vec<String>,
-    /// λ, the weight of the class loss.
+    /// λ, the weight of the class loss beside that of the box.
+    #[config(
+        key = "CLS_WEIGHT", default = context.joint.class_weight, absent = "TRAIN.CLS_WEIGHT", min = 0,
+        inactive = context.context.lacks_classes()
+    )]
     pub class_weight: f64,
     /// Weight of the box loss; 0 leaves the box head alone.
+    #[config(key = "BOX_WEIGHT", default = 1.0, min = 0)]
     pub box_weight: f64,
-    /// Share of search tokens that eliminating blocks keep; none: as the schedule of candidate elimination says.
+    /// Share of search tokens that the blocks of MODEL.BACKBONE.CE_LOC keep.
+    #[config(
+        key = "KEEP_RATE", absent = "as TRAIN.CE_START_EPOCH and CE_WARM_EPOCH say", above = 0, max = 1,
+        check = |rate| (rate.is_some_and(|rate| rate < 1.0) && !context.context.eliminates).then(|| NOTHING_ELIMINATES.into())
+    )]
     pub keep_rate: Option<f64>,
+}
+
+const NOTHING_ELIMINATES: &str = "no block eliminates candidates; name some in MODEL.BACKBONE.CE_LOC, or leave it out";
+
+/// What a listed phase takes over.
+pub(super) struct Listed<'a> {
+    name: &'a str,
+    joint: &'a Phase,
+    context: &'a Context<'a>,
 }
 
 impl Phase {
@@ -63,30 +89,58 @@ fn begins(name: &str, pattern: &str) -> bool {
     }
 }
 
-/// What the reference's two-stage keys say.
-struct TwoStage {
-    stage1: (usize, f64),
-    stage2: (usize, f64),
-    freeze: bool,
+/// How long and how fast, as the keys of `TRAIN` say it.
+#[derive(Config)]
+#[config(context = Context<'_>, check = Lengths::check)]
+struct Lengths {
+    /// Whether there are two stages: STAGE1_EPOCHS in which the condition head alone trains, then STAGE2_EPOCHS.
+    #[config(key = "TWO_STAGE", default = false)]
+    two_stage: bool,
+    /// Epochs of the first stage.
+    #[config(key = "STAGE1_EPOCHS", default = 30, min = 1, resume = length, inactive = one_stage(two_stage))]
+    stage1_epochs: usize,
+    /// Learning rate of the first stage.
+    #[config(key = "STAGE1_LR", default = 1e-3, above = 0, inactive = one_stage(two_stage))]
+    stage1_lr: f64,
+    /// Epochs of the second stage.
+    #[config(key = "STAGE2_EPOCHS", default = 20, min = 1, resume = length, inactive = one_stage(two_stage))]
+    stage2_epochs: usize,
+    /// Learning rate of the second stage.
+    #[config(key = "STAGE2_LR", default = 1e-5, above = 0, inactive = one_stage(two_stage))]
+    stage2_lr: f64,
+    /// Whether the condition head trains alone in the first stage; False: everything trains in both.
+    #[config(key = "FREEZE_BACKBONE_STAGE1", default = true, inactive = one_stage(two_stage))]
+    stage1_frozen: bool,
+    #[config(value = is_listed(section))]
+    is_listed: bool,
+    /// Epochs, where there are neither two stages nor PHASES.
+    #[config(
+        key = "EPOCH", default = 500, min = 1, resume = length,
+        inactive = is_listed.then_some("TRAIN.PHASES says how long each is")
+            .or(two_stage.then_some("TRAIN.TWO_STAGE has its own"))
+    )]
+    epochs: usize,
+    /// Learning rate of everything but the backbone, whose is BACKBONE_MULTIPLIER times this.
+    #[config(
+        key = "LR", default = 1e-4, above = 0,
+        inactive = two_stage.then_some("TRAIN.TWO_STAGE has STAGE1_LR and STAGE2_LR")
+    )]
+    lr: f64,
 }
 
-impl TwoStage {
-    fn read(section: &mut Section<'_>, context: &Context<'_>) -> Option<Self> {
-        let on = section.value("TWO_STAGE", false);
-        let stages = section.reading_idly(!on, |section| Self {
-            stage1: (section.checked("STAGE1_EPOCHS", 30, at_least_one), section.checked("STAGE1_LR", 1e-3, positive)),
-            stage2: (section.checked("STAGE2_EPOCHS", 20, at_least_one), section.checked("STAGE2_LR", 1e-5, positive)),
-            freeze: section.value("FREEZE_BACKBONE_STAGE1", true),
-        });
-        if !on {
-            for key in ["STAGE1_EPOCHS", "STAGE1_LR", "STAGE2_EPOCHS", "STAGE2_LR", "FREEZE_BACKBONE_STAGE1"] {
-                section.without_effect(key, "TRAIN.TWO_STAGE is not True");
-            }
-        } else if stages.freeze && !context.has_classes {
-            let why = context.no_classes();
+fn one_stage(two_stage: bool) -> Option<&'static str> {
+    (!two_stage).then_some("TRAIN.TWO_STAGE is not True")
+}
+
+fn is_listed(train: &mut Section<'_>) -> bool {
+    matches!(train.node("PHASES").map(|node| &node.value), Some(Value::Map(list)) if !list.is_empty())
+}
+
+impl Lengths {
+    fn check(&self, section: &mut Section<'_>, context: &Context<'_>) {
+        if let Some(why) = context.lacks_classes().filter(|_| self.two_stage && self.stage1_frozen) {
             section.problem("TWO_STAGE", format!("the first stage trains the condition head alone, and {why}"));
         }
-        on.then_some(stages)
     }
 }
 
@@ -101,111 +155,65 @@ pub(super) struct Freezing {
     pub always: bool,
 }
 
-impl Freezing {
-    /// Of a HIPTrack the reference trains everything but the backbone, of an OSTrack everything; a multi-task tracker is
-    /// there to share its backbone, though the reference never trains that one's either.
-    fn read(section: &mut Section<'_>, context: &Context<'_>) -> Self {
-        // In the reference FREEZE_LAYERS comes from an older tracker and is never read: its `[0]` freezes nothing.
-        let layers = section.reading_idly(true, |section| section.optional::<Vec<usize>>("FREEZE_LAYERS"));
-        match layers.unwrap_or_default().as_slice() {
-            [] | [0] => section.without_effect("FREEZE_LAYERS", "nothing reads it; FREEZE_BACKBONE freezes"),
-            _ => section.problem(
-                "FREEZE_LAYERS",
-                "no layers are frozen one by one; use FREEZE_BACKBONE, or PHASES with TRAINS",
-            ),
-        }
-        let default = match context.kind.family() {
-            Family::HipTrack => true,
-            Family::OsTrack => false,
-            Family::MultiTask => context.compat && context.kind.new_hip,
-        };
-        let written = section.has("FREEZE_BACKBONE");
-        let frozen = section
-            .says("whether the backbone stands still (absent: True for a HIPTrack without condition head)")
-            .value("FREEZE_BACKBONE", default);
-        Self { frozen, written, always: false }
+/// What an absent `FREEZE_BACKBONE` means. Of a HIPTrack the reference trains everything but the backbone, of an OSTrack
+/// everything; a multi-task tracker is there to share its backbone, though the reference never trains that one's either.
+pub(super) fn frozen_by_default(context: &Context<'_>) -> bool {
+    match context.kind.family() {
+        Family::HipTrack => true,
+        Family::OsTrack => false,
+        Family::MultiTask => context.compat && context.kind.new_hip,
     }
 }
 
+const PHASES: Key = Key::new("PHASES")
+    .about("Phases of training, one after the other, each under a name of your choice.")
+    .absent("one phase of EPOCH epochs, or the two of TWO_STAGE")
+    .absent_acts();
+
 /// The phases: `TRAIN.PHASES` when given, else the two stages, else one joint phase of `EPOCH` epochs.
-pub(super) fn read(section: &mut Section<'_>, context: &Context<'_>, class_weight: f64) -> (Vec<Phase>, Freezing) {
-    let two_stage = TwoStage::read(section, context);
-    let is_listed =
-        matches!(section.node("PHASES").map(|node| &node.value), Some(Value::Map(list)) if !list.is_empty());
-    let idle = two_stage.is_some() || is_listed;
-    let instead = if is_listed { "TRAIN.PHASES says how long each is" } else { "TRAIN.TWO_STAGE has its own" };
-    let epochs = section.reading_idly(idle, |section| section.checked("EPOCH", 500, at_least_one));
-    let lr = section.reading_idly(two_stage.is_some(), |section| section.checked("LR", 1e-4, positive));
-    if idle {
-        section.without_effect("EPOCH", instead);
-    }
-    if two_stage.is_some() {
-        section.without_effect("LR", "TRAIN.TWO_STAGE has STAGE1_LR and STAGE2_LR");
-    }
-    let mut freezing = Freezing::read(section, context);
+pub(super) fn read(section: &mut Section<'_>, context: &Context<'_>, class_weight: f64, frozen: bool) -> Vec<Phase> {
+    let lengths = Lengths::read(section, context);
     let joint = Phase {
         name: "joint".into(),
-        epochs,
-        lr,
-        trains: if freezing.frozen { HEADS.map(String::from).to_vec() } else { vec![String::new()] },
-        class_weight,
+        epochs: lengths.epochs,
+        lr: lengths.lr,
+        trains: if frozen { HEADS.map(String::from).to_vec() } else { vec![String::new()] },
+        class_weight: if context.has_classes { class_weight } else { 0.0 },
         box_weight: 1.0,
         keep_rate: None,
     };
-    let listed = section.section("PHASES");
-    let phases = if is_listed {
-        if two_stage.is_some() {
-            listed.reading().report(listed.origin(), listed.path(), "phases are listed and TWO_STAGE is on; keep one");
-        }
-        let of_each = |key: &str| listed.entries().iter().all(|entry| entry.node.get(key).is_some());
-        if of_each("LR") {
-            section.without_effect("LR", "each of TRAIN.PHASES has its own");
-        }
-        if of_each("TRAINS") {
-            section.without_effect("FREEZE_BACKBONE", "each of TRAIN.PHASES says what it TRAINS");
-        }
-        listed.entries().iter().map(|entry| listed_phase(&listed, entry, &joint, context)).collect()
-    } else {
-        match two_stage {
-            None => vec![joint],
-            Some(stages) => {
-                let first = if stages.freeze { "cls_head." } else { "" };
-                let phase = |name: &str, (epochs, lr): (usize, f64), trains| Phase {
-                    name: name.into(),
-                    epochs,
-                    lr,
-                    trains,
-                    ..joint.clone()
-                };
-                let second = phase("stage2", stages.stage2, joint.trains.clone());
-                vec![phase("stage1", stages.stage1, vec![first.to_string()]), second]
-            }
-        }
-    };
-    freezing.always = !phases.iter().any(Phase::touches_backbone);
-    (phases, freezing)
+    let listed = section.section(PHASES);
+    if !lengths.is_listed {
+        return match lengths.two_stage {
+            false => vec![joint],
+            true => stages(&lengths, &joint),
+        };
+    }
+    if lengths.two_stage {
+        section.conflict("PHASES", &["TWO_STAGE"], "phases are listed and TWO_STAGE is on; keep one");
+    }
+    let of_each = |key: &str| listed.entries().iter().all(|entry| entry.node.get(key).is_some());
+    if of_each("LR") {
+        section.without_effect("LR", "each of TRAIN.PHASES has its own");
+    }
+    if of_each("TRAINS") {
+        section.without_effect("FREEZE_BACKBONE", "each of TRAIN.PHASES says what it TRAINS");
+    }
+    listed.entries().iter().map(|entry| listed_phase(&listed, entry, &joint, context)).collect()
 }
 
-fn listed_phase(listed: &Section<'_>, entry: &Entry, joint: &Phase, context: &Context<'_>) -> Phase {
-    let path = format!("{}.{}", listed.path(), entry.key);
-    let mut section = Section::at(listed.reading(), &path, Some(&entry.node), &entry.origin);
-    let phase = Phase {
-        name: entry.key.clone(),
-        epochs: section.checked("EPOCHS", 1, at_least_one),
-        lr: section.checked("LR", joint.lr, positive),
-        trains: section.value("TRAINS", joint.trains.clone()),
-        class_weight: section.reading_idly(!context.has_classes, |section| {
-            section.checked("CLS_WEIGHT", joint.class_weight, not_negative)
-        }),
-        box_weight: section.checked("BOX_WEIGHT", joint.box_weight, not_negative),
-        keep_rate: section.optional::<f64>("KEEP_RATE"),
-    };
-    if !context.has_classes {
-        section.without_effect("CLS_WEIGHT", context.no_classes());
-    }
-    if let Some(rate) = phase.keep_rate.filter(|rate| *rate == 0.0 || fraction(rate).is_some()) {
-        section.problem("KEEP_RATE", format!("must be above 0 and at most 1, found {rate}"));
-    }
+fn stages(lengths: &Lengths, joint: &Phase) -> Vec<Phase> {
+    let first = if lengths.stage1_frozen { "cls_head." } else { "" };
+    let phase = |name: &str, epochs, lr, trains| Phase { name: name.into(), epochs, lr, trains, ..joint.clone() };
+    vec![
+        phase("stage1", lengths.stage1_epochs, lengths.stage1_lr, vec![first.to_string()]),
+        phase("stage2", lengths.stage2_epochs, lengths.stage2_lr, joint.trains.clone()),
+    ]
+}
+
+fn listed_phase<'a>(listed: &Section<'a>, entry: &'a Entry, joint: &Phase, context: &Context<'_>) -> Phase {
+    let mut section = listed.named(entry);
+    let phase = Phase::read(&mut section, &Listed { name: &entry.key, joint, context });
     section.close();
     phase
 }

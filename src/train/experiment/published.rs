@@ -57,7 +57,8 @@ const TEST_384: &str = "SEARCH_FACTOR: 5.0, SEARCH_SIZE: 384, TEMPLATE_FACTOR: 2
 
 #[test]
 fn published_ostracks_are_ostracks() {
-    let crop = |size, factor, centre_jitter, scale_jitter| Crop { size, factor, centre_jitter, scale_jitter };
+    let crop =
+        |size, factor, centre_jitter, scale_jitter| Crop { number: 1, size, factor, centre_jitter, scale_jitter };
     let small = (crop(256, 4.0, 3.0, 0.25), crop(128, 2.0, 0.0, 0.0));
     let large = (crop(384, 5.0, 4.5, 0.5), crop(192, 2.0, 0.0, 0.0));
     let (long, short) =
@@ -147,6 +148,7 @@ fn absent_keys_are_those_of_the_family() {
     assert_eq!((plain.data.search.size, plain.data.search.factor, plain.data.search_frames), (320, 5.0, 1));
     assert_eq!((plain.data.template.size, plain.data.max_sample_interval, plain.data.max_jump), (128, 200, None));
     assert_eq!((plain.training.batch_size, plain.training.phases[0].epochs), (16, 500));
+    assert_eq!(plain.training.phases[0].class_weight, 0.0, "there is no condition head");
     assert_eq!(plain.training.schedule.kind, ScheduleKind::Step { every: 400, rate: 0.1 });
     assert_eq!((plain.test.search_size, plain.test.template_size, plain.test.epoch), (320, 128, 500));
     assert_eq!((plain.data.train.clips_per_epoch, plain.data.val.clips_per_epoch), (60_000, 10_000));

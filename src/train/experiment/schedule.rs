@@ -1,7 +1,7 @@
 //! `TRAIN.SCHEDULER`: how the learning rate changes.
 
-use super::{at_least_one, fraction, not_negative, positive};
-use crate::settings::Section;
+use super::training::Context;
+use crate::settings::{Config, Section};
 
 /// `TRAIN.SCHEDULER` and what belongs to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,57 +37,6 @@ pub enum ScheduleKind {
 }
 
 impl Schedule {
-    pub(super) fn read(train: &mut Section<'_>, compat: bool) -> Self {
-        let mut section = train.section("SCHEDULER");
-        let name = section.chosen("TYPE", "step", &["step", "Mstep", "cosine"]);
-        let mut no_drop_epoch = None;
-        let kind = match name {
-            Some("step") => {
-                let rate = step_rate(&mut section, compat);
-                for key in ["MILESTONES", "GAMMA"] {
-                    belongs(&mut section, key, "step", "Mstep", "step falls by DECAY_RATE every LR_DROP_EPOCH epochs");
-                }
-                belongs(&mut section, "MIN_LR_RATIO", "step", "cosine", "step falls by DECAY_RATE");
-                ScheduleKind::Step { every: 0, rate }
-            }
-            Some("Mstep") => {
-                belongs(&mut section, "MIN_LR_RATIO", "Mstep", "cosine", "Mstep falls by GAMMA");
-                no_drop_epoch = Some("TRAIN.SCHEDULER.TYPE Mstep drops at its MILESTONES");
-                milestones(&mut section)
-            }
-            Some(_) => {
-                for key in ["MILESTONES", "GAMMA"] {
-                    belongs(&mut section, key, "cosine", "Mstep", "cosine falls evenly to MIN_LR_RATIO");
-                }
-                let why = "TRAIN.SCHEDULER.TYPE cosine has no drops; MIN_LR_RATIO says where it ends";
-                section.idle("DECAY_RATE", 0.1, why);
-                no_drop_epoch = Some(why);
-                ScheduleKind::Cosine { floor: section.checked("MIN_LR_RATIO", 0.0, fraction) }
-            }
-            // Of a type that does not exist nothing else is concluded.
-            None => {
-                section.value("DECAY_RATE", 0.1);
-                section.value("MILESTONES", Vec::<usize>::new());
-                section.value("GAMMA", 0.1);
-                section.value("MIN_LR_RATIO", 0.0);
-                ScheduleKind::Step { every: 0, rate: 0.1 }
-            }
-        };
-        let warmup_epochs = section.checked("WARMUP_EPOCHS", 0.0, not_negative);
-        section.close();
-        // The resolved file has a section in one piece, so this key of the one around it comes after it.
-        let kind = match (kind, no_drop_epoch) {
-            (ScheduleKind::Step { rate, .. }, _) => {
-                ScheduleKind::Step { every: train.checked("LR_DROP_EPOCH", 400, at_least_one), rate }
-            }
-            (kind, why) => {
-                train.idle("LR_DROP_EPOCH", 400usize, why.unwrap_or_default());
-                kind
-            }
-        };
-        Self { kind, warmup_epochs }
-    }
-
     /// The learning rate as a share of the phase's, at `progress` epochs (with fraction) into a phase of `epochs`.
     pub fn factor(&self, progress: f64, epochs: usize) -> f64 {
         if progress < self.warmup_epochs {
@@ -107,42 +56,110 @@ impl Schedule {
     }
 }
 
-/// The factor of a drop. The reference reads no `DECAY_RATE` and drops by 0.1.
-fn step_rate(section: &mut Section<'_>, compat: bool) -> f64 {
-    if compat {
-        section.idle("DECAY_RATE", 0.1, "COMPAT: reference drops by 0.1, as the reference reads no DECAY_RATE");
-        return 0.1;
-    }
-    section.checked("DECAY_RATE", 0.1, positive)
+/// What `TRAIN` says about the learning rate's way.
+#[derive(Config)]
+#[config(context = Context<'_>)]
+pub(super) struct ScheduleKeys {
+    /// How the learning rate falls within a phase.
+    #[config(key = "SCHEDULER", nested)]
+    scheduler: SchedulerKeys,
+    /// step: epochs between two drops.
+    #[config(key = "LR_DROP_EPOCH", default = 400, min = 1, inactive = scheduler.no_drop_epoch())]
+    every: usize,
 }
 
-/// `Mstep`: where it drops, and by how much: by `GAMMA`, or without one by `DECAY_RATE`.
-fn milestones(section: &mut Section<'_>) -> ScheduleKind {
-    let milestones = section.says("Mstep: the epochs of the drops").value("MILESTONES", Vec::<usize>::new());
-    if milestones.is_empty() {
-        section.problem("MILESTONES", "Mstep drops at the epochs that it lists; give some, for example [60, 80]");
+/// `TRAIN.SCHEDULER`.
+#[derive(Config)]
+#[config(context = Context<'_>, check = SchedulerKeys::check)]
+struct SchedulerKeys {
+    /// step: it falls by DECAY_RATE every LR_DROP_EPOCH epochs; Mstep: by GAMMA at each of MILESTONES; cosine: evenly, in
+    /// half a cosine, to MIN_LR_RATIO.
+    #[config(key = "TYPE", choices = ["step", "Mstep", "cosine"], default = "step")]
+    name: Option<&'static str>,
+    #[config(value = section.has("GAMMA"))]
+    has_gamma: bool,
+    /// step: the factor of a drop (COMPAT: reference: always 0.1); Mstep: the same, where there is no GAMMA.
+    #[config(key = "DECAY_RATE", default = 0.1, above = 0, max = 1, inactive = no_decay(name, has_gamma, context.compat))]
+    decay: f64,
+    /// Mstep: the epochs of the drops, in ascending order.
+    #[config(key = "MILESTONES", default = Vec::new(), refused = belongs(name, "Mstep"), check = |list| ascending(list))]
+    milestones: Vec<usize>,
+    /// Mstep: the factor of a drop.
+    #[config(
+        key = "GAMMA", default = 0.1, absent = "DECAY_RATE", above = 0, max = 1, refused = belongs(name, "Mstep"),
+        inactive = (name == Some("Mstep") && !has_gamma).then_some("it is absent")
+    )]
+    gamma: f64,
+    /// cosine: the last learning rate as a share of the first.
+    #[config(key = "MIN_LR_RATIO", default = 0.0, min = 0, max = 1, refused = belongs(name, "cosine"))]
+    floor: f64,
+    /// Epochs of linear warm-up at the start of a phase; a fraction is fine.
+    #[config(key = "WARMUP_EPOCHS", default = 0.0, min = 0)]
+    warmup: f64,
+}
+
+impl SchedulerKeys {
+    fn check(&self, section: &mut Section<'_>, _: &Context<'_>) {
+        if self.name == Some("Mstep") && self.milestones.is_empty() {
+            let message = "Mstep drops at the epochs that it lists; give some, for example [60, 80]";
+            section.conflict("MILESTONES", &["TYPE"], message);
+        }
+        let mut twice = self.milestones.windows(2).filter(|pair| pair[0] == pair[1]);
+        if let Some(epoch) = twice.next() {
+            section.warning("MILESTONES", format!("epoch {} is listed more than once: each is a drop", epoch[0]));
+        }
     }
-    section.says("Mstep: the factor of a drop");
-    let rate = match section.has("GAMMA") {
-        true => {
-            let rate = section.checked("GAMMA", 0.1, positive);
-            section.idle("DECAY_RATE", 0.1, "GAMMA is the factor of Mstep's drops");
-            rate
+
+    /// Why `LR_DROP_EPOCH` says nothing.
+    fn no_drop_epoch(&self) -> Option<&'static str> {
+        match self.name {
+            Some("Mstep") => Some("TRAIN.SCHEDULER.TYPE Mstep drops at its MILESTONES"),
+            Some("cosine") => Some(COSINE),
+            _ => None,
         }
-        false => {
-            section.idle("GAMMA", 0.1, "");
-            section.checked("DECAY_RATE", 0.1, positive)
-        }
+    }
+}
+
+impl From<ScheduleKeys> for Schedule {
+    fn from(keys: ScheduleKeys) -> Self {
+        let ScheduleKeys { scheduler, every } = keys;
+        let rate = scheduler.decay;
+        let kind = match scheduler.name {
+            Some("Mstep") => ScheduleKind::MultiStep {
+                milestones: scheduler.milestones,
+                rate: if scheduler.has_gamma { scheduler.gamma } else { rate },
+            },
+            Some("cosine") => ScheduleKind::Cosine { floor: scheduler.floor },
+            _ => ScheduleKind::Step { every, rate },
+        };
+        Self { kind, warmup_epochs: scheduler.warmup }
+    }
+}
+
+const COSINE: &str = "TRAIN.SCHEDULER.TYPE cosine has no drops; MIN_LR_RATIO says where it ends";
+
+/// Why `DECAY_RATE` says nothing. The reference reads none and drops by 0.1.
+fn no_decay(name: Option<&str>, has_gamma: bool, compat: bool) -> Option<&'static str> {
+    match name {
+        Some("step") if compat => Some("COMPAT: reference drops by 0.1, as the reference reads no DECAY_RATE"),
+        Some("Mstep") if has_gamma => Some("GAMMA is the factor of Mstep's drops"),
+        Some("cosine") => Some(COSINE),
+        _ => None,
+    }
+}
+
+/// Why a key that only the type `of` reads cannot be there. Of a type that does not exist nothing else is concluded.
+fn belongs(name: Option<&str>, of: &str) -> Option<String> {
+    let name = name.filter(|name| *name != of)?;
+    let instead = match name {
+        "step" => "step falls by DECAY_RATE every LR_DROP_EPOCH epochs",
+        "Mstep" => "Mstep falls by GAMMA",
+        _ => "cosine falls evenly to MIN_LR_RATIO",
     };
-    ScheduleKind::MultiStep { milestones, rate }
+    Some(format!("belongs to TYPE {of}, and this is {name}: {instead}; leave it out"))
 }
 
-/// A key that only another type reads.
-fn belongs(section: &mut Section<'_>, key: &'static str, kind: &str, of: &str, instead: &str) {
-    let why = format!("belongs to TYPE {of}, and this is {kind}: {instead}; leave it out");
-    match key {
-        "MILESTONES" => section.refused(key, Vec::<usize>::new(), why),
-        "GAMMA" => section.refused(key, 0.1, why),
-        _ => section.refused(key, 0.0, why),
-    }
+fn ascending(epochs: &[usize]) -> Option<String> {
+    let falls = epochs.windows(2).find(|pair| pair[1] < pair[0])?;
+    Some(format!("the epochs must be in ascending order, and {} follows {}", falls[1], falls[0]))
 }

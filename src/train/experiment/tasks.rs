@@ -1,17 +1,26 @@
 //! How the two tasks share the backbone.
 
-use super::{not_negative, positive, training::Context};
-use crate::{settings::Section, train::tasks::TaskWeighting};
+use super::training::Context;
+use crate::{settings::Config, train::tasks::TaskWeighting};
 
 /// λ over a phase (`TRAIN.CLS_WEIGHT_SCHEDULE`): from `start` to the phase's own within so many epochs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Config)]
+#[config(context = Context<'_>)]
 pub struct Lambda {
-    /// How it gets there.
+    /// How λ gets from START to the phase's own; constant: it is the phase's own from the start.
+    #[config(key = "TYPE", choices = ["constant", "linear", "cosine"], default = "constant", map = Curve::named)]
     pub curve: Curve,
     /// λ at the start of a phase.
+    #[config(key = "START", default = 0.0, min = 0, inactive = constant(curve, context))]
     pub start: f64,
     /// Epochs until the phase's own λ is reached; a fraction is fine.
+    #[config(key = "EPOCHS", default = 1.0, above = 0, inactive = constant(curve, context))]
     pub epochs: f64,
+}
+
+fn constant(curve: Curve, context: &Context<'_>) -> Option<&'static str> {
+    let why = "with TYPE constant λ is the phase's own from the start";
+    (curve == Curve::Constant && context.has_classes).then_some(why)
 }
 
 /// The way from one λ to the other.
@@ -36,34 +45,15 @@ impl Lambda {
         };
         self.start + share * (target - self.start)
     }
+}
 
-    pub(super) fn read(train: &mut Section<'_>, context: &Context<'_>) -> Self {
-        train.says("λ over a phase: from START to the phase's own within EPOCHS");
-        let mut section = train.section("CLS_WEIGHT_SCHEDULE").idle_if(!context.has_classes);
-        if !context.has_classes {
-            train.without_effect("CLS_WEIGHT_SCHEDULE", context.no_classes());
+impl Curve {
+    fn named(name: &str) -> Self {
+        match name {
+            "linear" => Self::Linear,
+            "cosine" => Self::Cosine,
+            _ => Self::Constant,
         }
-        let curve = match section.says("constant: the phase's own λ from the start").choice(
-            "TYPE",
-            "constant",
-            &["constant", "linear", "cosine"],
-        ) {
-            "linear" => Curve::Linear,
-            "cosine" => Curve::Cosine,
-            _ => Curve::Constant,
-        };
-        let constant = curve == Curve::Constant;
-        let mut section = section.idle_if(constant);
-        let start = section.says("λ at the start of a phase").checked("START", 0.0, not_negative);
-        let epochs =
-            section.says("epochs until λ has its full value; a fraction is fine").checked("EPOCHS", 1.0, positive);
-        if constant && context.has_classes {
-            for key in ["START", "EPOCHS"] {
-                section.without_effect(key, "with TYPE constant λ is the phase's own from the start");
-            }
-        }
-        section.close();
-        Self { curve, start, epochs }
     }
 }
 
@@ -94,56 +84,52 @@ impl MtlMode {
         self.targets != ClassTargets::Class
     }
 
-    pub(super) fn read(train: &mut Section<'_>, context: &Context<'_>) -> Self {
-        let modes = ["ce", "soft", "multilabel", "film", "soft+film", "multilabel+film"];
-        let mode = train
-            .says(
-                "what the condition head learns: ce: the class; soft: probabilities (KL); multilabel: each condition and \
-                 the severity (BCE); film: the told conditions modulate the features of the box head",
-            )
-            .choice("MTL_MODE", "ce", &modes);
-        let targets = match mode {
+    /// What `TRAIN.MTL_MODE` can be.
+    pub(super) const NAMES: [&str; 6] = ["ce", "soft", "multilabel", "film", "soft+film", "multilabel+film"];
+
+    pub(super) fn named(name: &str) -> Self {
+        let targets = match name {
             "soft" | "soft+film" => ClassTargets::Soft,
             "multilabel" | "multilabel+film" => ClassTargets::MultiLabel,
             _ => ClassTargets::Class,
         };
-        let mode = Self { targets, film: mode.ends_with("film") };
-        if !context.has_classes && mode != Self::default() {
-            train.problem("MTL_MODE", format!("{}; leave the key out", context.no_classes()));
-        }
-        mode
+        Self { targets, film: name.ends_with("film") }
     }
 }
 
-pub(super) fn weighting(train: &mut Section<'_>, context: &Context<'_>) -> TaskWeighting {
-    let kind = train
-        .says(
-            "fixed: 1 and λ; uncertainty: learnt (Kendall 2018); gradnorm: by gradient norms (Chen 2018); pcgrad: without \
-             the parts of gradients that oppose each other (Yu 2020)",
-        )
-        .choice("TASK_WEIGHTING", "fixed", &["fixed", "uncertainty", "gradnorm", "pcgrad"]);
-    if !context.has_classes && kind != "fixed" {
-        train.problem(
-            "TASK_WEIGHTING",
-            format!("{}, so there are no tasks to weigh; leave the key out", context.no_classes()),
-        );
-    }
-    let others = kind != "gradnorm";
-    let [alpha, lr] = train.reading_idly(others, |train| {
-        let alpha = train.says("α of GradNorm: how strongly a task that lags is pulled along");
-        let alpha = alpha.checked("GRADNORM_ALPHA", 1.5, not_negative);
-        [alpha, train.says("learning rate of GradNorm's weights").checked("GRADNORM_LR", 0.025, positive)]
-    });
-    for key in ["GRADNORM_ALPHA", "GRADNORM_LR"] {
-        if others {
-            train.without_effect(key, "it belongs to TASK_WEIGHTING gradnorm");
+/// What `TRAIN` says about the weights of the tasks.
+#[derive(Config)]
+#[config(context = Context<'_>)]
+pub(super) struct WeightingKeys {
+    /// How the losses of box and conditions are weighted. fixed: 1 and λ; uncertainty: learnt (Kendall 2018); gradnorm: by
+    /// gradient norms (Chen 2018); pcgrad: without the parts of gradients that oppose each other (Yu 2020).
+    #[config(
+        key = "TASK_WEIGHTING", choices = ["fixed", "uncertainty", "gradnorm", "pcgrad"], default = "fixed",
+        check = |kind| context.lacks_classes().filter(|_| *kind != "fixed")
+            .map(|why| format!("{why}, so there are no tasks to weigh; leave the key out"))
+    )]
+    kind: &'static str,
+    /// α of GradNorm: how strongly a task that lags is pulled along.
+    #[config(key = "GRADNORM_ALPHA", default = 1.5, min = 0, inactive = not_gradnorm(kind))]
+    alpha: f64,
+    /// Learning rate of GradNorm's weights.
+    #[config(key = "GRADNORM_LR", default = 0.025, above = 0, inactive = not_gradnorm(kind))]
+    lr: f64,
+}
+
+fn not_gradnorm(kind: &str) -> Option<&'static str> {
+    (kind != "gradnorm").then_some("it belongs to TASK_WEIGHTING gradnorm")
+}
+
+impl From<WeightingKeys> for TaskWeighting {
+    fn from(keys: WeightingKeys) -> Self {
+        let WeightingKeys { kind, alpha, lr } = keys;
+        match kind {
+            "uncertainty" => Self::Uncertainty,
+            "gradnorm" => Self::GradNorm { alpha, lr },
+            "pcgrad" => Self::PcGrad,
+            _ => Self::Fixed,
         }
-    }
-    match kind {
-        "uncertainty" => TaskWeighting::Uncertainty,
-        "gradnorm" => TaskWeighting::GradNorm { alpha, lr },
-        "pcgrad" => TaskWeighting::PcGrad,
-        _ => TaskWeighting::Fixed,
     }
 }
 

@@ -1,66 +1,74 @@
 //! `TEST`: the online tracker.
 
-use super::{Crop, Data, at_least_one, family::Kind, positive};
-use crate::settings::Section;
+use super::{Crop, Data, family::Kind};
+use crate::settings::{Config, Section};
 
 /// `TEST`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(context = Context<'_>)]
 pub struct Test {
     /// The epoch whose checkpoint is tested.
+    #[config(key = "EPOCH", default = 500)]
     pub epoch: usize,
-    /// Side of the template window as a multiple of √(box area).
+    /// Side of the template's window as a multiple of √(area of the box).
+    #[config(
+        key = "TEMPLATE_FACTOR", above = 0,
+        default = factor(section, "TEMPLATE_SIZE", &context.data.template, TEMPLATE),
+        absent = "2.0; that of DATA.TEMPLATE where TEMPLATE_SIZE is absent and DATA.TEMPLATE.SIZE is not 128"
+    )]
     pub template_factor: f64,
-    /// Side of the template crop in pixels.
+    /// Side of the template's crop in pixels.
+    #[config(key = "TEMPLATE_SIZE", default = context.data.template.size, absent = "DATA.TEMPLATE.SIZE", min = 1)]
     pub template_size: usize,
-    /// Side of the search window as a multiple of √(box area).
+    /// Side of the search window as a multiple of √(area of the box).
+    #[config(
+        key = "SEARCH_FACTOR", above = 0,
+        default = factor(section, "SEARCH_SIZE", &context.data.search, SEARCH),
+        absent = "5.0; that of DATA.SEARCH where SEARCH_SIZE is absent and DATA.SEARCH.SIZE is not 320"
+    )]
     pub search_factor: f64,
     /// Side of the search crop in pixels.
+    #[config(key = "SEARCH_SIZE", default = context.data.search.size, absent = "DATA.SEARCH.SIZE", min = 1)]
     pub search_size: usize,
-    /// Frames between two writes to the memory.
+    /// HIPTrack: frames between two writes to the memory.
+    #[config(
+        key = "UPDATE_INTERVAL", default = 20, min = 1,
+        refused = (!context.kind.new_hip).then(|| context.kind.only_hiptrack())
+    )]
     pub update_interval: usize,
 }
 
-/// Sizes that the reference crops to when nobody says: template, search.
-const SIZES: [usize; 2] = [128, 320];
-
-impl Test {
-    pub(super) fn read(mut section: Section<'_>, data: &Data, kind: &Kind, notes: &mut Vec<String>) -> Self {
-        let epoch = section.value("EPOCH", 500);
-        let (template_factor, template_size) =
-            crop(&mut section, ["TEMPLATE_FACTOR", "TEMPLATE_SIZE"], (2.0, SIZES[0]), &data.template, notes);
-        let (search_factor, search_size) =
-            crop(&mut section, ["SEARCH_FACTOR", "SEARCH_SIZE"], (5.0, SIZES[1]), &data.search, notes);
-        let update_interval = match kind.new_hip {
-            true => section.checked("UPDATE_INTERVAL", 20, at_least_one),
-            false => {
-                section.refused("UPDATE_INTERVAL", 20usize, kind.only_hiptrack());
-                20
-            }
-        };
-        section.close();
-        Self { epoch, template_factor, template_size, search_factor, search_size, update_interval }
-    }
+/// What absent keys depend on.
+pub(super) struct Context<'a> {
+    pub data: &'a Data,
+    pub kind: &'a Kind,
 }
 
-/// Factor and size of a crop of the online tracker. Absent, they are the reference's; only where a model with that size
-/// cannot be, as it was trained on crops of another, they are those of training.
-fn crop(
-    section: &mut Section<'_>,
-    keys: [&'static str; 2],
-    default: (f64, usize),
-    trained: &Crop,
-    notes: &mut Vec<String>,
-) -> (f64, usize) {
-    let [factor_key, size_key] = keys;
-    let follows = !section.has(size_key) && trained.size != default.1;
-    let default = if follows { (trained.factor, trained.size) } else { default };
-    let factor = section.checked(factor_key, default.0, positive);
-    let size = section.checked(size_key, default.1, at_least_one);
-    if !section.has(factor_key) && factor != trained.factor {
-        notes.push(format!(
-            "TEST.{factor_key} is absent: the online tracker crops with {factor}, training with {}",
-            trained.factor
-        ));
+/// Factor and size that the reference crops with when nobody says.
+const TEMPLATE: (f64, usize) = (2.0, 128);
+const SEARCH: (f64, usize) = (5.0, 320);
+
+/// The factor of a crop of the online tracker where it is absent: the reference's; only where a model with the reference's
+/// size cannot be, as it was trained on crops of another, that of training.
+fn factor(section: &Section<'_>, size_key: &str, trained: &Crop, (factor, size): (f64, usize)) -> f64 {
+    if !section.has(size_key) && trained.size != size { trained.factor } else { factor }
+}
+
+impl Test {
+    pub(super) fn read_noting(mut section: Section<'_>, context: &Context<'_>, notes: &mut Vec<String>) -> Self {
+        let test = Self::read(&mut section, context);
+        for (key, found, trained) in [
+            ("TEMPLATE_FACTOR", test.template_factor, &context.data.template),
+            ("SEARCH_FACTOR", test.search_factor, &context.data.search),
+        ] {
+            if !section.has(key) && found != trained.factor {
+                notes.push(format!(
+                    "TEST.{key} is absent: the online tracker crops with {found}, training with {}",
+                    trained.factor
+                ));
+            }
+        }
+        section.close();
+        test
     }
-    (factor, size)
 }

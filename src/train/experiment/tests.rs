@@ -105,13 +105,12 @@ TRAIN:
     x.yaml:3:50: DATA.TRAIN.DATASETS_RATIO: has 1 ratios for 2 data sets of DATASETS_NAME
     x.yaml:4:9: DATA.MEAN: expected one number for each of R, G, B, found 1
     x.yaml:6:20: MODEL.BACKBONE.TYPE: unknown value `resnet50`; known: vit_base_patch16_224, vit_base_patch16_224_ce, vit_large_patch16_224, vit_large_patch16_224_ce, vit_ce
-    x.yaml:6:62: MODEL.BACKBONE.CE_KEEP_RATIO: must lie between 0 and 1, found 7
+    x.yaml:6:62: MODEL.BACKBONE.CE_KEEP_RATIO: must be from 0 to 1, found 7
     x.yaml:8:7: TRAIN.LR: must be above 0, found -1
     x.yaml:9:15: TRAIN.BATCH_SIZE: expected a whole number from 0, found 2.5
     x.yaml:10:8: TRAIN.AMP: expected true or false, found the text `fp16`
     x.yaml:11:3: TRAIN.CLS_WEIGTH: unknown key; did you mean CLS_WEIGHT?
-    x.yaml:13:12: TRAIN.PHASES.joint.LR: must be above 0, found -1
-    x.yaml:13:21: TRAIN.PHASES.joint.EPOCHS: must be at least 1
+    x.yaml:13:21: TRAIN.PHASES.joint.EPOCHS: must be at least 1, found 0
     x.yaml:13:24: TRAIN.PHASES.joint.LRR: unknown key; did you mean LR?
     ");
 }
@@ -155,4 +154,61 @@ fn the_backbones_of_the_reference_have_their_sizes() {
     x.yaml:1:88: MODEL.BACKBONE.CE_KEEP_RATIO: vit_large_patch16_224 eliminates no candidates; use vit_large_patch16_224_ce, or leave the key out
     x.yaml:1:109: MODEL.HEAD.TYPE: unknown value `MLP`; known: CENTER, CORNER
     ");
+}
+
+#[test]
+fn values_that_make_no_sense_together_are_refused_or_noted() {
+    let schedule = |keys: &str| experiment(&format!("TRAIN: {{SCHEDULER: {{{keys}}}}}"));
+    for (keys, part) in [
+        ("TYPE: step, DECAY_RATE: 2", "DECAY_RATE: must be above 0 and at most 1, found 2"),
+        ("TYPE: Mstep, MILESTONES: [80, 60]", "MILESTONES: the epochs must be in ascending order, and 60 follows 80"),
+        ("TYPE: Mstep, MILESTONES: [60], GAMMA: 0", "GAMMA: must be above 0 and at most 1, found 0"),
+    ] {
+        let failure = schedule(keys).unwrap_err();
+        assert!(failure.message.contains(part) && failure.message.lines().count() == 1, "{failure}");
+    }
+    for (file, part) in [
+        ("TRAIN: {SCHEDULER: {TYPE: Mstep, MILESTONES: [60, 60]}}", "epoch 60 is listed more than once"),
+        ("TRAIN: {BATCH_SIZE: 4, ACCUMULATE: 5}", "ACCUMULATE: a batch has 4 clips (BATCH_SIZE), and so 4 parts"),
+        ("DATA: {TRAIN: {DATASETS_NAME: [OTB, LASOT, OTB]}}", "OTB is listed more than once; its ratios add up"),
+    ] {
+        let warnings = experiment(file).unwrap().warnings;
+        assert!(warnings.iter().any(|warning| warning.contains(part)), "{warnings:?}");
+    }
+}
+
+#[test]
+fn what_an_argument_broke_is_blamed_on_the_argument() {
+    let file = "DATA: {TRAIN: {DATASETS_NAME: [A], DATASETS_RATIO: [1]}}
+MODEL: {BACKBONE: {TYPE: vit_base_patch16_224_ce}}
+TRAIN: {SCHEDULER: {TYPE: step}, PHASES: {a: {EPOCHS: 1}}}
+";
+    for (set, path) in [
+        ("DATA.TRAIN.DATASETS_NAME=[A, B]", "DATA.TRAIN.DATASETS_RATIO"),
+        ("MODEL.BACKBONE.CE_LOC=[3]", "MODEL.BACKBONE.CE_KEEP_RATIO"),
+        ("TRAIN.SCHEDULER.TYPE=Mstep", "TRAIN.SCHEDULER.MILESTONES"),
+        ("TRAIN.PHASES.a.KEEP_RATE=0.5", "TRAIN.PHASES.a.KEEP_RATE"),
+    ] {
+        let mut node = Node::parse("x.yaml", file).unwrap();
+        node.set(set).unwrap();
+        let message = Experiment::from_node(&node).unwrap_err().message;
+        assert!(message.starts_with(&format!("--set {set}: {path}: ")), "{message}");
+    }
+}
+
+#[test]
+fn an_empty_file_of_weights_stays_none_in_the_resolved_file() {
+    let first = experiment("MODEL: {PRETRAIN_FILE: }").unwrap();
+    assert_eq!((&first.model.pretrain_file, experiment(&first.resolved).unwrap().model.pretrain_file), (&None, None));
+}
+
+#[test]
+fn keys_are_found_whatever_the_name_of_their_phase() {
+    let keys = Keys::all().unwrap();
+    let resume = |path: &str| keys.get(path).unwrap().resume;
+    assert_eq!((resume("TRAIN.PHASES.warm.EPOCHS"), resume("TRAIN.PHASES.warm.LR")), (Resume::Length, Resume::Fixed));
+    assert_eq!((resume("TEST.SEARCH_SIZE"), resume("TRAIN.PRINT_INTERVAL")), (Resume::Free, Resume::Free));
+    assert!(matches!(resume("DATA.VAL.SAMPLE_PER_EPOCH"), Resume::Noted(_)));
+    assert!(keys.get("DATA.SYNTH.SEED").unwrap().absent_acts && !keys.get("DATA.MAX_JUMP").unwrap().absent_acts);
+    assert_eq!(keys.current("TRAIN.LR"), "TRAIN.LR");
 }

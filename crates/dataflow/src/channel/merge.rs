@@ -97,15 +97,11 @@ impl Merge {
         let by = options
             .says("how the inputs take turns: by `ratio`, or in the `order` of the run that the items themselves know")
             .choice("by", "ratio", &["ratio", "order"]);
-        let ratio = options.says("a share for each input, in the order of `inputs`; equal shares when empty").checked(
-            "ratio",
-            Vec::<u64>::new(),
-            |shares| match shares {
-                shares if shares.contains(&0) => Some("every share must be at least 1".into()),
-                shares if shares.iter().any(|share| *share > 1_000_000) => Some("shares go up to 1000000".into()),
-                _ => None,
-            },
-        );
+        const RATIO: crate::settings::Key = crate::settings::Key::new("ratio")
+            .about("a share for each input, in the order of `inputs`; equal shares when empty")
+            .min(1.0)
+            .max(1_000_000.0);
+        let ratio = options.value(RATIO, Vec::<u64>::new());
         if by == "order" && !ratio.is_empty() {
             options.problem("ratio", "has no meaning with `by: order`; leave it out");
         }

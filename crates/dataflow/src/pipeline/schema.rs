@@ -20,6 +20,15 @@ pub(crate) fn fields<C: World>(kind: &'static Kind<C>) -> Vec<Field> {
 pub(crate) const STAGE: &str = "stages.x";
 
 impl<C: World> Kind<C> {
+    /// The keys of a stage of this kind; those of its options are below `options`.
+    pub fn keys(&'static self) -> Vec<Field> {
+        let root = format!("{STAGE}.");
+        let mut fields = fields(self);
+        fields.retain(|field| field.path.starts_with(&root));
+        fields.iter_mut().for_each(|field| field.path = field.path[root.len()..].to_string());
+        fields
+    }
+
     /// The options of this kind.
     pub fn options(&'static self) -> Vec<Field> {
         let root = format!("{STAGE}.options.");

@@ -21,7 +21,12 @@ use crate::text::shown;
 pub const MAX_FAILURES: u64 = 8;
 
 /// More places than any flow has a use for; they are reserved when a run starts.
-const MAX_CAPACITY: usize = 1_000_000;
+const MAX_CAPACITY: f64 = 1_000_000.0;
+
+const CAPACITY: crate::settings::Key = crate::settings::Key::new("capacity")
+    .about("how many items may wait in its output channel")
+    .min(1.0)
+    .max(MAX_CAPACITY);
 
 /// The file as it was written, each stage with its kind where that is known.
 pub(crate) struct Spec<C: World> {
@@ -174,17 +179,10 @@ impl<C: World> Built<C> {
         );
         let capacity = match kind.role() {
             Role::Sink => 1,
-            _ => section.says("how many items may wait in its output channel").checked(
-                "capacity",
-                kind.capacity.max(1),
-                |&capacity| match capacity {
-                    0 => Some("must be at least 1".to_string()),
-                    1..=MAX_CAPACITY => None,
-                    _ => Some(format!("must be at most {MAX_CAPACITY}")),
-                },
-            ),
+            _ => section.value(CAPACITY, kind.capacity.max(1)),
         };
-        let mut options = section.section("options");
+        let mut options =
+            section.says("what stages of this kind can be told; `trackflow stages KIND` lists it").section("options");
         let blueprint = (kind.parse)(&mut options);
         let written = options.reading().settled_below(options.path());
         options.close();

@@ -108,7 +108,7 @@ stages:
     p.yaml:1:1: nmae: unknown key; did you mean name?
     p.yaml:3:3: stages.Numbers: a stage's name consists of a-z, 0-9, _ and -
     p.yaml:3:35: stages.Numbers.workers: count has 1 worker, not 2
-    p.yaml:3:48: stages.Numbers.capacity: must be at least 1
+    p.yaml:3:48: stages.Numbers.capacity: must be from 1 to 1000000, found 0
     p.yaml:4:16: stages.wait.kind: unknown kind `slep`; did you mean sleep?
     p.yaml:4:22: stages.wait.worker: unknown key; did you mean workers?
     p.yaml:5:33: stages.sleep.workers: sleep has at most 64 workers, not 65
@@ -180,7 +180,7 @@ stages:
 "), @r"
     p.yaml:6:32: stages.merge.inputs: what `batch` emits does not know its place in the run; merge by: ratio
     p.yaml:6:32: stages.merge.inputs: batch emits groups of numbers, b emits numbers; one flow has one type
-    p.yaml:6:72: stages.merge.options.ratio: every share must be at least 1
+    p.yaml:6:72: stages.merge.options.ratio: must be from 1 to 1000000, found 0
     p.yaml:6:72: stages.merge.options.ratio: has no meaning with `by: order`; leave it out
     p.yaml:7:3: stages.end: merge emits groups of numbers, end expects numbers
     ");
