@@ -67,7 +67,7 @@ test: libtorch tools ## build and run all tests
 	$(CARGO) test --release --locked $(WORKSPACE) $(FEATURES)
 
 lint: libtorch tools ## formatting, clippy and documentation, warnings are errors
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked $(WORKSPACE) $(FEATURES) --all-targets -- -D warnings
 	if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --all-features check; \
 	else echo "SKIPPED: licences and advisories of dependencies were not checked: cargo install cargo-deny"; fi
