@@ -21,6 +21,8 @@ FEATURES = $(if $(strip $(MISSING_TOOLS)),--no-default-features --features cpu-k
 
 # All crates; the fuzzer wants a compiler of its own (`make fuzz`), and its targets are tests too.
 WORKSPACE := --workspace --exclude trackflow-fuzz
+# Tested by themselves, so that the tests of all others neither wait for libtorch nor are linked to it.
+LIBTORCH_CRATES := trackflow trackflow-kernels
 
 .PHONY: help tools libtorch build demo test lint bench bench-peers gpu-pack fuzz soak clean
 .DEFAULT_GOAL := help
@@ -64,7 +66,8 @@ demo: build ## train the small tracker on synthetic scenes, from nothing to a ta
 	./target/release/trackflow train --script hiptrack --config demo --save_dir $(SAVE_DIR) --mode single
 
 test: libtorch tools ## build and run all tests
-	$(CARGO) test --release --locked $(WORKSPACE) $(FEATURES)
+	$(CARGO) test --release --locked $(WORKSPACE) $(LIBTORCH_CRATES:%=--exclude %)
+	$(CARGO) test --release --locked $(LIBTORCH_CRATES:%=-p %) $(FEATURES)
 
 lint: libtorch tools ## formatting, clippy and documentation, warnings are errors
 	$(CARGO) fmt --all --check
