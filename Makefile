@@ -23,6 +23,8 @@ FEATURES = $(if $(strip $(MISSING_TOOLS)),--no-default-features --features cpu-k
 
 # All crates; the fuzzer wants a compiler of its own (`make fuzz`), and its targets are tests too.
 WORKSPACE := --workspace --exclude trackflow-fuzz
+# Tested by themselves, so that the tests of all others neither wait for libtorch nor are linked to it.
+LIBTORCH_CRATES := trackflow trackflow-kernels
 
 .PHONY: help tools libtorch build demo test lint bench bench-peers gpu-pack fuzz soak clean
 .DEFAULT_GOAL := help
@@ -66,10 +68,11 @@ demo: build ## train the small tracker on synthetic scenes, from nothing to a ta
 	./target/release/trackflow train --script hiptrack --config demo --save_dir $(SAVE_DIR) --mode single
 
 test: libtorch tools ## build and run all tests
-	$(CARGO) test --release --locked $(WORKSPACE) $(FEATURES)
+	$(CARGO) test --release --locked $(WORKSPACE) $(LIBTORCH_CRATES:%=--exclude %)
+	$(CARGO) test --release --locked $(LIBTORCH_CRATES:%=-p %) $(FEATURES)
 
 lint: libtorch tools ## formatting, clippy and documentation, warnings are errors
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked $(WORKSPACE) $(FEATURES) --all-targets -- -D warnings
 	if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --all-features check; \
 	else echo "SKIPPED: licences and advisories of dependencies were not checked: cargo install cargo-deny"; fi

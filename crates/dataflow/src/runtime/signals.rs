@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    const NAME: &str = "flow::signals::tests::the_first_signal_stops_and_the_second_exits";
+    const NAME: &str = "runtime::signals::tests::the_first_signal_stops_and_the_second_exits";
 
     /// The child: stops at the first signal, and would never end by itself.
     fn child() {
