@@ -2,6 +2,7 @@
 //!
 //! The folders stand in dependency order; each imports only from those above it. `ARCHITECTURE.md` walks through them.
 
+pub mod failpoint;
 pub mod failure;
 pub mod lock;
 pub mod telemetry;

@@ -55,6 +55,7 @@ pub use kind::{Blueprint, Kind, Port, Role, World};
 pub use merge::Turns;
 pub use notice::{Notice, Tell, to_nobody, to_stderr};
 pub use outbox::Outbox;
+pub use panics::guard;
 pub use plan::{Memory, MemoryLine, Planned};
 pub use report::{Board, ChannelReport, LeftOut, RunOutcome, StageReport};
 pub use run::{Run, Settings, run};

@@ -17,7 +17,7 @@ use super::queue::{End, Mouth, queue};
 use super::report::{Board, ChannelMeter, StageMeter, StageStats};
 use super::token::{Cancel, StopToken};
 use super::turnstile::Turnstile;
-use super::worker::{Work, Worker, panicked};
+use super::worker::{Work, Worker, of_stage, panicked};
 use crate::failure::{Failure, Result};
 
 /// The workers of one stage, and how to get more of them.
@@ -225,10 +225,7 @@ impl Seat {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn super::stage::Stage>> {
-        self.care.recipe.build(index).map_err(|failure| match failure.message.strip_prefix("panicked: ") {
-            Some(panic) => panicked(&self.id, self.kind, panic),
-            None => failure.within(format!("stage `{}`", self.id)),
-        })
+        self.care.recipe.build(index).map_err(|failure| of_stage(&self.id, self.kind, failure))
     }
 
     fn worker(&self, index: usize, work: Work) -> Worker {
