@@ -6,6 +6,7 @@ pub use trackflow_config::{self as settings, failure, text};
 pub use trackflow_dataflow as flow;
 pub use trackflow_kernels as native;
 
+pub mod failpoint;
 pub mod lock;
 pub mod telemetry;
 pub mod whole;

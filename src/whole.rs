@@ -1,6 +1,9 @@
 //! Files that are either complete or not there.
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failpoint,
+    failure::{Failure, Result},
+};
 use std::{
     fs::{File, OpenOptions},
     path::{Path, PathBuf},
@@ -14,15 +17,19 @@ use std::{
 pub fn write_whole(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<u64> {
     let temporary = temporary(path);
     let failed = |error: std::io::Error| Failure::output(format!("{}: could not be written: {error}", path.display()));
+    let subject = path.to_string_lossy();
     let written = || -> Result<u64> {
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create(true).truncate(true).open(&temporary).map_err(failed)?;
+        failpoint::reach("write.begun", &subject);
         fill(&mut file).map_err(|failure| {
             Failure::output(format!("{}: could not be written: {}", path.display(), failure.message))
         })?;
         file.sync_all().map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
+        failpoint::reach("write.filled", &subject);
         std::fs::rename(&temporary, path).map_err(failed)?;
+        failpoint::reach("write.renamed", &subject);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         Ok(bytes)

@@ -2,8 +2,8 @@
 
 use super::{Facts, RunContext, SaveRequest, forms::small, items::*};
 use crate::{
-    failure::{Failure, Result},
-    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
+    failure::{Failure, FailureKind, Result},
+    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, guard, pack, unpack},
     settings::Section,
     train::{
         checkpoint::About,
@@ -93,7 +93,9 @@ impl Stage for StepStage {
         let batch: DeviceBatch = unpack(payload)?;
         let start = Instant::now();
         let data = (start - self.idle_since).as_secs_f64();
-        let outcome = self.trainer.run(&batch).map_err(out_of_memory)?;
+        // Most calls into libtorch have no other way than a panic to say what is wrong.
+        let outcome = guard(|| self.trainer.run(&batch)).unwrap_or_else(|panic| Err(Failure::panicked(panic)));
+        let outcome = outcome.map_err(out_of_memory)?;
         let time = StepTime { data, forward: start.elapsed().as_secs_f64() };
         let visit = batch.visit;
         (self.last, self.saved) = (Some(visit), false);
@@ -126,7 +128,7 @@ impl Stage for StepStage {
 
 /// What to do about a device that has no memory left.
 fn out_of_memory(failure: Failure) -> Failure {
-    if !failure.message.contains("out of memory") && !failure.message.contains("can't allocate memory") {
+    if failure.kind != FailureKind::Memory {
         return failure;
     }
     let remedy = "set TRAIN.ACTIVATION_CHECKPOINTING (less is kept, more computed), raise TRAIN.ACCUMULATE (the same batch \

@@ -1,7 +1,7 @@
 //! What can happen to a run of weeks: kills at any instant, full disks, time limits, losses that are not finite, and
 //! experiments that change on the way.
 
-use crate::support::{fail, files, losses, start, succeed, text, train};
+use crate::support::{Failpoints, fail, files, losses, start, succeed, text, train, wait_until};
 use std::{
     io::{BufRead, BufReader},
     os::unix::process::CommandExt,
@@ -35,34 +35,49 @@ fn quiet(mut command: Command) -> Child {
 fn killed_at_thirty_instants_a_run_goes_on_bit_for_bit() {
     let home = tempfile::tempdir().unwrap();
     let (whole, broken) = (home.path().join("whole"), home.path().join("broken"));
+    let long = |save_dir: &Path| -> Command {
+        let mut command = every_step(save_dir);
+        command.args(["--set", "TRAIN.PHASES.joint.EPOCHS=12"]);
+        command
+    };
     let begin = Instant::now();
-    succeed(&mut every_step(&whole));
+    succeed(&mut long(&whole));
     let wall = begin.elapsed().as_secs_f64();
-    let (mut saving, mut kills, mut state) = (0, 0, 7u64);
-    // On a busy machine a kill can miss the moment of writing; some more then find it.
-    while kills < 30 || saving == 0 && kills < 120 {
-        let mut child = quiet(every_step(&broken));
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let share = (state >> 40) as f64 / f64::from(1u32 << 24);
-        // Half of the kills come at any time, half of them as soon as a checkpoint is being written.
-        let deadline = Instant::now() + Duration::from_secs_f64(share * wall);
-        let writing = |folder: &Path| files(folder).iter().any(|name| name.ends_with(".tmp"));
-        while Instant::now() < deadline && (kills % 2 == 0 || !writing(&folder(&broken))) {
-            std::thread::sleep(Duration::from_micros(200));
+    let mut draw = 7u64;
+    for kill in 0..30 {
+        let mut command = long(&broken);
+        let points = Failpoints::of(&mut command);
+        // Before, within and after the writing of a checkpoint: the first of the call, the second or the third.
+        let point = ["write.begun", "write.filled", "write.renamed", ""][kill % 4];
+        let mut child = quiet(command);
+        if point.is_empty() {
+            // And at any time.
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            std::thread::sleep(Duration::from_secs_f64((draw >> 40) as f64 / f64::from(1u32 << 24) * wall));
+        } else {
+            for later in (0..=kill / 4 % 3).rev() {
+                points.arm(point, ".safetensors");
+                wait_until("a checkpoint", || {
+                    assert_eq!(child.try_wait().unwrap(), None, "kill {kill}: the run is over");
+                    points.is_reached(point)
+                });
+                if later > 0 {
+                    points.release(point);
+                }
+            }
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        kills += 1;
-        saving += usize::from(writing(&folder(&broken)));
+        let writing = files(&folder(&broken)).iter().any(|name| name.ends_with(".tmp"));
+        assert!(writing || !["write.begun", "write.filled"].contains(&point), "kill {kill}");
         let mut torn = Vec::new();
         // Opening removes what was being written, as the next run does.
         let newest = Folder::open(&folder(&broken)).unwrap().newest(|failure| torn.push(failure.to_string()));
         let listed = checkpoints(&broken).len();
-        assert_eq!(newest.unwrap().is_some(), listed > 0, "kill {kills}");
-        assert_eq!(torn, Vec::<String>::new(), "kill {kills}");
+        assert_eq!(newest.unwrap().is_some(), listed > 0, "kill {kill}");
+        assert_eq!(torn, Vec::<String>::new(), "kill {kill}");
     }
-    assert!(saving > 0, "no kill came while a checkpoint was being written");
-    succeed(&mut every_step(&broken));
+    succeed(&mut long(&broken));
     assert_eq!(losses(&broken), losses(&whole));
 }
 
@@ -135,11 +150,14 @@ fn a_time_limit_ends_a_run_in_time_with_a_checkpoint() {
         command.args(["--set", "DATA.TRAIN.SAMPLE_PER_EPOCH=3000000", "--set", "TRAIN.PRINT_INTERVAL=100"]);
         command
     };
-    let begin = Instant::now();
-    let output = long(&out).args(["--time_limit", "20s"]).output().unwrap();
+    let mut command = long(&out);
+    let points = Failpoints::of(command.args(["--time_limit", "2h"]));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("some steps", || out.join("run.jsonl").exists() && losses(&out).len() > 3);
+    points.pass_time(7200);
+    let output = child.wait_with_output().unwrap();
     let printed = text(&output);
     assert_eq!(output.status.code(), Some(75), "{printed}");
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     assert_eq!(last_event(&out)["reason"], "time_limit");
     assert!(printed.contains("stopped for the time limit; the same command goes on"), "{printed}");
     let done = losses(&out).len();
@@ -295,11 +313,7 @@ fn signals_of_clusters_save_and_go_on_or_save_and_end() {
         lines.find(|line| line.starts_with("[train: ")).unwrap();
         signal(&child, libc::SIGUSR1);
         lines.find(|line| line.contains("SIGUSR1: saving")).unwrap();
-        let begin = Instant::now();
-        while !files(&folder(&out)).iter().any(|name| name.ends_with(".safetensors")) {
-            assert!(begin.elapsed() < Duration::from_secs(120), "nothing was saved");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until("a checkpoint", || files(&folder(&out)).iter().any(|name| name.ends_with(".safetensors")));
         signal(&child, number);
         std::thread::spawn(move || lines.for_each(drop));
         assert_eq!(child.wait().unwrap().code(), Some(code));
@@ -318,7 +332,12 @@ fn signals_of_clusters_save_and_go_on_or_save_and_end() {
 fn a_loop_of_calls_with_a_time_limit_ends_with_the_run() {
     let home = tempfile::tempdir().unwrap();
     let (out, whole) = (home.path().join("out"), home.path().join("whole"));
-    succeed(&mut train(&whole));
+    let longer = |save_dir: &Path| -> Command {
+        let mut command = train(save_dir);
+        command.args(["--set", "TRAIN.PHASES.joint.EPOCHS=60"]);
+        command
+    };
+    succeed(&mut longer(&whole));
     assert_eq!(last_event(&whole)["reason"], "complete");
     let errors = fail(train(&out).args(["--time_limit", "1s"]), 64);
     assert!(errors.contains("too short to do a step and save") && errors.contains("allow at least"), "{errors}");
@@ -326,16 +345,28 @@ fn a_loop_of_calls_with_a_time_limit_ends_with_the_run() {
     // The loop of docs/clusters.md, with the command that the test is about.
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/clusters.md")).unwrap();
     let script = text.split("```sh\n").find(|part| part.contains("-eq 75")).unwrap().split("```").next().unwrap();
-    let command = train(&out);
+    let command = longer(&out);
     let words: Vec<String> = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|word| format!("'{}'", word.to_str().unwrap()))
         .collect();
     let script = script.replace("trackflow train --script hiptrack --config hiptrack_cls", &words.join(" "));
-    let script = script.replace("--time_limit 2h", "--time_limit 30s");
-    assert!(script.contains("tiny.yaml") && script.contains("30s"), "{script}");
+    assert!(script.contains("tiny.yaml") && script.contains("--time_limit 2h"), "{script}");
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]).current_dir(env!("CARGO_MANIFEST_DIR")).env("TRACKFLOW_CACHE", "");
-    succeed(&mut shell);
+    let points = Failpoints::of(&mut shell);
+    // The two hours of the first two calls are over while their first checkpoint is written.
+    let calls = std::thread::scope(|scope| {
+        let calls = scope.spawn(|| succeed(&mut shell));
+        for _ in 0..2 {
+            points.arm("write.begun", ".safetensors");
+            wait_until("a checkpoint", || points.is_reached("write.begun") || calls.is_finished());
+            assert!(!calls.is_finished(), "{:?}", calls.join());
+            points.pass_time(7200);
+            points.release("write.begun");
+        }
+        calls.join().unwrap()
+    });
+    assert_eq!(calls.matches("stopped for the time limit").count(), 2, "{calls}");
     assert_eq!(losses(&out), losses(&whole));
 }

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::OnceLock,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -67,6 +68,59 @@ pub fn with_torch(command: &Command) -> Option<Output> {
 /// Everything that a run printed.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// How long a test waits for what must happen, on a machine as busy as it may be.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Waits until `condition` holds.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < PATIENCE, "{what} has not happened");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The points at which a run of the program stops, and the time that it believes has passed.
+pub struct Failpoints(TempDir);
+
+impl Failpoints {
+    /// Lets `command` stop where these say.
+    pub fn of(command: &mut Command) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        command.env("TRACKFLOW_FAILPOINTS", folder.path());
+        Self(folder)
+    }
+
+    /// The folder, for another command of the same test.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The next one that comes to `point` with something that contains `part` stops there.
+    pub fn arm(&self, point: &str, part: &str) {
+        // Renamed into place: what is read is never half of it.
+        let unfinished = self.0.path().join("unfinished");
+        std::fs::write(&unfinished, part).unwrap();
+        std::fs::rename(unfinished, self.0.path().join(point)).unwrap();
+    }
+
+    /// Whether somebody has stopped at `point`.
+    pub fn is_reached(&self, point: &str) -> bool {
+        self.0.path().join(format!("{point}.reached")).exists()
+    }
+
+    /// Lets whoever has stopped at `point` go on.
+    pub fn release(&self, point: &str) {
+        std::fs::remove_file(self.0.path().join(format!("{point}.reached"))).unwrap();
+    }
+
+    /// Lets so many seconds pass for the run, and waits until it has noticed.
+    pub fn pass_time(&self, seconds: u64) {
+        self.arm("time", &seconds.to_string());
+        wait_until("the run looking at its clock", || !self.0.path().join("time").exists());
+    }
 }
 
 /// Runs to the end and expects exit code 0.

@@ -13,6 +13,10 @@ pub enum FailureKind {
     Unavailable,
     /// A stage died, or the loss stayed non-finite (70).
     Stage,
+    /// Code of a stage panicked: a mistake of the program (70).
+    Panic,
+    /// A device, or the machine, has no memory left (70).
+    Memory,
     /// A checkpoint or another result could not be written (74).
     Output,
     /// An experiment or pipeline file is wrong (78).
@@ -26,7 +30,7 @@ impl FailureKind {
             Self::Usage => 64,
             Self::Input => 66,
             Self::Unavailable => 69,
-            Self::Stage => 70,
+            Self::Stage | Self::Panic | Self::Memory => 70,
             Self::Output => 74,
             Self::Config => 78,
         }
@@ -71,6 +75,12 @@ impl Failure {
         Self::new(FailureKind::Stage, message)
     }
 
+    /// Code that panicked with `message`; libtorch's errors reach it that way too, where a call has no other.
+    pub fn panicked(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::new(if lacks_memory(&message) { FailureKind::Memory } else { FailureKind::Panic }, message)
+    }
+
     /// A result that could not be written.
     pub fn output(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Output, message)
@@ -96,12 +106,37 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Whether `text` is how libtorch says that there is no memory left (`c10::OutOfMemoryError` of devices, and the CPU's
+/// allocator); of an error only its text comes out of libtorch, and only here is it looked at.
+fn lacks_memory(text: &str) -> bool {
+    ["out of memory", "can't allocate memory"].iter().any(|words| text.contains(words))
+}
+
 /// A libtorch call that failed inside a stage; its C++ trace is cut off, as it tells a user nothing.
 #[cfg(feature = "tch")]
 impl From<tch::TchError> for Failure {
     fn from(error: tch::TchError) -> Self {
         let text = error.to_string();
         let first = text.split("\nException raised from").next().unwrap_or(&text);
-        Self::stage(format!("libtorch: {}", first.trim()))
+        let kind = if lacks_memory(first) { FailureKind::Memory } else { FailureKind::Stage };
+        Self::new(kind, format!("libtorch: {}", first.trim()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_memory_is_a_kind_of_its_own_however_libtorch_says_so() {
+        let kind = |text: &str| Failure::panicked(text).kind;
+        assert_eq!(kind("CUDA out of memory. Tried to allocate 2.00 GiB"), FailureKind::Memory);
+        assert_eq!(kind("DefaultCPUAllocator: can't allocate memory: you tried to"), FailureKind::Memory);
+        assert_eq!(kind("index out of bounds"), FailureKind::Panic);
+        #[cfg(feature = "tch")]
+        {
+            let error = tch::TchError::Torch("CUDA out of memory.\nException raised from x".into());
+            assert_eq!(Failure::from(error), Failure::new(FailureKind::Memory, "libtorch: CUDA out of memory."));
+        }
     }
 }

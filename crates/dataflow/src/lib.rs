@@ -44,6 +44,7 @@ pub use pipeline::plan::{Memory, MemoryLine, Planned};
 pub use pipeline::schema::pipeline_schema;
 pub use runtime::control::{Control, Reloaded};
 pub use runtime::notice::{Notice, Tell, to_nobody, to_stderr};
+pub use runtime::panics::guard;
 pub use runtime::run::{Run, Settings, run};
 pub use runtime::signals::{SignalWatch, survive_file_limits, watch_hangups, watch_save_requests, watch_signals};
 pub use runtime::token::{StopReason, StopToken};

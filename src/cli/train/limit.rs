@@ -1,6 +1,7 @@
 //! `--time_limit`: the run stops early enough to save.
 
 use crate::{
+    failpoint,
     failure::{Failure, Result},
     flow::{StopReason, StopToken},
     train::{events::Observer, run_event::RunEvent},
@@ -102,7 +103,7 @@ impl TimeLimit {
     fn left(&self) -> Duration {
         let reserve = self.needs.lock().unwrap_or_else(PoisonError::into_inner).reserve(self.limit);
         let end = self.limit.saturating_sub(Duration::try_from_secs_f64(reserve).unwrap_or(Duration::MAX));
-        end.saturating_sub(self.begin.elapsed())
+        end.saturating_sub(self.begin.elapsed() + failpoint::time())
     }
 }
 

@@ -47,7 +47,7 @@ impl Recipe {
     /// A new worker, or what is wrong; a panic is a failure of the stage.
     pub(crate) fn build(&self, index: usize) -> Result<Box<dyn Stage>> {
         let builder = Arc::clone(&self.builder.lock().unwrap_or_else(PoisonError::into_inner));
-        guard(|| builder(index)).unwrap_or_else(|panic| Err(Failure::stage(format!("panicked: {panic}"))))
+        guard(|| builder(index)).unwrap_or_else(|panic| Err(Failure::panicked(panic)))
     }
 }
 
@@ -66,7 +66,7 @@ impl Care {
     /// Whether a worker that failed with `failure` may be replaced. Only failures of a stage as such are about one item;
     /// a missing input, a full disk or a lost device will meet the next item as well.
     pub(crate) fn covers(&self, failure: &Failure) -> bool {
-        self.budget.is_some() && failure.kind == FailureKind::Stage
+        self.budget.is_some() && matches!(failure.kind, FailureKind::Stage | FailureKind::Panic)
     }
 
     /// Whether worker `index` is one too many.

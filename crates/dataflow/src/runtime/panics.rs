@@ -10,8 +10,11 @@ thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Calls `body`; a panic inside it becomes `Err` with its message and place.
-pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+/// Calls `body`.
+///
+/// # Errors
+/// The message and the place of a panic inside it.
+pub fn guard<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     silence();
     let outer = GUARDED.replace(true);
     // Whatever `body` left half done is dropped by the caller: it ends the run.

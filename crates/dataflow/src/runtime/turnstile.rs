@@ -42,11 +42,14 @@ impl Turnstile {
     /// Lets the next one in; what the stay has cost.
     pub(crate) fn leave(&self) -> Alone {
         let processor = processor_time().unwrap_or_default();
-        let entry = self.inside.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.left.notify_one();
-        entry.map_or(Alone::default(), |entry| Alone {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        // Measured while nobody else can come in, so that stays never overlap.
+        let alone = inside.take().map_or(Alone::default(), |entry| Alone {
             wall: entry.at.elapsed(),
             processor: processor.saturating_sub(entry.processor),
-        })
+        });
+        drop(inside);
+        self.left.notify_one();
+        alone
     }
 }

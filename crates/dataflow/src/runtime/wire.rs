@@ -8,7 +8,7 @@ use super::notice::Tell;
 use super::panics::guard;
 use super::token::{Cancel, StopToken};
 use super::turnstile::Turnstile;
-use super::worker::{Work, Worker, panicked};
+use super::worker::{Work, Worker, of_stage, panicked};
 use crate::channel::metered::{Receiver, Resizer, channel};
 use crate::channel::order::{Inlet, Junction, Tail};
 use crate::channel::outbox::{Outbox, Outlets, Route};
@@ -225,10 +225,7 @@ impl Seat {
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn crate::stage::traits::Stage>> {
-        self.care.recipe.build(index).map_err(|failure| match failure.message.strip_prefix("panicked: ") {
-            Some(panic) => panicked(&self.id, self.kind, panic),
-            None => failure.within(format!("stage `{}`", self.id)),
-        })
+        self.care.recipe.build(index).map_err(|failure| of_stage(&self.id, self.kind, failure))
     }
 
     fn worker(&self, index: usize, work: Work) -> Worker {

@@ -10,7 +10,7 @@ use super::token::{Cancel, StopToken};
 use crate::channel::metered::Ended;
 use crate::channel::order::Inlet;
 use crate::channel::outbox::Outbox;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, FailureKind, Result};
 use crate::stage::item::Payload;
 use crate::stage::traits::{Source, Stage};
 use crate::stats::report::StageStats;
@@ -206,7 +206,7 @@ impl Drive<'_> {
 
     fn rebuild(&mut self, stage: &mut Box<dyn Stage>) -> Result<()> {
         let (recipe, index) = (&self.care.recipe, self.index);
-        let new = recipe.build(index).map_err(|failure| failure.within(format!("stage `{}`", self.id)))?;
+        let new = recipe.build(index).map_err(|failure| of_stage(self.id, self.kind, failure))?;
         let old = std::mem::replace(stage, new);
         // What a broken worker does in its last moments is no news.
         let _ = guard(|| drop(old));
@@ -222,7 +222,7 @@ impl Drive<'_> {
         self.stats.add_busy(begin.elapsed().saturating_sub(self.outbox.take_blocked()));
         self.stats.leave_code();
         match result {
-            Ok(result) => result.map_err(|failure| failure.within(format!("stage `{}`", self.id))),
+            Ok(result) => result.map_err(|failure| of_stage(self.id, self.kind, failure)),
             Err(panic) => Err(panicked(self.id, self.kind, &panic)),
         }
     }
@@ -234,5 +234,13 @@ impl Drive<'_> {
 
 /// What a run reports about a stage that panicked with `message`.
 pub(crate) fn panicked(id: &str, kind: &str, message: &str) -> Failure {
-    Failure::stage(format!("stage `{id}` (kind {kind}) panicked: {message}"))
+    of_stage(id, kind, Failure::panicked(message))
+}
+
+/// `failure` with the name of the stage that it happened in.
+pub(crate) fn of_stage(id: &str, kind: &str, failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Panic => failure.within(format!("stage `{id}` (kind {kind}) panicked")),
+        _ => failure.within(format!("stage `{id}`")),
+    }
 }

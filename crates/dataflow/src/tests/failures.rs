@@ -30,7 +30,7 @@ fn an_error_keeps_its_kind_and_gets_the_name() {
 #[test]
 fn a_panic_is_a_stage_failure_with_name_kind_and_message() {
     let failure = run(&around(node("fault", Fault::panic(9))), &Sim::default()).result.unwrap_err();
-    assert_eq!((failure.kind, failure.kind.exit_code()), (FailureKind::Stage, 70));
+    assert_eq!((failure.kind, failure.kind.exit_code()), (FailureKind::Panic, 70));
     let (message, place) = failure.message.split_once(" (at ").unwrap();
     assert_eq!(message, "stage `fault2` (kind fault) panicked: told to panic at 9");
     assert!(place.starts_with("crates/dataflow/src/sim/stages.rs:"), "{place}");

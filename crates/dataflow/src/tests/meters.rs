@@ -37,9 +37,8 @@ fn the_outcome_and_a_scrape_tell_the_same_and_runs_add_up() {
     let wait = r#"trackflow_channel_receive_wait_seconds_total{from="sleep",to="collect"}"#;
     assert_eq!(value(&text, busy), first.stages[1].busy.as_secs_f64());
     assert_eq!(value(&text, wait), first.channels[1].receive_wait.as_secs_f64());
-    // The stage sleeps 12 × 2 ms, in which the sink waits and the source is held up.
+    // The stage sleeps 12 × 2 ms.
     assert!(first.stages[1].busy >= Duration::from_millis(24));
-    assert!(first.channels[1].receive_wait > Duration::ZERO && first.channels[0].send_blocked > Duration::ZERO);
     assert!(first.wall >= first.stages[1].busy);
 
     let second = run(&graph, &Sim::default());

@@ -31,6 +31,15 @@ fn chain(nodes: Vec<Node<Sim>>) -> Graph<Sim> {
     Graph::chain("test", named.collect()).unwrap()
 }
 
+/// Waits until `condition` holds, on a machine as busy as it may be.
+fn wait_until(condition: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < Duration::from_secs(600));
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A run in the background.
 struct Running {
     board: Arc<Board>,
@@ -51,10 +60,7 @@ impl Running {
 
     /// Waits until the source has taken `count` items, and then a little for one that would be too many.
     fn settles_at(&self, count: u64) {
-        let begin = Instant::now();
-        while self.taken() < count && begin.elapsed() < Duration::from_secs(20) {
-            thread::sleep(Duration::from_millis(1));
-        }
+        wait_until(|| self.taken() >= count);
         thread::sleep(Duration::from_millis(25));
         assert_eq!(self.taken(), count);
     }
