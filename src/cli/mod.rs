@@ -27,6 +27,7 @@ pub mod report;
 pub mod schema;
 pub mod simulate;
 pub mod stages;
+pub mod sweep;
 pub mod table;
 pub mod top;
 pub mod track;
@@ -50,6 +51,8 @@ pub struct Cli {
 enum Verb {
     /// Train a tracker
     Train(Box<train::TrainArgs>),
+    /// Train one experiment with several settings and seeds, and compare
+    Sweep(sweep::SweepArgs),
     /// Check an experiment and a pipeline, and print the plan
     Validate(validate::ValidateArgs),
     /// Draw a pipeline
@@ -93,6 +96,7 @@ impl Cli {
         }
         match self.verb {
             Verb::Train(args) => train::train(&args),
+            Verb::Sweep(args) => sweep::sweep(&args),
             Verb::Validate(args) => validate::validate(&args).map(|()| 0),
             Verb::Graph(args) => graph::graph(&args).map(|()| 0),
             Verb::Stages(args) => stages::stages(&args).map(|()| 0),

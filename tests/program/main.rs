@@ -7,6 +7,7 @@ mod gpu_check;
 mod logs;
 mod mistakes;
 mod modes;
+mod old_run;
 mod ostrack;
 mod pipelines;
 mod repeatable;

@@ -1,13 +1,11 @@
 //! A run folder that an earlier program wrote stays of use: it resumes, is reported on, and its checkpoint loads.
 
-mod support;
-
+use crate::support::{program, succeed};
 use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-use support::{program, succeed};
 
 /// See its README for the commands that made it.
 fn fixture() -> PathBuf {
