@@ -4,6 +4,7 @@
 
 pub mod failure;
 pub mod lock;
+pub mod reads;
 pub mod telemetry;
 pub mod text;
 pub mod whole;

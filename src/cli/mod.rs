@@ -91,6 +91,7 @@ impl Cli {
             // SAFETY: restores the default of a signal before any thread is started.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
         }
+        crate::reads::watch();
         match self.verb {
             Verb::Train(args) => train::train(&args),
             Verb::Validate(args) => validate::validate(&args).map(|()| 0),

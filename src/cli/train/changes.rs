@@ -3,7 +3,7 @@
 use crate::{settings::Node, train::checkpoint::About, train::experiment::Experiment};
 
 /// Keys that may change between two calls of one run without a word: they decide neither batches nor updates.
-const FREE: [&str; 19] = [
+const FREE: [&str; 20] = [
     "PRINT_INTERVAL",
     "KEEP_CHECKPOINTS",
     "KEEP_BEST",
@@ -11,6 +11,7 @@ const FREE: [&str; 19] = [
     "BEST_METRIC",
     "SAVE_INTERVAL",
     "SAVE_PATIENCE",
+    "PATIENCE",
     "GRAD_ANALYSIS_INTERVAL",
     "ACTIVATION_CHECKPOINTING",
     "KEEP_FEATURES",

@@ -6,8 +6,8 @@ use crate::{
     flow::{Load, sentence},
     stages::PRAISE,
     telemetry::{
-        Gpu, gpus,
-        process::{Process, machine_memory, timestamp},
+        Gpu, gpus, machine,
+        process::{Process, timestamp},
     },
     train::tally::Terms,
 };
@@ -219,7 +219,7 @@ fn process() -> Value {
     json!({
         "memory_bytes": process.memory,
         "peak_memory_bytes": process.peak_memory,
-        "machine_memory_bytes": machine_memory().map(|(total, _)| total),
+        "machine_memory_bytes": machine::memory().map(|memory| memory.total),
         "threads": process.threads,
         "cpu_seconds": process.cpu.map(|cpu| short(cpu.as_secs_f64())),
         "gpus": gpus().iter().map(gpu).collect::<Vec<_>>(),

@@ -43,6 +43,8 @@ pub struct Data {
     pub max_rejected_share: f64,
     /// A file is not read again after failing so often.
     pub quarantine_after: usize,
+    /// Seconds for which data that is away (a server, a mount) is waited for.
+    pub patience: f64,
     /// A synthetic data set to make before training, if any; `--data_dir` takes its place.
     pub synth: Option<Synth>,
 }
@@ -117,6 +119,11 @@ impl Data {
         let max_rejected = section.value("MAX_REJECTED", 10usize);
         let max_rejected_share = section.checked("MAX_REJECTED_SHARE", 0.01, fraction);
         let quarantine_after = section.checked("QUARANTINE_AFTER", 3, at_least_one);
+        let patience = section
+            .says(
+                "seconds for which data that is away is waited for before the run ends: a server, a mount, descriptors",
+            )
+            .checked("PATIENCE", 120.0, not_negative);
         let mut template = section.section("TEMPLATE");
         if template.value("NUMBER", 1usize) != 1 {
             template.problem("NUMBER", "a clip has exactly 1 template");
@@ -160,6 +167,7 @@ impl Data {
             max_rejected,
             max_rejected_share,
             quarantine_after,
+            patience,
             synth,
         }
     }

@@ -11,6 +11,7 @@ use super::{
     tasks::{self, Lambda, MtlMode},
 };
 use crate::settings::Section;
+use crate::telemetry::machine;
 use crate::train::{precision::Precision, tasks::TaskWeighting};
 
 /// What the keys of other sections say about those of `TRAIN`.
@@ -199,5 +200,5 @@ impl Training {
 }
 
 fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(16)
+    machine::cores().min(16)
 }
