@@ -107,8 +107,8 @@ fn memory() -> Finding {
         return Finding::Missing("unknown: /proc/meminfo says nothing".into());
     };
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-    let whose = if memory.limited { " that the container may take" } else { "" };
-    let text = format!("{:.1} of {:.1} GiB{whose} free", gib(memory.available), gib(memory.total));
+    let whose = if memory.limited { " (the limit of the container)" } else { "" };
+    let text = format!("{:.1} of {:.1} GiB free{whose}", gib(memory.available), gib(memory.total));
     match gib(memory.available) >= ENOUGH {
         true => Finding::Ok(text),
         false => Finding::Missing(format!("{text}: enough for small models; the full one needs {ENOUGH} on a CPU")),

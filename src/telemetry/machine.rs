@@ -44,6 +44,33 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// How many files this process may have open at a time.
+pub fn descriptors() -> u64 {
+    limit(libc::RLIMIT_NOFILE).map_or(1024, |limit| limit.rlim_cur)
+}
+
+/// Allows as many open files as the system lets this process have, and gives their number.
+pub fn raise_descriptors() -> u64 {
+    if let Some(limit) = limit(libc::RLIMIT_NOFILE) {
+        // More than any run needs, where there is no limit at all.
+        let wanted = libc::rlimit { rlim_cur: limit.rlim_max.min(1 << 16).max(limit.rlim_cur), ..limit };
+        // SAFETY: it reads the limit alone. Where it fails, the limit is as before.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &wanted) };
+    }
+    descriptors()
+}
+
+/// Bytes of address space that this process may have, where there is a limit (`ulimit -v`).
+pub fn address_space() -> Option<u64> {
+    limit(libc::RLIMIT_AS).map(|limit| limit.rlim_cur).filter(|most| *most != libc::RLIM_INFINITY)
+}
+
+fn limit(of: libc::__rlimit_resource_t) -> Option<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit fills what it is given, and says so by 0.
+    (unsafe { libc::getrlimit(of, &mut limit) } == 0).then_some(limit)
+}
+
 /// Memory that this process may use.
 pub fn memory() -> Option<Memory> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
