@@ -15,7 +15,7 @@ use support::{Running, trial};
 
 /// A run that trains until it is dropped.
 struct Run {
-    _process: Running,
+    child: Running,
     address: String,
 }
 
@@ -24,7 +24,7 @@ impl Run {
         let mut command = support::train(save_dir);
         command.args(["--set", "TRAIN.PHASES.joint.EPOCHS=100000"]).args(settings);
         let (process, address) = support::start(&mut command);
-        Self { _process: process, address }
+        Self { child: process, address }
     }
 
     fn status(&self) -> serde_json::Value {
@@ -56,6 +56,11 @@ fn main() {
         trial("http::a_run_tells_where_it_is", true, http::a_run_tells_where_it_is),
         trial("http::a_run_that_goes_on_shows_its_past", true, http::a_run_that_goes_on_shows_its_past),
         trial("http::odd_and_huge_requests_are_refused", true, http::odd_and_huge_requests_are_refused),
+        trial(
+            "http::a_thousand_clients_of_bad_manners_hold_up_nobody",
+            true,
+            http::a_thousand_clients_of_bad_manners_hold_up_nobody,
+        ),
         trial("http::another_address_is_warned_of", true, http::another_address_is_warned_of),
         trial("browser::the_page_draws_a_run", there, browser::the_page_draws_a_run),
         trial("browser::a_report_fits_desks_and_phones", there, browser::a_report_fits_desks_and_phones),
