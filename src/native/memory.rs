@@ -32,6 +32,25 @@ pub fn keep_freed() {
     }
 }
 
+/// Where the address space has a limit, an allocation that fails ends the process with a sentence and the code of a
+/// stage that died: in C++ nobody catches it, and the standard library aborts.
+pub fn say_when_exhausted() {
+    extern "C" fn say(_: libc::c_int) {
+        const TEXT: &[u8] =
+            b"error: out of memory: the address space of this process is limited; raise the limit (ulimit -v) \
+              or set smaller sizes\n";
+        // SAFETY: both may be called in a handler of signals; the text is ours.
+        unsafe {
+            libc::write(libc::STDERR_FILENO, TEXT.as_ptr().cast(), TEXT.len());
+            libc::_exit(crate::failure::FailureKind::Stage.exit_code());
+        }
+    }
+    if crate::telemetry::machine::address_space().is_some() {
+        // SAFETY: the handler calls nothing that may not be called there.
+        unsafe { libc::signal(libc::SIGABRT, say as *const () as libc::sighandler_t) };
+    }
+}
+
 /// The most bytes that tensors took on GPU `number` at once.
 ///
 /// # Errors
