@@ -94,11 +94,13 @@ impl Told {
 
 /// Puts a pipe that nobody writes to in the place of `file`: who opens it waits without end.
 fn freeze(file: &Path) {
-    let aside = file.with_extension("aside");
-    fs::rename(file, aside).unwrap();
-    let name = std::ffi::CString::new(file.as_os_str().as_bytes()).unwrap();
+    fs::hard_link(file, file.with_extension("aside")).unwrap();
+    let pipe = file.with_extension("pipe");
+    let name = std::ffi::CString::new(pipe.as_os_str().as_bytes()).unwrap();
     // SAFETY: the name is a string that ends with a NUL.
     assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    // At no moment is the file missing.
+    fs::rename(&pipe, file).unwrap();
 }
 
 /// The frames below `folder`.
@@ -106,12 +108,11 @@ fn frames(folder: &Path) -> Vec<PathBuf> {
     files(folder).iter().filter(|name| name.ends_with(".jpg")).map(|name| folder.join(name)).collect()
 }
 
+/// Gives the frames below `folder` back.
 fn thaw(folder: &Path) {
     for name in files(folder).iter().filter(|name| name.ends_with(".aside")) {
         let aside = folder.join(name);
-        let whole = frames(folder).into_iter().chain([folder.join("groundtruth.txt")]);
-        let file = whole.into_iter().find(|file| file.with_extension("aside") == aside);
-        fs::rename(&aside, file.unwrap_or_else(|| aside.with_extension("jpg"))).unwrap();
+        fs::rename(&aside, aside.with_extension("jpg")).unwrap();
     }
 }
 

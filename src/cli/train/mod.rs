@@ -72,6 +72,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     }
     survive_file_limits()?;
     let signals = Signals::listen()?;
+    let start = Start::begin(&signals.stop, begin, args.time_limit)?;
     let node = find::experiment(&args.script, &args.config, &args.set)?;
     let reading = Reading::new();
     let experiment = Experiment::draft(&reading, &node);
@@ -85,7 +86,6 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     graph.check_forms(&reading, &facts);
     find::finish(&reading)?;
     let memory = super::validate::memory_warning(&experiment, &graph, &facts);
-    let start = Start::begin(&signals.stop, begin, args.time_limit)?;
     start.hold(FolderLock::take(&args.save_dir, "train")?);
     let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
     let live = Live::new("train");

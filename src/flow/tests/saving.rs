@@ -94,7 +94,7 @@ fn run(trick: Trick, fails_at: u64) -> (Result<()>, Vec<u64>) {
     let graph: Graph<Sim> = chain(vec![
         node("count", Count { items: 100, ..Count::default() }),
         Node::workers(node("sleep", Tricky(trick, Arc::clone(&hangs))), 2),
-        node("batch", sum),
+        node("merge", sum),
         node("collect", Collect { stalled: false }),
     ]);
     let settings = Settings { tell: to_nobody(), grace: Some(Duration::from_millis(100)), ..Settings::default() };
@@ -129,6 +129,6 @@ fn a_failure_before_it_ends_the_run_after_saving() {
 fn a_failure_of_its_own_saves_what_was_sound() {
     let (result, journal) = run(Trick::None, 7);
     let message = result.unwrap_err().message;
-    assert!(message.contains("`batch2` (kind batch) panicked: told to panic"), "{message}");
+    assert!(message.contains("`merge2` (kind merge) panicked: told to panic"), "{message}");
     assert_eq!(journal, [21]);
 }
