@@ -12,12 +12,14 @@ use trackflow::{
 /// Whether standard output was closed when the process began.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Runs before `main`: by then the standard library has opened what was closed as /dev/null.
+/// Runs before `main`, by when the standard library has opened what was closed as /dev/null, and before libtorch takes its
+/// first memory.
 #[cfg(target_os = "linux")]
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[unsafe(link_section = ".preinit_array")]
 static LOOK: extern "C" fn() = {
     extern "C" fn look() {
+        native::memory::say_when_exhausted();
         // SAFETY: it asks for the flags of a descriptor, which may be a closed one.
         CLOSED.store(unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } == -1, Ordering::Relaxed);
     }
@@ -26,7 +28,6 @@ static LOOK: extern "C" fn() = {
 
 fn main() {
     native::memory::keep_freed();
-    native::memory::say_when_exhausted();
     if CLOSED.load(Ordering::Relaxed) {
         log::stdout_is_closed();
     }

@@ -91,7 +91,9 @@ fn a_reader_that_is_gone_ends_nothing_that_writes_results() {
         assert!([None, Some(0)].contains(&output.status.code()), "{command:?}: {:?} {errors}", output.status);
         assert!(!errors.contains("panicked") && !errors.contains("error: "), "{command:?}: {errors}");
     }
+    // Tracking wants a finished epoch.
     let out = home.path().join("out");
+    succeed(&mut train(&out));
     let mut track = program();
     track.args(["track", "--device", "cpu", "--dataset", "GOT10K_official_val", "--config"]).arg(experiment());
     track.arg("--data_dir").arg(data()).arg("--save_dir").arg(&out).stdout(Stdio::piped()).stderr(Stdio::piped());
