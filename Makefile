@@ -88,7 +88,8 @@ bench-peers: build ## clips/s beside what else people load clips with (FRAMES=a 
 fuzz: libtorch tools ## coverage-guided fuzzing of all parsers (TARGET=one of them, SECONDS_EACH=60)
 	scripts/fuzz $(TARGET)
 
-soak: libtorch tools ## train with faults for two hours (SOAK_SECONDS=7200): memory stays flat, nothing is lost
+soak: libtorch tools ## random faults (SCHEDULES=500), then faults for two hours (SOAK_SECONDS=7200): nothing is lost
+	TRACKFLOW_SCHEDULES=$(or $(SCHEDULES),500) $(CARGO) test --release --locked $(FEATURES) --test program schedules:: -- --nocapture
 	TRACKFLOW_SOAK_SECONDS=$(or $(SOAK_SECONDS),7200) $(CARGO) test --release --locked $(FEATURES) --test program soak:: -- --nocapture
 
 gpu-pack: build ## collect in target/gpu what scripts/gpu-check needs on a machine without a compiler

@@ -2,7 +2,7 @@
 //!
 //! The folders stand in dependency order; each imports only from those above it. `ARCHITECTURE.md` walks through them.
 
-pub use trackflow_config::{self as settings, failure, text};
+pub use trackflow_config::{self as settings, failure, reads, text};
 pub use trackflow_dataflow as flow;
 pub use trackflow_kernels as native;
 

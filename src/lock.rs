@@ -30,7 +30,8 @@ impl Holder {
             host: host(),
             pid: std::process::id(),
             verb: verb.into(),
-            since: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            // A clock may stand before 1970, of which the format knows nothing.
+            since: humantime::format_rfc3339_seconds(SystemTime::now().max(SystemTime::UNIX_EPOCH)).to_string(),
         }
     }
 

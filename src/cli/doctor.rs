@@ -4,6 +4,7 @@ use crate::{
     data::dataset::{KEYS, PATHS_FILE, Roots, cache_folder},
     failure::{Failure, FailureKind, Result},
     monitor::live,
+    telemetry::machine,
     train::device::DeviceChoice,
 };
 use clap::Args;
@@ -92,10 +93,9 @@ fn device(choice: DeviceChoice) -> Finding {
 }
 
 fn processors() -> Finding {
-    match std::thread::available_parallelism() {
-        Ok(count) if count.get() >= 2 => Finding::Ok(count.to_string()),
-        Ok(_) => Finding::Missing("only 1: data and step share it".into()),
-        Err(error) => Finding::Missing(format!("cannot be counted: {error}")),
+    match machine::cores() {
+        1 => Finding::Missing("only 1 that this process may use: data and step share it".into()),
+        count => Finding::Ok(count.to_string()),
     }
 }
 
@@ -103,17 +103,15 @@ fn processors() -> Finding {
 const ENOUGH: f64 = 13.0;
 
 fn memory() -> Finding {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        Some(line.trim_start_matches(':').split_whitespace().next()?.parse::<f64>().ok()? / f64::from(1 << 20))
+    let Some(memory) = machine::memory() else {
+        return Finding::Missing("unknown: /proc/meminfo says nothing".into());
     };
-    match (field("MemAvailable"), field("MemTotal")) {
-        (Some(free), Some(all)) if free >= ENOUGH => Finding::Ok(format!("{free:.1} of {all:.1} GiB free")),
-        (Some(free), Some(all)) => Finding::Missing(format!(
-            "{free:.1} of {all:.1} GiB free: enough for small models; the full one needs {ENOUGH} on a CPU"
-        )),
-        _ => Finding::Missing("unknown: /proc/meminfo says nothing".into()),
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let whose = if memory.limited { " (the limit of the container)" } else { "" };
+    let text = format!("{:.1} of {:.1} GiB free{whose}", gib(memory.available), gib(memory.total));
+    match gib(memory.available) >= ENOUGH {
+        true => Finding::Ok(text),
+        false => Finding::Missing(format!("{text}: enough for small models; the full one needs {ENOUGH} on a CPU")),
     }
 }
 

@@ -7,6 +7,11 @@ macro_rules! println {
     ($($text:tt)*) => { $crate::telemetry::log::line(&format!($($text)*)) };
 }
 
+/// As above, without the end of the line.
+macro_rules! print {
+    ($($text:tt)*) => { $crate::telemetry::log::piece(&$crate::text::printable(&format!($($text)*))) };
+}
+
 /// As above.
 macro_rules! eprintln {
     ($($text:tt)*) => {{
@@ -36,7 +41,8 @@ pub mod tune;
 pub mod validate;
 mod watch;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
+use crate::telemetry::{log, machine};
 use clap::{Parser, Subcommand};
 
 /// Trains multi-task visual object trackers as a dataflow of actors over bounded channels.
@@ -89,28 +95,85 @@ impl Cli {
     /// # Errors
     /// Whatever the verb reports; its kind decides the exit code.
     pub fn run(self) -> Result<i32> {
-        // `trackflow … | head` ends quietly when nobody reads on; training goes on whoever watches.
-        if !matches!(self.verb, Verb::Train(_)) {
+        // `trackflow … | head` ends quietly when nobody reads on; what writes results goes on whoever watches.
+        if self.verb.only_prints() {
             // SAFETY: restores the default of a signal before any thread is started.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
         }
-        match self.verb {
-            Verb::Train(args) => train::train(&args),
-            Verb::Sweep(args) => sweep::sweep(&args),
-            Verb::Validate(args) => validate::validate(&args).map(|()| 0),
-            Verb::Graph(args) => graph::graph(&args).map(|()| 0),
-            Verb::Stages(args) => stages::stages(&args).map(|()| 0),
-            Verb::Schema(args) => schema::schema(&args).map(|()| 0),
-            Verb::Simulate(args) => simulate::simulate(&args),
-            Verb::Tune(args) => tune::tune(&args).map(|()| 0),
-            Verb::Report(args) => report::report(&args).map(|()| 0),
-            Verb::Top(args) => top::top(&args).map(|()| 0),
-            Verb::Track(args) => track::track(&args).map(|()| 0),
-            Verb::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),
-            Verb::Doctor(args) => doctor::doctor(&args).map(|()| 0),
-            Verb::Data(args) => data::data(&args).map(|()| 0),
-            Verb::Checkpoint(args) => checkpoint::checkpoint(&args),
-            Verb::Bench(args) => bench::bench(&args).map(|()| 0),
+        let descriptors = machine::raise_descriptors();
+        if self.verb.runs() {
+            room(descriptors)?;
+        }
+        crate::reads::watch(log::warn);
+        let code = self.verb.run()?;
+        // Another code than 0 says more.
+        if code == 0 { log::written().map(|()| 0) } else { Ok(code) }
+    }
+}
+
+/// Files that a run has open at a time, with some to spare.
+const DESCRIPTORS: u64 = 64;
+
+/// Whether there is what a run cannot do without.
+fn room(descriptors: u64) -> Result<()> {
+    if descriptors < DESCRIPTORS {
+        return Err(Failure::unavailable(format!(
+            "this process may have {descriptors} files open at a time, and needs {DESCRIPTORS}; raise the limit: ulimit -n 1024"
+        )));
+    }
+    // libtorch and rayon count the machine's cores, whatever the quota.
+    let cores = machine::cores();
+    if usize::try_from(tch::get_num_threads()).is_ok_and(|threads| threads > cores) {
+        tch::set_num_threads(i32::try_from(cores).unwrap_or(i32::MAX));
+    }
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(cores).build_global();
+    threads.map_err(|error| {
+        Failure::unavailable(format!("threads cannot be started: {error}; raise the limits (ulimit -u, ulimit -v)"))
+    })
+}
+
+impl Verb {
+    /// Whether all that it does is to print.
+    fn only_prints(&self) -> bool {
+        matches!(
+            self,
+            Self::Validate(_) | Self::Graph(_) | Self::Stages(_) | Self::Schema(_) | Self::Top(_) | Self::Doctor(_)
+        )
+    }
+
+    /// Whether it works on data with threads of its own.
+    fn runs(&self) -> bool {
+        matches!(
+            self,
+            Self::Train(_)
+                | Self::Sweep(_)
+                | Self::Simulate(_)
+                | Self::Tune(_)
+                | Self::Track(_)
+                | Self::Data(_)
+                | Self::Bench(_)
+                | Self::Validate(_)
+        )
+    }
+
+    fn run(self) -> Result<i32> {
+        match self {
+            Self::Train(args) => train::train(&args),
+            Self::Sweep(args) => sweep::sweep(&args),
+            Self::Validate(args) => validate::validate(&args).map(|()| 0),
+            Self::Graph(args) => graph::graph(&args).map(|()| 0),
+            Self::Stages(args) => stages::stages(&args).map(|()| 0),
+            Self::Schema(args) => schema::schema(&args).map(|()| 0),
+            Self::Simulate(args) => simulate::simulate(&args),
+            Self::Tune(args) => tune::tune(&args).map(|()| 0),
+            Self::Report(args) => report::report(&args).map(|()| 0),
+            Self::Top(args) => top::top(&args).map(|()| 0),
+            Self::Track(args) => track::track(&args).map(|()| 0),
+            Self::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),
+            Self::Doctor(args) => doctor::doctor(&args).map(|()| 0),
+            Self::Data(args) => data::data(&args).map(|()| 0),
+            Self::Checkpoint(args) => checkpoint::checkpoint(&args),
+            Self::Bench(args) => bench::bench(&args).map(|()| 0),
         }
     }
 }

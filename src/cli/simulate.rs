@@ -20,7 +20,7 @@ pub struct SimulateArgs {
     #[arg(long)]
     cores: Option<usize>,
     /// Address of the live page and /metrics
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = crate::cli::watch::address)]
     metrics: Option<SocketAddr>,
 }
 

@@ -8,20 +8,17 @@ use crate::{
         DEFAULT_ADDRESS,
         status::{ChannelStatus, Pipeline, Short, StageStatus, Status},
     },
+    telemetry::log,
 };
 use ask::ask;
 use clap::Args;
-use std::{
-    io::{IsTerminal, Write},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{io::IsTerminal, net::SocketAddr, time::Duration};
 
 /// `trackflow top`.
 #[derive(Debug, Args)]
 pub struct TopArgs {
     /// Address of the job's page and metrics, as it printed it
-    #[arg(default_value_t = DEFAULT_ADDRESS)]
+    #[arg(default_value_t = DEFAULT_ADDRESS, value_parser = super::watch::address)]
     address: SocketAddr,
     /// Seconds between two looks
     #[arg(long, default_value_t = 1.0)]
@@ -48,8 +45,9 @@ pub fn top(args: &TopArgs) -> Result<()> {
         let text = screen(&before, &now);
         // Home, each line cleared to its end, and what is left below: no flicker.
         let text = if redraw { format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")) } else { text };
-        let mut out = std::io::stdout();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() || args.once {
+        log::piece(&text);
+        log::written()?;
+        if args.once {
             return Ok(());
         }
         before = now;

@@ -13,6 +13,7 @@ use crate::{
     failure::{Failure, Result},
     flow::{Graph, World},
     settings::Reading,
+    telemetry::machine,
 };
 use allot::{Costs, allot};
 use clap::Args;
@@ -77,7 +78,7 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
 }
 
 fn run<C: World>(args: &TuneArgs, graph: &Graph<C>, target: &Target, out: &std::path::Path) -> Result<()> {
-    let machine = std::thread::available_parallelism().map_or(1, usize::from);
+    let machine = machine::cores();
     let given: Vec<usize> = graph.nodes().iter().map(|node| node.workers).collect();
     let scalable = graph.nodes().iter().filter(|node| node.kind.worker_limit() > 1);
     let threads = scalable.map(|node| node.workers).sum::<usize>().max(machine);

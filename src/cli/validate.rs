@@ -10,17 +10,15 @@ use crate::{
     model::Hiptrack,
     settings::{Origin, Reading},
     stages::{self, Facts, RunContext},
-    telemetry::log,
+    telemetry::{log, machine::Machine},
     track::Options,
     train::{device::DeviceChoice, experiment::Experiment, memory::step_memory, network, step::check_phases},
 };
 use clap::Args;
 use std::path::PathBuf;
 
-pub(super) mod machine;
 mod memory;
 
-use machine::Machine;
 use memory::Needs;
 pub(in crate::cli) use memory::warning as memory_warning;
 
@@ -128,7 +126,7 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
         _ => None,
     };
     let needs = Needs { step: own.as_ref(), on_gpu: facts.as_ref().is_some_and(|facts| facts.on_accelerator) };
-    let misfit = match (&facts, &graph, machine.memory) {
+    let misfit = match (&facts, &graph, machine.memory_total()) {
         (Some(facts), Some(AnyGraph::Training(graph)), Some(ram)) => {
             memory::misfit(&facts.experiment, needs, &graph.memory(facts, machine.cores), ram)
         }
@@ -248,7 +246,7 @@ fn check<C: World>(reading: &Reading, graph: &Graph<C>, facts: Option<&C::Facts>
     }
     let Some(facts) = facts else { return };
     let memory = graph.memory(facts, machine.cores);
-    if let Some(ram) = machine.memory {
+    if let Some(ram) = machine.memory_total() {
         let (most, ram_text) = (memory.host(), human_bytes(ram));
         let most_text = human_bytes(most);
         let worst = memory.lines.iter().max_by_key(|line| line.host);
@@ -309,7 +307,7 @@ fn print<C: World>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine
         return;
     };
     let memory = graph.memory(facts, machine.cores);
-    let of = machine.memory.map_or(String::new(), |ram| format!(" of {}", human_bytes(ram)));
+    let of = machine.memory_total().map_or(String::new(), |ram| format!(" of {}", human_bytes(ram)));
     let device =
         if memory.device() > 0 { format!(", {} on the device", human_bytes(memory.device())) } else { String::new() };
     println!("items take at the most {}{of}{device}", human_bytes(memory.host()));
@@ -319,5 +317,5 @@ fn print<C: World>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine
     if !memory.unknown.is_empty() {
         println!("  not counted, size unknown: what {} emit", memory.unknown.join(", "));
     }
-    needs.print(&memory, machine.memory);
+    needs.print(&memory, machine.memory_total());
 }

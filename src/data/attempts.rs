@@ -25,6 +25,19 @@ pub struct FrameFault {
     pub detail: String,
     /// Whether the file itself is broken, whatever is asked of it.
     pub is_of_file: bool,
+    /// Who says so.
+    pub origin: Origin,
+}
+
+/// What a fault tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The file.
+    File,
+    /// There is no such file, or nothing around it either.
+    Missing,
+    /// The system, of whatever file.
+    System,
 }
 
 /// The files that failed so often that they are not read again; clones share them.
@@ -65,20 +78,20 @@ impl Quarantine {
 /// `read` asks [`Quarantine::fault`] before it reads a file.
 ///
 /// # Errors
-/// 66 when no attempt works, naming the causes, or when planning again is not possible.
+/// 66 when no attempt works, naming the causes, or when planning again is not possible; what `read` ends with.
 pub fn make<T>(
     planner: &Planner,
     mut plan: ClipPlan,
     quarantine: &Quarantine,
-    mut read: impl FnMut(&ClipPlan) -> std::result::Result<T, FrameFault>,
+    mut read: impl FnMut(&ClipPlan) -> Result<std::result::Result<T, FrameFault>>,
 ) -> Result<(ClipPlan, T)> {
     loop {
-        let fault = match read(&plan) {
+        let fault = match read(&plan)? {
             Ok(made) => return Ok((plan, made)),
             Err(fault) => fault,
         };
         quarantine.note(&fault);
-        let FrameFault { file, reason, detail, is_of_file } = fault;
+        let FrameFault { file, reason, detail, is_of_file, .. } = fault;
         let mut redraws = std::mem::take(&mut plan.redraws);
         redraws.push(Redraw {
             dataset: plan.dataset.clone(),
@@ -136,15 +149,16 @@ mod tests {
             let (plan, ()) = make(&planner, plan, quarantine, |plan| {
                 for frame in plan.frames() {
                     if let Some(fault) = quarantine.fault(&frame.file.path) {
-                        return Err(fault);
+                        return Ok(Err(fault));
                     }
                     reads += 1;
                     if frame.frame.is_multiple_of(bad) {
                         let (file, detail) = (frame.file.path.clone(), "torn".into());
-                        return Err(FrameFault { file, reason: "truncated", detail, is_of_file: true });
+                        let origin = Origin::File;
+                        return Ok(Err(FrameFault { file, reason: "truncated", detail, is_of_file: true, origin }));
                     }
                 }
-                Ok(())
+                Ok(Ok(()))
             })
             .unwrap();
             made.push(plan);
@@ -167,9 +181,9 @@ mod tests {
     fn a_clip_that_never_works_ends_with_its_causes() {
         let planner = planner();
         let plan = planner.plan(0, 4, 0).unwrap();
-        let failure = make(&planner, plan, &Quarantine::new(3), |plan| -> std::result::Result<(), _> {
-            let file = plan.template.file.path.clone();
-            Err(FrameFault { file, reason: "missing", detail: "gone".into(), is_of_file: true })
+        let failure = make(&planner, plan, &Quarantine::new(3), |plan| -> Result<std::result::Result<(), _>> {
+            let (file, origin) = (plan.template.file.path.clone(), Origin::Missing);
+            Ok(Err(FrameFault { file, reason: "missing", detail: "gone".into(), is_of_file: true, origin }))
         })
         .unwrap_err();
         assert_eq!(failure.kind.exit_code(), 66);

@@ -2,8 +2,9 @@
 
 use std::io::ErrorKind;
 
-use crate::data::attempts::FrameFault;
+use crate::data::attempts::{FrameFault, Origin};
 use crate::data::dataset::{FrameFile, Member};
+use crate::data::outage;
 use crate::vision::area::{Area, Part};
 use crate::vision::crop::shown;
 use crate::vision::decode::{Container, DecodeError, Decoder, check_complete, header};
@@ -50,7 +51,7 @@ pub fn check_shown(file: &FrameFile, window: &Window, part: &Part) -> Result<(),
         return Ok(());
     }
     let (file, detail) = (file.path.clone(), "the object's box lies outside the frame".into());
-    Err(FrameFault { file, reason: "outside", detail, is_of_file: false })
+    Err(FrameFault { file, reason: "outside", detail, is_of_file: false, origin: Origin::File })
 }
 
 /// What `window` shows, at 1/`reduction` of its size where the format has that.
@@ -115,10 +116,10 @@ fn tiles(
 fn unreadable(file: &FrameFile, error: &std::io::Error) -> FrameFault {
     let (file, detail) = (file.path.clone(), error.to_string());
     let reason = if error.kind() == ErrorKind::InvalidData { "corrupt" } else { "unreadable" };
-    FrameFault { file, reason, detail, is_of_file: true }
+    FrameFault { file, reason, detail, is_of_file: true, origin: outage::origin(error) }
 }
 
 fn broken(file: &FrameFile, error: &DecodeError, is_of_file: bool) -> FrameFault {
     let (file, detail) = (file.path.clone(), error.detail.clone());
-    FrameFault { file, reason: error.reason.name(), detail, is_of_file }
+    FrameFault { file, reason: error.reason.name(), detail, is_of_file, origin: Origin::File }
 }

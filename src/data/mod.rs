@@ -7,6 +7,7 @@ pub mod frame;
 pub mod inspect;
 pub mod labelling;
 pub mod labels;
+pub mod outage;
 pub mod pack;
 mod pictures;
 pub mod plan;

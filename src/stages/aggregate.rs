@@ -95,7 +95,7 @@ impl AggregateStage {
         }
     }
 
-    fn report(&mut self, report: StepReport) -> Result<()> {
+    fn report(&mut self, report: StepReport, out: &Outbox) -> Result<()> {
         let StepReport { visit, names: clip_names, outcome, time } = report;
         let clips = clip_names.len();
         let asked = Instant::now();
@@ -149,7 +149,10 @@ impl AggregateStage {
                     format!("go on from the last sound checkpoint: --resume {} --allow_changes", path.display())
                 });
                 let remedy = format!("lower TRAIN.LR or TRAIN.GRAD_CLIP_NORM; {sound}");
-                return Err(Failure::stage(format!("{in_a_row} steps in a row were not finite; {remedy}")));
+                // Such steps change nothing: what the others have done is saved first.
+                out.fail_after_saving(Failure::stage(format!(
+                    "stage `aggregate`: {in_a_row} steps in a row were not finite; {remedy}"
+                )));
             }
         }
         Ok(())
@@ -195,7 +198,7 @@ fn pass_event(visit: &Visit, means: &Terms, confusion: Confusion, overlaps: &Ove
 impl Stage for AggregateStage {
     fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
         match unpack(payload)? {
-            StepOutput::Report(report) => self.report(report),
+            StepOutput::Report(report) => self.report(report, out),
             StepOutput::Look { visit, look } => {
                 self.observer.preview(&seen(visit, &look, &self.pixels)?);
                 Ok(())

@@ -2,7 +2,7 @@
 
 use super::forms::Facts;
 use crate::{
-    data::{attempts::Quarantine, plan::Planner, rejects::Rejects},
+    data::{attempts::Quarantine, outage::Outage, plan::Planner, rejects::Rejects},
     flow::World,
     train::{
         checkpoint::{About, Folder},
@@ -49,6 +49,8 @@ pub struct RunContext {
     pub rejects: Rejects,
     /// Files that are not read again.
     pub quarantine: Quarantine,
+    /// Data that is away for a while.
+    pub outage: Outage,
     /// The run as a sequence of batches.
     pub itinerary: Itinerary,
     /// The first batch to do.

@@ -10,19 +10,24 @@ use crate::{
         attempts::{self, FrameFault, Quarantine},
         dataset::FrameFile,
         frame,
+        outage::{self, Bases, Outage},
         plan::{ClipPlan, Planner},
     },
     failure::{Failure, Result},
     flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
     settings::Config,
-    train::{itinerary::Split, run_event::RunEvent},
+    train::{events::Observer, itinerary::Split, run_event::RunEvent},
     vision::{
         area::Part,
         decode::{Decoder, DecoderKind},
         window::Window,
     },
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "decode",
@@ -127,6 +132,11 @@ impl Blueprint<RunContext> for Decode {
             train: context.train.clone(),
             val: context.val.clone(),
             quarantine: context.quarantine.clone(),
+            outage: context.outage.clone(),
+            bases: Bases::of(
+                std::iter::once(&context.train).chain(&context.val).flat_map(|planner| planner.datasets()),
+            ),
+            observer: context.observer.clone(),
         }))
     }
 
@@ -151,9 +161,47 @@ struct DecodeStage {
     train: Arc<Planner>,
     val: Option<Arc<Planner>>,
     quarantine: Quarantine,
+    outage: Outage,
+    bases: Bases,
+    observer: Arc<dyn Observer>,
 }
 
 impl DecodeStage {
+    /// The frames of `plan`; where the data is away, when it is back. `None` when the run is to stop meanwhile.
+    fn patiently(
+        &mut self,
+        plan: &ClipPlan,
+        out: &Outbox,
+    ) -> Result<Option<std::result::Result<Vec<Arc<Part>>, FrameFault>>> {
+        let is_away = |stage: &Self, fault: &FrameFault| {
+            outage::file_of(fault, plan.frames().map(|planned| &planned.file))
+                .is_some_and(|file| outage::is_away(fault, &plan.dataset, file, &stage.bases))
+        };
+        let mut fault = match self.frames(plan) {
+            Err(fault) if is_away(self, &fault) => fault,
+            made => return Ok(Some(made)),
+        };
+        let outage = self.outage.clone();
+        let (mut waiting, said) = outage.begin(&fault);
+        said.into_iter().for_each(|text| self.observer.observe(&RunEvent::warning(text)));
+        loop {
+            let end = Instant::now() + waiting.pause(&fault)?;
+            while Instant::now() < end {
+                if out.stopping() {
+                    return Ok(None);
+                }
+                thread::sleep(Duration::from_millis(20).min(end.saturating_duration_since(Instant::now())));
+            }
+            match self.frames(plan) {
+                Err(again) if is_away(self, &again) => fault = again,
+                made => {
+                    waiting.end().into_iter().for_each(|text| self.observer.observe(&RunEvent::note(text)));
+                    return Ok(Some(made));
+                }
+            }
+        }
+    }
+
     fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
         // The clip of a picture shows it in every frame: then it is decoded whole, once.
         let one = plan.search.iter().all(|planned| planned.file.path == plan.template.file.path);
@@ -210,7 +258,19 @@ impl Stage for DecodeStage {
             _ => self.train.clone(),
         };
         let quarantine = self.quarantine.clone();
-        let (plan, frames) = attempts::make(&planner, plan, &quarantine, |plan| self.frames(plan))?;
+        let mut stopped = false;
+        let made = attempts::make(&planner, plan, &quarantine, |plan| match self.patiently(plan, out)? {
+            Some(made) => Ok(made),
+            None => {
+                stopped = true;
+                Err(Failure::input("stopped while the data was away"))
+            }
+        });
+        // What a run that stops has not made is planned again when it resumes.
+        if stopped {
+            return Ok(());
+        }
+        let (plan, frames) = made?;
         out.emit(pack(DecodedClip { ticket, plan, frames }));
         Ok(())
     }

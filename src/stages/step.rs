@@ -47,6 +47,10 @@ impl Blueprint<RunContext> for Step {
         }))
     }
 
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn takes_form(&self, facts: &Facts) -> Option<Form> {
         Some(facts.device_batch())
     }
@@ -123,6 +127,11 @@ impl Stage for StepStage {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What the last step that went well has left.
+    fn salvage(&mut self, out: &mut Outbox) -> Result<()> {
+        if self.trainer.undo()? { self.finish(out) } else { Ok(()) }
     }
 }
 

@@ -5,19 +5,72 @@
 //! to stop training, so what cannot be printed is dropped. Of what files hold and are called, nothing acts on a terminal
 //! ([`printable`]).
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Level;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
 
+use crate::failure::{Failure, Result};
 use crate::text::printable;
 
 static JSON: AtomicBool = AtomicBool::new(false);
 
+/// Why standard output could not be written, the first time; a reader that is gone is no reason.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
+/// Standard output, whose failures are remembered instead of passed on.
+struct Out;
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match io::stdout().write(bytes) {
+            Ok(count) => Ok(count),
+            Err(error) => {
+                unwritten(&error);
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush().or_else(|error| {
+            unwritten(&error);
+            Ok(())
+        })
+    }
+}
+
+/// Takes note of something that could not be written to standard output.
+pub fn unwritten(error: &io::Error) {
+    if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted) {
+        let _ = UNWRITTEN.set(error.to_string());
+    }
+}
+
+/// To be called where standard output was closed when the process began, before anything is printed.
+pub fn stdout_is_closed() {
+    let _ = UNWRITTEN.set("it is closed".into());
+}
+
+/// Whether all that was said could be written.
+///
+/// # Errors
+/// Something could not (74).
+pub fn written() -> Result<()> {
+    let _ = Out.flush();
+    match UNWRITTEN.get() {
+        None => Ok(()),
+        Some(why) => Err(Failure::output(format!(
+            "standard output cannot be written: {why}; everything else was done; free the disk or redirect it elsewhere"
+        ))),
+    }
+}
+
 /// From here on everything is said as JSON.
 pub fn use_json() {
-    let out = std::io::stderr.with_max_level(Level::ERROR).or_else(std::io::stdout);
+    let out = std::io::stderr.with_max_level(Level::ERROR).or_else(|| Out);
     let subscriber = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -44,18 +97,23 @@ pub fn say(text: &str) {
     if is_json() {
         text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| tracing::info!("{}", line.trim_end()));
     } else {
-        let _ = writeln!(std::io::stdout(), "{}", printable(text));
+        let _ = writeln!(Out, "{}", printable(text));
     }
 }
 
 /// Prints a line for people, whether or not everything else is said as JSON.
 pub fn line(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", printable(text));
+    let _ = writeln!(Out, "{}", printable(text));
+}
+
+/// Prints text as it is, lines and all.
+pub fn piece(text: &str) {
+    let _ = Out.write_all(text.as_bytes());
 }
 
 /// Prints a line for programs, as it is.
 pub fn data(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(Out, "{text}");
 }
 
 /// Says what a user should know and what does not end the run.

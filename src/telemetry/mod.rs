@@ -2,6 +2,7 @@
 
 mod gpu;
 pub mod log;
+pub mod machine;
 pub mod names;
 pub mod process;
 mod recorder;

@@ -94,7 +94,7 @@ trackflow_dataflow::declare_metrics! { PROGRAM:
     PROCESS_OPEN_FILES = "process_open_files", Gauge, One, [], "Open file descriptors of the process.";
     PROCESS_START = "process_start_time_seconds", Gauge, Second, [],
         "When the process began, in seconds since 1970.";
-    MACHINE_MEMORY = "machine_memory_bytes", Gauge, Byte, [], "Memory of the machine.";
+    MACHINE_MEMORY = "machine_memory_bytes", Gauge, Byte, [], "Memory that this process may use: the machine's, or its container's.";
     MACHINE_MEMORY_AVAILABLE = "machine_memory_available_bytes", Gauge, Byte, [],
         "Memory of the machine that new work could have.";
 

@@ -5,6 +5,7 @@ use super::{
     foreign, safetensors, torch,
 };
 use crate::failure::{Failure, Result};
+use crate::reads;
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -119,6 +120,7 @@ impl WeightsFile {
     pub fn choose(path: &Path, choice: Choice<'_>) -> Result<Self> {
         let failed = |what: String| Failure::input(format!("{}: {what}", path.display()));
         let io = |error: std::io::Error| failed(error.to_string());
+        let _read = reads::begin(path);
         let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if metadata.is_dir() {

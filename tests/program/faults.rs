@@ -182,7 +182,8 @@ fn steps_that_are_not_finite_change_nothing_are_named_and_end_the_run() {
     assert!(printed.contains("GOT10K_train_full, sequence "), "the clips are named: {printed}");
     let log = std::fs::read_to_string(out.join("run.jsonl")).unwrap();
     let named = log.lines().filter(|line| line.contains("\"event\":\"nonfinite\"")).count();
-    assert_eq!(named, 3, "{log}");
+    // Those that were under way when the third was seen count too.
+    assert!(named >= 3, "{log}");
     assert!(printed.contains("advice: 3 of the last"), "{printed}");
     assert!(before.iter().all(|saved| checkpoints(&out).contains(saved)), "{:?}", files(&out));
     // From the good one on, as the message says.

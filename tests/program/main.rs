@@ -4,6 +4,7 @@ mod data;
 mod faults;
 mod fuzz;
 mod gpu_check;
+mod limits;
 mod logs;
 mod mistakes;
 mod modes;
@@ -11,8 +12,10 @@ mod old_run;
 mod ostrack;
 mod pipelines;
 mod repeatable;
+mod schedules;
 mod soak;
 #[path = "../support/mod.rs"]
 mod support;
+mod surroundings;
 mod tasks;
 mod weights;

@@ -15,6 +15,7 @@ mod key;
 mod limits;
 mod node;
 mod problem;
+pub mod reads;
 mod remarks;
 mod section;
 mod snippet;

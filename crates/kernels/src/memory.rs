@@ -1,7 +1,10 @@
 //! How the C library's allocator treats memory, what a device's allocator knows, and the way to a device.
 
 use super::check;
-use std::ffi::c_int;
+use std::{
+    ffi::c_int,
+    sync::atomic::{AtomicI32, Ordering},
+};
 use tch::{Device, TchError, Tensor};
 
 unsafe extern "C" {
@@ -30,6 +33,25 @@ pub fn keep_freed() {
             libc::mallopt(libc::M_ARENA_MAX, ARENAS);
         }
     }
+}
+
+/// Where the address space has a limit, an allocation that fails ends the process with a sentence and `exit_code`: in C++
+/// nobody catches it, and the standard library aborts.
+pub fn say_when_exhausted(exit_code: i32) {
+    static CODE: AtomicI32 = AtomicI32::new(0);
+    extern "C" fn say(_: libc::c_int) {
+        const TEXT: &[u8] =
+            b"error: out of memory: the address space of this process is limited; raise the limit (ulimit -v) \
+              or set smaller sizes\n";
+        // SAFETY: both may be called in a handler of signals; the text is ours.
+        unsafe {
+            libc::write(libc::STDERR_FILENO, TEXT.as_ptr().cast(), TEXT.len());
+            libc::_exit(CODE.load(Ordering::Relaxed));
+        }
+    }
+    CODE.store(exit_code, Ordering::Relaxed);
+    // SAFETY: the handler calls nothing that may not be called there.
+    unsafe { libc::signal(libc::SIGABRT, say as *const () as libc::sighandler_t) };
 }
 
 /// The most bytes that tensors took on GPU `number` at once.

@@ -74,7 +74,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     let (template, search) = (experiment.data.template.size as u32, experiment.data.search.size as u32);
     for index in 0..args.clips.min(planner.clips_per_epoch() as u64) {
         let plan = planner.plan(args.epoch - 1, index, 0)?;
-        let (plan, frames) = attempts::make(&planner, plan, &quarantine, |plan| read(decoder.as_mut(), plan))?;
+        let (plan, frames) = attempts::make(&planner, plan, &quarantine, |plan| Ok(read(decoder.as_mut(), plan)))?;
         let (mut crops, mut boxes) = crop_clip(&mut resampler, &plan, &frames, template, search)?;
         augment(&plan, &mut crops, &mut boxes);
         for redraw in &plan.redraws {

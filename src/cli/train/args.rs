@@ -39,7 +39,7 @@ pub struct TrainArgs {
     #[arg(long = "max_steps", alias = "max-steps", value_name = "N")]
     pub max_steps: Option<u64>,
     /// Address of the live page and /metrics (default: 127.0.0.1:9187, or a free port when that one is used)
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = crate::cli::watch::address)]
     pub metrics: Option<SocketAddr>,
     /// auto: go on from the newest checkpoint; never: start anew; or the path of a checkpoint
     #[arg(long, default_value = "auto", value_name = "auto|never|PATH")]

@@ -2,9 +2,8 @@
 
 use super::{data_changes::Digests, sets::Planners};
 use crate::{
-    cli::validate::machine::Machine as Here,
     lock, native,
-    telemetry::{gpu_names, process},
+    telemetry::{gpu_names, machine::Machine as Here, process},
     train::run_event::{DataSet, Machine, RunStart, SharedSequences},
 };
 
@@ -30,7 +29,7 @@ pub(super) fn run_start(experiment: &str, seed: u64, device: &str, position: u64
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             processor: process::processor(),
             cores: here.cores as u64,
-            memory_bytes: here.memory,
+            memory_bytes: here.memory_total(),
             gpus: gpu_names(),
         },
         position,

@@ -8,6 +8,7 @@ mod limit;
 mod reload;
 mod resume;
 pub(in crate::cli) mod sets;
+mod start;
 mod summary;
 
 pub use args::{LogFormat, Mode, Resume, TrainArgs};
@@ -17,6 +18,7 @@ use crate::{
     data::{
         attempts::Quarantine,
         dataset::Roots,
+        outage::Outage,
         rejects::{Budget, Rejects},
     },
     failure::{Failure, Result},
@@ -34,9 +36,10 @@ use crate::{
         run_log::{Ended, RunLog},
         tensorboard::TensorBoard,
     },
+    reads,
     settings::Reading,
     stages::{self, Facts, KINDS, RunContext, SaveRequest},
-    telemetry::{log, names},
+    telemetry::{log, machine, names},
     train::{
         checkpoint::{About, Folder},
         events::Observer,
@@ -48,13 +51,17 @@ use crate::{
     },
     whole::write_whole,
 };
+use start::Start;
 use std::{
     io::Write,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tch::Device;
+
+/// How long a run that is to end waits for what is on its way to the step, of which the step takes nothing any more.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Trains. The value is the exit code: 0, or 128 + the signal that stopped the run after saving.
 ///
@@ -67,6 +74,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     }
     survive_file_limits()?;
     let signals = Signals::listen()?;
+    let start = Start::begin(&signals.stop, begin, args.time_limit)?;
     let node = find::experiment(&args.script, &args.config, &args.set)?;
     let reading = Reading::new();
     let experiment = Experiment::draft(&reading, &node);
@@ -80,7 +88,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     stages::check(&reading, &graph, Some(&facts));
     find::finish(&reading)?;
     let memory = super::validate::memory_warning(&experiment, &graph, &facts);
-    let _lock = FolderLock::take(&args.save_dir, "train")?;
+    start.hold(FolderLock::take(&args.save_dir, "train")?);
     let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
     let live = Live::new("train");
     let addresses = watch::serve(args.metrics, &live)?;
@@ -92,11 +100,13 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     }
     addresses.iter().for_each(|line| log::say(line));
     let pipeline = Pipeline { graph: &graph, resolved: reading.resolved() };
-    let outside = Outside { folder, log: OnceLock::new(), live, signals };
+    let outside = Outside { folder, log: start.log(), live, signals, start };
     let ended = launch(args, begin, experiment, pipeline, device, &outside);
+    outside.start.is_over();
     if let Some(log) = outside.log.get() {
         log.end(&ended);
     }
+    outside.start.release();
     ended.map(|ended| ended.exit_code())
 }
 
@@ -127,9 +137,10 @@ struct Outside {
     /// Where its checkpoints go.
     folder: Folder,
     /// Its log, once that is open.
-    log: OnceLock<Arc<RunLog>>,
+    log: Arc<OnceLock<Arc<RunLog>>>,
     live: Arc<Live>,
     signals: Signals,
+    start: Start,
 }
 
 /// Opens the data sets of `experiment` below `data_dir` and checks them, and gives what a user should know about them:
@@ -168,7 +179,7 @@ fn launch(
     device: Device,
     outside: &Outside,
 ) -> Result<Ended> {
-    let Outside { folder, log: opened, live, signals } = outside;
+    let Outside { folder, log: opened, live, signals, start } = outside;
     let stop = signals.stop.clone();
     let roots = match (&experiment.data.synth, &args.data_dir) {
         (Some(synth), None) => {
@@ -187,7 +198,7 @@ fn launch(
     let planners = sets::open(&experiment, &roots, args.seed, validates)?;
     planners.notes.iter().for_each(|note| log::say(note));
     if let Some(reason) = stop.reason() {
-        log::say("stopped before the first step");
+        log::say(start::STOPPED);
         return Ok(Ended::Stopped(reason.clone()));
     }
     let itinerary = itinerary(&experiment, &planners);
@@ -236,8 +247,8 @@ fn launch(
     let log_path = args.save_dir.join("run.jsonl");
     let run_log = Arc::new(RunLog::open(&log_path, logged, history, Some(&experiment_name))?);
     let run_log = opened.get_or_init(|| run_log);
-    let start = begin::run_start(&experiment_name, args.seed, &device_name, logged, &planners);
-    run_log.observe(&RunEvent::Run(Box::new(start)));
+    let run_start = begin::run_start(&experiment_name, args.seed, &device_name, logged, &planners);
+    run_log.observe(&RunEvent::Run(Box::new(run_start)));
     let classes = experiment.model.classes > 0;
     let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval, classes));
     let mut observers: Vec<Box<dyn Observer>> =
@@ -271,6 +282,7 @@ fn launch(
         val: planners.val,
         rejects: rejects.clone(),
         quarantine,
+        outage: Outage::new(Duration::from_secs_f64(experiment.data.patience)),
         itinerary,
         position,
         max_steps: args.max_steps,
@@ -290,15 +302,23 @@ fn launch(
         });
     });
     // What the step computes on is not for others.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = machine::cores();
     let cores = cores.saturating_sub(context.experiment.training.threads).max(1);
-    let settings = Settings { tell: tell.clone(), cores, one_at_a_time: args.one_at_a_time, ..Settings::default() };
+    let settings = Settings {
+        tell: tell.clone(),
+        cores,
+        one_at_a_time: args.one_at_a_time,
+        grace: Some(GRACE),
+        waiting_for: reads::waiting,
+        ..Settings::default()
+    };
     let batches_in_all = context.itinerary.len();
     let complete = position >= batches_in_all;
     let run = Run::build_with(pipeline.graph, &context, stop.clone(), settings)?;
     let limits = load::limits(pipeline.graph);
     live.attach(run.board(), limits.clone(), stop);
     signals.hangups.reload(&args.pipeline, pipeline.graph, run.control(), &context, tell);
+    start.is_over();
     let outcome = run.join();
     watcher.finish();
     let written = write(&args.save_dir.join("load.json"), &format!("{:#}\n", load::json(&outcome, &limits)));

@@ -1,9 +1,9 @@
 //! What a run needs beside what the machine has: items on their way, and the step's own.
 
-use super::machine::Machine;
 use crate::{
     flow::{Graph, Memory, human_bytes},
     stages::{Facts, RunContext},
+    telemetry::machine::Machine,
     train::{
         experiment::Experiment,
         memory::{StepMemory, step_memory},
@@ -49,7 +49,7 @@ pub(in crate::cli) fn warning(experiment: &Experiment, graph: &Graph<RunContext>
     let machine = Machine::here();
     let step = step_memory(experiment, facts.on_accelerator).ok()?;
     let needs = Needs { step: Some(&step), on_gpu: facts.on_accelerator };
-    let misfit = misfit(experiment, needs, &graph.memory(facts, machine.cores), machine.memory?)?;
+    let misfit = misfit(experiment, needs, &graph.memory(facts, machine.cores), machine.memory_total()?)?;
     Some(format!("memory: the run {misfit}"))
 }
 

@@ -16,6 +16,7 @@ use super::catalog::{Found, Part};
 use super::remarks::Remark;
 use super::{Ask, FrameFiles, Inquiry, Layout, Sequence, split};
 use crate::data::problems::Problems;
+use crate::reads;
 use crate::text::{self, TextError};
 use crate::vision::rect::Rect;
 
@@ -113,6 +114,7 @@ fn pictures(root: &Path, inquiry: &mut Inquiry) -> PathBuf {
 
 fn read(path: &Path) -> Result<Instances, String> {
     let remedy = "extract annotations_trainval2017.zip there";
+    let _read = reads::begin(path);
     let open = || {
         let file = File::open(path).map_err(|error| format!("cannot be read: {error}; {remedy}"))?;
         text::after_mark(BufReader::with_capacity(1 << 20, file)).map_err(|error| match error {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reads;
 use crate::vision::pool;
 
 /// The file of a frame.
@@ -78,6 +79,7 @@ impl FrameFile {
     /// The file cannot be read; or its shard is too short, or holds other bytes than were packed.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         let Some(Member { place, .. }) = &self.member else {
+            let _read = reads::begin(&self.path);
             let mut file = File::open(&self.path)?;
             let mut bytes = pool::take(file.metadata()?.len() as usize + 1);
             file.read_to_end(&mut bytes)?;
@@ -99,6 +101,7 @@ impl FrameFile {
             Some(member) => (&*member.shard, member.place.offset),
             None => (self.path.as_path(), 0),
         };
+        let _read = reads::begin(path);
         let mut bytes = pool::bytes(range.end.saturating_sub(range.start) as usize);
         File::open(path)?.read_exact_at(&mut bytes, start + range.start)?;
         Ok(bytes)
@@ -113,6 +116,7 @@ impl FrameFile {
             Some(member) => self.read_range(0..most.min(u64::from(member.place.length))),
             None => {
                 self.length()?;
+                let _read = reads::begin(&self.path);
                 let mut bytes = Vec::new();
                 File::open(&self.path)?.take(most).read_to_end(&mut bytes)?;
                 Ok(bytes)
@@ -127,7 +131,7 @@ impl FrameFile {
     pub fn length(&self) -> io::Result<u64> {
         match &self.member {
             Some(member) => Ok(u64::from(member.place.length)),
-            None => match std::fs::metadata(&self.path)? {
+            None => match reads::metadata(&self.path)? {
                 file if file.is_file() => Ok(file.len()),
                 // A pipe would be waited for without end.
                 _ => Err(io::Error::new(ErrorKind::InvalidInput, "no file but a folder, a pipe or a device")),

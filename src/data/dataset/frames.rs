@@ -10,6 +10,7 @@ use super::codec::{Reader, Writer};
 use super::file::{FrameFile, Member, Place};
 use super::order::{self, Gap};
 use super::remarks::{Remark, Remarks};
+use crate::reads;
 use crate::vision::decode::UNREAD;
 
 /// The files of a sequence's frames, in order.
@@ -63,6 +64,7 @@ impl FrameFiles {
     /// The same, with what there is to say of their names.
     pub(super) fn look(folder: &Path) -> io::Result<Scanned> {
         let (mut names, mut remarks) = (Vec::new(), Remarks::default());
+        let _read = reads::begin(folder);
         for entry in std::fs::read_dir(folder)? {
             let name = entry?.file_name();
             match is_picture(&name) {

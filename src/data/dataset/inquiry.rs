@@ -11,6 +11,7 @@ use super::FrameFiles;
 use super::frames::{Scanned, is_picture};
 use super::remarks::{Remark, Remarks};
 use crate::data::problems::Problems;
+use crate::reads;
 use crate::text::{self, TextError};
 
 const REMEDY: &str = "see that it is there and readable";
@@ -59,7 +60,7 @@ pub(super) struct Stamp {
 impl Stamp {
     /// The stamp of what is at `path` now; `None` where nothing is.
     pub fn of(path: &Path) -> Option<Self> {
-        let data = std::fs::metadata(path).ok()?;
+        let data = reads::metadata(path).ok()?;
         let time = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
         Some(Self {
             length: data.len(),
@@ -118,6 +119,7 @@ impl Inquiry {
         self.exists(parent);
         let mut names = Vec::new();
         let mut list = || -> std::io::Result<()> {
+            let _read = reads::begin(parent);
             for entry in std::fs::read_dir(parent)? {
                 let entry = entry?;
                 let (name, path) = (entry.file_name(), entry.path());

@@ -11,6 +11,7 @@ use super::{LabelOptions, threshold};
 use crate::data::dataset::Sequence;
 use crate::data::labels;
 use crate::failure::{Failure, Result};
+use crate::reads;
 use crate::whole::write_whole;
 
 /// Who wrote a file, in its first line.
@@ -29,6 +30,7 @@ pub(super) enum State {
 /// Looks for the labels of `sequence` in `out`.
 pub(super) fn state(out: &Path, sequence: &Sequence, options: &LabelOptions) -> State {
     let path = labels::file(out, &sequence.name);
+    let _read = reads::begin(&path);
     let file = match std::fs::File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return State::Missing,

@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::data::attempts::FrameFault;
+use crate::data::attempts::{FrameFault, Origin};
 use crate::data::dataset::{Dataset, Sequence};
 use crate::failure::{Failure, Result};
 use crate::vision::decode::DecoderKind;
@@ -210,7 +210,7 @@ fn look(sequence: &Sequence, frame: usize, first: Option<f64>, decoder: &mut Rea
     match decoder {
         Err(error) => {
             let (reason, detail) = (error.reason.name(), error.detail.clone());
-            Frame::Unreadable(FrameFault { file: file.path, reason, detail, is_of_file: false })
+            Frame::Unreadable(FrameFault { file: file.path, reason, detail, is_of_file: false, origin: Origin::File })
         }
         Ok(decoder) => match pixels::look(&file, &object, decoder.as_mut()) {
             Ok(seen) => Frame::Told(rules::answers(&object, first, &seen)),

@@ -3,6 +3,7 @@
 //! [`Live`] keeps what is shown, in bounded memory: it observes the events of a run and looks at its meters once a
 //! second. [`serve`] answers requests with it; nothing that a request says changes the run or reaches a file.
 
+mod clients;
 mod curve;
 mod looks;
 mod now;

@@ -6,8 +6,8 @@ use crate::{
     flow::{Load, sentence},
     stages::PRAISE,
     telemetry::{
-        Gpu, gpus,
-        process::{Process, machine_memory, timestamp},
+        Gpu, gpus, machine,
+        process::{Process, timestamp},
     },
     train::run_event::{Batch, LossMetrics, Number},
 };
@@ -186,7 +186,7 @@ fn process() -> ProcessStatus {
     ProcessStatus {
         memory_bytes: process.memory,
         peak_memory_bytes: process.peak_memory,
-        machine_memory_bytes: machine_memory().map(|(total, _)| total),
+        machine_memory_bytes: machine::memory().map(|memory| memory.total),
         threads: process.threads,
         cpu_seconds: process.cpu.map(|cpu| Short(cpu.as_secs_f64())),
         gpus: gpus().iter().map(gpu).collect(),

@@ -1,9 +1,9 @@
 //! The HTTP server of a run: actix-web with one worker on a thread of its own. It reads nothing but its routes.
 
-use super::{Live, page};
+use super::{Live, clients::Clients, page};
 use crate::{
     failure::{Failure, Result},
-    telemetry::{self, Recorder, log},
+    telemetry::{self, Recorder, log, machine},
 };
 use actix_web::{
     App, HttpResponse, HttpServer, Resource,
@@ -16,9 +16,10 @@ use actix_web::{
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
-    sync::Arc,
+    os::fd::AsRawFd,
+    sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Where a Prometheus on the same machine looks first.
@@ -30,8 +31,17 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A page that is open asks every two seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Clients that may be connected at the same time; more wait.
-const MOST_CLIENTS: usize = 64;
+/// The most clients that are connected at the same time, where descriptors are plenty.
+const MOST_CLIENTS: u64 = 256;
+
+/// So many new ones may stand before those whose place they take are gone.
+const COMING: usize = 32;
+
+/// How many new connections the system may keep until they are accepted.
+const BACKLOG: libc::c_int = 4096;
+
+/// For so long an answer that costs something is given again.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// The page brings all that it needs and may load nothing else; no other page may frame it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
@@ -50,6 +60,9 @@ pub fn serve(address: Option<SocketAddr>, live: Arc<Live>) -> Result<SocketAddr>
     let listener = bind(address)?;
     let failed = |error: io::Error| Failure::unavailable(format!("cannot serve metrics: {error}"));
     let bound = listener.local_addr().map_err(failed)?;
+    // SAFETY: the socket is ours and listens already; this changes the length of its queue alone. Where it fails, the
+    // queue stays as it was.
+    unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) };
     let recorder = telemetry::record()?;
     thread::Builder::new()
         .name("live".into())
@@ -80,14 +93,20 @@ fn bind(address: Option<SocketAddr>) -> Result<TcpListener> {
 }
 
 async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> io::Result<()> {
-    let looking = Arc::clone(&live);
+    // Three quarters of all descriptors are for the run.
+    let most = (machine::descriptors() / 4).clamp(4, MOST_CLIENTS) as usize;
+    let (clients, looking) = (Clients::new(most), Arc::clone(&live));
+    let sweeping = clients.clone();
     rt::spawn(async move {
         let mut ticks = rt::time::interval(Duration::from_secs(1));
         loop {
             ticks.tick().await;
             looking.look();
+            sweeping.sweep();
         }
     });
+    let render = Arc::new(Kept::default());
+    let told = Arc::new(Kept::default());
     let app = move || {
         let headers = DefaultHeaders::new()
             .add((header::CONTENT_SECURITY_POLICY, POLICY))
@@ -95,18 +114,23 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
             .add((header::REFERRER_POLICY, "no-referrer"))
             .add((header::CACHE_CONTROL, "no-store"));
         let (metrics, healthy, ready, status) = (recorder.clone(), live.clone(), live.clone(), live.clone());
+        let (render, told) = (Arc::clone(&render), Arc::clone(&told));
         App::new()
             .wrap(headers)
             .service(read_only("/", || reply("text/html; charset=utf-8", page::HTML.to_string())))
-            .service(read_only("/metrics", move || reply("text/plain; version=0.0.4; charset=utf-8", metrics.render())))
+            .service(read_only("/metrics", move || {
+                reply("text/plain; version=0.0.4; charset=utf-8", render.or_made(|| metrics.render()))
+            }))
             .service(read_only("/healthz", move || reply(TEXT, format!("{} runs\n", healthy.verb))))
             .service(read_only("/readyz", move || match ready.state() {
                 "running" => reply(TEXT, "running\n".into()),
                 other => HttpResponse::ServiceUnavailable().content_type(TEXT).body(format!("{other}\n")),
             }))
-            .service(read_only("/status.json", move || match serde_json::to_string(&status.status()) {
-                Ok(text) => reply("application/json", text),
-                Err(error) => HttpResponse::InternalServerError().content_type(TEXT).body(format!("{error}\n")),
+            .service(read_only("/status.json", move || {
+                let text = || {
+                    serde_json::to_string(&status.status()).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+                };
+                reply("application/json", told.or_made(text))
             }))
             .service(pictures(live.clone()))
             .default_service(web::to(|| async {
@@ -118,12 +142,35 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
         .workers(1)
         // Signals stop the run, which then ends the process.
         .disable_signals()
-        .max_connections(MOST_CLIENTS)
+        .max_connections(most + COMING)
+        .on_connect(move |connection, data| {
+            if let Some(client) = clients.admit(connection) {
+                data.insert(client);
+            }
+        })
         .client_request_timeout(CLIENT_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .listen(listener)?
         .run()
         .await
+}
+
+/// An answer that is given to all who ask at about the same time.
+#[derive(Default)]
+struct Kept(Mutex<Option<(Instant, String)>>);
+
+impl Kept {
+    fn or_made(&self, make: impl FnOnce() -> String) -> String {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((at, text)) if at.elapsed() < FRESH => text.clone(),
+            _ => {
+                let text = make();
+                *kept = Some((Instant::now(), text.clone()));
+                text
+            }
+        }
+    }
 }
 
 /// A resource that answers to GET and HEAD, and refuses every other method.

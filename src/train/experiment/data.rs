@@ -86,6 +86,10 @@ pub struct Data {
         }
     )]
     pub val: Sets,
+    /// Seconds for which data that is away (a server, a mount) or that the system cannot open is waited for before the run
+    /// ends.
+    #[config(key = "PATIENCE", default = 120.0, min = 0, resume = free)]
+    pub patience: f64,
     /// A synthetic data set that is made before training; --data_dir takes its place. Absent: none.
     #[config(key = "SYNTH", nested = &(), absent_acts)]
     pub synth: Option<Synth>,

@@ -8,6 +8,7 @@ use super::{
     tasks::{ClassTargets, Lambda, MtlMode, WeightingKeys},
 };
 use crate::settings::{Config, FromNode, Section};
+use crate::telemetry::machine;
 use crate::train::{precision::Precision, tasks::TaskWeighting};
 
 /// What the keys of other sections say about those of `TRAIN`.
@@ -255,5 +256,5 @@ fn no_elimination(context: &Context<'_>) -> Option<&'static str> {
 }
 
 fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(16)
+    machine::cores().min(16)
 }

@@ -89,6 +89,18 @@ pub struct Trainer {
     ema: Option<Ema>,
     /// The stretch in which the gradients of the tasks were found to add up to the whole one.
     checked: Option<Stretch>,
+    under_way: UnderWay,
+}
+
+/// How far the step under way has come.
+#[derive(Debug)]
+enum UnderWay {
+    /// There is none.
+    Nothing,
+    /// Gradients are being computed; the running statistics were these before it.
+    Gradients(Vec<Tensor>),
+    /// Parameters are being changed.
+    Update,
 }
 
 /// For how long one optimizer serves: until the phase changes or the class head is frozen.
@@ -133,6 +145,7 @@ impl Trainer {
             balancer: None,
             ema,
             checked: None,
+            under_way: UnderWay::Nothing,
             training,
         })
     }
@@ -145,6 +158,23 @@ impl Trainer {
         match batch.visit.split {
             Split::Train => self.train(batch),
             Split::Val => self.evaluate(batch),
+        }
+    }
+
+    /// Takes back what a step that failed has changed already. The value tells whether the state is that before it.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn undo(&mut self) -> Result<bool> {
+        match std::mem::replace(&mut self.under_way, UnderWay::Nothing) {
+            UnderWay::Nothing => Ok(true),
+            UnderWay::Update => Ok(false),
+            UnderWay::Gradients(before) => {
+                for ((_, tensor, _), before) in self.statistics().zip(&before) {
+                    tensor.shallow_clone().f_copy_(before)?;
+                }
+                Ok(true)
+            }
         }
     }
 

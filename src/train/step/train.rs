@@ -1,6 +1,6 @@
 //! A training step: gradients, what the tasks' weighting makes of them, and the update.
 
-use super::{Batch, Outcome, Spent, Trainer, is_last_shared, numbers, pack, shard_options};
+use super::{Batch, Outcome, Spent, Trainer, UnderWay, is_last_shared, numbers, pack, shard_options};
 use crate::{
     failure::{Failure, Result},
     loss::{Weights, loss_of_part},
@@ -66,6 +66,8 @@ impl Trainer {
         let factors = self.balancer.as_ref().map(Balancer::factors);
         let buffers = (options.statistics == Statistics::BatchAndUpdate).then(|| self.buffers());
         let by = factors.as_ref().map(Numbers);
+        let before = buffers.iter().flatten().map(Tensor::shallow_clone).collect();
+        self.under_way = UnderWay::Gradients(before);
         let part = self.in_parts(batch, move |shard| {
             let (model, start) = (model.model(), Instant::now());
             let options = shard_options(options, shard.index, shards);
@@ -116,7 +118,11 @@ impl Trainer {
             (TaskWeighting::PcGrad, Some([first, second])) => combine(first, second),
             _ => whole,
         };
-        self.update(Taken { report, sums, gradients, analysis, norms, buffers, spent, start }, lr, weights)
+        self.under_way = UnderWay::Update;
+        let taken = Taken { report, sums, gradients, analysis, norms, buffers, spent, start };
+        let outcome = self.update(taken, lr, weights)?;
+        self.under_way = UnderWay::Nothing;
+        Ok(outcome)
     }
 
     /// Applies the gradients, unless loss or gradients are not finite; then nothing changes.
@@ -188,15 +194,17 @@ impl Trainer {
 
     /// Copies of the running statistics, which a forward pass moves before anyone knows whether it was finite.
     fn buffers(&self) -> Vec<Tensor> {
-        let buffers = self.model.params().iter().filter(|(_, _, role)| *role == Role::Buffer);
-        buffers.map(|(_, tensor, _)| tensor.copy()).collect()
+        self.statistics().map(|(_, tensor, _)| tensor.copy()).collect()
+    }
+
+    pub(super) fn statistics(&self) -> impl Iterator<Item = (&str, &Tensor, Role)> {
+        self.model.params().iter().filter(|(_, _, role)| *role == Role::Buffer)
     }
 
     /// Puts the running statistics back where the step was not `applied`.
     fn keep_buffers(&self, before: &[Tensor], applied: &Tensor) -> Result<()> {
         let applied = applied.gt(0.5);
-        let buffers = self.model.params().iter().filter(|(_, _, role)| *role == Role::Buffer);
-        for ((_, tensor, _), before) in buffers.zip(before) {
+        for ((_, tensor, _), before) in self.statistics().zip(before) {
             tensor.shallow_clone().f_copy_(&tensor.f_where_self(&applied, before)?)?;
         }
         Ok(())

@@ -156,3 +156,61 @@ pub fn another_address_is_warned_of() {
     let printed = simulate("127.0.0.1:0");
     assert!(printed.contains("live page: http://127.0.0.1:") && !printed.contains("warning"), "{printed}");
 }
+
+/// Raises the number of files that the test itself may have open, and gives it.
+fn descriptors() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both read or fill what they are given.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        limit.rlim_cur = limit.rlim_max.min(1 << 16);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+    }
+    limit.rlim_cur
+}
+
+pub fn a_thousand_clients_of_bad_manners_hold_up_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let run = Run::start(home.path(), &[]);
+    let address = &run.address;
+    let most = 1000.min(descriptors().saturating_sub(100)) as usize;
+    let mut clients = Vec::new();
+    for number in 0..most {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let _ = match number % 5 {
+            // Stays after its answer.
+            0 => stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
+            // Takes its time.
+            1 => stream.write_all(b"GET /heal"),
+            // Says nothing.
+            2 => Ok(()),
+            // Asks again and again, and reads nothing.
+            3 => stream.write_all(&b"GET /status.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20)),
+            // Announces what never comes.
+            _ => stream.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"),
+        };
+        clients.push(stream);
+    }
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", run.child.0.id())).unwrap().count();
+    let mut longest = Duration::ZERO;
+    for round in 0..20 {
+        for path in ["/healthz", "/readyz"] {
+            let begin = Instant::now();
+            let mut stream = TcpStream::connect(address).unwrap();
+            // Before the idle ones go by themselves, and far more than a busy machine needs.
+            stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+            write!(stream, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap_or_else(|error| panic!("{path}, round {round}: {error}"));
+            assert!(answer.contains(" 200 ") || path == "/readyz" && answer.contains(" 503 "), "{path}: {answer}");
+            longest = longest.max(begin.elapsed());
+        }
+        // The bad ones do not give in.
+        clients.iter_mut().skip(round).step_by(20).for_each(|client| drop(client.write_all(b"G")));
+    }
+    println!("{most} clients; the longest answer took {longest:?}; {} files are open", files());
+    assert!(files() < 400, "{} files are open", files());
+    // And training never stopped.
+    let step = run.status()["run"]["step"].as_u64();
+    run.wait(|status| status["run"]["step"].as_u64() > step);
+}

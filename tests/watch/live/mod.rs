@@ -13,7 +13,7 @@ use std::{
 
 /// A run that trains until it is dropped.
 struct Run {
-    _process: Running,
+    child: Running,
     address: String,
 }
 
@@ -22,7 +22,7 @@ impl Run {
         let mut command = support::train(save_dir);
         command.args(["--set", "TRAIN.PHASES.joint.EPOCHS=100000"]).args(settings);
         let (process, address) = support::start(&mut command);
-        Self { _process: process, address }
+        Self { child: process, address }
     }
 
     fn status(&self) -> serde_json::Value {
@@ -55,6 +55,11 @@ pub fn trials() -> Vec<Trial> {
         trial("live::http::a_run_tells_where_it_is", true, http::a_run_tells_where_it_is),
         trial("live::http::a_run_that_goes_on_shows_its_past", true, http::a_run_that_goes_on_shows_its_past),
         trial("live::http::odd_and_huge_requests_are_refused", true, http::odd_and_huge_requests_are_refused),
+        trial(
+            "live::http::a_thousand_clients_of_bad_manners_hold_up_nobody",
+            true,
+            http::a_thousand_clients_of_bad_manners_hold_up_nobody,
+        ),
         trial("live::http::another_address_is_warned_of", true, http::another_address_is_warned_of),
         trial("live::browser::the_page_draws_a_run", there, browser::the_page_draws_a_run),
         trial("live::browser::a_report_fits_desks_and_phones", there, browser::a_report_fits_desks_and_phones),

@@ -14,6 +14,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::failure::Failure;
+use crate::reads;
 
 /// Bytes of the largest text file that is read: ten times the annotations of a large data set in one file.
 pub const LARGEST: u64 = 256 << 20;
@@ -82,6 +83,7 @@ impl From<io::Error> for TextError {
 /// # Errors
 /// The file cannot be read, is larger than [`LARGEST`], or holds no UTF-8 text.
 pub fn read(path: &Path) -> Result<String, TextError> {
+    let _read = reads::begin(path);
     let file = File::open(path)?;
     let length = file.metadata()?.len();
     if length > LARGEST {

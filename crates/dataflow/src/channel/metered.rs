@@ -11,7 +11,7 @@ use crossbeam_channel::{TryRecvError, TrySendError, select};
 use crossbeam_utils::Backoff;
 
 use super::queue::{End, Mouth, Offer, queue};
-use crate::runtime::token::Cancel;
+use crate::runtime::token::{Cancel, Latch};
 
 /// How often a waiting thread adds its time to the meter, so that a stalled flow shows while it is stalled.
 const LAP: Duration = Duration::from_millis(500);
@@ -78,6 +78,8 @@ pub(crate) struct Receiver<T> {
     end: End<T>,
     stats: Arc<ChannelStats>,
     cancel: Cancel,
+    /// Closes the channel from this side.
+    cut: Option<Latch>,
 }
 
 /// A channel that holds at most `capacity` items and wakes its users when `cancel` fires.
@@ -87,7 +89,7 @@ pub(crate) fn channel<T>(capacity: usize, cancel: &Cancel) -> (Sender<T>, Receiv
     let stats = Arc::new(ChannelStats { capacity, sent: Side::default(), received: Side::default() });
     (
         Sender { mouth, stats: Arc::clone(&stats), cancel: cancel.clone() },
-        Receiver { end, stats: Arc::clone(&stats), cancel: cancel.clone() },
+        Receiver { end, stats: Arc::clone(&stats), cancel: cancel.clone(), cut: None },
         stats,
     )
 }
@@ -173,10 +175,22 @@ impl<T> Clone for Sender<T> {
 }
 
 impl<T> Receiver<T> {
+    /// The same channel for a receiver of another part of the run; it is closed for it once `cut` has fired.
+    pub(crate) fn across(self, cancel: &Cancel, cut: &Latch) -> Self {
+        Self { cancel: cancel.clone(), cut: Some(cut.clone()), ..self }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.cut.as_ref().is_some_and(Latch::has_fired)
+    }
+
     /// Waits for the next item; `Closed` is the natural end.
     pub(crate) fn recv(&mut self) -> Result<T, Ended> {
         if self.cancel.is_cancelled() {
             return Err(Ended::Cancelled);
+        }
+        if self.is_cut() {
+            return Err(Ended::Closed);
         }
         let item = match self.end.try_recv() {
             Ok(item) => item,
@@ -198,7 +212,9 @@ impl<T> Receiver<T> {
                 Err(TryRecvError::Empty) => {}
             }
         }
+        let never = crossbeam_channel::never();
         loop {
+            let cut = self.cut.as_ref().map_or(&never, Latch::ended);
             select! {
                 recv(self.end.receiver()) -> item => match item {
                     Ok(item) => return Ok(item),
@@ -206,6 +222,7 @@ impl<T> Receiver<T> {
                     Err(_) => return Err(ended(&self.cancel)),
                 },
                 recv(self.cancel.ended()) -> _ => return Err(Ended::Cancelled),
+                recv(cut) -> _ => return Err(Ended::Closed),
                 default(LAP) => meter.lap(),
             }
         }
@@ -214,7 +231,8 @@ impl<T> Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        Self { end: self.end.clone(), stats: Arc::clone(&self.stats), cancel: self.cancel.clone() }
+        let (stats, cancel, cut) = (Arc::clone(&self.stats), self.cancel.clone(), self.cut.clone());
+        Self { end: self.end.clone(), stats, cancel, cut }
     }
 }
 

@@ -122,6 +122,12 @@ impl Outbox {
         self.cancel.is_cancelled()
     }
 
+    /// Ends the run with `failure`, but not at once: the stages that keep state finish and what they emit goes through
+    /// to the end, as far as this stage and those behind it go on working.
+    pub fn fail_after_saving(&self, failure: Failure) {
+        self.cancel.cancel_after_saving(failure);
+    }
+
     /// Asks the run to stop because `goal` is reached; the sources take nothing more.
     pub fn request_stop(&self, goal: impl Into<String>) {
         self.stop.stop(StopReason::Reached(goal.into()));

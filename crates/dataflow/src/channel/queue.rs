@@ -21,7 +21,16 @@ pub(crate) struct Mouth<T> {
 struct Newest<T> {
     sender: crossbeam::Sender<T>,
     pipe: Weak<Pipe<T>>,
+    /// Places of the whole queue.
+    capacity: usize,
+    /// The channels laid since the last change of the capacity, which together hold no more than that; the last is the
+    /// newest.
+    laid: Vec<Weak<Pipe<T>>>,
 }
+
+/// A queue of more places begins with so many and gets the others when they are used: a crossbeam channel takes the
+/// memory of all its places at once.
+const FIRST_PLACES: usize = 1024;
 
 /// One channel of a queue, and the one behind it.
 struct Pipe<T> {
@@ -46,9 +55,8 @@ pub(crate) enum Offer<T> {
 
 /// A queue that holds at most `capacity` items.
 pub(crate) fn queue<T>(capacity: usize) -> (Arc<Mouth<T>>, End<T>) {
-    let (sender, pipe) = Pipe::new(capacity);
-    let newest = RwLock::new(Newest { sender, pipe: Arc::downgrade(&pipe) });
-    (Arc::new(Mouth { newest }), End { pipe })
+    let (newest, pipe) = Newest::new(capacity);
+    (Arc::new(Mouth { newest: RwLock::new(newest) }), End { pipe })
 }
 
 impl<T> Pipe<T> {
@@ -58,15 +66,52 @@ impl<T> Pipe<T> {
     }
 }
 
+impl<T> Newest<T> {
+    fn new(capacity: usize) -> (Self, Arc<Pipe<T>>) {
+        let (sender, pipe) = Pipe::new(capacity.min(FIRST_PLACES));
+        let weak = Arc::downgrade(&pipe);
+        (Self { sender, laid: vec![weak.clone()], pipe: weak, capacity }, pipe)
+    }
+
+    /// Lays a channel of more places behind the newest one, if that is full and the queue is not.
+    fn grow(&mut self) {
+        let Some(last) = self.pipe.upgrade() else { return };
+        self.laid.retain(|pipe| pipe.strong_count() > 0);
+        let held: usize = self.laid.iter().filter_map(Weak::upgrade).map(|pipe| pipe.receiver.len()).sum();
+        let places = self.capacity.saturating_sub(held).min(2 * last.receiver.len());
+        if !last.receiver.is_full() || places == 0 {
+            return;
+        }
+        let (sender, pipe) = Pipe::new(places);
+        let weak = Arc::downgrade(&pipe);
+        if last.next.set(pipe).is_ok() {
+            self.laid.push(weak.clone());
+            (self.sender, self.pipe) = (sender, weak);
+        }
+    }
+}
+
 impl<T> Mouth<T> {
     /// Puts `item` in if there is a place.
     pub(crate) fn offer(&self, item: T) -> Offer<T> {
+        match self.put(item) {
+            (Offer::Full(_, item), true) => {
+                self.newest.write().unwrap_or_else(PoisonError::into_inner).grow();
+                self.put(item).0
+            }
+            (offer, _) => offer,
+        }
+    }
+
+    /// The same as long as there is a place in the newest channel, and whether the queue may get more of them.
+    fn put(&self, item: T) -> (Offer<T>, bool) {
         let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
-        match newest.sender.try_send(item) {
+        let offer = match newest.sender.try_send(item) {
             Ok(()) => Offer::Taken,
             Err(TrySendError::Full(item)) => Offer::Full(newest.sender.clone(), item),
             Err(TrySendError::Disconnected(_)) => Offer::Gone,
-        }
+        };
+        (offer, newest.capacity > FIRST_PLACES)
     }
 
     /// From here on the queue holds at most `capacity` items, beside those that it held.
@@ -74,11 +119,10 @@ impl<T> Mouth<T> {
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
         // Without receivers nobody would see the change.
         let Some(last) = newest.pipe.upgrade() else { return };
-        let (sender, pipe) = Pipe::new(capacity);
-        let weak = Arc::downgrade(&pipe);
+        let (changed, pipe) = Newest::new(capacity);
         // Receivers look for the next pipe when the sender of this one is gone, so the pipe comes first.
         if last.next.set(pipe).is_ok() {
-            *newest = Newest { sender, pipe: weak };
+            *newest = changed;
         }
     }
 }
@@ -189,6 +233,21 @@ mod tests {
         }
         drop(mouth);
         assert!(std::iter::from_fn(|| next(&mut end)).map(|item| item.1).eq(0..4));
+    }
+
+    #[test]
+    fn places_beyond_the_first_are_made_when_they_are_used() {
+        const CAPACITY: usize = 5000;
+        let (mouth, mut end) = queue(CAPACITY);
+        assert_eq!(end.receiver().capacity(), Some(FIRST_PLACES));
+        let fill = |from: u64| (from..).find(|&number| !matches!(mouth.offer((0, number)), Offer::Taken)).unwrap();
+        assert_eq!(fill(0), CAPACITY as u64);
+        for number in 0..3000 {
+            assert_eq!(next(&mut end), Some((0, number)));
+        }
+        assert_eq!(fill(CAPACITY as u64), CAPACITY as u64 + 3000);
+        drop(mouth);
+        assert!(std::iter::from_fn(|| next(&mut end)).map(|item| item.1).eq(3000..CAPACITY as u64 + 3000));
     }
 
     #[test]

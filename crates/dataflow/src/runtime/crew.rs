@@ -20,6 +20,8 @@ const RECRUITING: Duration = Duration::from_millis(50);
 /// Starts, counts and joins the threads of one stage.
 pub(super) struct StageActor {
     supervisor: Addr<Supervisor>,
+    /// Its place in the pipeline.
+    number: usize,
     cancel: Cancel,
     care: Arc<Care>,
     /// Holds ends of the stage's channels: while it is here, the stages behind cannot see the end.
@@ -45,9 +47,9 @@ impl Actor for StageActor {
 }
 
 impl StageActor {
-    pub(super) fn new(crew: Crew, supervisor: Addr<Supervisor>, cancel: Cancel) -> Self {
-        let Crew { workers: waiting, care, recruit } = crew;
-        Self { supervisor, cancel, care, recruit, waiting, threads: Vec::new(), running: 0 }
+    pub(super) fn new(number: usize, crew: Crew, supervisor: Addr<Supervisor>) -> Self {
+        let Crew { workers: waiting, care, recruit, cancel, .. } = crew;
+        Self { supervisor, number, cancel, care, recruit, waiting, threads: Vec::new(), running: 0 }
     }
 
     fn spawn(&mut self, worker: Worker, stage: Addr<Self>) {
@@ -66,7 +68,9 @@ impl StageActor {
                 self.running += 1;
             }
             // The worker is dropped with its ends, so nobody may wait for it.
-            Err(error) => self.cancel.cancel(Failure::stage(format!("cannot start the thread {name}: {error}"))),
+            Err(error) => {
+                self.cancel.cancel(Failure::stage(format!("cannot start the thread {name}: {error}")));
+            }
         }
     }
 
@@ -79,7 +83,9 @@ impl StageActor {
             }
             match recruit(index) {
                 Ok(worker) => self.spawn(worker, context.address()),
-                Err(failure) => self.cancel.cancel(failure),
+                Err(failure) => {
+                    self.cancel.cancel(failure);
+                }
             }
         }
     }
@@ -87,7 +93,7 @@ impl StageActor {
     fn end_if_alone(&mut self, context: &mut Context<Self>) {
         if self.running == 0 {
             self.recruit = None;
-            self.supervisor.do_send(StageEnded);
+            self.supervisor.do_send(StageEnded(self.number));
             context.stop();
         }
     }
@@ -122,7 +128,9 @@ impl Handler<WorkerEnded> for StageActor {
         match thread.join() {
             Ok(Exit::TooMany) => {}
             Ok(Exit::Done) => self.recruit = None,
-            Err(_) => self.cancel.cancel(Failure::stage("a worker died without saying why")),
+            Err(_) => {
+                self.cancel.cancel(Failure::stage("a worker died without saying why"));
+            }
         }
         self.running -= 1;
         self.end_if_alone(context);

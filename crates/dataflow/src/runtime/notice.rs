@@ -1,5 +1,6 @@
 //! What the engine says while a run goes on: items that were left out, stalls, workers that were added.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use crate::text::printable;
@@ -27,9 +28,13 @@ pub type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// Prints to standard error.
 pub fn to_stderr() -> Tell {
-    Arc::new(|notice| match notice {
-        Notice::Note(text) => eprintln!("note: {}", printable(&text)),
-        Notice::Warning(text) => eprintln!("warning: {}", printable(&text)),
+    Arc::new(|notice| {
+        let (word, text) = match &notice {
+            Notice::Note(text) => ("note", text),
+            Notice::Warning(text) => ("warning", text),
+        };
+        // Nobody may read that any more.
+        let _ = writeln!(std::io::stderr(), "{word}: {}", printable(text));
     })
 }
 

@@ -11,7 +11,7 @@ use super::control::Control;
 use super::notice::{self, Tell};
 use super::scale::Scaling;
 use super::supervisor;
-use super::token::{Cancel, StopToken};
+use super::token::{Parts, StopToken};
 use super::wire::{Common, Crew, Sizes, wire};
 use crate::failure::{Failure, Result};
 use crate::pipeline::graph::Graph;
@@ -31,6 +31,12 @@ pub struct Settings {
     pub scaling_period: Duration,
     /// Whether one stage works at a time, which tells what each costs alone.
     pub one_at_a_time: bool,
+    /// How long a run that stops or has failed waits for what is on its way. After that the stages that keep state
+    /// ([`super::Blueprint::keeps_state`]) finish with what they have, and threads before them that do not come back are
+    /// left behind. `None`: as long as it takes.
+    pub grace: Option<Duration>,
+    /// What the code of stages waits for outside of the flow at this moment, for messages.
+    pub waiting_for: fn() -> Vec<String>,
 }
 
 impl Default for Settings {
@@ -41,6 +47,8 @@ impl Default for Settings {
             cores: thread::available_parallelism().map_or(1, usize::from),
             scaling_period: Duration::from_secs(2),
             one_at_a_time: false,
+            grace: None,
+            waiting_for: Vec::new,
         }
     }
 }
@@ -49,8 +57,8 @@ impl Default for Settings {
 pub struct Run {
     pub(super) crews: Vec<Crew>,
     pub(super) board: Arc<Board>,
-    stop: StopToken,
-    pub(super) cancel: Cancel,
+    pub(super) stop: StopToken,
+    pub(super) parts: Parts,
     pub(super) settings: Settings,
     pub(super) scaling: Vec<Scaling>,
     sizes: Arc<Sizes>,
@@ -75,10 +83,10 @@ impl Run {
         stop: StopToken,
         settings: Settings,
     ) -> Result<Self> {
-        let cancel = Cancel::new();
+        let parts = Parts::new();
         let common = Common {
             stop: stop.clone(),
-            cancel: cancel.clone(),
+            parts: parts.clone(),
             tell: Arc::clone(&settings.tell),
             cores: settings.cores,
             turnstile: settings.one_at_a_time.then(Arc::default),
@@ -89,7 +97,7 @@ impl Run {
             .iter()
             .map(|node| Scaling { auto: node.auto, most: node.most_workers(settings.cores) })
             .collect();
-        Ok(Self { crews, board: Arc::new(board), stop, cancel, settings, scaling, sizes: Arc::new(sizes) })
+        Ok(Self { crews, board: Arc::new(board), stop, parts, settings, scaling, sizes: Arc::new(sizes) })
     }
 
     /// The meters, to be read by others while the run goes on.
@@ -107,13 +115,14 @@ impl Run {
     }
 
     /// Runs to the end: until the sources are exhausted or `stop` is used and everything has drained, or a stage fails
-    /// and all others have let go. No thread of the run is left afterwards.
+    /// and all others have let go. No thread of the run is left afterwards, but those that hang beyond
+    /// [`Settings::grace`].
     pub fn join(self) -> RunOutcome {
         let begin = Instant::now();
-        let (board, stop, cancel) = (self.board(), self.stop.clone(), self.cancel.clone());
+        let (board, stop, parts) = (self.board(), self.stop.clone(), self.parts.clone());
         let result = self.supervise();
         RunOutcome {
-            result: cancel.cause().map_or(result, |cause| Err(cause.clone())),
+            result: parts.cause().map_or(result, |cause| Err(cause.clone())),
             stopped: stop.reason().cloned(),
             stages: board.stages(),
             channels: board.channels(),

@@ -17,7 +17,7 @@ use super::crew::StageActor;
 use super::notice::{Notice, Tell};
 use super::run::{Run, Settings};
 use super::scale::Scaler;
-use super::token::Cancel;
+use super::token::{Parts, StopToken};
 use super::wire::Crew;
 use crate::stats::publish::Publisher;
 use crate::stats::report::Board;
@@ -25,6 +25,9 @@ use crate::stats::stall::StallWatch;
 
 /// How often the meters are published.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How often a run that may not wait without end is looked at, and what threads have to go after they were asked to.
+const HURRY: Duration = Duration::from_millis(100);
 
 /// Starts all actors of `run` in the system of this thread.
 pub(super) fn start(run: Run) -> Addr<Supervisor> {
@@ -34,23 +37,38 @@ pub(super) fn start(run: Run) -> Addr<Supervisor> {
 pub(super) struct Supervisor {
     crews: Vec<Crew>,
     cares: Vec<Arc<Care>>,
-    running: usize,
+    /// The stages whose threads are to be waited for.
+    running: Vec<bool>,
+    prepares: Vec<bool>,
+    ending: Ending,
     board: Arc<Board>,
     publisher: Publisher,
     stall: StallWatch,
     scaler: Option<Scaler>,
     scaling_period: Duration,
     tell: Tell,
-    cancel: Cancel,
+    stop: StopToken,
+    parts: Parts,
+    waiting_for: fn() -> Vec<String>,
+}
+
+/// How far the end of a run that may not wait without end has come.
+struct Ending {
+    grace: Option<Duration>,
+    /// When it was asked to end.
+    since: Option<Instant>,
+    hurried: Option<Instant>,
 }
 
 impl Supervisor {
     fn of(run: Run) -> Self {
         let cares = run.cares();
-        let Settings { tell, patience, cores, scaling_period, .. } = run.settings;
+        let Settings { tell, patience, cores, scaling_period, grace, waiting_for, .. } = run.settings;
         let any = run.scaling.iter().any(|scaling| scaling.auto);
         Self {
-            running: run.crews.len(),
+            running: vec![true; run.crews.len()],
+            prepares: run.crews.iter().map(|crew| crew.prepares).collect(),
+            ending: Ending { grace, since: None, hurried: None },
             crews: run.crews,
             cares,
             publisher: Publisher::new(Arc::clone(&run.board)),
@@ -59,14 +77,57 @@ impl Supervisor {
             scaling_period,
             board: run.board,
             tell,
-            cancel: run.cancel,
+            stop: run.stop,
+            parts: run.parts,
+            waiting_for,
         }
     }
 
     fn watch(&mut self) {
         self.publisher.publish();
-        if let Some(text) = self.stall.look(&self.board, Instant::now()) {
+        if let Some(text) = self.stall.look(&self.board, Instant::now(), self.waiting_for) {
             (self.tell)(Notice::Warning(text));
+        }
+    }
+
+    /// Sees to it that a run that is to end does: lets the stages that keep state finish when the grace is over, and does
+    /// not wait for threads before them that hang.
+    fn hurry(&mut self, context: &mut Context<Self>) {
+        let (now, Ending { grace, since, hurried }) = (Instant::now(), &mut self.ending);
+        let Some(grace) = *grace else { return };
+        if since.is_none() && !self.stop.is_stopping() && self.parts.cause().is_none() {
+            return;
+        }
+        let waited = now.saturating_duration_since(*since.get_or_insert(now));
+        if waited < grace {
+            return;
+        }
+        let Some(hurried) = *hurried else {
+            *hurried = Some(now);
+            self.parts.leave_preparing();
+            return;
+        };
+        if now.saturating_duration_since(hurried) < HURRY {
+            return;
+        }
+        let hanging: Vec<usize> =
+            (0..self.running.len()).filter(|&stage| self.running[stage] && self.prepares[stage]).collect();
+        if !hanging.is_empty() {
+            let stages = self.board.stages();
+            let names: Vec<String> = hanging.iter().map(|&stage| format!("`{}`", stages[stage].id)).collect();
+            let mut text = format!("not waiting any longer for {}", names.join(" and "));
+            for waits in (self.waiting_for)() {
+                text.push_str(&format!("\n  {waits}"));
+            }
+            (self.tell)(Notice::Warning(text));
+            hanging.iter().for_each(|&stage| self.running[stage] = false);
+        }
+        self.end_if_alone(context);
+    }
+
+    fn end_if_alone(&mut self, context: &mut Context<Self>) {
+        if !self.running.contains(&true) {
+            context.stop();
         }
     }
 
@@ -90,8 +151,11 @@ impl Actor for Supervisor {
         if self.scaler.is_some() {
             context.run_interval(self.scaling_period, |supervisor, _| supervisor.scale());
         }
-        for crew in self.crews.drain(..) {
-            StageActor::new(crew, context.address(), self.cancel.clone()).start();
+        if self.ending.grace.is_some() {
+            context.run_interval(HURRY, Self::hurry);
+        }
+        for (number, crew) in self.crews.drain(..).enumerate() {
+            StageActor::new(number, crew, context.address()).start();
         }
     }
 
@@ -102,7 +166,7 @@ impl Actor for Supervisor {
 }
 
 /// All threads of one stage are gone.
-pub(super) struct StageEnded;
+pub(super) struct StageEnded(pub(super) usize);
 
 impl Message for StageEnded {
     type Result = ();
@@ -111,10 +175,8 @@ impl Message for StageEnded {
 impl Handler<StageEnded> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, _: StageEnded, context: &mut Self::Context) {
-        self.running -= 1;
-        if self.running == 0 {
-            context.stop();
-        }
+    fn handle(&mut self, StageEnded(stage): StageEnded, context: &mut Self::Context) {
+        self.running[stage] = false;
+        self.end_if_alone(context);
     }
 }

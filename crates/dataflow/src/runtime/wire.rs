@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::care::{Builder, Care, Recipe};
 use super::notice::Tell;
 use super::panics::guard;
-use super::token::{Cancel, StopToken};
+use super::token::{Cancel, Parts, StopToken};
 use super::turnstile::Turnstile;
 use super::worker::{Work, Worker, of_stage, panicked};
 use crate::channel::metered::{Receiver, Resizer, channel};
@@ -26,6 +26,9 @@ pub(crate) struct Crew {
     pub(crate) care: Arc<Care>,
     /// Only for stages that can have several workers. It holds ends of channels, so it must go when the stage ends.
     pub(crate) recruit: Option<Recruit>,
+    pub(crate) cancel: Cancel,
+    /// Whether it belongs to those that prepare, which are left behind when the run ends and they hang.
+    pub(crate) prepares: bool,
 }
 
 /// Makes worker number n of a stage.
@@ -35,7 +38,7 @@ pub(crate) type Recruit = Box<dyn Fn(usize) -> Result<Worker> + Send>;
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) stop: StopToken,
-    pub(crate) cancel: Cancel,
+    pub(crate) parts: Parts,
     pub(crate) tell: Tell,
     pub(crate) cores: usize,
     /// Where one stage works at a time.
@@ -82,7 +85,8 @@ impl Sizes {
 }
 
 impl Wires {
-    fn lay<C: World>(graph: &Graph<C>, common: &Common, board: &mut Board) -> Self {
+    fn lay<C: World>(graph: &Graph<C>, common: &Common, saves: &[bool], board: &mut Board) -> Self {
+        let token = |index: usize| if saves[index] { common.parts.saving() } else { common.parts.preparing() };
         let count = graph.nodes().len();
         let empty = |index: usize| graph.inputs(index).iter().map(|_| None).collect::<Vec<_>>();
         let mut wires = Self {
@@ -102,7 +106,11 @@ impl Wires {
             let mut senders = Vec::new();
             for consumer in graph.consumers(index) {
                 let Some(input) = graph.inputs(consumer).iter().position(|&input| input == index) else { continue };
-                let (sender, receiver, stats) = channel(node.capacity, &common.cancel);
+                let (sender, receiver, stats) = channel(node.capacity, &token(index));
+                let receiver = match saves[consumer] && !saves[index] {
+                    true => receiver.across(&token(consumer), &common.parts.cut),
+                    false => receiver,
+                };
                 let to = graph.nodes()[consumer].id.clone();
                 board.channels.push(ChannelMeter { from: node.id.clone(), to, stats });
                 wires.receivers[consumer][input] = Some(receiver);
@@ -120,13 +128,26 @@ fn leads_to_tail<C: World>(graph: &Graph<C>, index: usize) -> bool {
     graph.nodes()[index].kind.ordered || graph.consumers(index).into_iter().any(|next| leads_to_tail(graph, next))
 }
 
+/// Which stages keep state, or stand behind one that does.
+fn saving<C: World>(graph: &Graph<C>) -> Vec<bool> {
+    let mut saves: Vec<bool> = graph.nodes().iter().map(|node| node.blueprint.keeps_state()).collect();
+    // As often as the longest way may have stages.
+    for _ in 0..saves.len() {
+        for index in 0..saves.len() {
+            saves[index] |= graph.inputs(index).iter().any(|&input| saves[input]);
+        }
+    }
+    saves
+}
+
 /// Builds every worker of `graph`, in its order, the meters, and what changes capacities.
 ///
 /// # Errors
 /// The first stage that cannot be built, with its name.
 pub(crate) fn wire<C: World>(graph: &Graph<C>, context: &Arc<C>, common: &Common) -> Result<(Vec<Crew>, Board, Sizes)> {
     let mut board = Board::default();
-    let mut wires = Wires::lay(graph, common, &mut board);
+    let saves = saving(graph);
+    let mut wires = Wires::lay(graph, common, &saves, &mut board);
     let mut crews = Vec::new();
     for (index, node) in graph.nodes().iter().enumerate() {
         let stats = Arc::new(StageStats::new(common.turnstile.clone()));
@@ -152,6 +173,9 @@ pub(crate) fn wire<C: World>(graph: &Graph<C>, context: &Arc<C>, common: &Common
             permits: std::mem::take(&mut wires.permits[index]),
             stats,
             care: Arc::clone(&care),
+            cancel: if saves[index] { common.parts.saving() } else { common.parts.preparing() },
+            prepares: !saves[index],
+            keeps_state: node.blueprint.keeps_state(),
             common: common.clone(),
         };
         let receivers: Vec<_> = wires.receivers[index].iter_mut().filter_map(Option::take).collect();
@@ -182,6 +206,9 @@ struct Seat {
     permits: Vec<Arc<Mouth<()>>>,
     stats: Arc<StageStats>,
     care: Arc<Care>,
+    cancel: Cancel,
+    prepares: bool,
+    keeps_state: bool,
     common: Common,
 }
 
@@ -193,7 +220,7 @@ impl Seat {
         receivers: Vec<Receiver<Item>>,
         releases: Vec<End<()>>,
     ) -> Result<Crew> {
-        let care = Arc::clone(&self.care);
+        let (care, cancel, prepares) = (Arc::clone(&self.care), self.cancel.clone(), self.prepares);
         let within = |failure: Failure| failure.within(format!("stage `{}`", node.id));
         if node.kind.role() == Role::Source {
             let source = match guard(|| node.blueprint.source(context)) {
@@ -201,7 +228,7 @@ impl Seat {
                 Err(panic) => return Err(panicked(&self.id, self.kind, &panic)),
             };
             let worker = self.worker(0, Work::Source(source));
-            return Ok(Crew { workers: vec![worker], care, recruit: None });
+            return Ok(Crew { workers: vec![worker], care, recruit: None, cancel, prepares });
         }
         if node.kind.ordered {
             let handling = self.care.handling;
@@ -213,7 +240,7 @@ impl Seat {
             };
             let stage = self.stage(0)?;
             let worker = self.worker(0, Work::Stage(stage, inlet));
-            return Ok(Crew { workers: vec![worker], care, recruit: None });
+            return Ok(Crew { workers: vec![worker], care, recruit: None, cancel, prepares });
         }
         let receiver = receivers.into_iter().next().ok_or_else(|| within(Failure::stage("has no input")))?;
         let recruit: Recruit = Box::new(move |index| {
@@ -221,7 +248,8 @@ impl Seat {
             Ok(self.worker(index, Work::Stage(stage, Inlet::Direct(receiver.clone()))))
         });
         let workers = (0..node.workers).map(&recruit).collect::<Result<_>>()?;
-        Ok(Crew { workers, care, recruit: Some(recruit).filter(|_| node.kind.worker_limit() > 1) })
+        let recruit = Some(recruit).filter(|_| node.kind.worker_limit() > 1);
+        Ok(Crew { workers, care, recruit, cancel, prepares })
     }
 
     fn stage(&self, index: usize) -> Result<Box<dyn crate::stage::traits::Stage>> {
@@ -239,9 +267,10 @@ impl Seat {
             kind: self.kind,
             index,
             work,
-            outbox: Outbox::new(route, self.common.stop.clone(), self.common.cancel.clone(), Arc::clone(&self.stats)),
+            outbox: Outbox::new(route, self.common.stop.clone(), self.cancel.clone(), Arc::clone(&self.stats)),
             stop: self.common.stop.clone(),
-            cancel: self.common.cancel.clone(),
+            cancel: self.cancel.clone(),
+            keeps_state: self.keeps_state,
             stats: Arc::clone(&self.stats),
             care: Arc::clone(&self.care),
             tell: Arc::clone(&self.common.tell),

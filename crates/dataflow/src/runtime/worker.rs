@@ -31,6 +31,8 @@ pub(crate) struct Worker {
     pub(crate) outbox: Outbox,
     pub(crate) stop: StopToken,
     pub(crate) cancel: Cancel,
+    /// Whether what it knows is to be saved after a failure of its own.
+    pub(crate) keeps_state: bool,
     pub(crate) stats: Arc<StageStats>,
     pub(crate) care: Arc<Care>,
     pub(crate) tell: Tell,
@@ -49,7 +51,7 @@ impl Worker {
     /// Runs to the end. On a failure the run is cancelled *before* the channel ends are dropped, so that no other
     /// worker takes the closed channel for a natural end.
     pub(crate) fn run(self) -> Exit {
-        let Self { id, kind, index, mut work, mut outbox, stop, cancel, stats, care, tell } = self;
+        let Self { id, kind, index, mut work, mut outbox, stop, cancel, keeps_state, stats, care, tell } = self;
         stats.enter();
         let born = Instant::now();
         let outbox = &mut outbox;
@@ -69,15 +71,32 @@ impl Worker {
             Work::Source(source) => drive.source(source.as_mut()),
             Work::Stage(stage, inlet) => drive.stage(stage, inlet),
         };
+        let end_run = |failure: &Failure| {
+            if !cancel.cancel(failure.clone()) {
+                tell(Notice::Warning(format!("while the run was ending: {failure}")));
+            }
+        };
         if let Err(failure) = &ran {
-            cancel.cancel(failure.clone());
+            match (&mut work, keeps_state && !cancel.is_cancelled()) {
+                (Work::Stage(stage, _), true) => {
+                    if !cancel.cancel_after_saving(failure.clone()) {
+                        tell(Notice::Warning(format!("while the run was ending: {failure}")));
+                    }
+                    drive.outbox.discard();
+                    let salvaged = drive.guarded(|outbox| stage.salvage(outbox));
+                    if let Err(failure) = salvaged.and_then(|()| drive.verdict().map(drop)) {
+                        end_run(&failure);
+                    }
+                }
+                _ => end_run(failure),
+            }
         }
         let dropped = drive.guarded(|_| {
             drop(work);
             Ok(())
         });
         if let Err(failure) = &dropped {
-            cancel.cancel(failure.clone());
+            end_run(failure);
         }
         if ran.is_err() || dropped.is_err() {
             stats.count_failure();

@@ -123,4 +123,11 @@ pub trait Blueprint<C: World>: Send + Sync {
     fn is_vital(&self) -> bool {
         false
     }
+
+    /// Whether its worker keeps what the run is for, to be saved however the run ends: when it stops, or fails further up,
+    /// the input of this stage closes in time although others hang, [`Stage::finish`] is called, and what it emits is
+    /// taken to the end by the stages behind.
+    fn keeps_state(&self) -> bool {
+        false
+    }
 }

@@ -33,4 +33,13 @@ pub trait Stage: Send {
     fn finish(&mut self, _out: &mut Outbox) -> Result<()> {
         Ok(())
     }
+
+    /// Runs in place of [`Stage::finish`] after `process` has failed or panicked, in a stage that keeps state: emits what
+    /// was sound before.
+    ///
+    /// # Errors
+    /// Are said beside the first failure, which ends the run.
+    fn salvage(&mut self, _out: &mut Outbox) -> Result<()> {
+        Ok(())
+    }
 }

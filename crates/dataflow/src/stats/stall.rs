@@ -20,7 +20,7 @@ impl StallWatch {
     }
 
     /// The words for a stall that has lasted as long as the patience, and again each time that it has doubled.
-    pub(crate) fn look(&mut self, board: &Board, now: Instant) -> Option<String> {
+    pub(crate) fn look(&mut self, board: &Board, now: Instant, waiting_for: fn() -> Vec<String>) -> Option<String> {
         let stages = board.stages();
         let moved: u64 = stages.iter().map(|stage| stage.taken + stage.emitted + stage.failures).sum();
         match self.last {
@@ -30,7 +30,7 @@ impl StallWatch {
                     return None;
                 }
                 self.told = still;
-                Some(describe(board, &stages, still))
+                Some(describe(board, &stages, still, &waiting_for()))
             }
             _ => {
                 self.last = Some((moved, now));
@@ -41,7 +41,7 @@ impl StallWatch {
     }
 }
 
-fn describe(board: &Board, stages: &[StageReport], still: Duration) -> String {
+fn describe(board: &Board, stages: &[StageReport], still: Duration, waiting_for: &[String]) -> String {
     let inside: Vec<String> = stages
         .iter()
         .filter(|stage| stage.inside > 0)
@@ -52,6 +52,9 @@ fn describe(board: &Board, stages: &[StageReport], still: Duration) -> String {
         false => format!("everyone waits for {}", inside.join(" and ")),
     };
     let mut text = format!("nothing has moved for {} s: {whom}", still.as_secs());
+    for waits in waiting_for {
+        let _ = write!(text, "\n  {waits}");
+    }
     for channel in board.channels() {
         // Writing to a String cannot fail.
         let _ =

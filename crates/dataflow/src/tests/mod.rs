@@ -7,6 +7,7 @@ mod compile;
 mod failures;
 mod meters;
 mod ordering;
+mod saving;
 mod shutdown;
 mod supervision;
 

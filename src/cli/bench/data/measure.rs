@@ -6,12 +6,15 @@ use crate::{
     data::{
         attempts::Quarantine,
         dataset::Roots,
+        outage::Outage,
         rejects::{Budget, Rejects},
     },
     failure::{Failure, Result},
     flow::{Graph, Run, Settings, StopReason, StopToken, compile_all, sentence},
+    reads,
     settings::Reading,
     stages::{Facts, KINDS, PRAISE, RunContext, SaveRequest},
+    telemetry::machine,
     train::{
         checkpoint::{About, Folder},
         device,
@@ -31,6 +34,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tch::Device;
+
+/// How long what is on its way at the end is waited for.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Windows that rates are taken over.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -103,7 +109,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
         val_before: false,
     };
     let facts = Facts { experiment: experiment.clone(), on_accelerator: false };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = machine::cores();
     let ceiling = graph.memory(&facts, cores).host();
     let frames = experiment.data.search_frames + 1;
     let quarantine = Quarantine::new(experiment.data.quarantine_after as u64);
@@ -113,6 +119,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
         val: None,
         rejects: rejects.clone(),
         quarantine,
+        outage: Outage::new(Duration::from_secs_f64(experiment.data.patience)),
         itinerary,
         position: 0,
         max_steps: None,
@@ -127,7 +134,8 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
 
     let before = device::peak_memory(Device::Cpu)?;
     let stop = StopToken::new();
-    let run = Run::build_with(&graph, &context, stop.clone(), Settings::default())?;
+    let settings = Settings { grace: Some(GRACE), waiting_for: reads::waiting, ..Settings::default() };
+    let run = Run::build_with(&graph, &context, stop.clone(), settings)?;
     let board = run.board();
     // Batches that reached the sink.
     let arrived = move || {

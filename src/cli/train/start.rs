@@ -1,0 +1,112 @@
+//! The time before the first step, in which files are read that may never answer: a signal or the time limit ends it,
+//! whatever the program waits for.
+
+use crate::{
+    failure::{Failure, Result},
+    flow::{StopReason, StopToken},
+    lock::FolderLock,
+    monitor::run_log::{Ended, RunLog},
+    reads,
+    telemetry::log,
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long the start may go on after it was asked to stop; nothing is to be saved yet.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a run says that stopped so early.
+pub(super) const STOPPED: &str = "stopped before the first step";
+
+/// Watches the start of a run.
+pub(super) struct Start(Arc<Shared>);
+
+struct Shared {
+    /// Held by who ends the start, in one way or the other.
+    is_over: Mutex<bool>,
+    lock: Mutex<Option<FolderLock>>,
+    log: Arc<OnceLock<Arc<RunLog>>>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Start {
+    /// Watches a process that began at `begin`, until the start is over: when `stop` is used, or the `limit` is reached,
+    /// and the start does not end by itself, the process does.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn begin(stop: &StopToken, begin: Instant, limit: Option<Duration>) -> Result<Self> {
+        let shared = Arc::new(Shared { is_over: Mutex::new(false), lock: Mutex::default(), log: Arc::default() });
+        let (watched, stop) = (Arc::clone(&shared), stop.clone());
+        let watch = move || {
+            let mut since = None;
+            loop {
+                thread::sleep(Duration::from_millis(50));
+                let is_over = held(&watched.is_over);
+                if *is_over {
+                    return;
+                }
+                // A start that is merely long is told what limit it needs.
+                if limit.is_some_and(|limit| begin.elapsed() >= limit) && !reads::waiting().is_empty() {
+                    stop.stop(StopReason::TimeLimit);
+                }
+                let Some(reason) = stop.reason() else { continue };
+                if since.get_or_insert_with(Instant::now).elapsed() >= GRACE {
+                    watched.leave(reason);
+                }
+            }
+        };
+        let failed = |error| Failure::unavailable(format!("cannot start a thread: {error}"));
+        thread::Builder::new().name("start".into()).spawn(watch).map_err(failed)?;
+        Ok(Self(shared))
+    }
+
+    /// Keeps `lock` for as long as the run goes on.
+    pub fn hold(&self, lock: FolderLock) {
+        *held(&self.0.lock) = Some(lock);
+    }
+
+    /// The place of the run's log, once that is open.
+    pub fn log(&self) -> Arc<OnceLock<Arc<RunLog>>> {
+        Arc::clone(&self.0.log)
+    }
+
+    /// From here on the run itself hears of stops.
+    pub fn is_over(&self) {
+        *held(&self.0.is_over) = true;
+    }
+
+    /// Gives the lock back.
+    pub fn release(&self) {
+        held(&self.0.lock).take();
+    }
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        self.is_over();
+        self.release();
+    }
+}
+
+impl Shared {
+    /// Ends the process.
+    fn leave(&self, reason: &StopReason) -> ! {
+        log::say(STOPPED);
+        for waits in reads::waiting() {
+            log::warn(&format!("not waiting any longer: {waits}"));
+        }
+        let ended = Ok(Ended::Stopped(reason.clone()));
+        if let Some(log) = self.log.get() {
+            log.end(&ended);
+        }
+        held(&self.lock).take();
+        std::process::exit(reason.exit_code())
+    }
+}
