@@ -183,7 +183,7 @@ mod tests {
     fn dataset(root: &Path, sequences: &[&str]) -> Dataset {
         let sequence = |name: &&str| {
             let files = FrameFiles::listed(&root.join(name), vec!["1.jpg".into()]);
-            Sequence::new(*name, files, vec![[1.0; 4]], None)
+            Sequence::new(name, files, vec![[1.0; 4]], None)
         };
         Dataset::new("A", sequences.iter().map(sequence).collect())
     }
