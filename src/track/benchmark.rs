@@ -83,7 +83,8 @@ impl Family {
         }
     }
 
-    /// The folder below that of the other results, for the two data sets whose results go to a server.
+    /// The folder below that of the other results that the reference has for the two data sets whose results go to a
+    /// server.
     pub fn subfolder(self) -> Option<&'static str> {
         match self {
             Self::Got10k => Some("got10k"),

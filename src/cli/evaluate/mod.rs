@@ -68,7 +68,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
         return Err(Failure::input(format!("--results {}: no such folder", gone.join(", "))));
     }
     let (subjects, mut notes) =
-        track::subjects(&args.dataset, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
+        track::subjects(&track::named_sets(&args.dataset)?, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
     if args.exclude_invalid_frames && args.rules == Some(Rules::Got10k) {
         let what = "the GOT-10k toolkit leaves out what it leaves out; the option is one of hiptrack and pytracking";
         return Err(Failure::usage(format!("--exclude_invalid_frames --rules got10k: {what}")));
@@ -98,7 +98,7 @@ fn files(
 ) -> Option<track::ResultFiles> {
     let mut all = track::ResultFiles::default();
     for folder in folders {
-        let Some(found) = track::find(folder, subject.family, &subject.name) else {
+        let Some(found) = track::find(folder, &subject.set, subject.family, &subject.name) else {
             let name = subject.family.names(&subject.name).written;
             let others = subject.family.names(&subject.name).others;
             let others = if others.is_empty() { String::new() } else { format!(" (nor {})", others.join(", ")) };

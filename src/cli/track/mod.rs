@@ -1,5 +1,8 @@
 //! `trackflow track`: a trained tracker over data sets, to result files.
 
+mod devices;
+mod existing;
+mod progress;
 mod weights;
 
 use super::find;
@@ -8,17 +11,14 @@ use crate::{
     failure::{Failure, Result},
     lock::FolderLock,
     model::online::Online,
-    text,
-    track::{self, Options, results},
-    train::{device::DeviceChoice, network},
+    track::{self, Jobs, NamedSet, Options, Video, provenance, results},
+    train::{experiment::Experiment, network},
     weights::Choice,
 };
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-};
+use devices::{Devices, Workers};
+use progress::Progress;
+use std::path::{Path, PathBuf};
 
 /// `trackflow track`.
 #[derive(Debug, Args)]
@@ -45,16 +45,19 @@ pub struct TrackArgs {
     /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
     #[arg(long = "data_dir", alias = "data-dir")]
     data_dir: Option<PathBuf>,
-    /// Results go to <SAVE_DIR>/test/tracking_results/<script>/<config>/
+    /// Results go to <SAVE_DIR>/test/tracking_results/<script>/<config>/<data set>/
     #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
     save_dir: PathBuf,
-    /// Leave out sequences whose results are there
+    /// Leave out sequences whose results are there (those of other weights are refused)
     #[arg(long = "skip_existing", alias = "skip-existing")]
     skip_existing: bool,
-    /// auto, cpu or cuda:N
+    /// auto, cpu, cuda:N, or several with commas: cuda:0,cuda:1
     #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
-    /// Threads of the CPU that one frame is computed with (default: all cores)
+    device: Devices,
+    /// Sequences that are tracked side by side (default: one on each device); results are the same for any number
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Threads of the CPU that one frame is computed with (default: all cores, divided by the jobs)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Set a key of the experiment (repeatable)
@@ -77,103 +80,122 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     let sizes = network::config(&experiment);
     sizes.check()?;
     let options = Options::of(&experiment, &sizes)?;
-    let mut videos = track::videos(&args.dataset, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
+    let workers = Workers::new(args.jobs, args.threads, args.device.0.len(), Workers::cores())?;
+    let sets = track::named_sets(&args.dataset)?;
+    let mut videos = track::videos(&sets, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
     let folder = results::folder(&args.save_dir, &args.script, &stem(&args.config));
+    let weights = weights(args, &experiment)?;
+    // Whatever of the experiment decides about boxes.
+    let settings = format!("{sizes:?} {options:?} {}", experiment.compat);
+    let made_by = provenance::MadeBy::of(&weights, args.key.as_deref(), &settings)?;
     let all = videos.len();
     if args.skip_existing {
-        videos.retain(|video| match track::find(&folder, video.family, &video.name) {
-            None => true,
-            // A file that was cut short, or of other frames, is no result.
-            Some(files) => {
-                let lines = |file: &PathBuf| {
-                    let text = text::read(file).unwrap_or_default();
-                    text.lines().filter(|line| !line.trim().is_empty()).count()
-                };
-                let partial = files.runs.iter().find(|file| lines(file) != video.frames.len());
-                if let Some(file) = partial {
-                    let (lines, frames) = (lines(file), video.frames.len());
-                    println!("{}: {lines} lines for {frames} frames: tracked again", file.display());
-                }
-                partial.is_some()
-            }
-        });
+        existing::skip(&mut videos, &folder, &made_by)?;
     }
-    let weights = match &args.weights {
-        Some(path) => path.clone(),
-        None => {
-            let checkpoints = args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config));
-            weights::of_epoch(&checkpoints, experiment.test.epoch)?
-        }
-    };
-    let device = args.device.open()?;
-    if let Some(threads) = args.threads {
-        tch::set_num_threads(i32::from(threads));
+    let (online, conditions) = trackers(args, &experiment, &weights, workers)?;
+    announce(&sets, &videos, all, &folder);
+    if workers.jobs > 1 {
+        let Workers { jobs, threads } = workers;
+        println!(
+            "{jobs} sequences at once, {threads} threads each; seconds a frame are those of {jobs} beside each other"
+        );
     }
-    let choice = Choice::option(args.key.as_deref());
-    let (model, loaded) = network::build_for_tracking(&experiment, &weights, choice, device)?;
-    loaded.lines.iter().for_each(|line| println!("{line}"));
-    let conditions = loaded.conditions && weights::condition_head_is_trained(&model);
-    if sizes.class_head.is_some() && loaded.conditions && !conditions {
-        println!("the condition head of these weights was not trained: conditions are not predicted");
-    }
-    let online = Online::new(&model)?;
-    drop(model);
-    if all > videos.len() {
-        println!("{} of {all} sequences have results already", all - videos.len());
-    }
-    let frames: usize = videos.iter().map(|video| video.frames.len()).sum();
-    println!("{} sequences, {frames} frames; results go to {}", videos.len(), folder.display());
-    for (set, ours) in args.dataset.iter().filter_map(|set| Some((set, track::by_reference_name(set)?))) {
-        println!("{set} is the data set {ours}");
-    }
-    for video in videos.iter().filter(|video| video.omitted > 0) {
-        println!("{}: starts after {} frames, as in the benchmark's toolkits", video.name, video.omitted);
-    }
-
-    let bar = std::io::stdout().is_terminal().then(|| {
-        let template = "{bar:30} {pos}/{len} frames, {elapsed_precise} passed, {eta_precise} to go";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::new(frames as u64).with_style(style)
-    });
-    let say = |line: String| match &bar {
-        Some(bar) => bar.println(crate::text::printable(&line)),
-        None => println!("{line}"),
-    };
     let _lock = FolderLock::take(&folder, "track")?;
-    let (mut failures, mut tracked, mut seconds) = (Vec::new(), 0, 0.0);
-    for (at, video) in videos.iter().enumerate() {
-        let outcome = track::run(&online, &options, video, || {
-            if let Some(bar) = &bar {
-                bar.inc(1);
-            }
-        });
+    let jobs = Jobs {
+        online: &online,
+        count: workers.jobs,
+        threads: Some(i32::try_from(workers.threads).unwrap_or(i32::MAX)),
+        options: &options,
+    };
+    let progress = Progress::new(&videos);
+    let (mut failures, mut seconds) = (Vec::new(), 0.0);
+    let count = |_: usize, _: &track::Step<'_>| {
+        progress.frame();
+        Ok(())
+    };
+    jobs.run(&videos, count, |at, outcome| {
+        let video = &videos[at];
         match outcome {
             Ok(mut record) => {
                 if !conditions {
                     record.conditions.clear();
                 }
                 let name = video.family.names(&video.name).written;
-                results::write(&track::written_to(&folder, video.family), &name, &record, experiment.compat)?;
+                let folder = track::written_to(&folder, &video.set);
+                results::write(&folder, &name, &record, experiment.compat)?;
+                provenance::note(&folder, &name, &made_by)?;
                 let took: f64 = record.seconds.iter().sum();
-                let speed = record.seconds.len() as f64 / took.max(1e-9);
-                say(format!("{:>4}/{}  {:<32} {speed:6.1} frames/s", at + 1, videos.len(), video.name));
-                (tracked, seconds) = (tracked + record.seconds.len(), seconds + took);
+                progress.sequence(video, record.seconds.len() as f64 / took.max(1e-9));
+                seconds += took;
             }
-            Err(failure) => failures.push(failure.within(&video.name)),
+            Err(failure) => failures.push((at, failure.within(&video.name))),
         }
-    }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+        Ok(())
+    })?;
+    let (tracked, passed) = progress.finish();
     println!(
-        "{tracked} frames in {seconds:.1} s of tracking: {:.2} frames/s",
+        "{tracked} frames in {passed:.1} s: {:.2} frames/s; {seconds:.1} s of tracking in all jobs, {:.2} frames/s each",
+        tracked as f64 / passed.max(1e-9),
         tracked as f64 / f64::max(seconds, 1e-9)
     );
+    failures.sort_by_key(|(at, _)| *at);
     match failures.first() {
         None => Ok(()),
-        Some(first) => {
-            let lines: Vec<_> = failures.iter().map(|failure| failure.message.as_str()).collect();
+        Some((_, first)) => {
+            let lines: Vec<_> = failures.iter().map(|(_, failure)| failure.message.as_str()).collect();
             Err(Failure::new(first.kind, lines.join("\n")))
         }
+    }
+}
+
+/// The file of weights that is asked for.
+fn weights(args: &TrackArgs, experiment: &Experiment) -> Result<PathBuf> {
+    match &args.weights {
+        Some(path) => Ok(path.clone()),
+        None => {
+            let checkpoints = args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config));
+            weights::of_epoch(&checkpoints, experiment.test.epoch)
+        }
+    }
+}
+
+/// The weights on each device, and whether conditions are predicted.
+fn trackers(
+    args: &TrackArgs,
+    experiment: &Experiment,
+    weights: &Path,
+    workers: Workers,
+) -> Result<(Vec<Online>, bool)> {
+    tch::set_num_threads(i32::try_from(workers.threads).unwrap_or(i32::MAX));
+    let (mut all, mut predicted) = (Vec::new(), false);
+    for (at, device) in args.device.0.iter().enumerate() {
+        let device = device.open()?;
+        let (model, loaded) =
+            network::build_for_tracking(experiment, weights, Choice::option(args.key.as_deref()), device)?;
+        predicted = loaded.conditions && weights::condition_head_is_trained(&model);
+        if at == 0 {
+            loaded.lines.iter().for_each(|line| println!("{line}"));
+            if network::config(experiment).class_head.is_some() && loaded.conditions && !predicted {
+                println!("the condition head of these weights was not trained: conditions are not predicted");
+            }
+        }
+        all.push(Online::new(&model)?);
+    }
+    Ok((all, predicted))
+}
+
+/// What is tracked, and what of it is not as one may think.
+fn announce(sets: &[NamedSet], videos: &[Video], all: usize, folder: &Path) {
+    if all > videos.len() {
+        println!("{} of {all} sequences have results already", all - videos.len());
+    }
+    let frames: usize = videos.iter().map(|video| video.frames.len()).sum();
+    let folders: Vec<String> = sets.iter().map(|set| folder.join(&set.folder).display().to_string()).collect();
+    println!("{} sequences, {frames} frames; results go to {}", videos.len(), folders.join(", "));
+    for set in sets.iter().filter(|set| set.name != set.given) {
+        println!("{} is the data set {}", set.given, set.name);
+    }
+    for video in videos.iter().filter(|video| video.omitted > 0) {
+        println!("{}: starts after {} frames, as in the benchmark's toolkits", video.name, video.omitted);
     }
 }
