@@ -8,7 +8,13 @@ use std::{num::NonZeroUsize, str::FromStr};
 
 /// `cuda:0,cuda:1`, `cpu`, `auto`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Devices(pub Vec<DeviceChoice>);
+pub(in crate::cli) struct Devices(pub Vec<DeviceChoice>);
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self(vec![DeviceChoice::Auto])
+    }
+}
 
 impl FromStr for Devices {
     type Err = String;

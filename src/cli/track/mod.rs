@@ -3,94 +3,135 @@
 mod devices;
 mod existing;
 mod progress;
+mod video;
+mod view;
 mod weights;
 
-use super::find;
+use super::{find, watch};
 use crate::{
     data::dataset::Roots,
     failure::{Failure, Result},
     lock::FolderLock,
     model::online::Online,
+    monitor::live::Live,
     track::{self, Jobs, NamedSet, Options, Video, provenance, results},
     train::{experiment::Experiment, network},
     weights::Choice,
 };
 use clap::Args;
-use devices::{Devices, Workers};
+pub(in crate::cli) use devices::Devices;
+use devices::Workers;
 use progress::Progress;
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+use video::GivenBox;
+use view::{Page, View, is_film};
 
 /// `trackflow track`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(args_override_self = true)]
 pub struct TrackArgs {
     /// Family of experiments: configs/<SCRIPT>/
     #[arg(long, default_value = "hiptrack")]
-    script: String,
+    pub(in crate::cli) script: String,
     /// Experiment: configs/<script>/<CONFIG>.yaml, or a path that ends in .yaml
     #[arg(long)]
-    config: String,
+    pub(in crate::cli) config: String,
     /// Checkpoint or weights (default: the one of TEST.EPOCH, or the newest before it, below --save_dir)
     #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
+    pub(in crate::cli) weights: Option<PathBuf>,
     /// The key of the weights in that file, for example teacher or model_ema (default: the usual one)
     #[arg(long, requires = "weights")]
-    key: Option<String>,
+    pub(in crate::cli) key: Option<String>,
     /// Data set, or a folder below --data_dir: one sequence or several (repeatable)
-    #[arg(long, required = true, value_name = "NAME")]
-    dataset: Vec<String>,
+    #[arg(long, required_unless_present = "video", value_name = "NAME")]
+    pub(in crate::cli) dataset: Vec<String>,
     /// Only this sequence (repeatable)
     #[arg(long, value_name = "NAME")]
-    sequence: Vec<String>,
+    pub(in crate::cli) sequence: Vec<String>,
     /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
     #[arg(long = "data_dir", alias = "data-dir")]
-    data_dir: Option<PathBuf>,
+    pub(in crate::cli) data_dir: Option<PathBuf>,
     /// Results go to <SAVE_DIR>/test/tracking_results/<script>/<config>/<data set>/
     #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
-    save_dir: PathBuf,
+    pub(in crate::cli) save_dir: PathBuf,
     /// Leave out sequences whose results are there (those of other weights are refused)
     #[arg(long = "skip_existing", alias = "skip-existing")]
-    skip_existing: bool,
+    pub(in crate::cli) skip_existing: bool,
     /// auto, cpu, cuda:N, or several with commas: cuda:0,cuda:1
     #[arg(long, default_value = "auto")]
-    device: Devices,
+    pub(in crate::cli) device: Devices,
     /// Sequences that are tracked side by side (default: one on each device); results are the same for any number
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
+    pub(in crate::cli) jobs: Option<u16>,
     /// Threads of the CPU that one frame is computed with (default: all cores, divided by the jobs)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    pub(in crate::cli) threads: Option<u16>,
     /// Set a key of the experiment (repeatable)
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
-    set: Vec<String>,
+    pub(in crate::cli) set: Vec<String>,
+    /// A film, a camera (/dev/video0) or a stream (rtsp://…) instead of a data set
+    #[arg(long, value_name = "FILE|DEVICE|URL", requires = "given_box", conflicts_with_all = ["dataset", "sequence", "jobs", "skip_existing"])]
+    pub(in crate::cli) video: Option<String>,
+    /// With --video: where the object is in the first frame
+    #[arg(long = "box", id = "given_box", value_name = "x,y,w,h", requires = "video", allow_hyphen_values = true)]
+    pub(in crate::cli) given_box: Option<GivenBox>,
+    /// With --video: drop frames that come while one is tracked, as of a camera (default: of devices and streams)
+    #[arg(long, requires = "video")]
+    pub(in crate::cli) live: bool,
+    /// Draw what is found: a film (.mp4, .mkv, …) of --video, or a folder for pictures of every frame
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(in crate::cli) draw: Option<PathBuf>,
+    /// Show what is found on the live page
+    #[arg(long)]
+    pub(in crate::cli) show: bool,
+    /// Address of the live page (default: 127.0.0.1:9187, or a free port when that one is used)
+    #[arg(long, value_name = "HOST:PORT", requires = "show")]
+    pub(in crate::cli) metrics: Option<SocketAddr>,
+    /// Results go to this folder instead; those of other weights in it are tracked again.
+    #[arg(skip)]
+    pub(in crate::cli) folder: Option<PathBuf>,
 }
+
+pub(in crate::cli) use weights::epoch_checkpoints;
 
 /// The name of an experiment that may be given by its path.
 pub(super) fn stem(config: &str) -> PathBuf {
     Path::new(config).file_stem().map_or_else(|| PathBuf::from(config), PathBuf::from)
 }
 
-/// Tracks.
+/// Tracks. The value is the exit code: 0, or 128 + the signal that ended a film.
 ///
 /// # Errors
 /// Whatever keeps the tracker from starting; and, after all others are done, the sequences that could not be tracked.
-pub fn track(args: &TrackArgs) -> Result<()> {
+pub fn track(args: &TrackArgs) -> Result<i32> {
     let experiment = find::read(&args.script, &args.config, &args.set)?;
     find::note(&experiment);
     let sizes = network::config(&experiment);
     sizes.check()?;
     let options = Options::of(&experiment, &sizes)?;
     let workers = Workers::new(args.jobs, args.threads, args.device.0.len(), Workers::cores())?;
+    if args.video.is_some() {
+        return film(args, &experiment, &options, workers);
+    }
+    if let Some(film) = args.draw.as_deref().filter(|path| is_film(path)) {
+        let what = "of data sets every frame is a picture of its own; name a folder";
+        return Err(Failure::usage(format!("--draw {}: {what}", film.display())));
+    }
     let sets = track::named_sets(&args.dataset)?;
     let mut videos = track::videos(&sets, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
-    let folder = results::folder(&args.save_dir, &args.script, &stem(&args.config));
-    let weights = weights(args, &experiment)?;
-    // Whatever of the experiment decides about boxes.
-    let settings = format!("{sizes:?} {options:?} {}", experiment.compat);
-    let made_by = provenance::MadeBy::of(&weights, args.key.as_deref(), &settings)?;
+    let folder = results_folder(args);
+    let (weights, made_by) = weights(args, &experiment, &options)?;
     let all = videos.len();
     if args.skip_existing {
-        existing::skip(&mut videos, &folder, &made_by)?;
+        existing::skip(&mut videos, &folder, &made_by, args.folder.is_some())?;
+        if videos.is_empty() {
+            println!("all {all} sequences have results already in {}", folder.display());
+            return Ok(0);
+        }
     }
     let (online, conditions) = trackers(args, &experiment, &weights, workers)?;
     announce(&sets, &videos, all, &folder);
@@ -109,11 +150,20 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     };
     let progress = Progress::new(&videos);
     let (mut failures, mut seconds) = (Vec::new(), 0.0);
-    let count = |_: usize, _: &track::Step<'_>| {
+    let page = page(args)?;
+    let with_memory = sizes.prompts.is_some();
+    let folder_of = |video: &Video| args.draw.as_ref().map(|draw| draw.join(&video.set).join(&video.name));
+    let views = videos
+        .iter()
+        .map(|video| View::of_folder(&video.name, with_memory, folder_of(video), page.as_ref()).map(Mutex::new));
+    let views = views.collect::<Result<Vec<_>>>()?;
+    let seen = |at: usize, step: &track::Step<'_>| {
         progress.frame();
-        Ok(())
+        let video = &videos[at];
+        let mut view = views[at].lock().unwrap_or_else(PoisonError::into_inner);
+        view.frame(video.omitted + step.index, step, video.boxes.get(step.index))
     };
-    jobs.run(&videos, count, |at, outcome| {
+    jobs.run(&videos, seen, |at, outcome| {
         let video = &videos[at];
         match outcome {
             Ok(mut record) => {
@@ -140,7 +190,7 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     );
     failures.sort_by_key(|(at, _)| *at);
     match failures.first() {
-        None => Ok(()),
+        None => Ok(0),
         Some((_, first)) => {
             let lines: Vec<_> = failures.iter().map(|(_, failure)| failure.message.as_str()).collect();
             Err(Failure::new(first.kind, lines.join("\n")))
@@ -148,15 +198,61 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     }
 }
 
-/// The file of weights that is asked for.
-fn weights(args: &TrackArgs, experiment: &Experiment) -> Result<PathBuf> {
-    match &args.weights {
-        Some(path) => Ok(path.clone()),
+/// Where results go.
+fn results_folder(args: &TrackArgs) -> PathBuf {
+    let usual = || results::folder(&args.save_dir, &args.script, &stem(&args.config));
+    args.folder.clone().unwrap_or_else(usual)
+}
+
+/// The live page, where it is asked for.
+fn page(args: &TrackArgs) -> Result<Option<Page>> {
+    if !args.show {
+        return Ok(None);
+    }
+    let live = Live::new("track");
+    watch::serve(args.metrics, &live)?.iter().for_each(|line| println!("{line}"));
+    Ok(Some(Page::new(live)))
+}
+
+/// One object through a film.
+fn film(args: &TrackArgs, experiment: &Experiment, options: &Options, workers: Workers) -> Result<i32> {
+    let (Some(name), Some(GivenBox(start))) = (&args.video, args.given_box) else {
+        return Err(Failure::usage("--video needs --box x,y,w,h: where the object is in the first frame"));
+    };
+    if args.device.0.len() > 1 {
+        return Err(Failure::usage("--video: one film is tracked on one device; name one"));
+    }
+    let source = track::film::Source::open(name, args.live)?;
+    let (weights, made_by) = weights(args, experiment, options)?;
+    let (online, conditions) = trackers(args, experiment, &weights, workers)?;
+    let page = page(args)?;
+    let asked = video::Asked {
+        args,
+        source: &source,
+        start,
+        options,
+        folder: &results_folder(args).join("video"),
+        made_by: &made_by,
+        conditions,
+        whole: experiment.compat,
+        page: page.as_ref(),
+    };
+    online.first().map_or(Ok(0), |online| video::video(online, &asked))
+}
+
+/// The file of weights that is asked for, and what results with it are known by.
+fn weights(args: &TrackArgs, experiment: &Experiment, options: &Options) -> Result<(PathBuf, provenance::MadeBy)> {
+    let file = match &args.weights {
+        Some(path) => path.clone(),
         None => {
             let checkpoints = args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config));
-            weights::of_epoch(&checkpoints, experiment.test.epoch)
+            weights::of_epoch(&checkpoints, experiment.test.epoch)?
         }
-    }
+    };
+    // Whatever of the experiment decides about boxes.
+    let settings = format!("{:?} {options:?} {}", network::config(experiment), experiment.compat);
+    let made_by = provenance::MadeBy::of(&file, args.key.as_deref(), &settings)?;
+    Ok((file, made_by))
 }
 
 /// The weights on each device, and whether conditions are predicted.
