@@ -2,7 +2,7 @@
 
 use super::run::Step;
 use crate::vision::{
-    canvas::{Canvas, Colour, FAINT, Font, GREEN, YELLOW},
+    canvas::{Canvas, Colour, Font, GREEN, YELLOW},
     rect::Rect,
 };
 use image::RgbImage;
@@ -15,6 +15,8 @@ const TRAIL: Colour = [255, 140, 0];
 /// Behind text.
 const PLATE: Colour = [16, 18, 22];
 const WHITE: Colour = [245, 245, 245];
+/// Rows of text below a frame.
+const ROWS: usize = 5;
 /// Frames of which the object's centre is drawn.
 const HISTORY: usize = 60;
 
@@ -33,8 +35,11 @@ impl Drawing {
 
     /// The frame of `step` with all that is known of it; `truth` is the annotator's box, where there is one.
     pub fn frame(&mut self, step: &Step<'_>, truth: Option<&Rect>) -> RgbImage {
-        let mut canvas = Canvas { picture: step.frame.pixels.clone() };
-        let (width, height) = canvas.picture.dimensions();
+        let (width, height) = step.frame.pixels.dimensions();
+        let (_, line) = Font::Plain.cell();
+        let strip = line * ROWS as i32 + 4;
+        let mut canvas = Canvas::new(width, height + strip as u32);
+        canvas.paste(0, 0, &step.frame.pixels);
         let side = width.max(height);
         self.trail.push_back(step.object.centre());
         if self.trail.len() > HISTORY {
@@ -56,42 +61,33 @@ impl Drawing {
             canvas.outline((0, 0), side, truth, GREEN);
         }
         canvas.outline((0, 0), side, &step.object, YELLOW);
-        let lines = self.words(step, truth);
-        let (cell, line) = Font::Plain.cell();
-        let widest = lines.iter().map(|(text, _)| text.chars().count()).max().unwrap_or(0) as i32;
-        canvas.fill(0, 0, (widest * cell + 8) as u32, (line * lines.len() as i32 + 4) as u32, PLATE);
-        for (at, (text, colour)) in lines.iter().enumerate() {
-            canvas.text(4, 2 + line * at as i32, text, Font::Plain, *colour);
+        let top = i32::try_from(height).unwrap_or(i32::MAX - strip);
+        canvas.fill(0, top, width, strip as u32, PLATE);
+        for (at, (text, colour)) in self.words(step, truth).iter().enumerate() {
+            canvas.text(4, top + 2 + line * at as i32, text, Font::Plain, *colour);
         }
         canvas.picture
     }
 
-    fn words(&self, step: &Step<'_>, truth: Option<&Rect>) -> Vec<(String, Colour)> {
-        let mut lines = vec![(format!("frame {}", step.index), WHITE)];
-        match step.tracked {
-            None => lines.push(("given".into(), YELLOW)),
-            Some(tracked) => {
-                lines.push((format!("prediction, score {:.2}", tracked.score), YELLOW));
-                if let Some(guess) = tracked.condition {
-                    lines.push((format!("{} {:.2}", guess.condition, guess.probability), WHITE));
-                }
-            }
-        }
-        match truth {
-            Some(truth) if truth.is_sane() => {
-                let overlap = super::score::overlap(truth, &step.object);
-                lines.push((format!("ground truth, IoU {overlap:.2}"), GREEN));
-            }
-            Some(_) => lines.push(("ground truth: absent".into(), GREEN)),
-            None => {}
-        }
-        if step.window.is_some() {
-            lines.push(("search window".into(), SEARCHED));
-        }
-        if self.with_memory {
-            lines.push((format!("memory: {} entries", step.memory), FAINT));
-        }
-        lines
+    /// The rows below a frame; those of which nothing is known are empty, so that all frames are of one size.
+    fn words(&self, step: &Step<'_>, truth: Option<&Rect>) -> [(String, Colour); ROWS] {
+        let memory = if self.with_memory { format!(", memory {}", step.memory) } else { String::new() };
+        let said = step.tracked.map_or_else(|| "given".into(), |tracked| format!("score {:.2}", tracked.score));
+        let guess = step.tracked.and_then(|tracked| tracked.condition);
+        let condition = guess.map_or_else(String::new, |guess| format!("{} {:.2}", guess.condition, guess.probability));
+        let truth = match truth {
+            Some(truth) if truth.is_sane() => format!("truth, IoU {:.2}", super::score::overlap(truth, &step.object)),
+            Some(_) => "truth: absent".into(),
+            None => String::new(),
+        };
+        let window = if step.window.is_some() { "search window" } else { "" };
+        [
+            (format!("{}{memory}", step.index), WHITE),
+            (said, YELLOW),
+            (condition, WHITE),
+            (truth, GREEN),
+            (window.into(), SEARCHED),
+        ]
     }
 }
 

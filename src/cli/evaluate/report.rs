@@ -32,12 +32,11 @@ pub(super) fn write(folder: &Path, plan: Plan, boards: &[Board], groups: &[Group
     let rules = format!("by the rules of {:?}", plan.main()).to_lowercase();
     let about = format!("{rules} · trackflow {}", env!("CARGO_PKG_VERSION"));
     let mut html = page(&title, &about, &all);
-    // Of all data sets together.
+    // They are of all data sets together.
     if !notes.is_empty() {
         let last = SetScores { name: "Notes".into(), notes: notes.to_vec(), ..SetScores::default() };
         html = page(&title, &about, &[all, vec![last]].concat());
     }
-    // Threads that wait for each other at every small operation cost more than they bring.
     let count = export::write(&export::pictures(&html)?, folder)?;
     let put = |name: &str, text: String| std::fs::write(folder.join(name), text).map_err(failed);
     put("report.html", html)?;

@@ -67,7 +67,7 @@ pub struct TrackArgs {
     /// Sequences that are tracked side by side (default: one on each device); results are the same for any number
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(in crate::cli) jobs: Option<u16>,
-    /// Threads of the CPU that one frame is computed with (default: all cores, divided by the jobs)
+    /// Threads of the CPU that one frame is computed with; last bits depend on it (default: 1 with --jobs, else all cores)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(in crate::cli) threads: Option<u16>,
     /// Set a key of the experiment (repeatable)
