@@ -78,7 +78,7 @@ enum Verb {
     /// Follow objects through videos with a trained tracker
     Track(Box<track::TrackArgs>),
     /// Score result files as benchmarks do
-    Evaluate(evaluate::EvaluateArgs),
+    Evaluate(Box<evaluate::EvaluateArgs>),
     /// Check that this machine can train, and where the data is
     Doctor(doctor::DoctorArgs),
     /// Make and inspect data sets
@@ -168,7 +168,7 @@ impl Verb {
             Self::Tune(args) => tune::tune(&args).map(|()| 0),
             Self::Report(args) => report::report(&args).map(|()| 0),
             Self::Top(args) => top::top(&args).map(|()| 0),
-            Self::Track(args) => track::track(&args).map(|()| 0),
+            Self::Track(args) => track::track(&args),
             Self::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),
             Self::Doctor(args) => doctor::doctor(&args).map(|()| 0),
             Self::Data(args) => data::data(&args).map(|()| 0),

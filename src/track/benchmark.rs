@@ -19,6 +19,8 @@ pub enum Family {
     Got10k,
     /// TrackingNet.
     TrackingNet,
+    /// VastTrack.
+    VastTrack,
     /// VOT, TNL2K, MVTD and the like, which go by the common rule.
     Plain,
     /// A folder of sequences, or shards: no benchmark.
@@ -52,6 +54,7 @@ impl Family {
             "NFS" => Self::Nfs,
             "TC128" | "TC128_ce" => Self::Tc128,
             "TRACKINGNET" | "TRACKINGNET_test" => Self::TrackingNet,
+            "VASTTRACK" | "VASTTRACK_test" => Self::VastTrack,
             "TNL2K" | "VOT" | "MVTD" | "MVTD_test" => Self::Plain,
             base if base.starts_with("GOT10K_") => Self::Got10k,
             _ => Self::Other,
@@ -80,7 +83,8 @@ impl Family {
         }
     }
 
-    /// The folder below that of the other results, for the two data sets whose results go to a server.
+    /// The folder below that of the other results that the reference has for the two data sets whose results go to a
+    /// server.
     pub fn subfolder(self) -> Option<&'static str> {
         match self {
             Self::Got10k => Some("got10k"),
@@ -99,7 +103,7 @@ impl Family {
 
 /// The data set that the reference's `tracking/test.py` means by `name`.
 pub fn by_reference_name(name: &str) -> Option<&'static str> {
-    const NAMES: [(&str, &str); 16] = [
+    const NAMES: [(&str, &str); 17] = [
         ("otb", "OTB"),
         ("lasot", "LASOT_test"),
         ("lasot_extension_subset", "LASOT_EXT"),
@@ -114,6 +118,7 @@ pub fn by_reference_name(name: &str) -> Option<&'static str> {
         ("tc128", "TC128"),
         ("tc128ce", "TC128_ce"),
         ("tpl", "TC128"),
+        ("vasttrack", "VASTTRACK_test"),
         ("vot", "VOT"),
         ("vot18", "VOT"),
     ];
@@ -156,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_reference_name_is_a_known_set_of_a_family() {
-        for name in ["otb", "lasot", "uav", "nfs", "tc128ce", "trackingnet", "got10k_test", "vot"] {
+        for name in ["otb", "lasot", "uav", "nfs", "tc128ce", "trackingnet", "got10k_test", "vot", "vasttrack"] {
             let ours = by_reference_name(name).unwrap();
             assert!(crate::data::dataset::known_names().any(|known| known == ours), "{ours}");
             assert_ne!(Family::of(ours), Family::Other, "{ours}");

@@ -12,32 +12,36 @@ pub struct ResultFiles {
     pub seconds: Option<PathBuf>,
     /// What was passed over.
     pub ignored: Vec<PathBuf>,
+    /// The folder that they were found in.
+    pub folder: PathBuf,
 }
 
-/// The folder that results of a `family` are written to, below that of all results.
-pub fn written_to(folder: &Path, family: Family) -> PathBuf {
-    family.subfolder().map_or_else(|| folder.to_owned(), |below| folder.join(below))
+/// The folder that results of a data set (whose own folder is called `set`) are written to, below that of all results.
+pub fn written_to(folder: &Path, set: &str) -> PathBuf {
+    folder.join(set)
 }
 
-/// The results of `sequence` in `folder`: `<name>.txt` under each of its names, here or in the folder below that GOT-10k
-/// and TrackingNet have; or `<name>/<name>_001.txt`, … as the GOT-10k toolkit writes them. `None` where there are none.
-pub fn find(folder: &Path, family: Family, sequence: &str) -> Option<ResultFiles> {
+/// The results of a data set's `sequence` in `folder`: `<name>.txt` under each of its names, in the `set`'s folder, in
+/// the one below that GOT-10k and TrackingNet have elsewhere, or here; or `<name>/<name>_001.txt`, … as the GOT-10k
+/// toolkit writes them. `None` where there are none.
+pub fn find(folder: &Path, set: &str, family: Family, sequence: &str) -> Option<ResultFiles> {
     let names = family.names(sequence);
     let mut found: Vec<ResultFiles> = Vec::new();
-    let mut folders = vec![written_to(folder, family)];
-    folders.extend((folders[0] != folder).then(|| folder.to_owned()));
+    let mut folders = vec![written_to(folder, set)];
+    folders.extend(family.subfolder().map(|below| folder.join(below)));
+    folders.push(folder.to_owned());
     for folder in &folders {
         for name in std::iter::once(&names.written).chain(&names.others) {
             let file = folder.join(format!("{name}.txt"));
             if file.is_file() {
                 let times = [folder.join(format!("{name}_time.txt")), folder.join(format!("times/{name}_time.txt"))];
                 let seconds = times.into_iter().find(|file| file.is_file());
-                found.push(ResultFiles { runs: vec![file], seconds, ignored: Vec::new() });
+                found.push(ResultFiles { runs: vec![file], seconds, ignored: Vec::new(), folder: folder.clone() });
             }
             let runs = runs(&folder.join(name), name);
             if !runs.is_empty() {
                 let seconds = Some(folder.join(name).join(format!("{name}_time.txt"))).filter(|file| file.is_file());
-                found.push(ResultFiles { runs, seconds, ignored: Vec::new() });
+                found.push(ResultFiles { runs, seconds, ignored: Vec::new(), folder: folder.clone() });
             }
         }
     }
@@ -73,7 +77,7 @@ mod tests {
     }
 
     fn found(root: &Path, family: Family, sequence: &str) -> Vec<String> {
-        let files = find(root, family, sequence).unwrap_or_default();
+        let files = find(root, "set", family, sequence).unwrap_or_default();
         let short = |path: PathBuf| path.strip_prefix(root).unwrap().display().to_string();
         files.runs.into_iter().chain(files.seconds).map(short).collect()
     }
@@ -82,13 +86,13 @@ mod tests {
     fn either_name_will_do_and_the_communitys_comes_first() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
-        assert_eq!(find(root, Family::Otb, "Jogging.1"), None);
+        assert_eq!(find(root, "set", Family::Otb, "Jogging.1"), None);
         put(root, "Jogging.1.txt");
         assert_eq!(found(root, Family::Otb, "Jogging.1"), ["Jogging.1.txt"]);
         put(root, "Jogging_1.txt");
         put(root, "Jogging_1_time.txt");
         assert_eq!(found(root, Family::Otb, "Jogging.1"), ["Jogging_1.txt", "Jogging_1_time.txt"]);
-        assert_eq!(find(root, Family::Otb, "Jogging.1").unwrap().ignored, [root.join("Jogging.1.txt")]);
+        assert_eq!(find(root, "set", Family::Otb, "Jogging.1").unwrap().ignored, [root.join("Jogging.1.txt")]);
         put(root, "bike1.txt");
         assert_eq!(found(root, Family::Uav, "bike1"), ["bike1.txt"]);
     }
@@ -106,6 +110,8 @@ mod tests {
         put(root, "got10k/s.txt");
         assert_eq!(found(root, Family::Got10k, "s"), ["got10k/s.txt"]);
         assert_eq!(found(root, Family::Other, "s"), all);
-        assert_eq!(written_to(root, Family::Uav), root);
+        put(root, "set/s.txt");
+        assert_eq!(found(root, Family::Got10k, "s"), ["set/s.txt"]);
+        assert_eq!(find(root, "set", Family::Got10k, "s").unwrap().folder, written_to(root, "set"));
     }
 }

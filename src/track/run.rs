@@ -1,8 +1,8 @@
-//! One video from its files to a record; frames are decoded ahead on a thread of their own.
+//! One video from its frames to a record; frames are decoded ahead on a thread of their own.
 
 use super::{
     results::Record,
-    tracker::{Options, Tracker},
+    tracker::{Options, Tracked, Tracker},
     videos::Video,
 };
 use crate::{
@@ -12,6 +12,8 @@ use crate::{
     vision::{
         area::Part,
         decode::{Decoder, DecoderKind},
+        rect::Rect,
+        window::Window,
     },
 };
 use crossbeam_channel::bounded;
@@ -20,11 +22,35 @@ use std::time::Instant;
 /// Decoded frames that wait for the tracker.
 const AHEAD: usize = 2;
 
+/// A frame that was tracked.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// Its number, from 0: the frame of the given box.
+    pub index: usize,
+    /// Its pixels.
+    pub frame: &'a Part,
+    /// Where the object is.
+    pub object: Rect,
+    /// What the tracker says of it; none of the first frame.
+    pub tracked: Option<Tracked>,
+    /// The window that was searched; none of the first frame.
+    pub window: Option<Window>,
+    /// Entries of the tracker's memory.
+    pub memory: i64,
+    /// Seconds that tracking took.
+    pub seconds: f64,
+}
+
 /// Tracks the object of `video` from its first box on; `done` hears of every frame.
 ///
 /// # Errors
-/// A frame that cannot be read, or whatever the tracker reports.
-pub fn run(online: &Online, options: &Options, video: &Video, mut done: impl FnMut()) -> Result<Record> {
+/// A frame that cannot be read, whatever the tracker reports, and what `done` does.
+pub fn run(
+    online: &Online,
+    options: &Options,
+    video: &Video,
+    done: impl FnMut(&Step<'_>) -> Result<()>,
+) -> Result<Record> {
     std::thread::scope(|scope| {
         let (send, receive) = bounded(AHEAD);
         let frames = &video.frames;
@@ -41,28 +67,42 @@ pub fn run(online: &Online, options: &Options, video: &Video, mut done: impl FnM
                 }
             }
         });
-        let mut record = Record::default();
-        let mut tracker: Option<Tracker<'_>> = None;
-        for frame in receive {
-            let frame: Part = frame?;
-            let start = Instant::now();
-            match &mut tracker {
-                None => {
-                    tracker = Some(Tracker::start(online, options, &frame, video.start())?);
-                    record.boxes.push(video.start());
-                    record.conditions.push(None);
-                }
-                Some(tracker) => {
-                    let found = tracker.follow(&frame)?;
-                    record.boxes.push(found.object);
-                    record.conditions.push(found.condition);
-                }
-            }
-            record.seconds.push(start.elapsed().as_secs_f64());
-            done();
-        }
-        Ok(record)
+        follow(online, options, video.start(), receive, done)
     })
+}
+
+/// Tracks the object that is at `start` in the first of `frames` through all others, as they come.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn follow(
+    online: &Online,
+    options: &Options,
+    start: Rect,
+    frames: impl IntoIterator<Item = Result<Part>>,
+    mut done: impl FnMut(&Step<'_>) -> Result<()>,
+) -> Result<Record> {
+    let mut record = Record::default();
+    let mut tracker: Option<Tracker<'_>> = None;
+    for frame in frames {
+        let frame = frame?;
+        let begin = Instant::now();
+        let (tracker, object, tracked, window) = match &mut tracker {
+            None => (&*tracker.insert(Tracker::start(online, options, &frame, start)?), start, None, None),
+            Some(tracker) => {
+                let window = tracker.window();
+                let found = tracker.follow(&frame)?;
+                (&*tracker, found.object, Some(found), window)
+            }
+        };
+        let seconds = begin.elapsed().as_secs_f64();
+        record.boxes.push(object);
+        record.conditions.push(tracked.and_then(|tracked| tracked.condition));
+        record.seconds.push(seconds);
+        let (index, memory) = (record.boxes.len() - 1, tracker.remembered());
+        done(&Step { index, frame: &frame, object, tracked, window, memory, seconds })?;
+    }
+    Ok(record)
 }
 
 fn read(decoder: &mut dyn Decoder, file: &FrameFile) -> Result<Part> {

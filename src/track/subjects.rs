@@ -1,6 +1,6 @@
 //! What result files are scored against: sequences with their ground truth in double precision.
 
-use super::{benchmark::Family, by_any_name};
+use super::{NamedSet, benchmark::Family};
 use crate::{
     data::{
         dataset::{self, Found, FrameFiles, Purpose, Roots, Truth},
@@ -15,6 +15,8 @@ use crate::{
 pub struct Subject {
     /// Its data set's family.
     pub family: Family,
+    /// The folder of its data set's results.
+    pub set: String,
     /// Its name in the data set.
     pub name: String,
     /// Its frames.
@@ -23,19 +25,18 @@ pub struct Subject {
     pub truth: Truth,
 }
 
-/// The sequences of `sets` (names of data sets, the reference's names of them, or folders below the base of `roots`),
-/// only those called as `wanted` says where it says anything; and what the user should know about them.
+/// The sequences of `sets` (data sets, or folders below the base of `roots`), only those called as `wanted` says where it says anything; and what the user should know about them.
 ///
 /// # Errors
 /// Names that do not exist, annotations with faults, sets whose ground truth is not public: all at once.
-pub fn subjects(sets: &[String], wanted: &[String], roots: &Roots) -> Result<(Vec<Subject>, Vec<String>)> {
+pub fn subjects(sets: &[NamedSet], wanted: &[String], roots: &Roots) -> Result<(Vec<Subject>, Vec<String>)> {
     let (mut subjects, mut notes, mut problems) = (Vec::new(), Vec::new(), Problems::default());
     // Of the sequences that are not wanted.
     let mut names: Vec<String> = Vec::new();
-    for set in sets {
-        let (name, family) = by_any_name(set);
-        let scan = dataset::scan_for(Purpose::Scoring, &name, roots)?;
-        if name != *set {
+    for NamedSet { given: set, name, family, folder } in sets {
+        let family = *family;
+        let scan = dataset::scan_for(Purpose::Scoring, name, roots)?;
+        if name != set {
             notes.push(format!("{set} is the data set {name}, in {}", scan.root.display()));
         }
         notes.extend(scan.notes.iter().map(|note| format!("{set}: {note}")));
@@ -52,7 +53,7 @@ pub fn subjects(sets: &[String], wanted: &[String], roots: &Roots) -> Result<(Ve
                 continue;
             }
             packed |= found.truth.is_none();
-            let subject = subject(family, found);
+            let subject = subject(family, folder, found);
             bare += usize::from(subject.frames.is_empty());
             if subject.truth.boxes.len() == 1 && subject.frames.len() != 1 {
                 first_only += 1;
@@ -78,10 +79,11 @@ pub fn subjects(sets: &[String], wanted: &[String], roots: &Roots) -> Result<(Ve
         }
     }
     problems.into_result()?;
+    let given: Vec<&str> = sets.iter().map(|set| set.given.as_str()).collect();
     for name in wanted {
         if !subjects.iter().any(|subject: &Subject| is(subject.family, &subject.name, name)) {
             let hint = did_you_mean(name, names.iter().map(String::as_str));
-            return Err(Failure::input(format!("--sequence {name}: {} has no such sequence{hint}", sets.join(", "))));
+            return Err(Failure::input(format!("--sequence {name}: {} has no such sequence{hint}", given.join(", "))));
         }
     }
     Ok((subjects, notes))
@@ -92,7 +94,7 @@ fn is(family: Family, sequence: &str, name: &str) -> bool {
     sequence == name || family.names(sequence).has(name)
 }
 
-fn subject(family: Family, found: Found) -> Subject {
+fn subject(family: Family, set: &str, found: Found) -> Subject {
     let sequence = found.sequence;
     let truth = found.truth.unwrap_or_else(|| Truth {
         file: sequence.frames.folder().to_owned(),
@@ -100,7 +102,7 @@ fn subject(family: Family, found: Found) -> Subject {
         shown: Some(sequence.visible().to_vec()),
         ..Truth::default()
     });
-    Subject { family, name: sequence.name.to_string(), frames: sequence.frames, truth }
+    Subject { family, set: set.to_owned(), name: sequence.name.to_string(), frames: sequence.frames, truth }
 }
 
 #[cfg(test)]
@@ -115,7 +117,7 @@ mod tests {
 
     fn read(root: &Path, set: &str, wanted: &[&str]) -> Result<(Vec<Subject>, Vec<String>)> {
         let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-        subjects(&[set.to_owned()], &wanted, &Roots::below(root))
+        subjects(&super::super::named_sets(&[set.to_owned()])?, &wanted, &Roots::below(root))
     }
 
     #[test]

@@ -176,6 +176,11 @@ impl<'a> Tracker<'a> {
     pub fn remembered(&self) -> i64 {
         self.session.remembered().0
     }
+
+    /// The window that is searched in the next frame; none around a box without area.
+    pub fn window(&self) -> Option<Window> {
+        Window::around(&self.object, self.options.search_factor)
+    }
 }
 
 fn around(object: &Rect, factor: f64) -> Result<Window> {

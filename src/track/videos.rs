@@ -1,6 +1,6 @@
 //! The videos to track: the sequences of data sets, or of any folder below the data directory.
 
-use super::{Family, by_any_name};
+use super::{Family, NamedSet};
 use crate::{
     data::{
         dataset::{self, FrameFiles, Purpose, Roots, Sequence},
@@ -25,6 +25,8 @@ pub struct Video {
     pub visible: Vec<bool>,
     /// Its data set's family, which says what its results are called.
     pub family: Family,
+    /// The folder of its data set's results.
+    pub set: String,
     /// How many of the sequence's first frames are left out, as the toolkits do.
     pub omitted: usize,
 }
@@ -35,14 +37,16 @@ impl Video {
         self.boxes.first().copied().unwrap_or_default()
     }
 
-    /// The video as the tracker gets it, of a data set of the `family`.
-    fn of(self, family: Family) -> Self {
+    /// The video as the tracker gets it, of the data set `set`.
+    fn of(self, set: &NamedSet) -> Self {
+        let family = set.family;
         let omitted = family.omitted(&self.name, self.frames.len());
         Self {
             frames: self.frames.slice(omitted, self.frames.len()),
             boxes: self.boxes.get(omitted..).unwrap_or_default().to_vec(),
             visible: self.visible.get(omitted..).unwrap_or_default().to_vec(),
             family,
+            set: set.folder.clone(),
             omitted,
             name: self.name,
         }
@@ -65,34 +69,31 @@ impl From<&Sequence> for Video {
             boxes: (0..known).map(|frame| sequence.object(frame)).collect(),
             visible: sequence.visible()[..known].to_vec(),
             family: Family::Other,
+            set: String::new(),
             omitted: 0,
         }
     }
 }
 
-/// The videos of `sets`, each the name of a data set or of a folder below the base of `roots`; only those called as
+/// The videos of `sets`, each a data set or a folder below the base of `roots`; only those called as
 /// `wanted` says where it says anything.
 ///
 /// # Errors
 /// Names that do not exist, annotations with faults, sequences that cannot be started: all at once.
-pub fn videos(sets: &[String], wanted: &[String], roots: &Roots) -> Result<Vec<Video>> {
+pub fn videos(sets: &[NamedSet], wanted: &[String], roots: &Roots) -> Result<Vec<Video>> {
     let data_dir = &roots.base;
-    // The reference's own names of data sets go as ours.
-    let named: Vec<(String, Family)> = sets.iter().map(|set| by_any_name(set)).collect();
-    let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
+    let names: Vec<String> = sets.iter().map(|set| set.name.clone()).collect();
     let loaded = dataset::load_for(Purpose::Tracking, &names, roots)?;
     let mut problems = Problems::default();
-    let families = named.iter().map(|(_, family)| *family);
-    let videos =
-        loaded.iter().zip(families).flat_map(|(set, family)| set.sequences.iter().map(move |one| (one, family)));
-    let mut videos: Vec<Video> = videos.map(|(sequence, family)| Video::from(sequence).of(family)).collect();
+    let videos = loaded.iter().zip(sets).flat_map(|(found, set)| found.sequences.iter().map(move |one| (one, set)));
+    let mut videos: Vec<Video> = videos.map(|(sequence, set)| Video::from(sequence).of(set)).collect();
     // Not among the results: standard output may be read by a program.
     let tell = flow::to_stderr();
     loaded.iter().flat_map(|set| &set.notes).for_each(|note| tell(Notice::Note(note.clone())));
     for name in wanted {
         if !videos.iter().any(|video| video.is(name)) {
             let hint = did_you_mean(name, videos.iter().map(|video| video.name.as_str()));
-            return Err(Failure::input(format!("--sequence {name}: {} has no such sequence{hint}", sets.join(", "))));
+            return Err(Failure::input(format!("--sequence {name}: {} has no such sequence{hint}", given(sets))));
         }
     }
     if !wanted.is_empty() {
@@ -104,21 +105,27 @@ pub fn videos(sets: &[String], wanted: &[String], roots: &Roots) -> Result<Vec<V
             problems.file(video.frames.folder(), what);
         }
     }
-    let mut names: Vec<&str> = videos.iter().map(|video| video.name.as_str()).collect();
+    let mut names: Vec<(&str, &str)> = videos.iter().map(|video| (video.set.as_str(), video.name.as_str())).collect();
     names.sort_unstable();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        problems.file(data_dir, format!("two sequences are called {}; give their data sets one by one", twice[0]));
+    if let Some([(set, name), _]) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        problems.file(data_dir, format!("{set}: two sequences are called {name}; rename the folder of one"));
     }
     problems.into_result()?;
     match videos.is_empty() {
-        true => Err(Failure::input(format!("{}: no sequences in {}", data_dir.display(), sets.join(", ")))),
+        true => Err(Failure::input(format!("{}: no sequences in {}", data_dir.display(), given(sets)))),
         false => Ok(videos),
     }
+}
+
+fn given(sets: &[NamedSet]) -> String {
+    sets.iter().map(|set| set.given.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use super::super::named_sets;
 
     use super::*;
 
@@ -133,7 +140,10 @@ mod tests {
 
     fn names(sets: &[&str], wanted: &[&str], root: &Path) -> Result<Vec<String>> {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
-        Ok(videos(&owned(sets), &owned(wanted), &Roots::below(root))?.into_iter().map(|video| video.name).collect())
+        Ok(videos(&named_sets(&owned(sets))?, &owned(wanted), &Roots::below(root))?
+            .into_iter()
+            .map(|video| video.name)
+            .collect())
     }
 
     #[test]
@@ -160,7 +170,7 @@ mod tests {
         assert!(message.ends_with("mine/b/img: the first box of b has no area; a tracker cannot start there"));
         // The first box alone starts a tracker.
         sequence(root.path(), "one/a", 3, "1,2,3,4\n");
-        let video = videos(&["one".into()], &[], &Roots::below(root.path())).unwrap().remove(0);
+        let video = videos(&named_sets(&["one".into()]).unwrap(), &[], &Roots::below(root.path())).unwrap().remove(0);
         assert_eq!((video.boxes.len(), video.visible, video.frames.len()), (1, vec![true], 3));
         let message = names(&["OTBB"], &[], root.path()).unwrap_err().message;
         assert!(message.contains("did you mean OTB?"), "{message}");

@@ -18,4 +18,5 @@ mod soak;
 mod support;
 mod surroundings;
 mod tasks;
+mod tracking;
 mod weights;

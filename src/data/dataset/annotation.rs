@@ -21,6 +21,18 @@ pub(super) struct Style {
     pub nan_is_absent: bool,
     /// A file with one box tells where the object starts, and nothing of the other frames.
     pub first_only: bool,
+    /// The picture's first pixel is 1, not 0; a box of zeros is none.
+    pub from_one: bool,
+}
+
+impl Style {
+    /// A box as the file has it, counted from 0.
+    pub fn from_zero<T: Copy + PartialEq + Default + std::ops::Sub<Output = T>>(self, row: [T; 4], one: T) -> [T; 4] {
+        match self.from_one && row != [T::default(); 4] {
+            true => [row[0] - one, row[1] - one, row[2], row[3]],
+            false => row,
+        }
+    }
 }
 
 /// The sequences of `entries` that the user's list names (all without a list), read in parallel on rayon's threads.
@@ -191,7 +203,7 @@ fn parse(line: &str, style: Style) -> Result<[f32; 4], String> {
         count += 1;
     }
     match count {
-        4 => Ok([values[0], values[1], values[2], values[3]]),
+        4 => Ok(style.from_zero([values[0], values[1], values[2], values[3]], 1.0)),
         8 if style.polygons => Ok(hull(&values)),
         _ => {
             let noun = if count == 1 { "number" } else { "numbers" };
@@ -286,7 +298,7 @@ mod tests {
 
     #[test]
     fn polygons_become_upright_boxes_and_nan_a_frame_without_the_object() {
-        let free = Style { polygons: true, nan_is_absent: true, first_only: false };
+        let free = Style { polygons: true, nan_is_absent: true, ..Style::default() };
         assert_eq!(parse("10 5\t20,8,18,30 8 27", free), Ok([8.0, 5.0, 12.0, 25.0]));
         for decimals in ["20,5;30,5;30,25;24,75", "20,5\t30,5\t30,25\t24,75", "20,5 30,5 30,25 24,75"] {
             assert!(parse(decimals, free).unwrap_err().contains("decimal commas or four points"), "{decimals}");

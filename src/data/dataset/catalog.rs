@@ -14,6 +14,7 @@ use super::tc128::{Tc128, Tc128Ce};
 use super::tnl2k::Tnl2k;
 use super::trackingnet::TrackingNet;
 use super::uav123::Uav123;
+use super::vasttrack::VastTrack;
 use super::vid::Vid;
 use super::vot::Vot;
 use super::{Ask, Dataset, Inquiry, Layout, Opening, Roots, Sequence, Truth};
@@ -38,7 +39,7 @@ pub(super) enum Part {
 }
 
 /// The reference's names first, in its spelling.
-pub(super) const KNOWN: [(&str, &dyn Layout, Part); 21] = [
+pub(super) const KNOWN: [(&str, &dyn Layout, Part); 23] = [
     ("LASOT", &Lasot, Part::Train),
     ("GOT10K_vottrain", &Got10k, Part::VotTrain),
     ("GOT10K_votval", &Got10k, Part::VotVal),
@@ -60,6 +61,8 @@ pub(super) const KNOWN: [(&str, &dyn Layout, Part); 21] = [
     ("TC128_ce", &Tc128Ce, Part::All),
     ("TRACKINGNET_test", &TrackingNet, Part::Test),
     ("VOT", &Vot, Part::All),
+    ("VASTTRACK", &VastTrack, Part::Train),
+    ("VASTTRACK_test", &VastTrack, Part::Test),
 ];
 
 /// The names that [`load`] understands.

@@ -160,7 +160,7 @@ fn add(
     let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let name = whole.file_name().map_or_else(|| folder.display().to_string(), printed);
     let first_only = ask.purpose != Purpose::Training;
-    let style = annotation::Style { polygons: true, nan_is_absent: true, first_only };
+    let style = annotation::Style { polygons: true, nan_is_absent: true, first_only, ..annotation::Style::default() };
     let (frames, lost) = match place(folder, below, truths, inquiry) {
         Ok(frames) => (frames, None),
         // Scores need no pictures.

@@ -28,6 +28,7 @@ mod tc128;
 mod tnl2k;
 mod trackingnet;
 mod uav123;
+mod vasttrack;
 mod vid;
 mod vot;
 

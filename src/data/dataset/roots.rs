@@ -10,7 +10,7 @@ use crate::settings::{Node, Reading, Section, Value};
 pub const PATHS_FILE: &str = "configs/paths.yaml";
 
 /// The keys of [`PATHS_FILE`] as in the reference's `local.py`, each with what lies there.
-pub const KEYS: [(&str, &str); 17] = [
+pub const KEYS: [(&str, &str); 19] = [
     ("data_dir", "everything that has no line of its own, and relative CLS_ANN_DIR"),
     ("lasot_dir", "LASOT, LASOT_test"),
     ("got10k_dir", "GOT10K_vottrain, GOT10K_votval, GOT10K_train_full: the folder train"),
@@ -28,6 +28,8 @@ pub const KEYS: [(&str, &str); 17] = [
     ("tnl2k_dir", "TNL2K"),
     ("tc128_dir", "TC128, TC128_ce"),
     ("vot_dir", "VOT"),
+    ("vasttrack_dir", "VASTTRACK: the folder train"),
+    ("vasttrack_test_dir", "VASTTRACK_test: the folder test"),
 ];
 
 /// Where the data sets lie.

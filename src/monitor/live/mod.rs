@@ -12,6 +12,7 @@ mod past;
 pub(in crate::monitor) mod pictures;
 mod server;
 pub mod status;
+mod view;
 
 pub use server::{DEFAULT_ADDRESS, serve};
 
@@ -66,6 +67,7 @@ pub struct Live {
     began: Instant,
     started: f64,
     shown: Mutex<Shown>,
+    view: Mutex<view::View>,
 }
 
 /// A run whose meters can be looked at.
@@ -150,6 +152,7 @@ impl Live {
                 trained: 0,
                 nonfinite: 0,
             }),
+            view: Mutex::default(),
         })
     }
 

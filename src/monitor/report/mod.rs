@@ -14,6 +14,7 @@ mod origin;
 mod page;
 mod results;
 mod said;
+pub mod scores;
 mod svg;
 
 pub use gradients::{gradients_table, gradients_text};

@@ -53,11 +53,15 @@ pub fn frames(rules: Rules, family: Family, pair: Pair<'_>) -> Result<Frames, Re
     found.resize(count, [0.0; 4]);
     found[0] = truth[0];
 
-    // LaSOT's files of occlusion are read for LaSOT and its extension; other marks are not.
+    // LaSOT's files of occlusion are read for LaSOT and its extension; other marks are not. VastTrack (whose rule is
+    // LoRAT's) marks an absent object by a box of zeros.
     let marked = matches!(family, Family::Lasot | Family::LasotExt);
     let mut all = Frames::default();
     for at in 0..count {
-        let flagged = marked && pair.shown.is_some_and(|shown| shown.get(at) == Some(&false));
+        let flagged = match family {
+            Family::VastTrack => truth[at] == [0.0; 4],
+            _ => marked && pair.shown.is_some_and(|shown| shown.get(at) == Some(&false)),
+        };
         let sized = match rules {
             Rules::Pytracking => truth[at].iter().all(|value| *value > 0.0),
             _ => truth[at][2] > 0.0 && truth[at][3] > 0.0,
@@ -77,7 +81,7 @@ pub fn frames(rules: Rules, family: Family, pair: Pair<'_>) -> Result<Frames, Re
             overlap = -1.0;
             error = if family == Family::Uav { -1.0 } else { f64::INFINITY };
             normalised = -1.0;
-            if flagged && family == Family::Lasot {
+            if flagged && matches!(family, Family::Lasot | Family::VastTrack) {
                 (error, normalised) = (f64::INFINITY, f64::INFINITY);
             }
             odd.absent += 1;
@@ -170,6 +174,38 @@ impl Frames {
             normalised_precision: share_bounds().map(|bound| at_most(&normalised, bound)).collect(),
             got10k_success: Vec::new(),
         })
+    }
+
+    /// Those frames for which `keep` says so, by their number; what is odd about them is not kept.
+    pub fn only(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.overlap.len()).filter(|at| keep(*at)).collect();
+        let of = |values: &[f64]| kept.iter().map(|at| values[*at]).collect();
+        Self {
+            overlap: of(&self.overlap),
+            error: of(&self.error),
+            normalised: of(&self.normalised),
+            valid: kept.iter().map(|at| self.valid[*at]).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds the frames of another sequence or run.
+    pub fn append(&mut self, other: &Self) {
+        self.overlap.extend(&other.overlap);
+        self.error.extend(&other.error);
+        self.normalised.extend(&other.normalised);
+        self.valid.extend(&other.valid);
+        self.honest.extend(&other.honest);
+    }
+
+    /// How many frames there are.
+    pub fn len(&self) -> usize {
+        self.overlap.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.overlap.is_empty()
     }
 
     /// How many frames show the object.

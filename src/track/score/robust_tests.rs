@@ -49,6 +49,8 @@ fn frames_without_the_object_are_misses_and_hits_by_data_set() {
     // Flagged: a miss everywhere. A box without size and without a flag is still a hit of Pnorm.
     assert_eq!(points(&seen(Family::Lasot), Of::All), [0.5, 0.5, 0.5, 0.75]);
     assert_eq!(points(&seen(Family::LasotExt), Of::All), [0.5, 0.5, 0.5, 1.0]);
+    // Marked by a box of zeros.
+    assert_eq!(points(&seen(Family::VastTrack), Of::All), [0.5, 0.5, 0.5, 0.5]);
     for family in [Family::Otb, Family::Uav, Family::Lasot] {
         assert_eq!(points(&seen(family), Of::Present), [1.0; 4], "{family:?}");
     }

@@ -36,6 +36,12 @@ pub struct Test {
         refused = (!context.kind.new_hip).then(|| context.kind.only_hiptrack())
     )]
     pub update_interval: usize,
+    /// Data sets that checkpoints are scored on during training; the best checkpoint on them is kept.
+    #[config(key = "BENCHMARK", default = Vec::new(), absent = "none", resume = free)]
+    pub benchmark: Vec<String>,
+    /// Epochs between two of those.
+    #[config(key = "BENCHMARK_INTERVAL", default = 1, min = 1, resume = free)]
+    pub benchmark_interval: usize,
 }
 
 /// What absent keys depend on.
