@@ -17,6 +17,7 @@ pub(super) struct ClassLoss {
     pub smoothing: f64,
     pub severity_weight: f64,
     pub freeze_epoch: Option<usize>,
+    pub gradient_scale: f64,
 }
 
 impl ClassLoss {
@@ -45,9 +46,22 @@ impl ClassLoss {
         if !many {
             train.without_effect("SEVERITY_WEIGHT", "it belongs to MTL_MODE multilabel");
         }
+        let gradient_scale =
+            train.reading_idly(!has_classes, |train| {
+                train
+                    .says("what the class task's gradients into shared features are multiplied by; 0: none pass")
+                    .checked("CLS_GRADIENT_SCALE", 1.0, not_negative)
+            });
         let freeze = train.reading_idly(!has_classes, |train| train.value("FREEZE_CLS_EPOCH", -1i64));
         if !has_classes {
-            for key in ["CLS_WEIGHT", "CLS_LOSS_TYPE", "CLS_FOCAL_ALPHA", "CLS_FOCAL_GAMMA", "CLS_LABEL_SMOOTHING"] {
+            for key in [
+                "CLS_WEIGHT",
+                "CLS_LOSS_TYPE",
+                "CLS_FOCAL_ALPHA",
+                "CLS_FOCAL_GAMMA",
+                "CLS_LABEL_SMOOTHING",
+                "CLS_GRADIENT_SCALE",
+            ] {
                 train.without_effect(key, context.no_classes());
             }
             match train.node("FREEZE_CLS_EPOCH").and_then(i64::from_node) {
@@ -62,6 +76,6 @@ impl ClassLoss {
         }
         let weight = if has_classes { weight } else { 0.0 };
         let freeze_epoch = usize::try_from(freeze).ok();
-        Self { weight, name, focal_alpha, focal_gamma, smoothing, severity_weight, freeze_epoch }
+        Self { weight, name, focal_alpha, focal_gamma, smoothing, severity_weight, freeze_epoch, gradient_scale }
     }
 }

@@ -47,6 +47,14 @@ pub struct Model {
     pub class_hidden: usize,
     /// Dropout in the class head.
     pub class_dropout: f64,
+    /// What the class head reads: `fused` or `tokens`.
+    pub class_input: &'static str,
+    /// Widths of the class head's own convolutions over the crops; empty: there are none.
+    pub class_stem: Vec<usize>,
+    /// The class head's own transformer blocks.
+    pub class_blocks: usize,
+    /// How the class head's features become one: `mean` or `attention`.
+    pub class_pooling: &'static str,
 }
 
 /// The backbones: width, depth and heads where the name says them, and whether candidates are eliminated.
@@ -145,7 +153,31 @@ impl Model {
         let mut class = class.idle_if(!kind.class_head);
         let class_hidden = class.checked("HIDDEN_DIM", 512, at_least_one);
         let class_dropout = class.checked("DROPOUT", 0.1, fraction);
-        for key in ["HIDDEN_DIM", "DROPOUT"] {
+        let class_input = class
+            .says(
+                "fused: the search feature that the box head sees; tokens: the backbone's tokens of template and search \
+                 region",
+            )
+            .choice("INPUT", "fused", &["fused", "tokens"]);
+        let class_stem = class
+            .says("widths of the head's own stride-2 convolutions over the crops (3 for STRIDE 8, 4 for 16); []: none")
+            .value("STEM", Vec::<usize>::new());
+        let class_blocks = class.says("the head's own transformer blocks over its tokens").value("BLOCKS", 0usize);
+        let class_pooling = class.says("mean of the features, or attention: a learned query attends to them").choice(
+            "POOLING",
+            "mean",
+            &["mean", "attention"],
+        );
+        if kind.class_head && class_input == "fused" {
+            let only_tokens = "works on tokens; set MODEL.CLS_HEAD.INPUT: tokens";
+            if !class_stem.is_empty() {
+                class.problem("STEM", only_tokens);
+            }
+            if class_blocks > 0 {
+                class.problem("BLOCKS", only_tokens);
+            }
+        }
+        for key in ["HIDDEN_DIM", "DROPOUT", "INPUT", "STEM", "BLOCKS", "POOLING"] {
             if kind.no_classes {
                 class.without_effect(key, "MODEL.CLS_HEAD.NUM_CLASSES is 0: there is no condition head");
             }
@@ -183,6 +215,10 @@ impl Model {
             classes,
             class_hidden,
             class_dropout,
+            class_input,
+            class_stem,
+            class_blocks,
+            class_pooling,
         }
     }
 }

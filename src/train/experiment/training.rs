@@ -58,6 +58,8 @@ pub struct Training {
     pub mtl: MtlMode,
     /// Weight of the severity's loss within the class loss of `multilabel`.
     pub severity_weight: f64,
+    /// What the class task's gradients into shared features are multiplied by.
+    pub class_gradient_scale: f64,
     /// Epoch (from 1) from which the class head no longer trains; `None`: never.
     pub freeze_class_epoch: Option<usize>,
     /// In what precision steps compute (`AMP`, `TF32`).
@@ -144,6 +146,7 @@ impl Training {
             mtl,
             severity_weight: classes.severity_weight,
             precision,
+            class_gradient_scale: classes.gradient_scale,
             freeze_class_epoch: classes.freeze_epoch,
             backbone_multiplier,
             weight_decay: section.checked("WEIGHT_DECAY", 1e-4, not_negative),
