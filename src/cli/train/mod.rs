@@ -25,7 +25,7 @@ use crate::{
     },
     lock::FolderLock,
     monitor::{
-        health::Health,
+        health::{Baseline, Health},
         keeper::Keeper,
         live::{Live, Plan},
         past,
@@ -73,6 +73,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     let graph = find::graph(&reading, &args.pipeline, &find::pipeline(&args.pipeline)?, &KINDS)?;
     network::config(&experiment).check()?;
     network::check_pretrained(&experiment)?;
+    let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
     let device = args.device.open()?;
     let facts = Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() };
     graph.check_forms(&reading, &facts);
@@ -89,9 +90,12 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
         log::warn(warning);
     }
     addresses.iter().for_each(|line| log::say(line));
+    if let Some(baseline) = &baseline {
+        log::say(&baseline.to_string());
+    }
     let pipeline = Pipeline { graph: &graph, resolved: reading.resolved() };
     let outside = Outside { folder, log: OnceLock::new(), live, signals };
-    let ended = launch(args, begin, experiment, pipeline, device, &outside);
+    let ended = launch(args, begin, experiment, pipeline, device, baseline, &outside);
     if let Some(log) = outside.log.get() {
         log.end(&ended);
     }
@@ -164,6 +168,7 @@ fn launch(
     experiment: Experiment,
     pipeline: Pipeline<'_>,
     device: Device,
+    baseline: Option<Baseline>,
     outside: &Outside,
 ) -> Result<Ended> {
     let Outside { folder, log: opened, live, signals } = outside;
@@ -254,7 +259,7 @@ fn launch(
     let quarantine = Quarantine::new(experiment.data.quarantine_after as u64);
     let quarantine_after = quarantine.after();
     let progress = Arc::new(Mutex::new(progress));
-    let health = Health::new(&experiment, Arc::new(observers));
+    let health = Health::new(&experiment, Arc::new(observers)).beside(baseline);
     if position > 0 {
         health.recall(past::events(&log_path).inspect(|event| live.recall(event)));
     }
