@@ -70,6 +70,8 @@ pub struct ForwardOptions {
     pub dropout: Option<StepSeed>,
     /// By what batch normalisation normalises.
     pub statistics: Statistics,
+    /// The same of the condition head's own normalisations, which may train while all others rest.
+    pub class_statistics: Statistics,
     /// The backbone runs without gradients and as in evaluation.
     pub frozen_backbone: bool,
     /// The inner results of the backbone's blocks are not kept for the backward pass, but computed again in it: less
@@ -86,6 +88,7 @@ impl ForwardOptions {
             keep_rate: Some(keep_rate),
             dropout: Some(seed),
             statistics: Statistics::BatchAndUpdate,
+            class_statistics: Statistics::BatchAndUpdate,
             frozen_backbone: false,
             recompute: false,
             masks: MaskClamp::Correct,
@@ -98,6 +101,7 @@ impl ForwardOptions {
             keep_rate: None,
             dropout: None,
             statistics: Statistics::Running,
+            class_statistics: Statistics::Running,
             frozen_backbone: false,
             recompute: false,
             masks: MaskClamp::Correct,

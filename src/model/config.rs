@@ -39,7 +39,27 @@ pub enum BoxHeadKind {
     Corner,
 }
 
-/// The condition head: two linear layers on the pooled search feature.
+/// Which features the condition head reads (`MODEL.CLS_HEAD.INPUT`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClassInput {
+    /// The search feature that the box head sees, joined by its prompt where there is one (`fused`).
+    #[default]
+    Fused,
+    /// The backbone's tokens of template and search region, as they are before any prompt joins them (`tokens`).
+    Tokens,
+}
+
+/// How many features become one (`MODEL.CLS_HEAD.POOLING`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean (`mean`).
+    #[default]
+    Mean,
+    /// A learned query attends to them, in several heads (`attention`).
+    Attention,
+}
+
+/// The condition head: two linear layers on pooled features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassHead {
     /// Width of the hidden layer.
@@ -52,12 +72,35 @@ pub struct ClassHead {
     pub multi_label: bool,
     /// Whether the box head sees features modulated by the conditions that were told.
     pub film: bool,
+    /// What it reads.
+    pub input: ClassInput,
+    /// Output channels of the head's own convolutions over the crops, each of stride 2, which together go down to the
+    /// grid of tokens; none for a head that sees the backbone's features only (`STEM`).
+    pub stem: Vec<i64>,
+    /// Transformer blocks of the head's own, over its tokens (`BLOCKS`).
+    pub blocks: usize,
+    /// How its features become one.
+    pub pooling: Pooling,
+    /// What the gradients of the class task are multiplied by on their way into what the head reads of the shared
+    /// features (`TRAIN.CLS_GRADIENT_SCALE`): 1 changes nothing, 0 lets none pass.
+    pub gradient_scale: f64,
 }
 
 impl ClassHead {
     /// A head that tells one of ten classes apart and changes nothing else.
     pub fn plain(hidden: i64, dropout: f64) -> Self {
-        Self { hidden, classes: Condition::COUNT as i64, dropout, multi_label: false, film: false }
+        Self {
+            hidden,
+            classes: Condition::COUNT as i64,
+            dropout,
+            multi_label: false,
+            film: false,
+            input: ClassInput::Fused,
+            stem: Vec::new(),
+            blocks: 0,
+            pooling: Pooling::Mean,
+            gradient_scale: 1.0,
+        }
     }
 
     /// How probable each condition is, `[.., classes]`, from `logits` of that shape: together 1, unless the head is
@@ -236,7 +279,7 @@ impl Config {
         );
         self.check_elimination(&mut wrong);
         if let Some(head) = &self.class_head {
-            check_class_head(head, &mut wrong);
+            check_class_head(head, patch, &mut wrong);
         }
         if wrong.is_empty() { Ok(()) } else { Err(Failure::config(wrong.join("\n"))) }
     }
@@ -261,7 +304,21 @@ impl Config {
     }
 }
 
-fn check_class_head(head: &ClassHead, wrong: &mut Vec<String>) {
+fn check_class_head(head: &ClassHead, patch: i64, wrong: &mut Vec<String>) {
+    let halvings = patch.max(1).ilog2() as usize;
+    if !head.stem.is_empty() && (head.stem.len() != halvings || head.stem.iter().any(|&width| width < 1)) {
+        let stem = &head.stem;
+        wrong.push(format!(
+            "MODEL.CLS_HEAD.STEM is {stem:?}; use {halvings} positive widths, as {halvings} convolutions of stride 2 go \
+             down to patches of {patch} pixels"
+        ));
+    }
+    if head.input == ClassInput::Fused && (!head.stem.is_empty() || head.blocks > 0) {
+        wrong.push("MODEL.CLS_HEAD.STEM and BLOCKS work on tokens; set MODEL.CLS_HEAD.INPUT: tokens".into());
+    }
+    if !(head.gradient_scale.is_finite() && head.gradient_scale >= 0.0) {
+        wrong.push(format!("TRAIN.CLS_GRADIENT_SCALE is {}; use 0 or more", head.gradient_scale));
+    }
     if head.hidden < 1 {
         wrong.push(format!("MODEL.CLS_HEAD.HIDDEN_DIM is {}; use a positive width", head.hidden));
     }

@@ -1,5 +1,6 @@
 //! What is read off the fused search feature: the object's box, and the scene's condition.
 
+use super::class_tokens::ClassTokens;
 use super::clip::Corners;
 use super::config::{BoxHeadKind, ClassHead, Config};
 use super::corner::CornerHead;
@@ -132,9 +133,11 @@ impl CentreHead {
     }
 }
 
-/// Two linear layers on the pooled feature; a third for the severity where the head is multi-label.
+/// Two linear layers on a pooled feature; a third for the severity where the head is multi-label.
 #[derive(Debug)]
 pub(super) struct ConditionHead {
+    /// Which feature that is.
+    pub tokens: ClassTokens,
     projection: Linear,
     classifier: Linear,
     severity: Option<Linear>,
@@ -150,11 +153,22 @@ pub(super) struct ConditionsTold {
     pub severity: Option<Tensor>,
 }
 
+impl ConditionsTold {
+    /// What was said of `[N·B]` frames in one go, frame-major, as N outputs of `batch` clips.
+    pub fn split(self, batch: i64) -> Vec<Self> {
+        let mut severity = self.severity.map(|all| all.split(batch, 0)).into_iter().flatten();
+        self.logits.split(batch, 0).into_iter().map(|logits| Self { logits, severity: severity.next() }).collect()
+    }
+}
+
 impl ConditionHead {
-    pub fn new(mut scope: Scope<'_>, dim: i64, head: &ClassHead) -> Self {
+    pub fn new(mut scope: Scope<'_>, config: &Config, head: &ClassHead) -> Self {
+        let tokens = ClassTokens::new(&mut scope, config, head);
         let mut linear =
             |name: &str, from, to| Linear::new(scope.at(name), from, to, Init::xavier(from, to), Init::Constant(0.0));
+        let dim = config.dim;
         Self {
+            tokens,
             projection: linear("cls_projection", dim, head.hidden),
             classifier: linear("classifier", head.hidden, head.classes),
             severity: head.multi_label.then(|| linear("severity", head.hidden, 1)),

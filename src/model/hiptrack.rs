@@ -1,9 +1,9 @@
 //! The whole model, and its pass over a batch of clips.
 
 use super::clip::{ClipInput, ClipOutput, ForwardOptions, FrameOutput, StepSeed};
-use super::config::Config;
+use super::config::{ClassInput, Config};
 use super::film::Film;
-use super::heads::{BoxHead, ConditionHead};
+use super::heads::{BoxHead, ConditionHead, ConditionsTold};
 use super::layers::Statistics;
 use super::memory::MemoryEntry;
 use super::params::{Params, Scope};
@@ -63,7 +63,8 @@ impl Hiptrack {
         let backbone = Backbone::new(root.at("backbone"), config);
         let box_head = BoxHead::new(root.at("box_head"), config);
         let prompts = config.prompts.as_ref().map(|prompts| PromptNetwork::new(&mut root, config, prompts));
-        let condition_head = config.class_head.as_ref().map(|head| ConditionHead::new(root.at("cls_head"), dim, head));
+        let condition_head =
+            config.class_head.as_ref().map(|head| ConditionHead::new(root.at("cls_head"), config, head));
         let film = config.class_head.as_ref().filter(|head| head.film);
         let film = film.map(|head| Film::new(root.at("film"), dim, head));
         let config = config.clone();
@@ -100,9 +101,10 @@ impl Hiptrack {
         let _pass = native::Pass::begin();
         let features = self.backbone(&input.template, &input.search.flatten(0, 1), options);
         let search = self.search_features(&features);
+        let told = self.conditions(input, &features, options);
         let (frames, memory) = match &self.prompts {
-            Some(prompts) => self.follow(prompts, input, &features, &search, options),
-            None => (self.read(&search, options).split(input.batch()), Vec::new()),
+            Some(prompts) => self.follow(prompts, input, &features, &search, told, options),
+            None => (self.read_with(&search, told, options).split(input.batch()), Vec::new()),
         };
         Ok(ClipOutput { frames, tokens: features.tokens, removed: features.removed, memory })
     }
@@ -114,9 +116,11 @@ impl Hiptrack {
         input: &ClipInput,
         features: &BackboneOutput,
         search: &Tensor,
+        told: Option<ConditionsTold>,
         options: &ForwardOptions,
     ) -> (Vec<FrameOutput>, Vec<MemoryEntry>) {
         let (frames, batch) = (input.frames(), input.batch());
+        let mut told = told.map(|told| told.split(batch)).into_iter().flatten();
         let (keys, values) = prompts.query(search);
         // Split once, not cut out frame by frame: the gradient of each cut would be as large as all of them.
         let [searches, keys, values] = [search, &keys, &values].map(|all| all.split(batch, 0));
@@ -129,7 +133,7 @@ impl Hiptrack {
             let (search, key, value) = (&searches[at], &keys[at], &values[at]);
             let read: Vec<_> = if frame == 0 { memory.iter().collect() } else { memory[1..].iter().collect() };
             let (fused, prompt) = prompts.fuse(search, key, value, &read);
-            let output = FrameOutput { prompt: Some(prompt), ..self.read(&fused, options) };
+            let output = FrameOutput { prompt: Some(prompt), ..self.read_with(&fused, told.next(), options) };
             if frame + 1 < frames {
                 let removed: Vec<_> = features.removed.iter().map(|all| all.narrow(0, frame * batch, batch)).collect();
                 let image = input.search.get(frame);
@@ -146,7 +150,8 @@ impl Hiptrack {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn evaluate(&self, input: &ClipInput, options: &ForwardOptions) -> Result<ClipOutput> {
-        let options = ForwardOptions { dropout: None, statistics: Statistics::Running, recompute: false, ..*options };
+        let (statistics, class_statistics) = (Statistics::Running, Statistics::Running);
+        let options = ForwardOptions { dropout: None, statistics, class_statistics, recompute: false, ..*options };
         tch::no_grad(|| self.forward(input, &options))
     }
 
@@ -181,11 +186,50 @@ impl Hiptrack {
         as_map(&features.tokens.narrow(1, 0, grid * grid), grid)
     }
 
+    /// The conditions of all frames `[N·B, ..]`, frame-major, of a head that reads the backbone's tokens; none of one that
+    /// reads the fused feature.
+    fn conditions(
+        &self,
+        input: &ClipInput,
+        features: &BackboneOutput,
+        options: &ForwardOptions,
+    ) -> Option<ConditionsTold> {
+        self.conditions_of(&input.template, &input.search.flatten(0, 1), features, options)
+    }
+
+    /// The conditions of `search` `[N·B, 3, S, S]` (frame-major) and `template` `[B, 3, T, T]` with these `features`.
+    pub(super) fn conditions_of(
+        &self,
+        template: &Tensor,
+        search: &Tensor,
+        features: &BackboneOutput,
+        options: &ForwardOptions,
+    ) -> Option<ConditionsTold> {
+        let head = self.condition_head.as_ref().filter(|head| head.tokens.input() == ClassInput::Tokens)?;
+        let frames = search.size()[0] / template.size()[0];
+        let own = head.tokens.own([template, search], options.class_statistics);
+        let own = own.map(|[template, search]| Tensor::cat(&[template.repeat([frames, 1, 1]), search], 1));
+        let pooled = head.tokens.of_tokens(&features.tokens, own.as_ref(), self.config.template_grid().pow(2));
+        Some(head.forward(&pooled, options.dropout.is_some()))
+    }
+
     /// Box, maps and logits of `fused` `[B, C, G, G]`: search features, joined by their prompt where there is one
-    /// ([`PromptNetwork::fuse`]).
+    /// ([`PromptNetwork::fuse`]). A condition head that reads something else says nothing.
     pub fn read(&self, fused: &Tensor, options: &ForwardOptions) -> FrameOutput {
+        self.read_with(fused, None, options)
+    }
+
+    /// The same, with the conditions `told` of the frame where its head does not read them off `fused`.
+    pub(super) fn read_with(
+        &self,
+        fused: &Tensor,
+        told: Option<ConditionsTold>,
+        options: &ForwardOptions,
+    ) -> FrameOutput {
         let pooled = fused.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
-        let told = self.condition_head.as_ref().map(|head| head.forward(&pooled, options.dropout.is_some()));
+        let head = self.condition_head.as_ref().filter(|head| head.tokens.input() == ClassInput::Fused);
+        let told = told
+            .or_else(|| head.map(|head| head.forward(&head.tokens.of_map(fused, &pooled), options.dropout.is_some())));
         let (logits, severity) = told.map_or((None, None), |told| (Some(told.logits), told.severity));
         let found = match (&self.film, &logits) {
             (Some(film), Some(logits)) => self.box_head.forward(&film.forward(fused, logits), options.statistics),

@@ -9,6 +9,7 @@
 mod block;
 pub mod boxes;
 mod cbam;
+mod class_tokens;
 pub mod clip;
 pub mod config;
 mod corner;
@@ -29,7 +30,7 @@ mod prompts;
 mod vit;
 
 pub use clip::{ClipInput, ClipOutput, Corners, ForwardOptions, FrameOutput, StepSeed};
-pub use config::{BoxHeadKind, ClassHead, Config, Elimination, Prompts, TemplateRange};
+pub use config::{BoxHeadKind, ClassHead, ClassInput, Config, Elimination, Pooling, Prompts, TemplateRange};
 pub use elimination::template_rows;
 pub use hiptrack::Hiptrack;
 pub use layers::Statistics;
@@ -39,6 +40,8 @@ pub use params::{LoadReport, Params, Role};
 pub use prompts::PromptNetwork;
 pub use vit::{BackboneOutput, resize_positions};
 
+#[cfg(test)]
+mod class_tests;
 #[cfg(test)]
 mod ostrack_tests;
 #[cfg(test)]

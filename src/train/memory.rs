@@ -148,7 +148,8 @@ impl Step<'_> {
     fn activations(&self, recompute: bool) -> (u64, u64) {
         let (blocks, in_block) = self.backbone(recompute);
         let (prompts, in_layer) = self.maps();
-        (blocks + prompts + self.affinity(), in_block.max(in_layer))
+        let (class, in_class) = self.class_blocks();
+        (blocks + prompts + class + self.affinity(), in_block.max(in_layer).max(in_class))
     }
 
     /// Of the ViT. For each token a block keeps the inputs of both normalisations, their results (the inputs of the
@@ -157,18 +158,33 @@ impl Step<'_> {
     /// keeps nothing; the hidden layer, twice, and the tokens pass by. The keep rate is taken as 1, as in the first
     /// epochs.
     fn backbone(&self, recompute: bool) -> (u64, u64) {
-        let Config { dim, depth, .. } = *self.config;
-        let (template, search) = (self.config.template_grid().pow(2), self.config.search_grid().pow(2));
-        let tokens = self.frames * (template + search) as u64;
-        let (dim, hidden, depth) = (dim as u64, self.config.mlp_dim() as u64, depth as u64);
-        // The inputs of normalisations stay f32 in every precision.
-        let block = tokens * (2 * dim * 4 + (6 * dim + 2 * hidden) * self.width());
-        let in_passing = tokens * (2 * dim * 4 + 2 * hidden * self.width());
-        let input = tokens * dim * 4;
+        let [input, block, in_passing] = self.block();
+        let depth = self.config.depth as u64;
         match (self.trains("backbone."), recompute) {
             (false, _) => (input, in_passing),
             (true, false) => (depth * block + 2 * input, in_passing),
             (true, true) => (depth * input + 2 * input, block + in_passing),
+        }
+    }
+
+    /// Of a block of the backbone, or of the condition head: its input, all that it keeps, and what passes by.
+    fn block(&self) -> [u64; 3] {
+        let (template, search) = (self.config.template_grid().pow(2), self.config.search_grid().pow(2));
+        let tokens = self.frames * (template + search) as u64;
+        let (dim, hidden) = (self.config.dim as u64, self.config.mlp_dim() as u64);
+        // The inputs of normalisations stay f32 in every precision.
+        let block = tokens * (2 * dim * 4 + (6 * dim + 2 * hidden) * self.width());
+        [tokens * dim * 4, block, tokens * (2 * dim * 4 + 2 * hidden * self.width())]
+    }
+
+    /// Of the condition head's own blocks.
+    fn class_blocks(&self) -> (u64, u64) {
+        let blocks = self.config.class_head.as_ref().map_or(0, |head| head.blocks) as u64;
+        let [input, block, in_passing] = self.block();
+        match (blocks, self.trains("cls_head.")) {
+            (0, _) => (0, 0),
+            (_, false) => (input, in_passing),
+            (_, true) => (blocks * block + 2 * input, in_passing),
         }
     }
 
@@ -192,11 +208,12 @@ impl Step<'_> {
                 Some("conv1") => search / 2,
                 Some("layer1") => search / 4,
                 Some("layer2") => search / 8,
-                _ => grid,
+                _ => stem_layer(name).map_or(grid, |layer| search >> layer),
             };
             let normalised = name.starts_with("HIP.encoder.conv1")
                 || name.starts_with("HIP.encoder.layer")
-                || (name.starts_with("box_head.") && name.ends_with(".0.weight"));
+                || (["box_head.", "cls_head."].iter().any(|head| name.starts_with(head))
+                    && name.ends_with(".0.weight"));
             let first = match name {
                 "HIP.encoder.conv1.weight" => from * search * search,
                 "HIP.encoder.fuser.block1.conv1.weight" | "searchRegionFusion.conv1.weight" => 2 * from * side * side,
@@ -242,6 +259,11 @@ impl Step<'_> {
         let sizes: Vec<u64> = fast.map(|convolution| 4 * 16 * convolution.from * convolution.to).collect();
         (sizes.iter().sum::<u64>() + sizes.iter().max().copied().unwrap_or(0), "for fast convolutions")
     }
+}
+
+/// Which of the condition head's own convolutions `name` belongs to, from 1.
+fn stem_layer(name: &str) -> Option<u32> {
+    name.strip_prefix("cls_head.stem.conv")?.split('.').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
-    model::{BoxHeadKind, ClassHead, Config, Elimination, Hiptrack, Prompts, TemplateRange},
+    model::{BoxHeadKind, ClassHead, ClassInput, Config, Elimination, Hiptrack, Pooling, Prompts, TemplateRange},
     weights::{Choice, WeightsFile},
 };
 use std::path::{Path, PathBuf};
@@ -44,6 +44,11 @@ pub fn config(experiment: &Experiment) -> Config {
             dropout: model.class_dropout,
             multi_label: experiment.training.mtl.targets == ClassTargets::MultiLabel,
             film: experiment.training.mtl.film,
+            input: if model.class_input == "tokens" { ClassInput::Tokens } else { ClassInput::Fused },
+            stem: model.class_stem.iter().map(|&width| width as i64).collect(),
+            blocks: model.class_blocks,
+            pooling: if model.class_pooling == "attention" { Pooling::Attention } else { Pooling::Mean },
+            gradient_scale: experiment.training.class_gradient_scale,
         }),
     }
 }

@@ -47,6 +47,10 @@ pub struct TrainArgs {
     /// Go on although the experiment has changed in ways that matter
     #[arg(long = "allow_changes", alias = "allow-changes")]
     pub allow_changes: bool,
+    /// Folder of a finished run, such as one without a condition head: validations are compared with its own, and what
+    /// the class task costs is said
+    #[arg(long, value_name = "DIR")]
+    pub baseline: Option<PathBuf>,
     /// Stop early enough to have saved after this time: 90m, 2h, 1h30m; the same command goes on
     #[arg(long = "time_limit", alias = "time-limit", value_name = "TIME", value_parser = super::limit::parse)]
     pub time_limit: Option<Duration>,

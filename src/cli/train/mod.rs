@@ -29,7 +29,7 @@ use crate::{
     },
     lock::FolderLock,
     monitor::{
-        health::Health,
+        health::{Baseline, Health},
         keeper::Keeper,
         live::{Live, Plan},
         past,
@@ -84,6 +84,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     let graph = find::graph(&reading, &args.pipeline, &find::pipeline(&args.pipeline)?, &KINDS)?;
     network::config(&experiment).check()?;
     network::check_pretrained(&experiment)?;
+    let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
     let device = args.device.open()?;
     let facts = Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() };
     stages::check(&reading, &graph, Some(&facts));
@@ -100,9 +101,12 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
         log::warn(warning);
     }
     addresses.iter().for_each(|line| log::say(line));
+    if let Some(baseline) = &baseline {
+        log::say(&baseline.to_string());
+    }
     let pipeline = Pipeline { graph: &graph, resolved: reading.resolved() };
     let outside = Outside { folder, log: start.log(), live, signals, start };
-    let ended = launch(args, begin, experiment, pipeline, device, &outside);
+    let ended = launch(args, begin, experiment, pipeline, device, baseline, &outside);
     outside.start.is_over();
     if let Some(log) = outside.log.get() {
         log.end(&ended);
@@ -178,6 +182,7 @@ fn launch(
     experiment: Experiment,
     pipeline: Pipeline<'_>,
     device: Device,
+    baseline: Option<Baseline>,
     outside: &Outside,
 ) -> Result<Ended> {
     let Outside { folder, log: opened, live, signals, start } = outside;
@@ -275,7 +280,7 @@ fn launch(
     let quarantine = Quarantine::new(experiment.data.quarantine_after as u64);
     let quarantine_after = quarantine.after();
     let progress = Arc::new(Mutex::new(progress));
-    let health = Health::new(&experiment, Arc::new(observers));
+    let health = Health::new(&experiment, Arc::new(observers)).beside(baseline);
     before.iter().for_each(|line| live.recall(line));
     health.recall(before.into_iter().map(|line| line.event));
     let observer: Arc<dyn Observer> = Arc::new(health);

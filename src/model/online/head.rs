@@ -1,11 +1,15 @@
 //! Box head and condition head for one frame at a time.
 
 use super::conv::{Conv, as_planes};
+use super::vit::Features;
 use super::weights::{Kernel, Linear, Weights};
 use crate::failure::Result;
-use crate::model::config::{BoxHeadKind, ClassHead, Config};
+use crate::model::config::{BoxHeadKind, ClassHead, ClassInput, Config};
 use crate::model::corner::between_corners;
-use crate::model::heads::{BoxPrediction, ConditionsTold, boxes_at_peak};
+use crate::model::heads::{BoxPrediction, ConditionHead, ConditionsTold, boxes_at_peak};
+use crate::model::hiptrack::Hiptrack;
+use crate::model::layers::Statistics;
+use crate::model::params::{Params, Scope};
 use tch::{Kind, Tensor};
 
 /// The towers of a box head; their first convolutions see the same features and are computed as one.
@@ -64,35 +68,59 @@ impl Head {
     }
 }
 
-/// The condition head on the pooled feature, and what it does to the features that the box head sees.
+/// The condition head, and what it does to the features that the box head sees.
 #[derive(Debug)]
 pub(super) struct Conditions {
-    projection: Linear,
-    classifier: Linear,
-    severity: Option<Linear>,
+    own: ConditionHead,
     film: Option<Linear>,
     head: ClassHead,
 }
 
 impl Conditions {
-    /// The head of the model whose tensors are `weights`.
-    pub fn new(weights: &Weights<'_>, head: &ClassHead) -> Result<Self> {
-        let own = weights.at("cls_head");
-        Ok(Self {
-            projection: own.at("cls_projection").linear(1)?,
-            classifier: own.at("classifier").linear(1)?,
-            severity: if head.multi_label { Some(own.at("severity").linear(1)?) } else { None },
-            film: if head.film { Some(weights.at("film.projection").linear(1)?) } else { None },
-            head: head.clone(),
-        })
+    /// The `head` of `model`, with its weights as they are now.
+    pub fn new(model: &Hiptrack, head: &ClassHead) -> Result<Self> {
+        let mut params = Params::new(model.params().device());
+        let own = ConditionHead::new(Scope::root(&mut params, 0).at("cls_head"), model.config(), head);
+        let tensors = model.params().iter().filter(|(name, ..)| name.starts_with("cls_head."));
+        params.load(tensors.map(|(name, tensor, _)| (name, tensor)))?.require(&[])?;
+        params.set_trainable(|_| false);
+        let film = Weights::root(model.params()).at("film.projection");
+        Ok(Self { own, film: if head.film { Some(film.linear(1)?) } else { None }, head: head.clone() })
     }
 
-    /// The conditions of `features` `[G, G, C]`.
-    pub fn forward(&self, features: &Tensor) -> ConditionsTold {
-        let pooled = features.mean_dim([0i64, 1].as_slice(), false, None::<Kind>).unsqueeze(0);
-        let hidden = self.projection.forward(&pooled).relu_();
-        let severity = self.severity.as_ref().map(|layer| layer.forward(&hidden).squeeze_dim(1));
-        ConditionsTold { logits: self.classifier.forward(&hidden), severity }
+    /// Whether it reads the template's tokens too, and not the fused feature.
+    pub fn reads_tokens(&self) -> bool {
+        self.head.input == ClassInput::Tokens
+    }
+
+    /// The head's own tokens `[1, N, C]` of a crop `[1, 3, S, S]`, where it has such.
+    pub fn own(&self, crop: &Tensor) -> Option<Tensor> {
+        self.own.tokens.own([crop], Statistics::Running).map(|[tokens]| tokens)
+    }
+
+    /// The conditions of `fused` `[G, G, C]`, or of the `features` of the crop `search` and the head's `own` tokens of the
+    /// template.
+    pub fn forward(
+        &self,
+        fused: &Tensor,
+        features: &Features,
+        own: Option<&Tensor>,
+        search: &Tensor,
+    ) -> ConditionsTold {
+        let pooled = match (self.head.input, &features.template) {
+            (ClassInput::Tokens, Some(template)) => {
+                let flat = |x: &Tensor| x.flatten(0, 1).unsqueeze(0);
+                let tokens = Tensor::cat(&[flat(template), flat(&features.search)], 1);
+                let own = own.zip(self.own(search)).map(|(template, search)| Tensor::cat(&[template, &search], 1));
+                self.own.tokens.of_tokens(&tokens, own.as_ref(), template.size()[0].pow(2))
+            }
+            _ => {
+                let map = as_planes(fused);
+                let mean = fused.mean_dim([0i64, 1].as_slice(), false, None::<Kind>).unsqueeze(0);
+                self.own.tokens.of_map(&map, &mean)
+            }
+        };
+        self.own.forward(&pooled, false)
     }
 
     /// `features` `[G, G, C]` as the box head sees them where `logits` `[1, classes]` were told; none where it sees them

@@ -115,12 +115,13 @@ impl History {
         index <= TEMPLATE_FRAMES
     }
 
-    /// The search features `[G, G, C]` joined by their prompt, and the key with which they asked for it.
-    pub fn fuse(&mut self, prompter: &Prompter, features: &Features) -> (Tensor, Tensor) {
+    /// The search features `[G, G, C]` joined by their prompt, and the key with which they asked for it: of the template,
+    /// whose features are there then, or of the memory.
+    pub fn fuse(&mut self, prompter: &Prompter, features: &Features, asks_template: bool) -> (Tensor, Tensor) {
         let Prompter { key_dim, value_dim, .. } = *prompter;
         let query = prompter.query.forward(&features.search).flatten(0, 1);
         let (key, value) = (query.narrow(1, 0, key_dim), query.narrow(1, key_dim, value_dim));
-        let read = match &features.template {
+        let read = match features.template.as_ref().filter(|_| asks_template) {
             Some(template) => {
                 let side = 2 * template.size()[0];
                 let doubled = as_planes(template).upsample_bilinear2d([side, side], true, None, None);

@@ -61,7 +61,7 @@ impl Online {
                     None => None,
                 },
                 head: Head::new(&weights.at("box_head"), &config)?,
-                conditions: config.class_head.as_ref().map(|head| Conditions::new(&weights, head)).transpose()?,
+                conditions: config.class_head.as_ref().map(|head| Conditions::new(model, head)).transpose()?,
                 config,
             })
         })

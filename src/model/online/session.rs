@@ -1,6 +1,7 @@
 //! Following one object through a video.
 
 use super::Online;
+use super::head::Conditions;
 use super::history::{History, MemoryPolicy};
 use super::vit::TemplateTokens;
 use crate::failure::{Failure, Result};
@@ -36,6 +37,8 @@ impl OnlineOutput {
 #[derive(Debug)]
 pub struct Session {
     tokens: TemplateTokens,
+    /// The condition head's own tokens of the template, where it has such.
+    own: Option<Tensor>,
     /// None in OSTrack.
     history: Option<History>,
     frame: usize,
@@ -60,6 +63,7 @@ impl Session {
         check("template box", boxes, &[1, 4])?;
         Ok(tch::no_grad(|| Self {
             tokens: online.vit.template(template),
+            own: online.conditions.as_ref().and_then(|head| head.own(template)),
             history: online
                 .prompter
                 .as_ref()
@@ -91,16 +95,18 @@ impl Session {
     fn advance(&mut self, online: &Online, search: &Tensor) -> OnlineOutput {
         self.frame += 1;
         let mut remembering = online.prompter.as_ref().zip(self.history.as_mut());
-        let with_template = remembering.is_some() && History::asks_template(self.frame);
+        let asks_template = remembering.is_some() && History::asks_template(self.frame);
+        let with_template = asks_template || online.conditions.as_ref().is_some_and(Conditions::reads_tokens);
         let features = online.vit.forward(&self.tokens, search, with_template);
         let (fused, key) = match &mut remembering {
             Some((prompter, history)) => {
-                let (fused, key) = history.fuse(prompter, &features);
+                let (fused, key) = history.fuse(prompter, &features, asks_template);
                 (fused, Some(key))
             }
             None => (features.search.shallow_clone(), None),
         };
-        let told = online.conditions.as_ref().map(|head| (head, head.forward(&fused)));
+        let told =
+            online.conditions.as_ref().map(|head| (head, head.forward(&fused, &features, self.own.as_ref(), search)));
         let modulated = told.as_ref().and_then(|(head, told)| head.modulate(&fused, &told.logits));
         let maps = online.head.forward(modulated.as_ref().unwrap_or(&fused));
         let (logits, severity) = told.map_or((None, None), |(_, told)| (Some(told.logits), told.severity));

@@ -4,7 +4,8 @@ use super::*;
 use crate::data::random::Draws;
 use crate::model::mask::MaskClamp;
 use crate::model::{
-    BoxHeadKind, ClassHead, Elimination, ForwardOptions, FrameOutput, MemoryEntry, Prompts, TemplateRange,
+    BackboneOutput, BoxHeadKind, ClassHead, ClassInput, Elimination, ForwardOptions, FrameOutput, MemoryEntry, Pooling,
+    Prompts, TemplateRange,
 };
 use tch::Tensor;
 
@@ -54,8 +55,12 @@ fn plain(
 ) -> Vec<FrameOutput> {
     let options = ForwardOptions::evaluation();
     let see = |image: &Tensor| model.backbone(template, image, &options);
+    let read = |image: &Tensor, features: &BackboneOutput, fused: &Tensor| {
+        model.read_with(fused, model.conditions_of(template, image, features, &options), &options)
+    };
     let Some(prompts) = model.prompts() else {
-        return search.iter().map(|image| model.read(&model.search_features(&see(image)), &options)).collect();
+        let alone = |image: &Tensor, features| read(image, &features, &model.search_features(&features));
+        return search.iter().map(|image| alone(image, see(image))).collect();
     };
     let mut memory: Vec<MemoryEntry> = Vec::new();
     let mut outputs = Vec::new();
@@ -63,7 +68,7 @@ fn plain(
         let features = see(image);
         let map = model.search_features(&features);
         let (key, value) = prompts.query(&map);
-        let predict = |memory: &[&MemoryEntry]| model.read(&prompts.fuse(&map, &key, &value, memory).0, &options);
+        let predict = |memory: &[&MemoryEntry]| read(image, &features, &prompts.fuse(&map, &key, &value, memory).0);
         let output = if index <= 10 {
             let entry = prompts.remember_template(template, boxes, &model.template_features(&features), &options);
             predict(&[&entry])
@@ -125,6 +130,20 @@ fn so_it_does_where_conditions_modulate_features() {
     let plain = ClassHead::plain(8, 0.1);
     agree(&Config { class_head: Some(ClassHead { film: true, ..plain.clone() }), ..tiny() });
     agree(&Config { class_head: Some(ClassHead { film: true, multi_label: true, ..plain }), ..tiny() });
+}
+
+#[test]
+fn so_it_does_where_the_condition_head_has_tokens_of_its_own() {
+    let plain = ClassHead::plain(8, 0.1);
+    let pooled = ClassHead { pooling: Pooling::Attention, ..plain.clone() };
+    let tokens = ClassHead { input: ClassInput::Tokens, ..plain };
+    let own = ClassHead { stem: vec![4, 6, 8, 8], blocks: 1, film: true, ..tokens.clone() };
+    let all = ClassHead { pooling: Pooling::Attention, multi_label: true, ..own.clone() };
+    for head in [pooled, tokens.clone(), own, all.clone()] {
+        agree(&Config { class_head: Some(head), ..tiny() });
+    }
+    agree(&Config { prompts: None, class_head: Some(all), ..tiny() });
+    agree(&Config { prompts: None, class_head: Some(tokens), ..tiny() });
 }
 
 #[test]

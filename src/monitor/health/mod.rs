@@ -3,9 +3,11 @@
 //! [`Vitals`] gathers numbers from events, [`rules`] are pure functions of them, [`Health`] says what they find: once,
 //! and again only after it was no longer so. A run that goes on has the numbers of its earlier calls from its log.
 
+mod price;
 mod rules;
 mod vitals;
 
+pub use price::{Baseline, Price};
 pub use rules::{RULES, Rule};
 pub use vitals::{Epoch, Vitals};
 
@@ -34,6 +36,12 @@ impl Health {
     /// Watches a run of `experiment`; advice goes to `tell`, and so do all events.
     pub fn new(experiment: &Experiment, tell: Arc<dyn Observer>) -> Self {
         Self { state: Mutex::new((Vitals::new(experiment), BTreeSet::new())), tell }
+    }
+
+    /// The same, which compares validations with those of `baseline`.
+    pub fn beside(self, baseline: Option<Baseline>) -> Self {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).0.baseline = baseline;
+        self
     }
 }
 

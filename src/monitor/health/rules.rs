@@ -13,9 +13,11 @@ pub struct Rule {
 }
 
 /// All rules.
-pub const RULES: [Rule; 7] = [
+pub const RULES: [Rule; 9] = [
     Rule { name: "accuracy_at_chance", look: accuracy_at_chance },
     Rule { name: "iou_falls", look: iou_falls },
+    Rule { name: "accuracy_costs_iou", look: accuracy_costs_iou },
+    Rule { name: "class_gradient_dominates", look: class_gradient_dominates },
     Rule { name: "loss_stands_still", look: loss_stands_still },
     Rule { name: "gradients_opposed", look: gradients_opposed },
     Rule { name: "not_finite", look: not_finite },
@@ -91,6 +93,61 @@ fn iou_falls(vitals: &Vitals) -> Option<Advice> {
             ("lambda", lambda),
         ];
         Advice::new("iou_falls", message, &numbers)
+    })
+}
+
+/// What makes the class task cheaper for the tracker.
+const CHEAPER: &str = "lower λ (TRAIN.CLS_WEIGHT), or give the condition head tokens of its own and scale its gradients \
+                       (MODEL.CLS_HEAD.INPUT: tokens with STEM and BLOCKS, TRAIN.CLS_GRADIENT_SCALE below 1)";
+
+/// Validations stay below those of the baseline → a cheaper class task.
+fn accuracy_costs_iou(vitals: &Vitals) -> Option<Advice> {
+    // Two points: twice what the same setting with another seed differs by.
+    const LOST: f64 = 0.02;
+    let [.., before, now] = vitals.prices.as_slice() else { return None };
+    let folder = &vitals.baseline.as_ref()?.folder;
+    (before.iou_lost() >= LOST && now.iou_lost() >= LOST).then(|| {
+        let message = format!(
+            "validation IoU is {:.3} after epoch {}, {:.3} below the {:.3} of the baseline ({}), and was {:.3} below after \
+             epoch {}: that is what a condition accuracy of {:.1} % costs here; {CHEAPER}",
+            now.iou,
+            now.epoch,
+            now.iou_lost(),
+            now.baseline,
+            folder.display(),
+            before.iou_lost(),
+            before.epoch,
+            100.0 * now.accuracy,
+        );
+        let numbers = [
+            ("iou", now.iou),
+            ("iou_baseline", now.baseline),
+            ("iou_lost", now.iou_lost()),
+            ("accuracy", now.accuracy),
+            ("lambda", vitals.lambda),
+        ];
+        Advice::new("accuracy_costs_iou", message, &numbers)
+    })
+}
+
+/// The class task's gradient is as large as the box task's in the backbone → a cheaper class task.
+fn class_gradient_dominates(vitals: &Vitals) -> Option<Advice> {
+    const SHARE: f64 = 1.0;
+    let shares: Vec<f64> = vitals.class_shares.iter().copied().collect();
+    if vitals.surgery || shares.len() < COMPARISONS / 2 {
+        return None;
+    }
+    let middle = median(&shares);
+    (middle > SHARE).then(|| {
+        let count = shares.len();
+        let cosine = vitals.cosines.iter().sum::<f64>() / count as f64;
+        let message = format!(
+            "in the backbone the class task's gradient is {middle:.2} times as large as the box task's (median of the \
+             last {count} comparisons; cosine {cosine:.2}): the shared features follow the conditions, and tracking pays \
+             for it; {CHEAPER}; compare with a run without the class task (--baseline)"
+        );
+        let numbers = [("class_share", middle), ("cosine", cosine), ("lambda", vitals.lambda)];
+        Advice::new("class_gradient_dominates", message, &numbers)
     })
 }
 

@@ -4,7 +4,7 @@ use crate::{
     train::{
         confusion::Confusion,
         itinerary::Split,
-        run_event::{Batch, GradientComparison, Pass},
+        run_event::{Batch, GradientComparison, LossMetrics, Pass},
         tally::Terms,
         tasks::{BlockGradients, Gradients},
     },
@@ -104,6 +104,64 @@ fn opposed_gradients_ask_for_surgery_unless_it_is_done() {
 }
 
 #[test]
+fn a_class_gradient_larger_than_the_box_tasks_is_named_with_its_size() {
+    let with = |shares: [f64; 10]| {
+        let mut vitals = vitals("TRAIN: {CLS_WEIGHT: 2}");
+        vitals.cosines.extend([0.0; 10]);
+        vitals.class_shares.extend(shares);
+        vitals
+    };
+    // What λ = 0.1 and λ = 2 gave in the demo.
+    let small = with([0.15, 0.18, 0.16, 0.32, 0.19, 0.08, 0.06, 0.1, 0.25, 0.1]);
+    assert_eq!(found(&small), Vec::<&str>::new());
+    let large = with([2.32, 2.6, 2.36, 1.67, 1.9, 2.23, 1.83, 1.93, 3.02, 1.2]);
+    assert_eq!(found(&large), ["class_gradient_dominates"]);
+    assert!(advice(&large).message.contains("2.23 times as large"), "{:?}", advice(&large));
+    let mut few = large.clone();
+    few.class_shares.truncate(9);
+    assert_eq!(found(&few), Vec::<&str>::new());
+}
+
+#[test]
+fn iou_below_a_baseline_is_the_price_of_accuracy() {
+    let home = tempfile::tempdir().unwrap();
+    let missing = Baseline::read(home.path()).unwrap_err();
+    assert!(missing.message.contains("not found; give the --save_dir of a run"), "{missing}");
+    let line = |epoch: usize, split: &str, iou: f64| {
+        format!("{{\"event\":\"pass\",\"split\":\"{split}\",\"epoch\":{epoch},\"IoU\":{iou}}}\n")
+    };
+    let path = home.path().join("run.jsonl");
+    std::fs::write(&path, line(0, "val", 0.1) + &line(1, "train", 0.3)).unwrap();
+    assert!(
+        Baseline::read(home.path()).unwrap_err().message.contains("no validation"),
+        "before the first step is none"
+    );
+    let curve: String = [0.5, 0.6, 0.7].iter().enumerate().map(|(at, iou)| line(at + 1, "val", *iou)).collect();
+    std::fs::write(&path, curve).unwrap();
+    let baseline = Baseline::read(home.path()).unwrap();
+    assert!(baseline.to_string().ends_with("3 validations, IoU 0.700 after epoch 3"), "{baseline}");
+
+    let beside = |ious: &[f64]| {
+        let mut vitals = vitals("TRAIN: {EPOCH: 9, CLS_WEIGHT: 2}");
+        vitals.baseline = Some(baseline.clone());
+        for (epoch, iou) in ious.iter().enumerate() {
+            let means = validated(*iou, 0.4).val.unwrap();
+            let metrics = LossMetrics::from(&means);
+            let pass = Pass { split: Split::Val, epoch: epoch as u64 + 1, metrics, ..Pass::default() };
+            vitals.add(&RunEvent::Pass(Box::new(pass)));
+        }
+        vitals
+    };
+    assert_eq!(found(&beside(&[0.45])), Vec::<&str>::new(), "one validation is not enough");
+    assert_eq!(found(&beside(&[0.45, 0.59])), Vec::<&str>::new(), "it has caught up");
+    let dear = beside(&[0.5, 0.55, 0.62, 0.63]);
+    assert_eq!(found(&dear), ["accuracy_costs_iou"], "the fourth has nothing beside it");
+    let said = advice(&dear).message;
+    let expected = "validation IoU is 0.620 after epoch 3, 0.080 below the 0.700 of the baseline";
+    assert!(said.starts_with(expected) && said.contains("was 0.050 below after epoch 2"), "{said}");
+}
+
+#[test]
 fn steps_tell_of_numbers_that_are_none_of_norms_that_explode_and_of_starving() {
     let mut bad = vitals("{}");
     steps(&mut bad, 50, GOOD);
@@ -144,7 +202,7 @@ fn advice_is_given_once_and_events_become_numbers() {
         let block = BlockGradients {
             name: "backbone".into(),
             box_norm: 1.0,
-            class_norm: 2.0,
+            class_norm: 1.0,
             norm: 1.0,
             dot: -1.0 - f64::from(n) / 100.0,
             residual: 0.0,

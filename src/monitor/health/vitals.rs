@@ -1,5 +1,6 @@
 //! The numbers that health advice rests on.
 
+use super::price::{Baseline, Price};
 use crate::{
     data::condition::Condition,
     train::{
@@ -61,6 +62,12 @@ pub struct Vitals {
     pub steps: VecDeque<Step>,
     /// Cosines between the tasks' gradients over the backbone, oldest first.
     pub cosines: VecDeque<f64>,
+    /// What λ‖∇L_cls‖ is over the backbone as a share of ‖∇L_box‖, oldest first.
+    pub class_shares: VecDeque<f64>,
+    /// Another run to compare with.
+    pub baseline: Option<Baseline>,
+    /// Validations beside the baseline's, in order.
+    pub prices: Vec<Price>,
     training: Training,
     phase: usize,
 }
@@ -77,6 +84,9 @@ impl Vitals {
             epochs: Vec::new(),
             steps: VecDeque::new(),
             cosines: VecDeque::new(),
+            class_shares: VecDeque::new(),
+            baseline: None,
+            prices: Vec::new(),
             training: experiment.training.clone(),
             phase: 0,
         }
@@ -111,6 +121,9 @@ impl Vitals {
                     self.counted = true;
                     self.chance = (most as f64 / total as f64).max(1.0 / Condition::COUNT as f64);
                 }
+                if pass.split == Split::Val {
+                    self.prices.extend(self.baseline.as_ref().and_then(|run| run.price(pass.epoch, &means)));
+                }
                 match pass.split {
                     Split::Train => self.epochs.push(Epoch { train: Some(means), val: None }),
                     Split::Val => match self.epochs.last_mut() {
@@ -121,11 +134,16 @@ impl Vitals {
                 true
             }
             RunEvent::Gradients(comparison) => {
-                let Some(cosine) = comparison.block("backbone").and_then(|block| block.cosine) else { return false };
-                if self.cosines.len() == COMPARISONS {
-                    self.cosines.pop_front();
+                let Some(block) = comparison.block("backbone") else { return false };
+                let Some(cosine) = block.cosine else { return false };
+                for (list, value) in
+                    [(&mut self.cosines, cosine.0), (&mut self.class_shares, block.class_norm.0 / block.box_norm.0)]
+                {
+                    if list.len() == COMPARISONS {
+                        list.pop_front();
+                    }
+                    list.push_back(value);
                 }
-                self.cosines.push_back(cosine.0);
                 true
             }
             _ => false,
@@ -141,6 +159,8 @@ impl Vitals {
             self.epochs.clear();
             self.steps.clear();
             self.cosines.clear();
+            self.class_shares.clear();
+            self.prices.clear();
         }
     }
 }

@@ -50,6 +50,14 @@ pub struct Model {
     pub class_hidden: usize,
     /// Dropout in the class head.
     pub class_dropout: f64,
+    /// What the class head reads: `fused` or `tokens`.
+    pub class_input: &'static str,
+    /// Widths of the class head's own convolutions over the crops; empty: there are none.
+    pub class_stem: Vec<usize>,
+    /// The class head's own transformer blocks.
+    pub class_blocks: usize,
+    /// How the class head's features become one: `mean` or `attention`.
+    pub class_pooling: &'static str,
 }
 
 /// The keys of `MODEL`.
@@ -144,6 +152,10 @@ impl Model {
             classes: if kind.class_head { class.classes } else { 0 },
             class_hidden: class.hidden,
             class_dropout: class.dropout,
+            class_input: class.input,
+            class_stem: class.stem,
+            class_blocks: class.blocks,
+            class_pooling: class.pooling,
         }
     }
 }

@@ -173,6 +173,27 @@ pub(super) struct ClassHead {
     /// Dropout before the head's last layer.
     #[config(key = "DROPOUT", default = 0.1, min = 0, max = 1, inactive = no_head(context))]
     pub dropout: f64,
+    /// What the head reads: `fused`, the search feature that the box head sees; `tokens`, the backbone's tokens of template
+    /// and search region.
+    #[config(key = "INPUT", choices = ["fused", "tokens"], default = "fused", inactive = no_head(context))]
+    pub input: &'static str,
+    /// Widths of the head's own convolutions of stride 2 over the crops (3 of them for STRIDE 8, 4 for 16); []: none.
+    #[config(
+        key = "STEM", default = Vec::new(), inactive = no_head(context),
+        check = |widths| only_tokens(input, !widths.is_empty())
+    )]
+    pub stem: Vec<usize>,
+    /// The head's own transformer blocks over its tokens.
+    #[config(key = "BLOCKS", default = 0, inactive = no_head(context), check = |blocks| only_tokens(input, *blocks > 0))]
+    pub blocks: usize,
+    /// How the head's features become one: their mean, or by attention of a learned query.
+    #[config(key = "POOLING", choices = ["mean", "attention"], default = "mean", inactive = no_head(context))]
+    pub pooling: &'static str,
+}
+
+/// Why a part that works on tokens cannot be.
+fn only_tokens(input: &str, is_used: bool) -> Option<String> {
+    (is_used && input == "fused").then(|| "works on tokens; set MODEL.CLS_HEAD.INPUT: tokens".into())
 }
 
 fn no_head(kind: &Kind) -> Option<&'static str> {

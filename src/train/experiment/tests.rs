@@ -212,3 +212,30 @@ fn keys_are_found_whatever_the_name_of_their_phase() {
     assert!(keys.get("DATA.SYNTH.SEED").unwrap().absent_acts && !keys.get("DATA.MAX_JUMP").unwrap().absent_acts);
     assert_eq!(keys.current("TRAIN.LR"), "TRAIN.LR");
 }
+
+#[test]
+fn a_condition_head_with_tokens_of_its_own_is_read_and_its_misfits_are_named() {
+    let with = |head: &str, train: &str| {
+        let text =
+            USERS.replace("CLS_HEAD: {", &format!("CLS_HEAD: {{{head}")).replace("  AMP:", &format!("{train}  AMP:"));
+        experiment(&text)
+    };
+    let plain = with("", "").unwrap();
+    assert_eq!((plain.model.class_input, plain.training.class_gradient_scale), ("fused", 1.0));
+    let own = "INPUT: tokens, STEM: [8, 16, 32, 64], BLOCKS: 1, POOLING: attention, ";
+    let read = with(own, "  CLS_GRADIENT_SCALE: 0\n").unwrap();
+    let head = crate::train::network::config(&read).class_head.unwrap();
+    assert_eq!((head.stem, head.blocks, head.gradient_scale), (vec![8, 16, 32, 64], 1, 0.0));
+    assert_eq!(experiment(&read.resolved).unwrap().resolved, read.resolved);
+    let wrong = with("STEM: [8], BLOCKS: 1, POOLING: max, ", "  CLS_GRADIENT_SCALE: -1\n").unwrap_err();
+    for part in [
+        "MODEL.CLS_HEAD.STEM: works on tokens",
+        "MODEL.CLS_HEAD.BLOCKS: works on tokens",
+        "MODEL.CLS_HEAD.POOLING: unknown value `max`",
+        "TRAIN.CLS_GRADIENT_SCALE",
+    ] {
+        assert!(wrong.message.contains(part), "{part}: {}", wrong.message);
+    }
+    let short = with("INPUT: tokens, STEM: [8], ", "").map(|read| crate::train::network::config(&read).check());
+    assert!(short.unwrap().unwrap_err().message.contains("use 4 positive widths"));
+}

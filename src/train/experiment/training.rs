@@ -74,6 +74,9 @@ pub struct Training {
         inactive = (mtl.targets != ClassTargets::MultiLabel).then_some("it belongs to MTL_MODE multilabel")
     )]
     pub severity_weight: f64,
+    /// What the class task's gradients into shared features are multiplied by; 0: none pass.
+    #[config(key = "CLS_GRADIENT_SCALE", default = 1.0, min = 0, inactive = context.lacks_classes())]
+    pub class_gradient_scale: f64,
     /// The epoch (from 1) from which the condition head no longer trains; -1: never.
     #[config(
         key = "FREEZE_CLS_EPOCH", as = i64, default = -1, min = -1.0,

@@ -203,6 +203,7 @@ impl Trainer {
                 true => Statistics::BatchAndUpdate,
                 false => Statistics::Running,
             },
+            class_statistics: if trains(is_class_head) { Statistics::BatchAndUpdate } else { Statistics::Running },
             ..self.options(visit)
         }
     }
@@ -317,11 +318,11 @@ impl Trainer {
 /// those moves the running statistics.
 fn shard_options(options: &ForwardOptions, index: usize, shards: usize) -> ForwardOptions {
     let own = |step: StepSeed| StepSeed { seed: step.seed.wrapping_add((index as u64) << 48), ..step };
-    let statistics = match options.statistics {
+    let [statistics, class_statistics] = [options.statistics, options.class_statistics].map(|whose| match whose {
         Statistics::BatchAndUpdate if !index.is_multiple_of(shards) => Statistics::Batch,
         same => same,
-    };
-    ForwardOptions { dropout: options.dropout.map(own), statistics, ..*options }
+    });
+    ForwardOptions { dropout: options.dropout.map(own), statistics, class_statistics, ..*options }
 }
 
 fn is_backbone(name: &str) -> bool {

@@ -64,7 +64,8 @@ impl Trainer {
         let (precision, device) = (self.training.precision, self.model.params().device());
         let (model, shards) = (Lent::new(&self.model), self.training.shards);
         let factors = self.balancer.as_ref().map(Balancer::factors);
-        let buffers = (options.statistics == Statistics::BatchAndUpdate).then(|| self.buffers());
+        let moves = [options.statistics, options.class_statistics].contains(&Statistics::BatchAndUpdate);
+        let buffers = moves.then(|| self.buffers());
         let by = factors.as_ref().map(Numbers);
         let before = buffers.iter().flatten().map(Tensor::shallow_clone).collect();
         self.under_way = UnderWay::Gradients(before);
