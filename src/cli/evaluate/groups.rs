@@ -171,7 +171,7 @@ fn labelled(set: &str, subjects: &[&Subject], folder: &std::path::Path, notes: &
     let sequence = |subject: &&Subject| {
         let boxes: Vec<[f32; 4]> = subject.truth.boxes.iter().map(|row| row.map(|value| value as f32)).collect();
         // Without pictures there are labels all the same.
-        let names = (0..boxes.len()).map(|at| format!("{at}").into()).collect();
+        let names = (0..boxes.len()).map(|at| format!("{at}")).collect();
         let frames = crate::data::dataset::FrameFiles::listed(subject.frames.folder(), names);
         Sequence::new(&subject.name, frames, boxes, None)
     };

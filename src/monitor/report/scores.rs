@@ -5,6 +5,9 @@ use super::{
     svg::{Axes, Curve, escape, lines_within},
 };
 
+/// A tracker's name, its score as a share of 1, and the points of its curve, shares of 1 too.
+pub type PlotCurve = (String, f64, Vec<(f64, f64)>);
+
 /// A plot of the field's: what it shows, over which bounds, and what trackers are sorted by.
 #[derive(Clone, Debug)]
 pub struct Plot {
@@ -14,8 +17,8 @@ pub struct Plot {
     pub across: &'static str,
     /// The last bound; the first is 0.
     pub to: f64,
-    /// For each tracker its name, its score as a share of 1, and the points of its curve, shares of 1 too.
-    pub curves: Vec<(String, f64, Vec<(f64, f64)>)>,
+    /// A curve for each tracker.
+    pub curves: Vec<PlotCurve>,
 }
 
 /// What is said of one data set.
@@ -51,7 +54,7 @@ pub fn page(title: &str, about: &str, sets: &[SetScores]) -> String {
 
 /// One plot, the best tracker first in its legend, as `name [57.0]`.
 fn picture(set: &str, plot: &Plot) -> String {
-    let mut sorted: Vec<(usize, &(String, f64, Vec<(f64, f64)>))> = plot.curves.iter().enumerate().collect();
+    let mut sorted: Vec<(usize, &PlotCurve)> = plot.curves.iter().enumerate().collect();
     sorted.sort_by(|(_, a), (_, b)| b.1.total_cmp(&a.1));
     let curves: Vec<Curve> = sorted
         .into_iter()

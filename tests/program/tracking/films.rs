@@ -17,14 +17,13 @@ fn has_ffmpeg(what: &str) -> bool {
 }
 
 #[test]
-fn a_film_is_tracked_as_its_frames_are_and_drawn() {
+fn a_film_is_tracked_frame_by_frame_and_drawn() {
     if !has_ffmpeg("films were neither read nor written") {
         return;
     }
     let home = tempfile::tempdir().unwrap();
     let film = home.path().join("film one.mkv");
     let frames = twins().join("one/a/%08d.jpg");
-    // Without loss, so that the tracker sees the same pixels.
     let mut make = Command::new("ffmpeg");
     make.args(["-loglevel", "error", "-framerate", "20", "-start_number", "1", "-i"]).arg(&frames);
     make.args(["-c:v", "ffv1", "-pix_fmt", "bgr0"]).arg(&film);
