@@ -69,7 +69,7 @@ enum Verb {
     /// Follow objects through videos with a trained tracker
     Track(Box<track::TrackArgs>),
     /// Score result files as benchmarks do
-    Evaluate(evaluate::EvaluateArgs),
+    Evaluate(Box<evaluate::EvaluateArgs>),
     /// Check that this machine can train, and where the data is
     Doctor(doctor::DoctorArgs),
     /// Make and inspect data sets
@@ -101,7 +101,7 @@ impl Cli {
             Verb::Tune(args) => tune::tune(&args).map(|()| 0),
             Verb::Report(args) => report::report(&args).map(|()| 0),
             Verb::Top(args) => top::top(&args).map(|()| 0),
-            Verb::Track(args) => track::track(&args).map(|()| 0),
+            Verb::Track(args) => track::track(&args),
             Verb::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),
             Verb::Doctor(args) => doctor::doctor(&args).map(|()| 0),
             Verb::Data(args) => data::data(&args).map(|()| 0),

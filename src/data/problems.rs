@@ -49,6 +49,16 @@ impl Problems {
         &self.lines
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Nothing, or one failure (66) with every fault, however many there are.
+    pub fn all_into_result(self) -> Result<()> {
+        if self.lines.is_empty() { Ok(()) } else { Err(Failure::input(self.lines.join("\n"))) }
+    }
+
     /// Nothing, or one failure (66) with the first [`LISTED`] faults and the number of the others.
     pub fn into_result(self) -> Result<()> {
         if self.lines.is_empty() {

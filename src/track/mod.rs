@@ -1,5 +1,6 @@
 //! The online tracker, its result files, and the scores that benchmarks give them.
 
+mod attributes;
 mod benchmark;
 mod boxes;
 mod found;
@@ -11,9 +12,11 @@ mod run;
 pub mod score;
 mod sets;
 mod subjects;
+mod submit;
 mod tracker;
 mod videos;
 
+pub use attributes::attributes;
 pub use benchmark::{Family, Names, by_reference_name};
 pub use boxes::{clip_box, map_back};
 pub use found::{ResultFiles, find, written_to};
@@ -22,5 +25,6 @@ pub use jobs::Jobs;
 pub use run::{Step, follow, run};
 pub use sets::{NamedSet, named_sets};
 pub use subjects::{Subject, subjects};
+pub use submit::Server;
 pub use tracker::{Guess, Options, Tracked, Tracker};
 pub use videos::{Video, videos};

@@ -16,7 +16,7 @@ use crate::{
         window::Window,
     },
 };
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::bounded;
 use std::time::Instant;
 
 /// Decoded frames that wait for the tracker.
@@ -79,7 +79,7 @@ pub fn follow(
     online: &Online,
     options: &Options,
     start: Rect,
-    frames: Receiver<Result<Part>>,
+    frames: impl IntoIterator<Item = Result<Part>>,
     mut done: impl FnMut(&Step<'_>) -> Result<()>,
 ) -> Result<Record> {
     let mut record = Record::default();

@@ -1,56 +1,32 @@
 //! `trackflow evaluate`: benchmark scores of result files.
 
+mod args;
+mod epochs;
+mod groups;
 mod print;
+mod report;
 mod scoring;
+mod submit;
+mod trackers;
 
-use super::track::stem;
+pub use args::EvaluateArgs;
+
 use crate::{
     data::{dataset::Roots, problems::Problems},
     failure::{Failure, Result},
-    track::{self, Subject, results, score::Rules},
+    track::{self, NamedSet, Subject, score::Rules},
 };
-use clap::Args;
+use groups::By;
 use scoring::{Plan, Scored};
 use std::path::PathBuf;
+use trackers::Tracker;
 
-/// `trackflow evaluate`.
-#[derive(Debug, Args)]
-#[command(args_override_self = true)]
-pub struct EvaluateArgs {
-    /// Folder with the result files, under the community's names or ours (default: where `trackflow track` put them;
-    /// repeatable: one folder a run, averaged per sequence)
-    #[arg(long, value_name = "DIR")]
-    results: Vec<PathBuf>,
-    /// Family of experiments
-    #[arg(long, default_value = "hiptrack")]
-    script: String,
-    /// Experiment, where --results is not given
-    #[arg(long, required_unless_present = "results", default_value = "")]
-    config: String,
-    /// Data set, or a folder below --data_dir (repeatable)
-    #[arg(long, required = true, value_name = "NAME")]
-    dataset: Vec<String>,
-    /// Only this sequence (repeatable)
-    #[arg(long, value_name = "NAME")]
-    sequence: Vec<String>,
-    /// Whose rules give the scores (default: hiptrack; with those of got10k for AO and SR of GOT-10k and of folders)
-    #[arg(long, value_enum)]
-    rules: Option<Rules>,
-    /// Scores over the frames that show the object alone, beside the others
-    #[arg(long)]
-    strict: bool,
-    /// Divide by the number of valid frames, as the toolkits' option of this name does (not with --rules got10k)
-    #[arg(long = "exclude_invalid_frames", alias = "exclude-invalid-frames")]
-    exclude_invalid_frames: bool,
-    /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
-    #[arg(long = "data_dir", alias = "data-dir")]
-    data_dir: Option<PathBuf>,
-    /// Folder that results were saved to
-    #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
-    save_dir: PathBuf,
-    /// File for scores and curves (default: scores.json beside the results)
-    #[arg(long, visible_alias = "out", value_name = "FILE")]
-    json: Option<PathBuf>,
+/// What one tracker got on one data set.
+struct Board {
+    tracker: String,
+    set: String,
+    sequences: Vec<Scored>,
+    overall: Scored,
 }
 
 /// Scores result files against annotations.
@@ -58,59 +34,87 @@ pub struct EvaluateArgs {
 /// # Errors
 /// Result files that are missing or damaged, or that the toolkits refuse, all at once; annotations that are.
 pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
-    let folders = match args.results.is_empty() {
-        true => vec![results::folder(&args.save_dir, &args.script, &stem(&args.config))],
-        false => args.results.clone(),
-    };
-    let gone: Vec<String> =
-        args.results.iter().filter(|folder| !folder.is_dir()).map(|f| f.display().to_string()).collect();
-    if !gone.is_empty() {
-        return Err(Failure::input(format!("--results {}: no such folder", gone.join(", "))));
+    if let Some(server) = args.submit {
+        return submit::submit(args, server);
     }
-    let (subjects, mut notes) =
-        track::subjects(&track::named_sets(&args.dataset)?, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
+    if let Some(which) = &args.epochs {
+        return epochs::epochs(args, which);
+    }
+    let trackers = trackers::of(args)?;
+    let found = found(args)?;
+    let boards = boards(args, &trackers, &found)?;
+    let Found { sets, subjects, mut notes, .. } = found;
+    notes.extend(boards.1);
+    let (boards, plan) = (boards.0, plan(args));
+    let groups = groups::groups(args, plan, &boards, &subjects, &mut notes)?;
+    print::boards(plan, &boards, &notes, args.by.contains(&By::Sequence));
+    groups.iter().for_each(|group| print::group(plan, group, trackers.len() > 1));
+    let document = print::Document { trackers: &trackers, sets: &sets, groups: &groups, notes: &notes };
+    match (&args.json, &trackers[..]) {
+        (Some(path), _) => print::file(path, plan, &boards, &document)?,
+        (None, [one]) => {
+            for board in &boards {
+                let path = one.scores_file(&board.set, sets.len() > 1);
+                print::file(&path, plan, std::slice::from_ref(board), &document)?;
+            }
+        }
+        (None, _) => println!("scores of several trackers go to no file; --json FILE names one"),
+    }
+    if let Some(folder) = &args.report {
+        report::write(folder, plan, &boards, &groups, &notes)?;
+    }
+    Ok(())
+}
+
+fn plan(args: &EvaluateArgs) -> Plan {
+    Plan { rules: args.rules, strict: args.strict, exclude_invalid: args.exclude_invalid_frames }
+}
+
+/// What is scored against.
+struct Found {
+    sets: Vec<NamedSet>,
+    subjects: Vec<Subject>,
+    notes: Vec<String>,
+}
+
+fn found(args: &EvaluateArgs) -> Result<Found> {
     if args.exclude_invalid_frames && args.rules == Some(Rules::Got10k) {
         let what = "the GOT-10k toolkit leaves out what it leaves out; the option is one of hiptrack and pytracking";
         return Err(Failure::usage(format!("--exclude_invalid_frames --rules got10k: {what}")));
     }
-    let plan = Plan { rules: args.rules, strict: args.strict, exclude_invalid: args.exclude_invalid_frames };
-    let mut problems = Problems::default();
-    let mut scored: Vec<Scored> = Vec::new();
-    for subject in &subjects {
-        let Some(run) = files(&folders, subject, &mut notes, &mut problems) else { continue };
-        scored.extend(scoring::score(plan, subject, &run, &mut notes, &mut problems));
-    }
-    problems.into_result()?;
-    let overall = scoring::overall(plan, &scored);
-    print::table(plan, &scored, &overall, &notes);
-    let path = args.json.clone().unwrap_or_else(|| folders[0].join("scores.json"));
-    print::file(&path, (&folders, &args.dataset), plan, &scored, &overall, &notes)?;
-    println!("scores: {}", path.display());
-    Ok(())
+    let sets = track::named_sets(&args.dataset)?;
+    let (subjects, notes) = track::subjects(&sets, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
+    Ok(Found { sets, subjects, notes })
 }
 
-/// The result files of a sequence in all folders.
-fn files(
-    folders: &[PathBuf],
-    subject: &Subject,
-    notes: &mut Vec<String>,
-    problems: &mut Problems,
-) -> Option<track::ResultFiles> {
-    let mut all = track::ResultFiles::default();
-    for folder in folders {
-        let Some(found) = track::find(folder, &subject.set, subject.family, &subject.name) else {
-            let name = subject.family.names(&subject.name).written;
-            let others = subject.family.names(&subject.name).others;
-            let others = if others.is_empty() { String::new() } else { format!(" (nor {})", others.join(", ")) };
-            let what = format!("no such result{others}; run trackflow track first, or name its folder with --results");
-            problems.file(&folder.join(format!("{name}.txt")), what);
-            continue;
-        };
-        for ignored in &found.ignored {
-            notes.push(format!("{}: passed over, {} is scored", ignored.display(), found.runs[0].display()));
+/// The scores of all trackers on all data sets, and what is to be said of them.
+fn boards(args: &EvaluateArgs, trackers: &[Tracker], found: &Found) -> Result<(Vec<Board>, Vec<String>)> {
+    let (plan, mut notes, mut problems) = (plan(args), Vec::new(), Problems::default());
+    let mut boards = Vec::new();
+    for set in &found.sets {
+        for tracker in trackers {
+            let subjects: Vec<&Subject> = found.subjects.iter().filter(|one| one.set == set.folder).collect();
+            if subjects.is_empty() {
+                continue;
+            }
+            let mut sequences: Vec<Scored> = Vec::new();
+            for subject in &subjects {
+                let Some(files) = tracker.files(subject, &mut notes, &mut problems) else { continue };
+                sequences.extend(scoring::score(plan, subject, &files, &mut notes, &mut problems));
+            }
+            notes.extend(tracker.mixture(&subjects));
+            let overall = scoring::overall(plan, &sequences.iter().collect::<Vec<_>>());
+            boards.push(Board { tracker: tracker.name.clone(), set: set.folder.clone(), sequences, overall });
         }
-        all.runs.extend(found.runs);
-        all.seconds = all.seconds.or(found.seconds);
     }
-    (!all.runs.is_empty()).then_some(all)
+    if !problems.is_empty() {
+        trackers::elsewhere(args, trackers, &found.subjects, &mut problems);
+    }
+    problems.into_result()?;
+    Ok((boards, notes))
+}
+
+/// Where something goes, for messages.
+fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -7,13 +7,13 @@ use crate::{
         Family, ResultFiles, Subject, results,
         score::{
             self, Curves, Odd, Pair, Rules, Scores,
-            robust::{self, Of},
+            robust::{self, Frames, Of},
             toolkit::{self, Overlaps},
         },
     },
     vision::decode::dimensions,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +42,25 @@ impl Plan {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scored {
     pub name: String,
+    /// The result file, of the first run.
+    pub file: Option<PathBuf>,
     pub scores: Scores,
     pub curves: Curves,
     pub strict: Scores,
     pub strict_curves: Curves,
     pub overlaps: Option<Overlaps>,
+    /// What was measured in each frame of each run, and the frames before the first of them.
+    pub frames: Vec<(Frames, usize)>,
     pub odd: Odd,
     /// Those of AO and SR.
     pub overlaps_odd: Odd,
+}
+
+impl Scored {
+    /// What trackers are compared by: AO where there is one (GOT-10k), else AUC.
+    pub fn main_score(&self) -> Option<f64> {
+        self.scores.ao.or(self.scores.auc)
+    }
 }
 
 /// The boxes of one run beside the ground truth.
@@ -69,7 +80,7 @@ pub(super) fn score(
 ) -> Option<Scored> {
     let family = subject.family;
     let name = family.names(&subject.name).written;
-    let mut scored = Scored { name, ..Scored::default() };
+    let mut scored = Scored { name, file: files.runs.first().cloned(), ..Scored::default() };
     let (mut curves, mut strict, mut overlap_means) = (Vec::new(), Vec::new(), Vec::new());
     let mut overlaps = plan.has_overlaps(family).then(Overlaps::default);
     let mut sound = true;
@@ -110,6 +121,7 @@ pub(super) fn score(
                 overlap_means.extend(frames.mean_overlap());
                 scored.strict.frames = frames.present();
                 scored.odd += frames.odd;
+                scored.frames.push((frames, run.omitted));
                 Ok(())
             }),
         };
@@ -201,10 +213,11 @@ fn seconds(file: &Path, problems: &mut Problems) -> Vec<f64> {
 }
 
 /// The scores of all sequences: the mean of their curves, and of all overlaps together.
-pub(super) fn overall(plan: Plan, sequences: &[Scored]) -> Scored {
-    let frames = |part: fn(&Scored) -> usize| sequences.iter().map(part).sum();
+pub(super) fn overall(plan: Plan, sequences: &[&Scored]) -> Scored {
+    let frames = |part: fn(&Scored) -> usize| sequences.iter().map(|one| part(one)).sum();
     let mean = |part: fn(&Scored) -> &Curves| {
-        let with: Vec<&Curves> = sequences.iter().map(part).filter(|curves| !curves.success.is_empty()).collect();
+        let with: Vec<&Curves> =
+            sequences.iter().map(|one| part(one)).filter(|curves| !curves.success.is_empty()).collect();
         score::mean_curves(&with)
     };
     let (mut curves, strict_curves) = (mean(|one| &one.curves), mean(|one| &one.strict_curves));

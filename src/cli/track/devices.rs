@@ -8,7 +8,13 @@ use std::{num::NonZeroUsize, str::FromStr};
 
 /// `cuda:0,cuda:1`, `cpu`, `auto`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Devices(pub Vec<DeviceChoice>);
+pub(in crate::cli) struct Devices(pub Vec<DeviceChoice>);
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self(vec![DeviceChoice::Auto])
+    }
+}
 
 impl FromStr for Devices {
     type Err = String;
@@ -35,17 +41,19 @@ pub(super) struct Workers {
 
 impl Workers {
     /// What `jobs` and `threads` of the command line come to on a machine with so many `cores`: without `jobs` one on
-    /// each device, without `threads` all cores in equal shares.
+    /// each device; without `threads` one thread where `jobs` are given, as a frame's last bits depend on their number and
+    /// must not on that of jobs, else all cores.
     ///
     /// # Errors
     /// Devices that no worker would use.
     pub fn new(jobs: Option<u16>, threads: Option<u16>, devices: usize, cores: usize) -> Result<Self> {
+        let default = if jobs.is_some() { 1 } else { (cores / devices.max(1)).max(1) };
         let jobs = jobs.map_or(devices, usize::from);
         if jobs < devices {
             let what = format!("--jobs {jobs}: {devices} devices are named, and {} would do nothing", devices - jobs);
             return Err(Failure::usage(format!("{what}; give at least one job to each, or name fewer devices")));
         }
-        let threads = threads.map_or_else(|| (cores / jobs).max(1), usize::from);
+        let threads = threads.map_or(default, usize::from);
         Ok(Self { jobs, threads })
     }
 
@@ -70,10 +78,10 @@ mod tests {
     }
 
     #[test]
-    fn workers_share_the_cores() {
+    fn the_number_of_jobs_decides_nothing_about_threads() {
         let workers = |jobs, threads, devices| Workers::new(jobs, threads, devices, 8).map(|w| (w.jobs, w.threads));
         assert_eq!(workers(None, None, 1).unwrap(), (1, 8));
-        assert_eq!(workers(Some(3), None, 1).unwrap(), (3, 2));
+        assert_eq!(workers(Some(3), None, 1).unwrap(), (3, 1));
         assert_eq!(workers(Some(16), None, 2).unwrap(), (16, 1));
         assert_eq!(workers(None, Some(4), 2).unwrap(), (2, 4));
         assert!(workers(Some(1), None, 2).unwrap_err().message.contains("1 would do nothing"));

@@ -20,8 +20,8 @@ const NAMED: usize = 3;
 /// Leaves in `videos` those that have no results of `ours` in `folder`, and says what is odd about the others.
 ///
 /// # Errors
-/// 66 for results of another tracker: scores over both would be nobody's.
-pub(super) fn skip(videos: &mut Vec<Video>, folder: &Path, ours: &MadeBy) -> Result<()> {
+/// 66 for results of another tracker (scores over both would be nobody's), but where those are to be `renewed`.
+pub(super) fn skip(videos: &mut Vec<Video>, folder: &Path, ours: &MadeBy, renewed: bool) -> Result<()> {
     let mut records: BTreeMap<PathBuf, BTreeMap<String, MadeBy>> = BTreeMap::new();
     let (mut unknown, mut others, mut earlier) = (0, Vec::new(), 0);
     videos.retain(|video| {
@@ -38,6 +38,10 @@ pub(super) fn skip(videos: &mut Vec<Video>, folder: &Path, ours: &MadeBy) -> Res
         match made.get(&stem) {
             None => unknown += 1,
             Some(theirs) if theirs.is_same(ours) => {}
+            Some(theirs) if renewed => {
+                println!("{}: of {}: tracked again", files.runs[0].display(), ours.difference(theirs));
+                return true;
+            }
             Some(theirs) => others.push((files.runs[0].clone(), ours.difference(theirs))),
         }
         earlier += usize::from(files.folder != written_to(folder, &video.set));

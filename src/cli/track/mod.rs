@@ -16,65 +16,71 @@ use crate::{
     weights::Choice,
 };
 use clap::Args;
-use devices::{Devices, Workers};
+pub(in crate::cli) use devices::Devices;
+use devices::Workers;
 use progress::Progress;
 use std::path::{Path, PathBuf};
 
 /// `trackflow track`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(args_override_self = true)]
 pub struct TrackArgs {
     /// Family of experiments: configs/<SCRIPT>/
     #[arg(long, default_value = "hiptrack")]
-    script: String,
+    pub(in crate::cli) script: String,
     /// Experiment: configs/<script>/<CONFIG>.yaml, or a path that ends in .yaml
     #[arg(long)]
-    config: String,
+    pub(in crate::cli) config: String,
     /// Checkpoint or weights (default: the one of TEST.EPOCH, or the newest before it, below --save_dir)
     #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
+    pub(in crate::cli) weights: Option<PathBuf>,
     /// The key of the weights in that file, for example teacher or model_ema (default: the usual one)
     #[arg(long, requires = "weights")]
-    key: Option<String>,
+    pub(in crate::cli) key: Option<String>,
     /// Data set, or a folder below --data_dir: one sequence or several (repeatable)
     #[arg(long, required = true, value_name = "NAME")]
-    dataset: Vec<String>,
+    pub(in crate::cli) dataset: Vec<String>,
     /// Only this sequence (repeatable)
     #[arg(long, value_name = "NAME")]
-    sequence: Vec<String>,
+    pub(in crate::cli) sequence: Vec<String>,
     /// Folder that holds the data sets (default: what configs/paths.yaml says, else ./data)
     #[arg(long = "data_dir", alias = "data-dir")]
-    data_dir: Option<PathBuf>,
+    pub(in crate::cli) data_dir: Option<PathBuf>,
     /// Results go to <SAVE_DIR>/test/tracking_results/<script>/<config>/<data set>/
     #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
-    save_dir: PathBuf,
+    pub(in crate::cli) save_dir: PathBuf,
     /// Leave out sequences whose results are there (those of other weights are refused)
     #[arg(long = "skip_existing", alias = "skip-existing")]
-    skip_existing: bool,
+    pub(in crate::cli) skip_existing: bool,
     /// auto, cpu, cuda:N, or several with commas: cuda:0,cuda:1
     #[arg(long, default_value = "auto")]
-    device: Devices,
+    pub(in crate::cli) device: Devices,
     /// Sequences that are tracked side by side (default: one on each device); results are the same for any number
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
-    /// Threads of the CPU that one frame is computed with (default: all cores, divided by the jobs)
+    pub(in crate::cli) jobs: Option<u16>,
+    /// Threads of the CPU that one frame is computed with; last bits depend on it (default: 1 with --jobs, else all cores)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    pub(in crate::cli) threads: Option<u16>,
     /// Set a key of the experiment (repeatable)
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
-    set: Vec<String>,
+    pub(in crate::cli) set: Vec<String>,
+    /// Results go to this folder instead; those of other weights in it are tracked again.
+    #[arg(skip)]
+    pub(in crate::cli) folder: Option<PathBuf>,
 }
+
+pub(in crate::cli) use weights::epoch_checkpoints;
 
 /// The name of an experiment that may be given by its path.
 pub(super) fn stem(config: &str) -> PathBuf {
     Path::new(config).file_stem().map_or_else(|| PathBuf::from(config), PathBuf::from)
 }
 
-/// Tracks.
+/// Tracks. The value is the exit code.
 ///
 /// # Errors
 /// Whatever keeps the tracker from starting; and, after all others are done, the sequences that could not be tracked.
-pub fn track(args: &TrackArgs) -> Result<()> {
+pub fn track(args: &TrackArgs) -> Result<i32> {
     let experiment = find::read(&args.script, &args.config, &args.set)?;
     find::note(&experiment);
     let sizes = network::config(&experiment);
@@ -83,14 +89,15 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     let workers = Workers::new(args.jobs, args.threads, args.device.0.len(), Workers::cores())?;
     let sets = track::named_sets(&args.dataset)?;
     let mut videos = track::videos(&sets, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
-    let folder = results::folder(&args.save_dir, &args.script, &stem(&args.config));
-    let weights = weights(args, &experiment)?;
-    // Whatever of the experiment decides about boxes.
-    let settings = format!("{sizes:?} {options:?} {}", experiment.compat);
-    let made_by = provenance::MadeBy::of(&weights, args.key.as_deref(), &settings)?;
+    let folder = results_folder(args);
+    let (weights, made_by) = weights(args, &experiment, &options)?;
     let all = videos.len();
     if args.skip_existing {
-        existing::skip(&mut videos, &folder, &made_by)?;
+        existing::skip(&mut videos, &folder, &made_by, args.folder.is_some())?;
+        if videos.is_empty() {
+            println!("all {all} sequences have results already in {}", folder.display());
+            return Ok(0);
+        }
     }
     let (online, conditions) = trackers(args, &experiment, &weights, workers)?;
     announce(&sets, &videos, all, &folder);
@@ -109,11 +116,11 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     };
     let progress = Progress::new(&videos);
     let (mut failures, mut seconds) = (Vec::new(), 0.0);
-    let count = |_: usize, _: &track::Step<'_>| {
+    let seen = |_: usize, _: &track::Step<'_>| {
         progress.frame();
         Ok(())
     };
-    jobs.run(&videos, count, |at, outcome| {
+    jobs.run(&videos, seen, |at, outcome| {
         let video = &videos[at];
         match outcome {
             Ok(mut record) => {
@@ -140,7 +147,7 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     );
     failures.sort_by_key(|(at, _)| *at);
     match failures.first() {
-        None => Ok(()),
+        None => Ok(0),
         Some((_, first)) => {
             let lines: Vec<_> = failures.iter().map(|(_, failure)| failure.message.as_str()).collect();
             Err(Failure::new(first.kind, lines.join("\n")))
@@ -148,15 +155,25 @@ pub fn track(args: &TrackArgs) -> Result<()> {
     }
 }
 
-/// The file of weights that is asked for.
-fn weights(args: &TrackArgs, experiment: &Experiment) -> Result<PathBuf> {
-    match &args.weights {
-        Some(path) => Ok(path.clone()),
+/// Where results go.
+fn results_folder(args: &TrackArgs) -> PathBuf {
+    let usual = || results::folder(&args.save_dir, &args.script, &stem(&args.config));
+    args.folder.clone().unwrap_or_else(usual)
+}
+
+/// The file of weights that is asked for, and what results with it are known by.
+fn weights(args: &TrackArgs, experiment: &Experiment, options: &Options) -> Result<(PathBuf, provenance::MadeBy)> {
+    let file = match &args.weights {
+        Some(path) => path.clone(),
         None => {
             let checkpoints = args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config));
-            weights::of_epoch(&checkpoints, experiment.test.epoch)
+            weights::of_epoch(&checkpoints, experiment.test.epoch)?
         }
-    }
+    };
+    // Whatever of the experiment decides about boxes.
+    let settings = format!("{:?} {options:?} {}", network::config(experiment), experiment.compat);
+    let made_by = provenance::MadeBy::of(&file, args.key.as_deref(), &settings)?;
+    Ok((file, made_by))
 }
 
 /// The weights on each device, and whether conditions are predicted.

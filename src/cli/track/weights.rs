@@ -6,11 +6,8 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
-/// The checkpoint in `folder` that closes `epoch` (from 1), or the last one before it.
-///
-/// # Errors
-/// There is none.
-pub(super) fn of_epoch(folder: &Path, epoch: usize) -> Result<PathBuf> {
+/// The checkpoints in `folder` that close an epoch, each with its number (from 1), in order.
+pub(in crate::cli) fn epoch_checkpoints(folder: &Path) -> Vec<(usize, PathBuf)> {
     let number = |path: &Path| -> Option<usize> {
         let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
         let (_, rest) = name.split_once("_ep")?;
@@ -23,6 +20,15 @@ pub(super) fn of_epoch(folder: &Path, epoch: usize) -> Result<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut found: Vec<(usize, PathBuf)> = entries.filter_map(|path| Some((number(&path)?, path))).collect();
     found.sort();
+    found
+}
+
+/// The checkpoint in `folder` that closes `epoch` (from 1), or the last one before it.
+///
+/// # Errors
+/// There is none.
+pub(super) fn of_epoch(folder: &Path, epoch: usize) -> Result<PathBuf> {
+    let found = epoch_checkpoints(folder);
     let chosen = found.iter().rev().find(|(at, _)| *at <= epoch);
     chosen.map(|(_, path)| path.clone()).ok_or_else(|| {
         let epochs: Vec<String> = found.iter().map(|(at, _)| at.to_string()).collect();

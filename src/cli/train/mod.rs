@@ -1,6 +1,7 @@
 //! `trackflow train`: from the command line to a trained tracker.
 
 mod args;
+mod benchmark;
 mod changes;
 mod data_changes;
 mod limit;
@@ -241,6 +242,11 @@ fn launch(
         vec![Box::new(Arc::clone(run_log)), Box::new(watcher.clone()), Box::new(live.clone())];
     let board = args.save_dir.join("tensorboard/train").join(&args.script).join(stem(&args.config));
     observers.push(Box::new(TensorBoard::new(&board, experiment.training.print_interval)));
+    let data_dir = args.data_dir.as_deref().or_else(|| experiment.data.synth.as_ref().map(|_| roots.base.as_path()));
+    let scorer = benchmark::Scorer::of(args, &experiment, data_dir)?;
+    if let Some(scorer) = &scorer {
+        observers.push(Box::new(Arc::clone(scorer)));
+    }
     observers.push(Box::new(Keeper::new(&args.save_dir, position == 0)));
     if let Some(limit) = args.time_limit {
         // Weights and two moments, of 4 bytes each.
@@ -298,6 +304,10 @@ fn launch(
     signals.hangups.reload(&args.pipeline, pipeline.graph, run.control(), &context, tell);
     let outcome = run.join();
     watcher.finish();
+    if let Some(scorer) = scorer {
+        let asked = matches!(outcome.stopped, Some(StopReason::Signal(_) | StopReason::TimeLimit));
+        scorer.finish(asked || outcome.result.is_err());
+    }
     let written = write(&args.save_dir.join("load.json"), &format!("{:#}\n", load::json(&outcome, &limits)));
     let progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
     summary::print(&summary::Facts {

@@ -27,7 +27,11 @@ pub(super) struct Style {
 
 impl Style {
     /// A box as the file has it, counted from 0.
-    pub fn from_zero<T: Copy + PartialEq + Default + std::ops::Sub<Output = T>>(self, row: [T; 4], one: T) -> [T; 4] {
+    pub fn counted_from_zero<T: Copy + PartialEq + Default + std::ops::Sub<Output = T>>(
+        self,
+        row: [T; 4],
+        one: T,
+    ) -> [T; 4] {
         match self.from_one && row != [T::default(); 4] {
             true => [row[0] - one, row[1] - one, row[2], row[3]],
             false => row,
@@ -203,7 +207,7 @@ fn parse(line: &str, style: Style) -> Result<[f32; 4], String> {
         count += 1;
     }
     match count {
-        4 => Ok(style.from_zero([values[0], values[1], values[2], values[3]], 1.0)),
+        4 => Ok(style.counted_from_zero([values[0], values[1], values[2], values[3]], 1.0)),
         8 if style.polygons => Ok(hull(&values)),
         _ => {
             let noun = if count == 1 { "number" } else { "numbers" };

@@ -22,7 +22,8 @@ pub struct Truth {
 /// The ground truth of a sequence whose boxes were read without a fault before.
 pub(super) fn truth(entry: &Entry, shown: Option<Vec<bool>>, inquiry: &mut Inquiry) -> Option<Truth> {
     let text = inquiry.text(&entry.boxes)?;
-    let mut boxes: Vec<[f64; 4]> = text.trim_end().lines().map(|line| entry.style.from_zero(row(line), 1.0)).collect();
+    let mut boxes: Vec<[f64; 4]> =
+        text.trim_end().lines().map(|line| entry.style.counted_from_zero(row(line), 1.0)).collect();
     if let Some((first, last)) = entry.span {
         boxes.truncate(last + 1 - first);
     }

@@ -13,6 +13,7 @@ mod marks;
 mod page;
 mod results;
 mod said;
+pub mod scores;
 mod svg;
 
 pub use gradients::{gradients_table, gradients_text};

@@ -16,6 +16,20 @@ use std::fmt::Write;
 
 const STYLE: &str = include_str!("page.css");
 
+/// The beginning of a page: its title, and a line about it. It ends with [`END`].
+pub(super) fn beginning(title: &str, about: &str) -> String {
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\"><title>{}</title><style>{STYLE}</style></head><body>\n",
+        escape(title)
+    );
+    let _ = write!(html, "<h1>{}</h1><p class=\"about\">{}</p>", escape(title), escape(about));
+    html
+}
+
+/// The end of a page.
+pub(super) const END: &str = "</body></html>\n";
+
 /// The whole page.
 ///
 /// # Errors
@@ -23,12 +37,7 @@ const STYLE: &str = include_str!("page.css");
 pub fn page(groups: &[Group]) -> Result<String> {
     let names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
     let title = names.join(" and ");
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\"><title>{}</title><style>{STYLE}</style></head><body>\n",
-        escape(&title)
-    );
-    let _ = write!(html, "<h1>{}</h1><p class=\"about\">{}</p>", escape(&title), escape(&about(groups)));
+    let mut html = beginning(&title, &about(groups));
     html += &section("Results", &results(groups));
     html += &section("Curves", &curves(groups));
     html += &section("Conditions", &conditions(groups));
@@ -37,7 +46,7 @@ pub fn page(groups: &[Group]) -> Result<String> {
     html += &section("Example tracks", &examples(groups));
     html += &section("Where the time went", &speed(groups));
     html += &section("Advice, warnings, checkpoints", &said(groups));
-    Ok(html + "</body></html>\n")
+    Ok(html + END)
 }
 
 /// What was run, where, by which program.
@@ -56,7 +65,7 @@ fn about(groups: &[Group]) -> String {
     parts.join(" · ")
 }
 
-fn section(title: &str, body: &str) -> String {
+pub(super) fn section(title: &str, body: &str) -> String {
     if body.is_empty() { String::new() } else { format!("<h2>{title}</h2>{body}\n") }
 }
 

@@ -89,6 +89,15 @@ pub(super) fn label(value: f64) -> String {
 
 /// Curves over common axes. Values that are not finite are left out.
 pub fn lines(axes: &Axes<'_>, curves: &[Curve]) -> String {
+    draw(axes, curves, None)
+}
+
+/// The same over given ranges, `[from, to]` across and up; what is counted across need not be whole.
+pub fn lines_within(axes: &Axes<'_>, curves: &[Curve], ranges: [[f64; 2]; 2]) -> String {
+    draw(axes, curves, Some(ranges))
+}
+
+fn draw(axes: &Axes<'_>, curves: &[Curve], ranges: Option<[[f64; 2]; 2]>) -> String {
     let finite = |curve: &&Curve| curve.points.iter().any(|(x, y)| x.is_finite() && y.is_finite());
     let curves: Vec<&Curve> = curves.iter().filter(finite).collect();
     let all = || curves.iter().flat_map(|curve| &curve.points).filter(|(x, y)| x.is_finite() && y.is_finite());
@@ -102,9 +111,12 @@ pub fn lines(axes: &Axes<'_>, curves: &[Curve]) -> String {
         let (low, high) = values.filter(|v| v.is_finite()).fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
         if high - low > 1e-12 { (low, high) } else { (low - pad(low), high + pad(low)) }
     };
-    let (left, right) = range(&mut all().map(|(x, _)| *x));
-    let (low, high) = range(&mut all().map(|(_, y)| *y).chain(bands()).chain(axes.level));
-    let (grid_x, grid_y) = (step(right - left, 6.0).max(1.0), step(high - low, 4.0));
+    let given = |[from, to]: [f64; 2]| (from, to);
+    let (left, right) = ranges.map_or_else(|| range(&mut all().map(|(x, _)| *x)), |[across, _]| given(across));
+    let found = || range(&mut all().map(|(_, y)| *y).chain(bands()).chain(axes.level));
+    let (low, high) = ranges.map_or_else(found, |[_, up]| given(up));
+    let whole = if ranges.is_none() { 1.0 } else { 0.0 };
+    let (grid_x, grid_y) = (step(right - left, 6.0).max(whole), step(high - low, 4.0));
     let (low, high) = ((low / grid_y + 1e-9).floor() * grid_y, (high / grid_y - 1e-9).ceil() * grid_y);
     let x = |value: f64| ROOM[0] + (value - left) / (right - left) * (WIDTH - ROOM[0] - ROOM[1]);
     let y = |value: f64| HEIGHT - ROOM[3] - (value - low) / (high - low) * (HEIGHT - ROOM[2] - ROOM[3]);
@@ -141,7 +153,8 @@ pub fn lines(axes: &Axes<'_>, curves: &[Curve]) -> String {
         for part in curve.points.split(|(_, y)| !y.is_finite()).filter(|part| !part.is_empty()) {
             let points: Vec<String> = part.iter().map(|(x, y)| place(*x, *y)).collect();
             let _ = write!(svg, "<polyline class=\"{}\" points=\"{}\"/>", look(curve), points.join(" "));
-            for (at, value) in part.iter().filter(|_| part.len() == 1 || curve.points.len() <= FEW) {
+            for (at, value) in part.iter().filter(|_| part.len() == 1 || ranges.is_none() && curve.points.len() <= FEW)
+            {
                 let (colour, cx, cy) = (curve.colour % 6, x(*at), y(*value));
                 let _ = write!(svg, "<circle class=\"c{colour}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"2.4\"/>");
             }

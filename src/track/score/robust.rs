@@ -176,6 +176,38 @@ impl Frames {
         })
     }
 
+    /// Those frames for which `keep` says so, by their number; what is odd about them is not kept.
+    pub fn only(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.overlap.len()).filter(|at| keep(*at)).collect();
+        let of = |values: &[f64]| kept.iter().map(|at| values[*at]).collect();
+        Self {
+            overlap: of(&self.overlap),
+            error: of(&self.error),
+            normalised: of(&self.normalised),
+            valid: kept.iter().map(|at| self.valid[*at]).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds the frames of another sequence or run.
+    pub fn append(&mut self, other: &Self) {
+        self.overlap.extend(&other.overlap);
+        self.error.extend(&other.error);
+        self.normalised.extend(&other.normalised);
+        self.valid.extend(&other.valid);
+        self.honest.extend(&other.honest);
+    }
+
+    /// How many frames there are.
+    pub fn len(&self) -> usize {
+        self.overlap.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.overlap.is_empty()
+    }
+
     /// How many frames show the object.
     pub fn present(&self) -> usize {
         self.honest.len()

@@ -169,9 +169,12 @@ impl Folder {
 
     /// All checkpoints, oldest first, with what their headers say. One whose header cannot be read is not sound.
     pub fn candidates(&self) -> Vec<Candidate> {
+        let scores = super::benchmark::read(&self.path);
         let rated = |(saved, about): (Saved, Option<About>)| {
             let sound = about.as_ref().is_some_and(|about| about.nonfinite_in_a_row == 0);
-            Candidate { validation: about.and_then(|about| about.validation), sound, saved }
+            let name = saved.path.file_name().unwrap_or_default().to_string_lossy();
+            let benchmark = scores.iter().rev().find(|one| one.checkpoint == name).map(|one| one.score);
+            Candidate { validation: about.and_then(|about| about.validation), benchmark, sound, saved }
         };
         self.with_headers().into_iter().map(rated).collect()
     }

@@ -1,6 +1,7 @@
 //! Checkpoints: one safetensors file with the model under its PyTorch names, the optimizer beside it, in the header
 //! everything a resumed run needs, and a checksum over all of it.
 
+pub mod benchmark;
 mod digest;
 mod file;
 mod folder;

@@ -63,6 +63,8 @@ pub struct Candidate {
     pub saved: Saved,
     /// What its own epoch's validation said.
     pub validation: Option<Validation>,
+    /// What it got on `TEST.BENCHMARK`, a share of 1.
+    pub benchmark: Option<f64>,
     /// Whether the steps before it were finite.
     pub sound: bool,
 }
@@ -86,6 +88,8 @@ pub fn obsolete(candidates: &[Candidate], retention: &Retention) -> Vec<Saved> {
     // The best first; of equals the newer.
     rated.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| b.1.cmp(a.1)));
     kept.extend(rated.iter().take(retention.best).map(|(_, saved)| *saved));
+    let scored = ends.iter().filter_map(|one| Some((one.benchmark.filter(|score| score.is_finite())?, &one.saved)));
+    kept.extend(scored.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1))).map(|(_, saved)| saved));
     candidates.iter().map(|one| &one.saved).filter(|saved| !kept.contains(saved)).cloned().collect()
 }
 
@@ -99,7 +103,15 @@ mod tests {
         let position = 10 * (epoch as u64 + 1);
         let saved = Saved { epoch, position, epoch_end: true, path: PathBuf::from(format!("{epoch}")) };
         let validation = iou.map(|iou| Validation { iou, accuracy: None, loss: 1.0 - iou });
-        Candidate { saved, validation, sound: true }
+        Candidate { saved, validation, benchmark: None, sound: true }
+    }
+
+    #[test]
+    fn the_best_on_a_benchmark_stays() {
+        let mut all: Vec<Candidate> = (0..8).map(|epoch| end(epoch, None)).collect();
+        (all[1].benchmark, all[4].benchmark) = (Some(0.5), Some(0.4));
+        let gone: Vec<usize> = obsolete(&all, &Retention::default()).iter().map(|saved| saved.epoch).collect();
+        assert_eq!(gone, [0, 2, 3, 4]);
     }
 
     fn mid(epoch: usize) -> Candidate {

@@ -18,6 +18,10 @@ pub struct Test {
     pub search_size: usize,
     /// Frames between two writes to the memory.
     pub update_interval: usize,
+    /// Data sets that checkpoints are scored on during training; the best checkpoint on them is kept.
+    pub benchmark: Vec<String>,
+    /// Epochs between two of those.
+    pub benchmark_interval: usize,
 }
 
 /// Sizes that the reference crops to when nobody says: template, search.
@@ -37,8 +41,19 @@ impl Test {
                 20
             }
         };
+        let benchmark = section.value("BENCHMARK", Vec::<String>::new());
+        let benchmark_interval = section.checked("BENCHMARK_INTERVAL", 1, at_least_one);
         section.close();
-        Self { epoch, template_factor, template_size, search_factor, search_size, update_interval }
+        Self {
+            benchmark,
+            benchmark_interval,
+            epoch,
+            template_factor,
+            template_size,
+            search_factor,
+            search_size,
+            update_interval,
+        }
     }
 }
 
