@@ -3,6 +3,8 @@
 mod attributes;
 mod benchmark;
 mod boxes;
+mod draw;
+pub mod film;
 mod found;
 mod hann;
 mod jobs;
@@ -19,6 +21,7 @@ mod videos;
 pub use attributes::attributes;
 pub use benchmark::{Family, Names, by_reference_name};
 pub use boxes::{clip_box, map_back};
+pub use draw::Drawing;
 pub use found::{ResultFiles, find, written_to};
 pub use hann::{hann, hann_window};
 pub use jobs::Jobs;

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod films;
 mod scores;
 mod sets;
 mod submissions;

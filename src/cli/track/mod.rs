@@ -3,14 +3,17 @@
 mod devices;
 mod existing;
 mod progress;
+mod video;
+mod view;
 mod weights;
 
-use super::find;
+use super::{find, watch};
 use crate::{
     data::dataset::Roots,
     failure::{Failure, Result},
     lock::FolderLock,
     model::online::Online,
+    monitor::live::Live,
     track::{self, Jobs, NamedSet, Options, Video, provenance, results},
     train::{experiment::Experiment, network},
     weights::Choice,
@@ -19,7 +22,13 @@ use clap::Args;
 pub(in crate::cli) use devices::Devices;
 use devices::Workers;
 use progress::Progress;
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+use video::GivenBox;
+use view::{Page, View, is_film};
 
 /// `trackflow track`.
 #[derive(Debug, Default, Args)]
@@ -38,7 +47,7 @@ pub struct TrackArgs {
     #[arg(long, requires = "weights")]
     pub(in crate::cli) key: Option<String>,
     /// Data set, or a folder below --data_dir: one sequence or several (repeatable)
-    #[arg(long, required = true, value_name = "NAME")]
+    #[arg(long, required_unless_present = "video", value_name = "NAME")]
     pub(in crate::cli) dataset: Vec<String>,
     /// Only this sequence (repeatable)
     #[arg(long, value_name = "NAME")]
@@ -64,6 +73,24 @@ pub struct TrackArgs {
     /// Set a key of the experiment (repeatable)
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     pub(in crate::cli) set: Vec<String>,
+    /// A film, a camera (/dev/video0) or a stream (rtsp://…) instead of a data set
+    #[arg(long, value_name = "FILE|DEVICE|URL", requires = "given_box", conflicts_with_all = ["dataset", "sequence", "jobs", "skip_existing"])]
+    pub(in crate::cli) video: Option<String>,
+    /// With --video: where the object is in the first frame
+    #[arg(long = "box", id = "given_box", value_name = "x,y,w,h", requires = "video", allow_hyphen_values = true)]
+    pub(in crate::cli) given_box: Option<GivenBox>,
+    /// With --video: drop frames that come while one is tracked, as of a camera (default: of devices and streams)
+    #[arg(long, requires = "video")]
+    pub(in crate::cli) live: bool,
+    /// Draw what is found: a film (.mp4, .mkv, …) of --video, or a folder for pictures of every frame
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(in crate::cli) draw: Option<PathBuf>,
+    /// Show what is found on the live page
+    #[arg(long)]
+    pub(in crate::cli) show: bool,
+    /// Address of the live page (default: 127.0.0.1:9187, or a free port when that one is used)
+    #[arg(long, value_name = "HOST:PORT", requires = "show")]
+    pub(in crate::cli) metrics: Option<SocketAddr>,
     /// Results go to this folder instead; those of other weights in it are tracked again.
     #[arg(skip)]
     pub(in crate::cli) folder: Option<PathBuf>,
@@ -76,7 +103,7 @@ pub(super) fn stem(config: &str) -> PathBuf {
     Path::new(config).file_stem().map_or_else(|| PathBuf::from(config), PathBuf::from)
 }
 
-/// Tracks. The value is the exit code.
+/// Tracks. The value is the exit code: 0, or 128 + the signal that ended a film.
 ///
 /// # Errors
 /// Whatever keeps the tracker from starting; and, after all others are done, the sequences that could not be tracked.
@@ -87,6 +114,13 @@ pub fn track(args: &TrackArgs) -> Result<i32> {
     sizes.check()?;
     let options = Options::of(&experiment, &sizes)?;
     let workers = Workers::new(args.jobs, args.threads, args.device.0.len(), Workers::cores())?;
+    if args.video.is_some() {
+        return film(args, &experiment, &options, workers);
+    }
+    if let Some(film) = args.draw.as_deref().filter(|path| is_film(path)) {
+        let what = "of data sets every frame is a picture of its own; name a folder";
+        return Err(Failure::usage(format!("--draw {}: {what}", film.display())));
+    }
     let sets = track::named_sets(&args.dataset)?;
     let mut videos = track::videos(&sets, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
     let folder = results_folder(args);
@@ -116,9 +150,18 @@ pub fn track(args: &TrackArgs) -> Result<i32> {
     };
     let progress = Progress::new(&videos);
     let (mut failures, mut seconds) = (Vec::new(), 0.0);
-    let seen = |_: usize, _: &track::Step<'_>| {
+    let page = page(args)?;
+    let with_memory = sizes.prompts.is_some();
+    let folder_of = |video: &Video| args.draw.as_ref().map(|draw| draw.join(&video.set).join(&video.name));
+    let views = videos
+        .iter()
+        .map(|video| View::of_folder(&video.name, with_memory, folder_of(video), page.as_ref()).map(Mutex::new));
+    let views = views.collect::<Result<Vec<_>>>()?;
+    let seen = |at: usize, step: &track::Step<'_>| {
         progress.frame();
-        Ok(())
+        let video = &videos[at];
+        let mut view = views[at].lock().unwrap_or_else(PoisonError::into_inner);
+        view.frame(video.omitted + step.index, step, video.boxes.get(step.index))
     };
     jobs.run(&videos, seen, |at, outcome| {
         let video = &videos[at];
@@ -159,6 +202,42 @@ pub fn track(args: &TrackArgs) -> Result<i32> {
 fn results_folder(args: &TrackArgs) -> PathBuf {
     let usual = || results::folder(&args.save_dir, &args.script, &stem(&args.config));
     args.folder.clone().unwrap_or_else(usual)
+}
+
+/// The live page, where it is asked for.
+fn page(args: &TrackArgs) -> Result<Option<Page>> {
+    if !args.show {
+        return Ok(None);
+    }
+    let live = Live::new("track");
+    watch::serve(args.metrics, &live)?.iter().for_each(|line| println!("{line}"));
+    Ok(Some(Page::new(live)))
+}
+
+/// One object through a film.
+fn film(args: &TrackArgs, experiment: &Experiment, options: &Options, workers: Workers) -> Result<i32> {
+    let (Some(name), Some(GivenBox(start))) = (&args.video, args.given_box) else {
+        return Err(Failure::usage("--video needs --box x,y,w,h: where the object is in the first frame"));
+    };
+    if args.device.0.len() > 1 {
+        return Err(Failure::usage("--video: one film is tracked on one device; name one"));
+    }
+    let source = track::film::Source::open(name, args.live)?;
+    let (weights, made_by) = weights(args, experiment, options)?;
+    let (online, conditions) = trackers(args, experiment, &weights, workers)?;
+    let page = page(args)?;
+    let asked = video::Asked {
+        args,
+        source: &source,
+        start,
+        options,
+        folder: &results_folder(args).join("video"),
+        made_by: &made_by,
+        conditions,
+        whole: experiment.compat,
+        page: page.as_ref(),
+    };
+    online.first().map_or(Ok(0), |online| video::video(online, &asked))
 }
 
 /// The file of weights that is asked for, and what results with it are known by.

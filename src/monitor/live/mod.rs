@@ -10,6 +10,7 @@ mod past;
 pub(in crate::monitor) mod pictures;
 mod server;
 mod status;
+mod view;
 
 pub use server::{DEFAULT_ADDRESS, serve};
 
@@ -65,6 +66,7 @@ pub struct Live {
     began: Instant,
     started: f64,
     shown: Mutex<Shown>,
+    view: Mutex<view::View>,
 }
 
 /// A run whose meters can be looked at.
@@ -146,6 +148,7 @@ impl Live {
                 newest: None,
                 nonfinite: 0,
             }),
+            view: Mutex::default(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The HTTP server of a run: actix-web with one worker on a thread of its own. It reads nothing but its routes.
 
-use super::{Live, page};
+use super::{Live, page, view};
 use crate::{
     failure::{Failure, Result},
     telemetry::{self, Recorder, log},
@@ -95,9 +95,13 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
             .add((header::REFERRER_POLICY, "no-referrer"))
             .add((header::CACHE_CONTROL, "no-store"));
         let (metrics, healthy, ready, status) = (recorder.clone(), live.clone(), live.clone(), live.clone());
+        let home = live.clone();
         App::new()
             .wrap(headers)
-            .service(read_only("/", || reply("text/html; charset=utf-8", page::HTML.to_string())))
+            .service(read_only("/", move || {
+                let html = if home.verb == "track" { view::HTML } else { page::HTML };
+                reply("text/html; charset=utf-8", html.to_string())
+            }))
             .service(read_only("/metrics", move || reply("text/plain; version=0.0.4; charset=utf-8", metrics.render())))
             .service(read_only("/healthz", move || reply(TEXT, format!("{} runs\n", healthy.verb))))
             .service(read_only("/readyz", move || match ready.state() {
@@ -106,6 +110,8 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
             }))
             .service(read_only("/status.json", move || reply("application/json", status.status().to_string())))
             .service(pictures(live.clone()))
+            .service(view::picture(live.clone()))
+            .service(view::words(live.clone()))
             .default_service(web::to(|| async {
                 let paths = "not found; there are / /metrics /healthz /readyz /status.json\n";
                 HttpResponse::NotFound().content_type(TEXT).body(paths)

@@ -1,0 +1,90 @@
+//! Films in and out, and drawn frames.
+
+use super::{
+    results,
+    support::{fail, files, succeed},
+    track, twins, write,
+};
+use std::{fs, process::Command};
+
+/// Whether ffmpeg is here; else says that nothing was tested.
+fn has_ffmpeg(what: &str) -> bool {
+    let there = Command::new("ffmpeg").arg("-version").output().is_ok();
+    if !there {
+        eprintln!("SKIPPED: {what}: there is no ffmpeg");
+    }
+    there
+}
+
+#[test]
+fn a_film_is_tracked_frame_by_frame_and_drawn() {
+    if !has_ffmpeg("films were neither read nor written") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let film = home.path().join("film one.mkv");
+    let frames = twins().join("one/a/%08d.jpg");
+    let mut make = Command::new("ffmpeg");
+    make.args(["-loglevel", "error", "-framerate", "20", "-start_number", "1", "-i"]).arg(&frames);
+    make.args(["-c:v", "ffv1", "-pix_fmt", "bgr0"]).arg(&film);
+    assert!(make.status().unwrap().success());
+    let truth = fs::read_to_string(twins().join("one/a/groundtruth.txt")).unwrap();
+    let first = truth.lines().next().unwrap();
+    let drawn = home.path().join("out.mp4");
+    let mut command = track(home.path());
+    command.arg("--video").arg(&film).args(["--box", first, "--draw"]).arg(&drawn);
+    let printed = succeed(&mut command);
+    assert!(printed.contains("20 frames at") && printed.contains("0 dropped"), "{printed}");
+    assert!(printed.contains("the source has 20.00 frames/s"), "{printed}");
+    let boxes = fs::read_to_string(results(home.path()).join("video/film_one.txt")).unwrap();
+    assert_eq!(boxes.lines().count(), 20);
+    let mut probe = Command::new("ffprobe");
+    probe.args(["-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames,width", "-of", "csv=p=0"]);
+    let output = probe.arg(&drawn).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "128,20");
+    // As of a camera, frames come at their own pace; what is written says which ones they are.
+    let mut live = track(home.path());
+    live.arg("--video").arg(&film).args(["--box", first, "--live"]);
+    let printed = succeed(&mut live);
+    let lines = fs::read_to_string(results(home.path()).join("video/film_one.txt")).unwrap().lines().count();
+    let said = printed.lines().find(|line| line.contains(" frames at ")).unwrap();
+    let dropped: usize = said.split(" dropped").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert_eq!(lines + dropped, 20, "{printed}");
+    let errors = fail(track(home.path()).arg("--video").arg(&film).args(["--box", "500,500,10,10"]), 64);
+    assert!(errors.contains("lies outside the frames, which are 128x96"), "{errors}");
+    write(&home.path().join("no.mp4"), "no film");
+    let errors = fail(track(home.path()).arg("--video").arg(home.path().join("no.mp4")).args(["--box", first]), 66);
+    assert!(errors.contains("ffmpeg says"), "{errors}");
+}
+
+#[test]
+fn without_ffmpeg_it_is_said_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    write(&home.path().join("film.mp4"), "a film");
+    let mut command = track(home.path());
+    command.arg("--video").arg(home.path().join("film.mp4")).args(["--box", "1,2,30,30"]).env("PATH", home.path());
+    let errors = fail(&mut command, 69);
+    assert!(errors.contains("apt-get install ffmpeg"), "{errors}");
+    let errors = fail(track(home.path()).args(["--video", "gone.mp4", "--box", "1,2,30,30"]), 66);
+    assert!(errors.contains("gone.mp4: no such file or device"), "{errors}");
+}
+
+#[test]
+fn frames_of_data_sets_are_drawn_and_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let drawn = home.path().join("drawn");
+    let mut command = track(home.path());
+    command.args(["--dataset", "one", "--sequence", "b", "--show", "--metrics", "127.0.0.1:0", "--data_dir"]);
+    let printed = succeed(command.arg(twins()).arg("--draw").arg(&drawn));
+    assert!(printed.contains("live page: http://127.0.0.1:"), "{printed}");
+    let pictures = files(&drawn);
+    assert_eq!((pictures.len(), pictures[0].as_str()), (20, "one/b/00001.jpg"));
+    let picture = image::open(drawn.join("one/b/00012.jpg")).unwrap().to_rgb8();
+    // Yellow, as JPEG leaves it.
+    let yellow = picture.pixels().filter(|pixel| pixel.0[0] > 200 && pixel.0[1] > 160 && pixel.0[2] < 110).count();
+    assert!(yellow > 20, "{yellow}");
+    let mut film = track(home.path());
+    film.args(["--dataset", "one", "--draw", "out.mp4", "--data_dir"]).arg(twins());
+    let errors = fail(&mut film, 64);
+    assert!(errors.contains("name a folder"), "{errors}");
+}
