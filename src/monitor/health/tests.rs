@@ -117,7 +117,8 @@ fn a_class_gradient_larger_than_the_box_tasks_is_named_with_its_size() {
     let large = with([2.32, 2.6, 2.36, 1.67, 1.9, 2.23, 1.83, 1.93, 3.02, 1.2]);
     assert_eq!(found(&large), ["class_gradient_dominates"]);
     assert!(advice(&large).message.contains("2.23 times as large"), "{:?}", advice(&large));
-    let few = Vitals { class_shares: large.class_shares.iter().take(9).copied().collect(), ..large };
+    let mut few = large.clone();
+    few.class_shares.pop_front();
     assert_eq!(found(&few), Vec::<&str>::new());
 }
 
