@@ -6,6 +6,8 @@ use crate::weights::Choice;
 /// A tensor that every ViT has, by the end of its name.
 const MARK: &str = "blocks.0.attn.qkv.weight";
 const BACKBONE: &str = "backbone.";
+/// The condition head may have blocks of its own; it is no model.
+const CLASS_HEAD: &str = "cls_head.";
 
 /// What stands before the names of the model in `names`; mostly nothing.
 ///
@@ -15,7 +17,7 @@ pub(super) fn of(names: &[&str], choice: Choice<'_>) -> Result<String, String> {
     let mut found: Vec<&str> = names
         .iter()
         .filter_map(|name| name.strip_suffix(MARK))
-        .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+        .filter(|prefix| (prefix.is_empty() || prefix.ends_with('.')) && !prefix.ends_with(CLASS_HEAD))
         .collect();
     found.sort_unstable();
     found.dedup();
@@ -61,6 +63,8 @@ mod tests {
             "backbone."
         );
         assert_eq!(found(&["model.backbone.blocks.0.attn.qkv.weight", "model.box_head.x"]).unwrap(), "model.");
+        let own = ["m.backbone.blocks.0.attn.qkv.weight", "m.box_head.x", "m.cls_head.blocks.0.attn.qkv.weight"];
+        assert_eq!(found(&own).unwrap(), "m.");
         assert_eq!(found(&["encoder.blocks.0.attn.qkv.weight"]).unwrap(), "encoder.");
         let error = found(&["student.blocks.0.attn.qkv.weight", "teacher.blocks.0.attn.qkv.weight"]).unwrap_err();
         assert_eq!(error, "holds several models: student, teacher; choose one: --key teacher");

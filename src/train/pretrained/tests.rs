@@ -209,3 +209,21 @@ fn weights_of_unknown_models_and_missing_files_are_named() {
     let failure = locate("MODEL.PRETRAIN_FILE", Path::new("gone.pth")).unwrap_err();
     assert!(failure.message.contains("pretrained_models/gone.pth") && failure.message.contains("=none"), "{failure}");
 }
+
+#[test]
+fn blocks_of_the_condition_heads_own_are_no_other_model() {
+    use crate::model::{ClassHead, ClassInput, Pooling};
+    let home = tempfile::tempdir().unwrap();
+    let plain = config().class_head.unwrap();
+    let own = ClassHead { stem: vec![4, 6, 8, 8], blocks: 1, pooling: Pooling::Attention, ..plain };
+    let head = ClassHead { input: ClassInput::Tokens, ..own };
+    let with = |seed| Hiptrack::new(&Config { class_head: Some(head.clone()), ..config() }, seed, Device::Cpu).unwrap();
+    let (other, ours) = (with(1), with(2));
+    let path = file(home.path(), &other, |name| Some(name.into()));
+    let loaded = load(&ours, &path, Choice::default()).unwrap();
+    assert_eq!((loaded.source, loaded.scratch.len()), (Source::Tracker, 0));
+    for (name, tensor, _) in ours.params().iter() {
+        assert_eq!(tensor, get(&other, name), "{name}");
+    }
+    assert!(load_for_tracking(&with(3), &path, Choice::default()).unwrap().conditions);
+}
