@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Instant};
 use trackflow::{
     failure::Failure,
     flow::{
-        Graph, Kind, Node, Payload, StopToken, overhead, pack, run,
+        Graph, Kind, Node, Payload, Shutdown, overhead, pack, run,
         sim::{Count, Discard, KINDS, Sim},
     },
 };
@@ -26,7 +26,7 @@ fn ours(capacity: usize) -> Result<f64, Failure> {
     let source = Node::new("count", kind("count")?, Count { items: ITEMS, ..Count::default() }).capacity(capacity);
     let sink = Node::new("discard", kind("discard")?, Discard { stalled: false });
     let graph = Graph::chain("bench", vec![source, sink])?;
-    let outcome = run(&graph, &Arc::default(), StopToken::new());
+    let outcome = run(&graph, &Arc::default(), Shutdown::new());
     outcome.result?;
     Ok(outcome.wall.as_nanos() as f64 / ITEMS as f64)
 }

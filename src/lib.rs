@@ -6,10 +6,10 @@ pub use trackflow_config::{self as settings, failure, reads, text};
 pub use trackflow_dataflow as flow;
 pub use trackflow_kernels as native;
 
+pub mod atomic_file;
 pub mod failpoint;
 pub mod lock;
 pub mod telemetry;
-pub mod whole;
 
 pub mod vision;
 

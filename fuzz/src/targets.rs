@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use trackflow::{
     data::{dataset, labels},
     monitor::report::History,
-    settings::{Node, Reading},
+    settings::{Diagnostics, Node},
     stages::KINDS,
     train::{checkpoint, experiment::Experiment},
     vision::{
@@ -84,15 +84,15 @@ fn weights(place: &Place, bytes: &[u8]) {
 
 fn experiment(_: &Place, bytes: &[u8]) {
     if let Some(node) = yaml(bytes) {
-        let reading = Reading::new();
-        let _ = Experiment::draft(&reading, &node);
-        let _ = reading.finish();
+        let diagnostics = Diagnostics::new();
+        let _ = Experiment::draft(&diagnostics, &node);
+        let _ = diagnostics.finish();
     }
 }
 
 fn pipeline(_: &Place, bytes: &[u8]) {
     if let Some(node) = yaml(bytes) {
-        let _ = trackflow::flow::compile(&Reading::new(), &node, &KINDS);
+        let _ = trackflow::flow::compile(&Diagnostics::new(), &node, &KINDS);
     }
 }
 

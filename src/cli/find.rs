@@ -1,10 +1,10 @@
 //! Finds experiment and pipeline files: by path, by name below the working folder, or among those built in.
 
-use crate::text::shown;
+use crate::text::excerpt;
 use crate::{
     failure::{Failure, Result},
-    flow::{Graph, Kind, World, compile_all},
-    settings::{Node, Problem, Reading, Value, did_you_mean, render},
+    flow::{Graph, Kind, StageContext, compile_all},
+    settings::{Diagnostics, Node, Problem, Value, did_you_mean, render},
     train::experiment::{BY_SCRIPT, Experiment},
 };
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ const BUILT_IN: [(&str, &str); 15] = [
 pub fn experiment(script: &str, config: &str, set: &[String]) -> Result<Node> {
     let hint = did_you_mean(script, ["hiptrack", "ostrack"]);
     if !["hiptrack", "ostrack"].contains(&script) && !hint.is_empty() && !Path::new("configs").join(script).is_dir() {
-        return Err(Failure::usage(format!("--script {}: no such family{hint}", shown(script))));
+        return Err(Failure::usage(format!("--script {}: no such family{hint}", excerpt(script))));
     }
     let mut node = find(Path::new("configs").join(script), config, "--config")?;
     set.iter().try_for_each(|argument| node.set(argument))?;
@@ -81,9 +81,9 @@ fn plain_ostrack(node: &mut Node, source: &str) -> Result<()> {
 /// As there, and everything that is wrong in it, all at once.
 pub fn read(script: &str, config: &str, set: &[String]) -> Result<Experiment> {
     let node = experiment(script, config, set)?;
-    let reading = Reading::new();
-    let experiment = Experiment::draft(&reading, &node);
-    finish(&reading)?;
+    let diagnostics = Diagnostics::new();
+    let experiment = Experiment::draft(&diagnostics, &node);
+    finish(&diagnostics)?;
     Ok(experiment)
 }
 
@@ -104,19 +104,24 @@ pub fn pipeline(name: &str) -> Result<Node> {
 ///
 /// # Errors
 /// Anything that is wrong in it, all at once.
-pub fn graph<C: World>(reading: &Reading, name: &str, file: &Node, kinds: &'static [Kind<C>]) -> Result<Graph<C>> {
-    let graph = compile_all(reading, file, kinds);
-    finish(reading)?;
+pub fn graph<C: StageContext>(
+    diagnostics: &Diagnostics,
+    name: &str,
+    file: &Node,
+    kinds: &'static [Kind<C>],
+) -> Result<Graph<C>> {
+    let graph = compile_all(diagnostics, file, kinds);
+    finish(diagnostics)?;
     graph.ok_or_else(|| Failure::config(format!("{name}: could not be read")))
 }
 
-/// All problems of `reading` as one failure, each with the line that it is about.
+/// All problems of `diagnostics` as one failure, each with the line that it is about.
 ///
 /// # Errors
 /// When there is at least one problem.
-pub fn finish(reading: &Reading) -> Result<()> {
-    let shown: Vec<String> = reading.problems().iter().map(show).collect();
-    if shown.is_empty() { Ok(()) } else { Err(Failure::config(shown.join("\n"))) }
+pub fn finish(diagnostics: &Diagnostics) -> Result<()> {
+    let display: Vec<String> = diagnostics.problems().iter().map(show).collect();
+    if display.is_empty() { Ok(()) } else { Err(Failure::config(display.join("\n"))) }
 }
 
 /// `problem` with the line that it is about.
@@ -140,13 +145,13 @@ fn find(folder: PathBuf, name: &str, flag: &str) -> Result<Node> {
     if path.is_file() {
         return Node::read(&path);
     }
-    let shown = path.display().to_string();
-    if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == shown) {
-        return Node::parse(&format!("(built in) {shown}"), text);
+    let display = path.display().to_string();
+    if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == display) {
+        return Node::parse(&format!("(built in) {display}"), text);
     }
     let known = names(&folder);
     let hint = did_you_mean(name, known.iter().map(String::as_str));
-    Err(Failure::input(format!("{flag} {name}: {shown} is not there{hint}")))
+    Err(Failure::input(format!("{flag} {name}: {display} is not there{hint}")))
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -3,7 +3,7 @@
 use super::table::{self, AnyGraph};
 use crate::{
     failure::Result,
-    flow::{Graph, World},
+    flow::{Graph, StageContext},
 };
 use clap::{Args, ValueEnum};
 
@@ -38,7 +38,7 @@ pub fn graph(args: &GraphArgs) -> Result<()> {
     Ok(())
 }
 
-fn draw<C: World>(graph: &Graph<C>, format: Format) -> String {
+fn draw<C: StageContext>(graph: &Graph<C>, format: Format) -> String {
     match format {
         Format::Dot => graph.dot(),
         Format::Mermaid => graph.mermaid(),

@@ -1,13 +1,13 @@
 //! Where the time of a run went: a table of its stages, and a sentence on who held it up.
 
 use crate::{
-    flow::{Graph, Load, RunOutcome, StageReport, World, sentence},
-    stages::PRAISE,
+    flow::{Graph, Load, RunOutcome, StageContext, StageReport, sentence},
+    stages::EXPECTED_BOTTLENECK,
 };
 use std::{collections::BTreeMap, time::Duration};
 
 /// The most workers of each stage.
-pub fn limits<C: World>(graph: &Graph<C>) -> BTreeMap<String, usize> {
+pub fn limits<C: StageContext>(graph: &Graph<C>) -> BTreeMap<String, usize> {
     graph.nodes().iter().map(|node| (node.id.clone(), node.kind.worker_limit())).collect()
 }
 
@@ -63,19 +63,19 @@ pub fn json(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> serde_jso
                 "taken": stage.taken,
                 "emitted": stage.emitted,
                 "failures": stage.failures,
-                "left_out": stage.left_out,
+                "left_out": stage.skipped,
                 "busy_seconds": load.busy.as_secs_f64(),
                 "waiting_seconds": load.waited.as_secs_f64(),
                 "blocked_seconds": load.blocked.as_secs_f64(),
             });
-            if let Some(alone) = stage.alone {
-                stage_json["alone_seconds"] = alone.wall.as_secs_f64().into();
-                stage_json["alone_processor_seconds"] = alone.processor.as_secs_f64().into();
+            if let Some(isolated_cost) = stage.isolated_cost {
+                stage_json["alone_seconds"] = isolated_cost.wall.as_secs_f64().into();
+                stage_json["alone_processor_seconds"] = isolated_cost.processor.as_secs_f64().into();
             }
             stage_json
         })
         .collect();
-    let sentence = sentence(&loads, PRAISE);
+    let sentence = sentence(&loads, EXPECTED_BOTTLENECK);
     serde_json::json!({"wall_seconds": outcome.wall.as_secs_f64(), "bottleneck": sentence, "stages": stages})
 }
 
@@ -98,12 +98,12 @@ pub fn table(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> String {
         );
     }
     text.push('\n');
-    if let Some(sentence) = sentence(&loads, PRAISE) {
+    if let Some(sentence) = sentence(&loads, EXPECTED_BOTTLENECK) {
         text += &format!("{sentence}\n");
     }
     for stage in outcome.stages.iter().filter(|stage| stage.restarts > 0) {
-        text += &format!("{}: {} failures, {} items left out\n", stage.id, stage.failures, stage.left_out);
-        for left in stage.examples.iter().take(5) {
+        text += &format!("{}: {} failures, {} items left out\n", stage.id, stage.failures, stage.skipped);
+        for left in stage.skipped_items.iter().take(5) {
             text += &format!("  {}: {}\n", left.identity, left.reason);
         }
     }

@@ -69,8 +69,8 @@ pub fn report(args: &ReportArgs) -> Result<()> {
     if !args.compare.is_empty() {
         groups.push(group(&args.compare, args.compare_name.as_deref())?);
     }
-    for run in groups.iter().flat_map(|group| &group.runs).filter(|run| !run.left_out.is_empty()) {
-        log::warn(&format!("{}: {}", run.folder.join("run.jsonl").display(), run.left_out));
+    for run in groups.iter().flat_map(|group| &group.runs).filter(|run| !run.skipped.is_empty()) {
+        log::warn(&format!("{}: {}", run.folder.join("run.jsonl").display(), run.skipped));
     }
     // Threads that wait for each other at every small operation cost more than they bring, on a busy machine ten times.
     tch::set_num_threads(1);

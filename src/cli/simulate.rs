@@ -3,9 +3,9 @@
 use super::{find, load, watch};
 use crate::{
     failure::Result,
-    flow::{Run, Settings, StopToken, sim, watch_signals},
+    flow::{Run, Settings, Shutdown, sim, watch_signals},
     monitor::live::Live,
-    settings::Reading,
+    settings::Diagnostics,
 };
 use clap::Args;
 use std::{net::SocketAddr, sync::Arc};
@@ -29,13 +29,14 @@ pub struct SimulateArgs {
 /// # Errors
 /// The file is wrong, or a stage failed.
 pub fn simulate(args: &SimulateArgs) -> Result<i32> {
-    let reading = Reading::new();
-    let graph = find::graph(&reading, &args.pipeline, &find::pipeline(&args.pipeline)?, sim::KINDS)?;
+    let diagnostics = Diagnostics::new();
+    let graph = find::graph(&diagnostics, &args.pipeline, &find::pipeline(&args.pipeline)?, sim::KINDS)?;
     let live = Live::new("simulate");
     watch::serve(args.metrics, &live)?.iter().for_each(|line| println!("{line}"));
-    let stop = StopToken::new();
+    let stop = Shutdown::new();
     let _signals = watch_signals(stop.clone())?;
-    let mut settings = Settings { tell: Arc::new(|notice| println!("note: {}", notice.text())), ..Settings::default() };
+    let mut settings =
+        Settings { notify: Arc::new(|notice| println!("note: {}", notice.text())), ..Settings::default() };
     settings.cores = args.cores.unwrap_or(settings.cores);
     let sim = sim::Sim::default();
     sim.valve.open();

@@ -2,7 +2,7 @@
 
 use crate::{
     failure::{Failure, Result},
-    flow::{Kind, Role, World, sim},
+    flow::{Kind, Role, StageContext, sim},
     settings::did_you_mean,
     stages::KINDS,
 };
@@ -39,26 +39,26 @@ pub fn stages(args: &StagesArgs) -> Result<()> {
     Ok(())
 }
 
-fn list<C: World>(kinds: &[Kind<C>]) -> String {
+fn list<C: StageContext>(kinds: &[Kind<C>]) -> String {
     let width = kinds.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for (role, title) in [(Role::Source, "sources"), (Role::Stage, "stages"), (Role::Sink, "sinks")] {
         text += &format!("{title}\n");
         for kind in kinds.iter().filter(|kind| kind.role() == role) {
-            text += &format!("  {:<width$}  {}\n", kind.name, kind.about);
+            text += &format!("  {:<width$}  {}\n", kind.name, kind.description);
         }
     }
     text + "\n`trackflow stages KIND` tells the options of one.\n"
 }
 
-fn describe<C: World>(kind: &'static Kind<C>) -> String {
+fn describe<C: StageContext>(kind: &'static Kind<C>) -> String {
     let port = |port: Option<crate::flow::Port>| port.map_or("nothing", |port| port.name);
     let workers = match kind.worker_limit() {
         1 if kind.ordered => "1; its input arrives in order".to_string(),
         1 => "1".to_string(),
         limit => format!("{} when not given, at most {limit}, or auto", kind.workers),
     };
-    let mut text = format!("{}: {}\n\n", kind.name, kind.about);
+    let mut text = format!("{}: {}\n\n", kind.name, kind.description);
     text += &format!("  takes     {}\n  gives     {}\n  workers   {workers}\n", port(kind.input), port(kind.output));
     if kind.role() != Role::Sink {
         text += &format!("  capacity  {} when not given\n", kind.capacity);
@@ -68,7 +68,7 @@ fn describe<C: World>(kind: &'static Kind<C>) -> String {
     let mut example = Vec::new();
     for option in &options {
         let default = option.default.as_ref().map_or(String::new(), |default| format!(" (default {default})"));
-        text += &format!("  {}: {}{default}\n      {}\n", option.path, option.type_.words(), option.about);
+        text += &format!("  {}: {}{default}\n      {}\n", option.path, option.type_.words(), option.description);
         example.extend(option.default.as_ref().map(|default| format!("{}: {default}", option.path)));
     }
     let given = if example.is_empty() { String::new() } else { format!(", options: {{{}}}", example.join(", ")) };
@@ -79,10 +79,10 @@ fn describe<C: World>(kind: &'static Kind<C>) -> String {
 mod tests {
     use super::*;
 
-    fn all_options_are_explained<C: World>(kinds: &'static [Kind<C>]) {
+    fn all_options_are_explained<C: StageContext>(kinds: &'static [Kind<C>]) {
         for kind in kinds {
             for option in kind.options() {
-                assert!(!option.about.is_empty(), "{}: {} says not what it means", kind.name, option.path);
+                assert!(!option.description.is_empty(), "{}: {} says not what it means", kind.name, option.path);
             }
             assert!(describe(kind).contains("example"));
         }

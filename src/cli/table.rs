@@ -4,7 +4,7 @@ use super::find;
 use crate::{
     failure::Result,
     flow::{Graph, compile_all, sim},
-    settings::{Node, Reading, Value},
+    settings::{Diagnostics, Node, Value},
     stages::{KINDS, RunContext},
 };
 
@@ -27,11 +27,11 @@ pub fn is_simulated(file: &Node) -> bool {
     })
 }
 
-/// Compiles `file` with the table that it is made of; problems go to `reading`.
-pub fn compile(reading: &Reading, file: &Node) -> Option<AnyGraph> {
+/// Compiles `file` with the table that it is made of; problems go to `diagnostics`.
+pub fn compile(diagnostics: &Diagnostics, file: &Node) -> Option<AnyGraph> {
     match is_simulated(file) {
-        true => compile_all(reading, file, sim::KINDS).map(AnyGraph::Simulated),
-        false => compile_all(reading, file, &KINDS).map(AnyGraph::Training),
+        true => compile_all(diagnostics, file, sim::KINDS).map(AnyGraph::Simulated),
+        false => compile_all(diagnostics, file, &KINDS).map(AnyGraph::Training),
     }
 }
 
@@ -40,8 +40,8 @@ pub fn compile(reading: &Reading, file: &Node) -> Option<AnyGraph> {
 /// # Errors
 /// There is no such file, or anything in it is wrong.
 pub fn open(name: &str) -> Result<AnyGraph> {
-    let reading = Reading::new();
-    let graph = compile(&reading, &find::pipeline(name)?);
-    find::finish(&reading)?;
+    let diagnostics = Diagnostics::new();
+    let graph = compile(&diagnostics, &find::pipeline(name)?);
+    find::finish(&diagnostics)?;
     graph.ok_or_else(|| crate::failure::Failure::config(format!("{name}: could not be read")))
 }

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
-    flow::{Graph, World},
-    settings::Reading,
+    flow::{Graph, StageContext},
+    settings::Diagnostics,
     telemetry::machine,
 };
 use allot::{Costs, allot};
@@ -58,9 +58,9 @@ pub struct TuneArgs {
 /// The pipeline or experiment is wrong, a measurement fails, or the file cannot be written.
 pub fn tune(args: &TuneArgs) -> Result<()> {
     let file = find::pipeline(&args.pipeline)?;
-    let reading = Reading::new();
-    let graph = table::compile(&reading, &file);
-    find::finish(&reading)?;
+    let diagnostics = Diagnostics::new();
+    let graph = table::compile(&diagnostics, &file);
+    find::finish(&diagnostics)?;
     let out = args.out.clone().unwrap_or_else(|| {
         let stem = std::path::Path::new(&args.pipeline).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         PathBuf::from(format!("{stem}-tuned.yaml"))
@@ -77,7 +77,7 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
     }
 }
 
-fn run<C: World>(args: &TuneArgs, graph: &Graph<C>, target: &Target, out: &std::path::Path) -> Result<()> {
+fn run<C: StageContext>(args: &TuneArgs, graph: &Graph<C>, target: &Target, out: &std::path::Path) -> Result<()> {
     let machine = machine::cores();
     let given: Vec<usize> = graph.nodes().iter().map(|node| node.workers).collect();
     let scalable = graph.nodes().iter().filter(|node| node.kind.worker_limit() > 1);
@@ -88,8 +88,8 @@ fn run<C: World>(args: &TuneArgs, graph: &Graph<C>, target: &Target, out: &std::
     println!("  {:.2} items/s", before.rate);
     println!("measuring what each stage costs alone: one works at a time");
     let ones = vec![1; given.len()];
-    let alone = target.measure(&file::render(graph, &ones, graph.name(), &[], &[]), How::Alone)?;
-    let costs = Costs::of(graph, &alone, target.shares_cores().then_some(machine));
+    let isolated_cost = target.measure(&file::render(graph, &ones, graph.name(), &[], &[]), How::Isolated)?;
+    let costs = Costs::of(graph, &isolated_cost, target.shares_cores().then_some(machine));
     println!("  for an item of the source      ms   processor ms");
     for (node, (wall, processor)) in graph.nodes().iter().zip(costs.seconds.iter().zip(&costs.processor)) {
         println!("  {:<22} {:>10.3}   {:>12.3}", node.id, 1000.0 * wall, 1000.0 * processor);

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     failure::{Failure, FailureKind, Result},
-    flow::{Graph, World, human_bytes},
+    flow::{Graph, StageContext, human_bytes},
     model::Hiptrack,
-    settings::{Origin, Reading},
+    settings::{Diagnostics, Origin},
     stages::{self, Facts, RunContext},
     telemetry::{log, machine::Machine},
     track::Options,
@@ -51,7 +51,7 @@ pub struct ValidateArgs {
 
 /// Everything that was found.
 #[derive(Default)]
-struct Found {
+struct Findings {
     errors: Vec<String>,
     warnings: Vec<String>,
     /// Weights that are not on this machine.
@@ -60,7 +60,7 @@ struct Found {
     kind: Option<FailureKind>,
 }
 
-impl Found {
+impl Findings {
     fn fail(&mut self, failure: Failure) {
         if failure.kind != FailureKind::Config {
             self.kind.get_or_insert(failure.kind);
@@ -68,9 +68,9 @@ impl Found {
         self.errors.extend(failure.message.lines().map(str::to_string));
     }
 
-    fn take(&mut self, reading: &Reading) {
-        self.errors.extend(reading.problems().iter().map(find::show));
-        self.warnings.extend(reading.warnings().iter().map(find::show));
+    fn take(&mut self, diagnostics: &Diagnostics) {
+        self.errors.extend(diagnostics.problems().iter().map(find::show));
+        self.warnings.extend(diagnostics.warnings().iter().map(find::show));
     }
 }
 
@@ -79,12 +79,12 @@ impl Found {
 /// # Errors
 /// Everything that is wrong, all at once; also the warnings when these are denied.
 pub fn validate(args: &ValidateArgs) -> Result<()> {
-    let mut found = Found::default();
+    let mut found = Findings::default();
     let machine = Machine::here();
     let experiment = args.config.as_ref().and_then(|config| experiment(args, config, &mut found));
-    let reading = Reading::new();
+    let diagnostics = Diagnostics::new();
     let graph = match find::pipeline(&args.pipeline) {
-        Ok(file) => table::compile(&reading, &file),
+        Ok(file) => table::compile(&diagnostics, &file),
         Err(failure) => {
             found.fail(failure);
             None
@@ -96,19 +96,19 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
     });
     match &graph {
         Some(AnyGraph::Training(graph)) => {
-            stages::check(&reading, graph, facts.as_ref());
-            check(&reading, graph, facts.as_ref(), &machine);
+            stages::check(&diagnostics, graph, facts.as_ref());
+            check(&diagnostics, graph, facts.as_ref(), &machine);
             if facts.is_some() {
-                check_trains(&reading, graph);
+                check_trains(&diagnostics, graph);
             }
         }
         Some(AnyGraph::Simulated(graph)) => {
-            graph.check_forms(&reading, &());
-            check(&reading, graph, Some(&()), &machine);
+            graph.check_element_specs(&diagnostics, &());
+            check(&diagnostics, graph, Some(&()), &machine);
         }
         None => {}
     }
-    found.take(&reading);
+    found.take(&diagnostics);
     // As in training, data that is named stands in for scenes that would be made.
     if let (Some(facts), Some(data_dir), true) = (&facts, &args.data_dir, found.errors.is_empty()) {
         match super::train::check_data(&facts.experiment, data_dir) {
@@ -156,7 +156,7 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
 }
 
 /// What will happen, in one line.
-fn verdict(args: &ValidateArgs, facts: Option<&Facts>, found: &Found, misfit: Option<&str>) -> String {
+fn verdict(args: &ValidateArgs, facts: Option<&Facts>, found: &Findings, misfit: Option<&str>) -> String {
     let Some(Facts { experiment, on_accelerator }) = facts else {
         return "verdict: the pipeline is sound; --config NAME checks it with an experiment".into();
     };
@@ -196,12 +196,12 @@ fn count(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-fn experiment(args: &ValidateArgs, config: &str, found: &mut Found) -> Option<Experiment> {
+fn experiment(args: &ValidateArgs, config: &str, found: &mut Findings) -> Option<Experiment> {
     let node = find::experiment(&args.script, config, &args.set).map_err(|failure| found.fail(failure)).ok()?;
-    let reading = Reading::new();
-    let experiment = Experiment::draft(&reading, &node);
-    let clean = reading.is_clean();
-    found.take(&reading);
+    let diagnostics = Diagnostics::new();
+    let experiment = Experiment::draft(&diagnostics, &node);
+    let clean = diagnostics.is_clean();
+    found.take(&diagnostics);
     if clean {
         experiment.notes.iter().chain([&experiment.trains]).for_each(|line| println!("{line}"));
         let file = &node.origin.source;
@@ -224,7 +224,7 @@ fn experiment(args: &ValidateArgs, config: &str, found: &mut Found) -> Option<Ex
 }
 
 /// What only a whole graph shows.
-fn check<C: World>(reading: &Reading, graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine) {
+fn check<C: StageContext>(diagnostics: &Diagnostics, graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine) {
     let first =
         graph.nodes().iter().find_map(|node| node.origin.clone()).unwrap_or_else(|| Origin::whole(graph.name()));
     let file = Origin::whole(&first.source);
@@ -233,12 +233,12 @@ fn check<C: World>(reading: &Reading, graph: &Graph<C>, facts: Option<&C::Facts>
     // Workers that read files wait for a good part of their time.
     if threads > (4 * machine.cores).max(8) {
         let message = format!("{threads} workers share {}; fewer would do as much", count(machine.cores, "core"));
-        reading.warn(&file, "stages", message);
+        diagnostics.warn(&file, "stages", message);
     }
     let apart = graph.parts();
     if apart.len() > 1 {
         let names: Vec<String> = apart.iter().map(|part| part.join(" + ")).collect();
-        reading.warn(
+        diagnostics.warn(
             &file,
             "stages",
             format!("the stages are {} flows that do not meet: {}", apart.len(), names.join("; ")),
@@ -253,28 +253,28 @@ fn check<C: World>(reading: &Reading, graph: &Graph<C>, facts: Option<&C::Facts>
         let worst = worst.map_or(String::new(), |line| format!("; most of it: {} ({})", line.what, line.how));
         if most > ram {
             let remedy = "lower capacities or workers";
-            reading.report(
+            diagnostics.report(
                 &file,
                 "stages",
                 format!("can need {most_text}, the machine has {ram_text}{worst}; {remedy}"),
             );
         } else if most > ram / 10 * 7 {
-            reading.warn(&file, "stages", format!("can need {most_text} of {ram_text} for items alone{worst}"));
+            diagnostics.warn(&file, "stages", format!("can need {most_text} of {ram_text} for items alone{worst}"));
         }
     }
 }
 
 /// A pipeline for training has a step, and then someone who keeps what it learns.
-fn check_trains(reading: &Reading, graph: &Graph<RunContext>) {
+fn check_trains(diagnostics: &Diagnostics, graph: &Graph<RunContext>) {
     let step = graph.nodes().iter().find(|node| node.kind.name == "step");
     if let Some(origin) = step.and_then(|step| step.origin.as_ref())
         && !has(graph, "checkpoint")
     {
-        reading.warn(origin, "stages", "nothing writes checkpoints: what is learnt will be lost");
+        diagnostics.warn(origin, "stages", "nothing writes checkpoints: what is learnt will be lost");
     }
 }
 
-fn print<C: World>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine, needs: Needs<'_>) {
+fn print<C: StageContext>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine, needs: Needs<'_>) {
     let plan = graph.plan(machine.cores);
     let threads: usize = plan.iter().map(|line| line.workers).sum();
     println!(
@@ -289,14 +289,17 @@ fn print<C: World>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine
         "  {:<16} {:<14} {:>7}  {:<8} {:>12}  output channel",
         "stage", "kind", "threads", "order", "max_failures"
     );
-    let forms = facts.map(|facts| graph.forms(facts));
+    let element_specs = facts.map(|facts| graph.element_specs(facts));
     for (index, line) in plan.iter().enumerate() {
         let workers = if line.auto { format!("{}, auto", line.workers) } else { line.workers.to_string() };
         let order = if line.ordered { "in order" } else { "any" };
         let order = if line.inputs.is_empty() { "-" } else { order };
         let failures = if line.max_failures > 0 { line.max_failures.to_string() } else { "-".into() };
         let output = line.output.map_or("-".to_string(), |(capacity, name)| {
-            let form = forms.as_ref().and_then(|forms| forms[index].as_ref()).filter(|form| !form.parts.is_empty());
+            let form = element_specs
+                .as_ref()
+                .and_then(|element_specs| element_specs[index].as_ref())
+                .filter(|form| !form.parts.is_empty());
             form.map_or(format!("{capacity} {name}"), |form| format!("{capacity} {name}: {form}"))
         });
         println!("  {:<16} {:<14} {workers:>7}  {order:<8} {failures:>12}  {output}", line.id, line.kind);

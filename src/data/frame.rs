@@ -2,11 +2,11 @@
 
 use std::io::ErrorKind;
 
-use crate::data::attempts::{FrameFault, Origin};
 use crate::data::dataset::{FrameFile, Member};
 use crate::data::outage;
-use crate::vision::area::{Area, Part};
-use crate::vision::crop::shown;
+use crate::data::retry::{FrameFault, Origin};
+use crate::vision::area::{Area, DecodedRegion};
+use crate::vision::crop::visible_area;
 use crate::vision::decode::{Container, DecodeError, Decoder, check_complete, header};
 use crate::vision::pool;
 use crate::vision::tiles::Tiling;
@@ -22,10 +22,10 @@ pub fn read(
     decoder: &mut dyn Decoder,
     window: Option<&Window>,
     reduction: u32,
-) -> Result<Part, FrameFault> {
+) -> Result<DecodedRegion, FrameFault> {
     match (&file.member, window) {
-        (Some(Member { place, .. }), Some(window)) if place.head > 0 => {
-            tiles(file, place.head, decoder, window, reduction)
+        (Some(Member { location, .. }), Some(window)) if location.head > 0 => {
+            tiles(file, location.head, decoder, window, reduction)
         }
         _ => {
             let bytes = file.read().map_err(|error| unreadable(file, &error))?;
@@ -46,7 +46,7 @@ pub fn read(
 ///
 /// # Errors
 /// It does not, and the crop would be black.
-pub fn check_shown(file: &FrameFile, window: &Window, part: &Part) -> Result<(), FrameFault> {
+pub fn check_visible(file: &FrameFile, window: &Window, part: &DecodedRegion) -> Result<(), FrameFault> {
     if window.reduced(part.reduction).overlaps(part.frame.0, part.frame.1) {
         return Ok(());
     }
@@ -55,16 +55,21 @@ pub fn check_shown(file: &FrameFile, window: &Window, part: &Part) -> Result<(),
 }
 
 /// What `window` shows, at 1/`reduction` of its size where the format has that.
-fn reduced(bytes: &[u8], decoder: &mut dyn Decoder, window: &Window, reduction: u32) -> Result<Part, DecodeError> {
+fn reduced(
+    bytes: &[u8],
+    decoder: &mut dyn Decoder,
+    window: &Window,
+    reduction: u32,
+) -> Result<DecodedRegion, DecodeError> {
     let header = check_complete(bytes)?;
     if header.container != Container::Jpeg {
         return decoder.decode(bytes, Some(window));
     }
     let (width, height) = header.size();
     let frame = (width.div_ceil(reduction), height.div_ceil(reduction));
-    match shown(&window.reduced(reduction), frame) {
+    match visible_area(&window.reduced(reduction), frame) {
         Some(area) => decoder.decode_area(bytes, &area, reduction),
-        None => Ok(Part::nothing(frame, reduction)),
+        None => Ok(DecodedRegion::nothing(frame, reduction)),
     }
 }
 
@@ -74,15 +79,15 @@ fn tiles(
     decoder: &mut dyn Decoder,
     window: &Window,
     reduction: u32,
-) -> Result<Part, FrameFault> {
+) -> Result<DecodedRegion, FrameFault> {
     let head = file.read_range(0..u64::from(head)).map_err(|error| unreadable(file, &error))?;
     let tiling = Tiling::parse(&head).map_err(|error| broken(file, &error, true))?;
     let orientation = header(&head).map_err(|error| broken(file, &error, true))?.orientation;
     pool::give(head);
     let stored = (tiling.frame.0.div_ceil(reduction), tiling.frame.1.div_ceil(reduction));
     let frame = orientation.size(stored);
-    let nothing = Part::nothing(frame, reduction);
-    let Some(area) = shown(&window.reduced(reduction), frame) else { return Ok(nothing) };
+    let nothing = DecodedRegion::nothing(frame, reduction);
+    let Some(area) = visible_area(&window.reduced(reduction), frame) else { return Ok(nothing) };
     let wanted = orientation.to_stored(&area, stored);
     let region = tiling.region(&Area {
         x: wanted.x * reduction,
@@ -98,7 +103,7 @@ fn tiles(
         width: region.area.width.div_ceil(reduction),
         height: region.area.height.div_ceil(reduction),
     };
-    let decoded = orientation.to_shown(&decoded, stored);
+    let decoded = orientation.to_upright(&decoded, stored);
     let origin = (decoded.x, decoded.y);
     let inner = Area { x: area.x - origin.0, y: area.y - origin.1, ..area };
     let cut = tiling.cut(&region, &bytes).and_then(|cut| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::data::dataset::{Found, FrameFile, Scan, Sequence};
+use crate::data::dataset::{CheckedSequence, FrameFile, Scan, Sequence};
 use crate::data::pictures::Oddities;
 use crate::data::verify::{self, Broken};
 use crate::text;
@@ -81,7 +81,7 @@ pub fn inspect(scan: &Scan, deep: bool, progress: impl Fn(usize) + Sync) -> Insp
             ((!faults.is_empty()).then_some(Report { sequence: name, frames, faults }), opened, odd)
         })
         .collect();
-    let seen = |found: &Found| found.sequence.visible().iter().filter(|&&seen| seen).count();
+    let seen = |found: &CheckedSequence| found.sequence.visible().iter().filter(|&&seen| seen).count();
     let mut general = scan.problems.lines().to_vec();
     if general.is_empty() && scan.sequences.is_empty() {
         general.push(format!("{}: holds no sequences of {}", scan.root.display(), scan.name));
@@ -108,7 +108,7 @@ fn files(sequence: &Sequence) -> impl Iterator<Item = (usize, FrameFile)> {
     (0..sequence.frames.len()).map(|frame| (frame, sequence.file(frame)))
 }
 
-fn sequence(found: &Found, deep: bool, shared: &BTreeMap<PathBuf, Look>) -> (Vec<Fault>, usize, Oddities) {
+fn sequence(found: &CheckedSequence, deep: bool, shared: &BTreeMap<PathBuf, Look>) -> (Vec<Fault>, usize, Oddities) {
     let sequence = &found.sequence;
     let annotation = |text: &String| Fault { kind: "annotation", text: text.clone() };
     let mut faults: Vec<Fault> = found.problems.lines().iter().map(annotation).collect();

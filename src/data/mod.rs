@@ -1,6 +1,5 @@
 //! Data sets, annotations, condition labels, clip planning, counter-based randomness and synthetic scenes.
 
-pub mod attempts;
 pub mod condition;
 pub mod dataset;
 pub mod frame;
@@ -14,6 +13,7 @@ pub mod plan;
 pub mod problems;
 pub mod random;
 pub mod rejects;
+pub mod retry;
 pub mod shared;
 pub mod stats;
 pub mod synth;

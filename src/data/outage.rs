@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::data::attempts::{FrameFault, Origin};
 use crate::data::dataset::{Dataset, FrameFile};
+use crate::data::retry::{FrameFault, Origin};
 use crate::failure::Failure;
 
 /// Errors that tell of the system, of whatever file is read.

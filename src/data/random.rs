@@ -5,7 +5,7 @@
 
 /// A stream of draws that belongs to one key.
 #[derive(Clone, Debug)]
-pub struct Draws {
+pub struct CounterRng {
     key: u64,
     counter: u64,
 }
@@ -19,7 +19,7 @@ pub fn mix(mut z: u64) -> u64 {
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-impl Draws {
+impl CounterRng {
     /// The stream of the key `words`, for example `[seed, epoch, clip, attempt, purpose]`.
     pub fn new(words: &[u64]) -> Self {
         let key =
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_key_gives_the_same_stream_and_another_key_another() {
-        let take = |key: &[u64]| (0..4).scan(Draws::new(key), |d, _| Some(d.bits())).collect::<Vec<_>>();
+        let take = |key: &[u64]| (0..4).scan(CounterRng::new(key), |d, _| Some(d.bits())).collect::<Vec<_>>();
         assert_eq!(take(&[1, 2, 3]), take(&[1, 2, 3]));
         assert_ne!(take(&[1, 2, 3]), take(&[1, 3, 2]));
         assert_ne!(take(&[0]), take(&[0, 0]));
@@ -81,12 +81,12 @@ mod tests {
 
     #[test]
     fn uniform_and_normal_have_their_moments() {
-        let mut draws = Draws::new(&[7]);
+        let mut rng = CounterRng::new(&[7]);
         let n = 100_000;
         let (mut sum, mut normal, mut square) = (0.0, 0.0, 0.0);
         for _ in 0..n {
-            sum += draws.uniform();
-            let x = draws.normal();
+            sum += rng.uniform();
+            let x = rng.normal();
             normal += x;
             square += x * x;
         }
@@ -98,12 +98,12 @@ mod tests {
 
     #[test]
     fn below_stays_below_and_reaches_all() {
-        let mut draws = Draws::new(&[3]);
+        let mut rng = CounterRng::new(&[3]);
         let mut seen = [0; 7];
         for _ in 0..7000 {
-            seen[draws.below(7)] += 1;
+            seen[rng.below(7)] += 1;
         }
         assert!(seen.iter().all(|&count| (850..1150).contains(&count)), "{seen:?}");
-        assert_eq!(draws.below(0), 0);
+        assert_eq!(rng.below(0), 0);
     }
 }

@@ -215,8 +215,8 @@ mod tests {
 
     /// A picture of some 20 kB: more than its tail is read only when it must be.
     fn jpeg() -> Vec<u8> {
-        let mut draws = crate::data::random::Draws::new(&[3]);
-        let mut byte = || draws.bits() as u8;
+        let mut rng = crate::data::random::CounterRng::new(&[3]);
+        let mut byte = || rng.bits() as u8;
         let picture = image::RgbImage::from_fn(160, 160, |_, _| image::Rgb([byte(), byte(), byte()]));
         let mut bytes = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();

@@ -31,7 +31,7 @@ pub enum ClassLoss {
 
 /// Loss and hits of the condition head, per frame.
 #[derive(Debug)]
-pub struct ClassTerms {
+pub struct ClassComponents {
     /// `[N]`: the sum over the frame's labelled clips. What it is divided by is their number in the whole batch, of which
     /// these clips may be a part.
     pub sum: Tensor,
@@ -59,8 +59,8 @@ fn over_clips(x: Tensor) -> Tensor {
 pub fn confusion(logits: &Tensor, labels: &Tensor) -> Tensor {
     let classes = logits.size()[2];
     let of_each = |index: &Tensor| index.flatten(0, -1).unsqueeze(-1).eq_tensor(&known_classes(classes, index));
-    let (truth, told) = (of_each(labels).to_kind(Kind::Double), of_each(&logits.detach().argmax(-1, false)));
-    truth.tr().matmul(&told.to_kind(Kind::Double))
+    let (truth, stated) = (of_each(labels).to_kind(Kind::Double), of_each(&logits.detach().argmax(-1, false)));
+    truth.tr().matmul(&stated.to_kind(Kind::Double))
 }
 
 fn known_classes(classes: i64, like: &Tensor) -> Tensor {
@@ -71,13 +71,13 @@ impl ClassLoss {
     /// The terms of logits `[N, B, K]` and labels `[N, B]` i64; a label outside `0..K` is no label. `Soft` and
     /// `MultiLabel` learn `soft` `[N, B, K + 1]`, or the label alone where that is not given, and `MultiLabel` the
     /// `severity` `[N, B]` that was told.
-    pub fn terms(
+    pub fn components(
         self,
         logits: &Tensor,
         labels: &Tensor,
         soft: Option<&Tensor>,
         severity: Option<&Tensor>,
-    ) -> ClassTerms {
+    ) -> ClassComponents {
         let classes = logits.size()[2];
         let label = labels.clamp(0, classes - 1).unsqueeze(-1);
         let log_p = logits.log_softmax(-1, None::<Kind>);
@@ -100,10 +100,10 @@ impl ClassLoss {
                 let each = logits.binary_cross_entropy_with_logits::<Tensor>(&truth, None, None, Reduction::None);
                 let conditions = each.mean_dim([-1i64].as_slice(), false, None::<Kind>);
                 match (soft, severity) {
-                    (Some(soft), Some(told)) => {
+                    (Some(soft), Some(stated)) => {
                         let truth = soft.select(-1, classes);
                         let is_known = truth.ge(0.0).to_kind(Kind::Float);
-                        conditions + told.smooth_l1_loss(&truth, Reduction::None, 1.0) * is_known * weight
+                        conditions + stated.smooth_l1_loss(&truth, Reduction::None, 1.0) * is_known * weight
                     }
                     _ => conditions,
                 }
@@ -120,6 +120,10 @@ impl ClassLoss {
         };
         let known = known(labels, classes).to_kind(Kind::Float);
         let hit = logits.detach().argmax(-1, false).eq_tensor(labels).to_kind(Kind::Float);
-        ClassTerms { sum: over_clips(loss * &known), correct: over_clips(hit * &known), labelled: over_clips(known) }
+        ClassComponents {
+            sum: over_clips(loss * &known),
+            correct: over_clips(hit * &known),
+            labelled: over_clips(known),
+        }
     }
 }

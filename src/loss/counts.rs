@@ -1,6 +1,6 @@
 //! What the terms of a batch's loss are divided by.
 
-use super::{class::labelled, focal::peaks, heatmap::heatmap, terms::Target};
+use super::{class::labelled, components::Target, focal::peaks, heatmap::heatmap};
 use tch::Tensor;
 
 /// The counts that a batch's loss divides by. They follow from its boxes and labels alone, so they are known before any

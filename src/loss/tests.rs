@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::condition::UNLABELLED;
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 use crate::model::{ClipInput, Config, ForwardOptions, Hiptrack, StepSeed};
 use tch::{Device, Kind, Tensor};
 
@@ -17,8 +17,8 @@ fn float(values: &[f32]) -> Tensor {
 fn setting() -> (Hiptrack, ClipInput, Target) {
     let config = Config { dim: 32, heads: 2, head_channels: 16, ..Config::small() };
     let noise = |shape: &[i64]| {
-        let mut draws = Draws::new(&[shape[0] as u64]);
-        let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| draws.normal() as f32).collect();
+        let mut rng = CounterRng::new(&[shape[0] as u64]);
+        let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| rng.normal() as f32).collect();
         Tensor::from_slice(&values).view(shape)
     };
     let input = ClipInput {
@@ -39,16 +39,16 @@ fn the_objective_is_the_sum_over_frames_and_the_report_their_mean() {
     let (model, input, target) = setting();
     let output = model.evaluate(&input, &ForwardOptions::evaluation()).unwrap();
     let weights = Weights::reference();
-    let terms = loss(&output, &target, &weights).unwrap();
-    let report = terms.report().unwrap();
+    let components = loss(&output, &target, &weights).unwrap();
+    let report = components.report().unwrap();
     assert!((report.objective - 3.0 * report.total).abs() < 1e-3 * report.objective.abs(), "{report:?}");
     let boxed = 2.0 * report.giou + 5.0 * report.l1 + report.location;
     assert!((report.box_task - boxed).abs() < 1e-4 * boxed, "{report:?}");
     assert!((report.class_weighted - 0.1 * report.class).abs() < 1e-6, "{report:?}");
     assert!((report.total - report.box_task - report.class_weighted).abs() < 1e-6 * report.total);
     assert_eq!(report.class_labelled, 3.0);
-    assert!(report.is_finite() && terms.is_finite().int64_value(&[]) == 1);
-    let parts = scalar(&terms.box_task) + scalar(&terms.class_task);
+    assert!(report.is_finite() && components.is_finite().int64_value(&[]) == 1);
+    let parts = scalar(&components.box_task) + scalar(&components.class_task);
     assert!((report.objective - parts).abs() < 1e-3 * parts);
 }
 
@@ -61,9 +61,9 @@ fn a_batch_without_labels_has_no_class_loss_and_finite_gradients() {
     {
         let options = ForwardOptions::training(1.0, StepSeed { seed: 1, step: 1 });
         let output = model.forward(&input, &options).unwrap();
-        let terms = loss(&output, &target, &Weights { class_loss, ..Weights::reference() }).unwrap();
-        terms.objective.backward();
-        let report = terms.report().unwrap();
+        let components = loss(&output, &target, &Weights { class_loss, ..Weights::reference() }).unwrap();
+        components.objective.backward();
+        let report = components.report().unwrap();
         assert_eq!((report.class, report.class_labelled, report.class_accuracy()), (0.0, 0.0, None));
         let gradient = model.params().get("cls_head.classifier.weight").unwrap().grad();
         assert_eq!(scalar(&gradient.abs().sum(Kind::Float)), 0.0);
@@ -148,9 +148,9 @@ fn class_losses_have_their_known_values() {
         (ClassLoss::Focal { alpha: 0.25, gamma: 2.0 }, -0.25 * (1.0 - p).powi(2) * p.ln()),
         (ClassLoss::Smooth { smoothing: 0.1 }, -0.9 * p.ln() - 0.1 * q.ln()),
     ] {
-        let terms = class_loss.terms(&logits, &labels, None, None);
-        assert!((scalar(&terms.sum.get(0)) - expected).abs() < 1e-6, "{class_loss:?}");
-        assert_eq!((scalar(&terms.correct.get(0)), scalar(&terms.labelled.get(0))), (1.0, 1.0));
+        let components = class_loss.components(&logits, &labels, None, None);
+        assert!((scalar(&components.sum.get(0)) - expected).abs() < 1e-6, "{class_loss:?}");
+        assert_eq!((scalar(&components.correct.get(0)), scalar(&components.labelled.get(0))), (1.0, 1.0));
     }
 }
 
@@ -169,9 +169,9 @@ fn losses_of_many_conditions_have_their_known_values() {
     let (a, b) = (2.0 / 3.0, 1.0 / 3.0);
     let kl = a * (f64::ln(a) - p[0]) + b * (f64::ln(b) - p[1]);
     let value = |loss: ClassLoss, soft: Option<&Tensor>| {
-        let terms = loss.terms(&logits, &labels, soft, Some(&severity));
-        assert_eq!(scalar(&terms.labelled.get(0)), 2.0);
-        scalar(&terms.sum.get(0)) / 2.0
+        let components = loss.components(&logits, &labels, soft, Some(&severity));
+        assert_eq!(scalar(&components.labelled.get(0)), 2.0);
+        scalar(&components.sum.get(0)) / 2.0
     };
     let close = |have: f64, expected: f64| assert!((have - expected).abs() < 1e-6, "{have} {expected}");
     close(value(ClassLoss::Soft, Some(&soft)), (kl - q[1]) / 2.0);
@@ -191,9 +191,9 @@ fn a_class_that_is_certain_costs_nothing_and_gradients_stay_finite() {
     let labels = Tensor::from_slice(&[0i64]).view([1, 1]);
     let soft = float(&[1.0, 0.0, 0.0, 0.0]).view([1, 1, 4]);
     for loss in [ClassLoss::Soft, ClassLoss::MultiLabel { severity: 1.0 }] {
-        let terms = loss.terms(&logits, &labels, Some(&soft), None);
-        assert!(scalar(&terms.sum.get(0)).abs() < 1e-6);
-        let gradient = Tensor::run_backward(&[terms.sum.sum(Kind::Float)], &[&logits], false, false).remove(0);
+        let components = loss.components(&logits, &labels, Some(&soft), None);
+        assert!(scalar(&components.sum.get(0)).abs() < 1e-6);
+        let gradient = Tensor::run_backward(&[components.sum.sum(Kind::Float)], &[&logits], false, false).remove(0);
         assert!(scalar(&gradient.abs().max()) < 1e-6, "{loss:?}");
     }
 }
@@ -202,8 +202,8 @@ fn a_class_that_is_certain_costs_nothing_and_gradients_stay_finite() {
 fn descend(model: &Hiptrack, input: &ClipInput, target: &Target) -> Vec<f64> {
     let step = |step| {
         let options = ForwardOptions::training(1.0, StepSeed { seed: 1, step });
-        let terms = loss(&model.forward(input, &options).unwrap(), target, &Weights::reference()).unwrap();
-        terms.objective.backward();
+        let components = loss(&model.forward(input, &options).unwrap(), target, &Weights::reference()).unwrap();
+        components.objective.backward();
         let trained: Vec<&Tensor> =
             model.params().parameters().map(|(_, tensor)| tensor).filter(|tensor| tensor.grad().defined()).collect();
         tch::no_grad(|| {
@@ -212,7 +212,7 @@ fn descend(model: &Hiptrack, input: &ClipInput, target: &Target) -> Vec<f64> {
                 tensor.shallow_clone().zero_grad();
             }
         });
-        terms.report().unwrap().total
+        components.report().unwrap().total
     };
     (0..25).map(step).collect()
 }

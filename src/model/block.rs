@@ -74,16 +74,16 @@ struct Plan {
 }
 
 /// A block with its plan, to be computed again by whatever thread of libtorch runs the backward pass.
-struct Part {
+struct RecomputedBlock {
     block: Arc<Block>,
     plan: Plan,
 }
 
 // SAFETY: a plan's one thing that is written, the cut, is behind a lock and there after the first pass; from then on
 // its tensors are only read, and their reference counts are atomic in libtorch.
-unsafe impl Sync for Part {}
+unsafe impl Sync for RecomputedBlock {}
 
-impl Part {
+impl RecomputedBlock {
     fn of(&self, tokens: &Tensor) -> Tensor {
         self.block.through(tokens, &self.plan)
     }
@@ -144,7 +144,7 @@ impl Block {
     pub fn forward(self: &Arc<Self>, stream: &mut Stream, pass: &Pass<'_>) {
         let plan = self.plan(stream, pass);
         let cut = if pass.recompute {
-            let part = Arc::new(Part { block: self.clone(), plan });
+            let part = Arc::new(RecomputedBlock { block: self.clone(), plan });
             let again = part.clone();
             stream.tokens = native::recompute(&stream.tokens, &self.parameters(), move |tokens| again.of(tokens));
             part.plan.cut.get().cloned()

@@ -28,8 +28,8 @@ impl DropPath {
             return Self { kept: None };
         }
         let keep = 1.0 - rate;
-        let draws = Tensor::empty([samples], (Kind::Float, Device::Cpu)).bernoulli_float_(keep);
-        let samples_kept = (0..samples).filter(|&sample| draws.double_value(&[sample]) > 0.0).collect();
+        let rng = Tensor::empty([samples], (Kind::Float, Device::Cpu)).bernoulli_float_(keep);
+        let samples_kept = (0..samples).filter(|&sample| rng.double_value(&[sample]) > 0.0).collect();
         Self { kept: Some(Kept { samples: samples_kept, of: samples, scale: 1.0 / keep }) }
     }
 

@@ -146,14 +146,14 @@ pub(super) struct ConditionHead {
 
 /// What a condition head says.
 #[derive(Debug)]
-pub(super) struct ConditionsTold {
+pub(super) struct ConditionPrediction {
     /// `[B, classes]` f32.
     pub logits: Tensor,
     /// `[B]` f32.
     pub severity: Option<Tensor>,
 }
 
-impl ConditionsTold {
+impl ConditionPrediction {
     /// What was said of `[N·B]` frames in one go, frame-major, as N outputs of `batch` clips.
     pub fn split(self, batch: i64) -> Vec<Self> {
         let mut severity = self.severity.map(|all| all.split(batch, 0)).into_iter().flatten();
@@ -177,11 +177,11 @@ impl ConditionHead {
     }
 
     /// The conditions of `pooled` `[B, C]`; with `stochastic`, dropout is on.
-    pub fn forward(&self, pooled: &Tensor, stochastic: bool) -> ConditionsTold {
+    pub fn forward(&self, pooled: &Tensor, stochastic: bool) -> ConditionPrediction {
         let hidden = self.projection.forward(pooled).relu().dropout(self.dropout, stochastic);
         let of_hidden = |layer: &Linear| layer.forward(&hidden).to_kind(Kind::Float);
         let severity = self.severity.as_ref().map(|layer| of_hidden(layer).squeeze_dim(1));
-        ConditionsTold { logits: of_hidden(&self.classifier), severity }
+        ConditionPrediction { logits: of_hidden(&self.classifier), severity }
     }
 }
 

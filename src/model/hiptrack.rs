@@ -3,13 +3,13 @@
 use super::clip::{ClipInput, ClipOutput, ForwardOptions, FrameOutput, StepSeed};
 use super::config::{ClassInput, Config};
 use super::film::Film;
-use super::heads::{BoxHead, ConditionHead, ConditionsTold};
+use super::heads::{BoxHead, ConditionHead, ConditionPrediction};
 use super::layers::Statistics;
 use super::memory::MemoryEntry;
 use super::params::{Params, Scope};
 use super::prompts::PromptNetwork;
 use super::vit::{Backbone, BackboneOutput};
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 use crate::failure::Result;
 use crate::native;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ static GENERATOR: Mutex<()> = Mutex::new(());
 
 fn reseed(step: StepSeed) -> MutexGuard<'static, ()> {
     let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    tch::manual_seed(Draws::new(&[step.seed, step.step, DROPOUT]).bits() as i64);
+    tch::manual_seed(CounterRng::new(&[step.seed, step.step, DROPOUT]).bits() as i64);
     guard
 }
 
@@ -101,10 +101,10 @@ impl Hiptrack {
         let _pass = native::Pass::begin();
         let features = self.backbone(&input.template, &input.search.flatten(0, 1), options);
         let search = self.search_features(&features);
-        let told = self.conditions(input, &features, options);
+        let predicted = self.conditions(input, &features, options);
         let (frames, memory) = match &self.prompts {
-            Some(prompts) => self.follow(prompts, input, &features, &search, told, options),
-            None => (self.read_with(&search, told, options).split(input.batch()), Vec::new()),
+            Some(prompts) => self.follow(prompts, input, &features, &search, predicted, options),
+            None => (self.read_with(&search, predicted, options).split(input.batch()), Vec::new()),
         };
         Ok(ClipOutput { frames, tokens: features.tokens, removed: features.removed, memory })
     }
@@ -116,11 +116,11 @@ impl Hiptrack {
         input: &ClipInput,
         features: &BackboneOutput,
         search: &Tensor,
-        told: Option<ConditionsTold>,
+        predicted: Option<ConditionPrediction>,
         options: &ForwardOptions,
     ) -> (Vec<FrameOutput>, Vec<MemoryEntry>) {
         let (frames, batch) = (input.frames(), input.batch());
-        let mut told = told.map(|told| told.split(batch)).into_iter().flatten();
+        let mut predicted = predicted.map(|predicted| predicted.split(batch)).into_iter().flatten();
         let (keys, values) = prompts.query(search);
         // Split once, not cut out frame by frame: the gradient of each cut would be as large as all of them.
         let [searches, keys, values] = [search, &keys, &values].map(|all| all.split(batch, 0));
@@ -133,7 +133,7 @@ impl Hiptrack {
             let (search, key, value) = (&searches[at], &keys[at], &values[at]);
             let read: Vec<_> = if frame == 0 { memory.iter().collect() } else { memory[1..].iter().collect() };
             let (fused, prompt) = prompts.fuse(search, key, value, &read);
-            let output = FrameOutput { prompt: Some(prompt), ..self.read_with(&fused, told.next(), options) };
+            let output = FrameOutput { prompt: Some(prompt), ..self.read_with(&fused, predicted.next(), options) };
             if frame + 1 < frames {
                 let removed: Vec<_> = features.removed.iter().map(|all| all.narrow(0, frame * batch, batch)).collect();
                 let image = input.search.get(frame);
@@ -193,7 +193,7 @@ impl Hiptrack {
         input: &ClipInput,
         features: &BackboneOutput,
         options: &ForwardOptions,
-    ) -> Option<ConditionsTold> {
+    ) -> Option<ConditionPrediction> {
         self.conditions_of(&input.template, &input.search.flatten(0, 1), features, options)
     }
 
@@ -204,7 +204,7 @@ impl Hiptrack {
         search: &Tensor,
         features: &BackboneOutput,
         options: &ForwardOptions,
-    ) -> Option<ConditionsTold> {
+    ) -> Option<ConditionPrediction> {
         let head = self.condition_head.as_ref().filter(|head| head.tokens.input() == ClassInput::Tokens)?;
         let frames = search.size()[0] / template.size()[0];
         let own = head.tokens.own([template, search], options.class_statistics);
@@ -219,18 +219,19 @@ impl Hiptrack {
         self.read_with(fused, None, options)
     }
 
-    /// The same, with the conditions `told` of the frame where its head does not read them off `fused`.
+    /// The same, with the conditions `predicted` of the frame where its head does not read them off `fused`.
     pub(super) fn read_with(
         &self,
         fused: &Tensor,
-        told: Option<ConditionsTold>,
+        predicted: Option<ConditionPrediction>,
         options: &ForwardOptions,
     ) -> FrameOutput {
         let pooled = fused.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
         let head = self.condition_head.as_ref().filter(|head| head.tokens.input() == ClassInput::Fused);
-        let told = told
+        let predicted = predicted
             .or_else(|| head.map(|head| head.forward(&head.tokens.of_map(fused, &pooled), options.dropout.is_some())));
-        let (logits, severity) = told.map_or((None, None), |told| (Some(told.logits), told.severity));
+        let (logits, severity) =
+            predicted.map_or((None, None), |predicted| (Some(predicted.logits), predicted.severity));
         let found = match (&self.film, &logits) {
             (Some(film), Some(logits)) => self.box_head.forward(&film.forward(fused, logits), options.statistics),
             _ => self.box_head.forward(fused, options.statistics),

@@ -1,7 +1,7 @@
 //! Weights from a seed. Every value is a pure function of (seed, tensor name, index), so a model does not depend on
 //! the order in which its modules are built, nor on libtorch's generator.
 
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 use rayon::prelude::*;
 use tch::Tensor;
 
@@ -36,8 +36,8 @@ impl Init {
         let count = shape.iter().product::<i64>() as usize;
         let values = match self {
             Self::Constant(value) => vec![value; count],
-            Self::Normal(deviation) => draw(seed, name, count, |draws| (deviation * draws.normal()) as f32),
-            Self::Uniform(bound) => draw(seed, name, count, |draws| draws.range(-bound, bound) as f32),
+            Self::Normal(deviation) => draw(seed, name, count, |rng| (deviation * rng.normal()) as f32),
+            Self::Uniform(bound) => draw(seed, name, count, |rng| rng.range(-bound, bound) as f32),
             Self::Orthogonal => orthogonal(seed, name, shape[0] as usize, count),
         };
         Tensor::from_slice(&values).view(shape)
@@ -56,19 +56,19 @@ fn draw<T: Send + Default + Clone>(
     seed: u64,
     name: &str,
     count: usize,
-    value: impl Fn(&mut Draws) -> T + Sync,
+    value: impl Fn(&mut CounterRng) -> T + Sync,
 ) -> Vec<T> {
     let mut values = vec![T::default(); count];
     values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
-        let mut draws = Draws::new(&[seed, name_word(name), chunk as u64]);
-        values.iter_mut().for_each(|slot| *slot = value(&mut draws));
+        let mut rng = CounterRng::new(&[seed, name_word(name), chunk as u64]);
+        values.iter_mut().for_each(|slot| *slot = value(&mut rng));
     });
     values
 }
 
 /// Gram and Schmidt on normal rows, each row twice, in f64. `rows` must not exceed the row length.
 fn orthogonal(seed: u64, name: &str, rows: usize, count: usize) -> Vec<f32> {
-    let mut matrix = draw(seed, name, count, Draws::normal);
+    let mut matrix = draw(seed, name, count, CounterRng::normal);
     let width = count / rows.max(1);
     for row in 0..rows {
         let (done, rest) = matrix.split_at_mut(row * width);

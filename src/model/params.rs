@@ -15,7 +15,7 @@ pub enum Role {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct NamedParam {
     name: String,
     tensor: Tensor,
     role: Role,
@@ -24,7 +24,7 @@ struct Entry {
 /// The model's tensors. Modules hold shallow clones: they see every in-place change made here, and the other way round.
 #[derive(Debug)]
 pub struct Params {
-    entries: Vec<Entry>,
+    entries: Vec<NamedParam>,
     index: HashMap<String, usize>,
     device: Device,
     /// Whether the tensors have shapes and names only.
@@ -146,7 +146,7 @@ impl Params {
         let at = self.entries.len();
         let earlier = self.index.insert(name.clone(), at);
         debug_assert!(earlier.is_none(), "two tensors are called {name}");
-        self.entries.push(Entry { name, tensor, role });
+        self.entries.push(NamedParam { name, tensor, role });
         clone
     }
 }

@@ -1,7 +1,7 @@
 //! The model as a whole, on small sizes.
 
 use super::*;
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
 
@@ -19,8 +19,8 @@ pub(super) fn tiny() -> Config {
 }
 
 pub(super) fn noise(shape: &[i64], word: u64) -> Tensor {
-    let mut draws = Draws::new(&[word]);
-    let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| draws.normal() as f32).collect();
+    let mut rng = CounterRng::new(&[word]);
+    let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| rng.normal() as f32).collect();
     Tensor::from_slice(&values).view(shape)
 }
 

@@ -1,11 +1,11 @@
 //! What a user sees of a run and its data: the log of events, progress, the live page, charts.
 
+pub mod artifacts;
 pub mod chart;
 pub mod health;
-pub mod keeper;
 pub mod live;
-pub mod past;
 pub mod progress;
+pub mod replay;
 pub mod report;
 pub mod run_log;
 mod structured;

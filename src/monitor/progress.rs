@@ -6,10 +6,10 @@ use crate::{
     text::printable,
     train::{
         events::Observer,
-        itinerary::{Itinerary, Split},
-        means::{BatchMetrics, Sums},
+        means::{AverageMeter, BatchMetrics},
+        metrics::StepMetrics,
         run_event::{Batch, RunEvent},
-        tally::Terms,
+        run_schedule::{RunSchedule, Split},
     },
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,7 +31,7 @@ pub struct Progress {
 /// What happened since the last line, and since the pass began.
 #[derive(Debug, Default)]
 struct Window {
-    sums: Sums,
+    sums: AverageMeter,
     batches: usize,
     data: f64,
     forward: f64,
@@ -42,13 +42,13 @@ struct Window {
 }
 
 impl Progress {
-    /// Progress of `itinerary` from `position` on, one line every `every` batches; `classes`: whether conditions are
+    /// Progress of `schedule` from `position` on, one line every `every` batches; `classes`: whether conditions are
     /// predicted.
-    pub fn new(itinerary: &Itinerary, position: u64, every: usize, classes: bool) -> Self {
+    pub fn new(schedule: &RunSchedule, position: u64, every: usize, classes: bool) -> Self {
         let bar = (std::io::stdout().is_terminal() && !log::is_json()).then(|| {
             let template = "{bar:30} {pos}/{len} batches, {elapsed_precise} passed, {eta_precise} to go {msg}";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(itinerary.len()).with_style(style).with_position(position);
+            let bar = ProgressBar::new(schedule.len()).with_style(style).with_position(position);
             bar.reset_eta();
             bar
         });
@@ -88,7 +88,9 @@ impl Progress {
             pace.data_seconds,
             pace.forward_seconds,
             pace.data_seconds + pace.forward_seconds,
-            means.as_ref().map_or("Loss/total: not finite".to_string(), |terms| terms_text(terms, self.classes)),
+            means
+                .as_ref()
+                .map_or("Loss/total: not finite".to_string(), |step_metrics| metrics_text(step_metrics, self.classes)),
         );
         let (pass_clips, pass_began) = (window.pass_clips, window.pass_began);
         *window = Window { pass_clips, pass_began, ..Window::default() };
@@ -108,13 +110,13 @@ impl Progress {
 }
 
 /// `Loss/total: 3.21 , … , IoU: 0.51 , Accuracy: 0.60`.
-fn terms_text(terms: &Terms, classes: bool) -> String {
+fn metrics_text(step_metrics: &StepMetrics, classes: bool) -> String {
     let mut text = String::new();
-    for (name, value) in terms.losses() {
+    for (name, value) in step_metrics.losses() {
         text += &format!("{name}: {value:.5} , ");
     }
-    text += &format!("IoU: {:.5}", terms.iou);
-    match terms.accuracy() {
+    text += &format!("IoU: {:.5}", step_metrics.iou);
+    match step_metrics.accuracy() {
         Some(accuracy) => text + &format!(" , Accuracy: {accuracy:.5}"),
         None if classes => text + " , Accuracy: no labels",
         None => text,
@@ -134,7 +136,7 @@ impl Observer for Progress {
         let began = now.checked_sub(own).unwrap_or(now);
         window.began.get_or_insert(began);
         window.pass_began.get_or_insert(began);
-        window.sums.add(&Terms::from(&batch.metrics), metrics);
+        window.sums.add(&StepMetrics::from(&batch.metrics), metrics);
         window.batches += 1;
         window.pass_clips += batch.clips;
         window.data += data;
@@ -160,7 +162,7 @@ impl Observer for Progress {
                     (Split::Val, epoch) => format!("validation after epoch {epoch}"),
                     (Split::Train, epoch) => format!("epoch {epoch} trained"),
                 };
-                self.line(&format!("{what}: {}", terms_text(&Terms::from(&pass.metrics), self.classes)));
+                self.line(&format!("{what}: {}", metrics_text(&StepMetrics::from(&pass.metrics), self.classes)));
             }
             RunEvent::Checkpoint(saved) => {
                 let (size, seconds) = (saved.bytes as f64 / 1e6, saved.seconds.0);

@@ -1,9 +1,9 @@
 //! The events of a run as structured log records (`--log json`).
 
 use crate::train::{
-    itinerary::Split,
+    metrics::StepMetrics,
     run_event::{Batch, RunEvent},
-    tally::Terms,
+    run_schedule::Split,
 };
 use tracing::{info, warn};
 
@@ -19,8 +19,8 @@ pub(super) struct Pace {
 }
 
 /// The batches since the last record, the newest of which is `last`; no `means` when none of them was finite.
-pub(super) fn batches(last: &Batch, pace: &Pace, means: Option<&Terms>) {
-    let of = |term: fn(&Terms) -> f64| means.map(term);
+pub(super) fn batches(last: &Batch, pace: &Pace, means: Option<&StepMetrics>) {
+    let of = |term: fn(&StepMetrics) -> f64| means.map(term);
     info!(
         event = "progress",
         split = last.split.name(),
@@ -31,11 +31,11 @@ pub(super) fn batches(last: &Batch, pace: &Pace, means: Option<&Terms>) {
         clips_per_second = pace.clips_per_second,
         data_seconds = pace.data_seconds,
         forward_seconds = pace.forward_seconds,
-        loss_total = of(|terms| terms.total),
-        loss_box = of(|terms| terms.box_loss),
-        loss_cls = of(|terms| terms.class),
-        iou = of(|terms| terms.iou),
-        accuracy = means.and_then(Terms::accuracy),
+        loss_total = of(|step_metrics| step_metrics.total),
+        loss_box = of(|step_metrics| step_metrics.box_loss),
+        loss_cls = of(|step_metrics| step_metrics.class),
+        iou = of(|step_metrics| step_metrics.iou),
+        accuracy = means.and_then(StepMetrics::accuracy),
     );
 }
 

@@ -11,10 +11,10 @@ use crate::{
     telemetry::log,
     train::{
         events::Observer,
-        itinerary::Split,
-        means::{BatchMetrics, Sums},
+        means::{AverageMeter, BatchMetrics},
+        metrics::StepMetrics,
         run_event::RunEvent,
-        tally::Terms,
+        run_schedule::Split,
     },
 };
 use std::{
@@ -37,7 +37,7 @@ pub struct TensorBoard {
 #[derive(Debug, Default)]
 struct State {
     files: BTreeMap<&'static str, File>,
-    window: Sums,
+    window: AverageMeter,
     batches: usize,
     warned: bool,
 }
@@ -87,7 +87,7 @@ impl Observer for TensorBoard {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.window.add(&Terms::from(&batch.metrics), metrics);
+        state.window.add(&StepMetrics::from(&batch.metrics), metrics);
         state.batches += 1;
         let number = batch.batch + 1;
         if !number.is_multiple_of(self.every as u64) && number != batch.batches {
@@ -103,7 +103,7 @@ impl Observer for TensorBoard {
 
     fn observe(&self, event: &RunEvent) {
         let RunEvent::Pass(pass) = event else { return };
-        let mut scalars = scalars(&Terms::from(&pass.metrics));
+        let mut scalars = scalars(&StepMetrics::from(&pass.metrics));
         scalars.extend(pass.confusion.recalls().iter().map(|recall| {
             let share = recall.right as f64 / recall.frames.max(1) as f64;
             (format!("Accuracy/{}", recall.condition), share)
@@ -114,11 +114,11 @@ impl Observer for TensorBoard {
     }
 }
 
-fn scalars(terms: &Terms) -> Vec<(String, f64)> {
+fn scalars(step_metrics: &StepMetrics) -> Vec<(String, f64)> {
     let mut scalars: Vec<(String, f64)> =
-        terms.losses().iter().map(|(name, value)| ((*name).to_string(), *value)).collect();
-    scalars.push(("IoU".into(), terms.iou));
-    scalars.extend(terms.accuracy().map(|accuracy| ("Accuracy".to_string(), accuracy)));
+        step_metrics.losses().iter().map(|(name, value)| ((*name).to_string(), *value)).collect();
+    scalars.push(("IoU".into(), step_metrics.iou));
+    scalars.extend(step_metrics.accuracy().map(|accuracy| ("Accuracy".to_string(), accuracy)));
     scalars
 }
 

@@ -2,14 +2,14 @@
 
 use super::{
     Facts, RunContext,
-    figures::Figures,
-    forms::small,
+    element_specs::small,
     items::*,
-    seen::{Pixels, seen},
+    model_preview::{Pixels, render},
+    prometheus::PrometheusMetrics,
 };
 use crate::{
     failure::{Failure, Result},
-    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::Section,
     train::{
         checkpoint::{Folder, Validation},
@@ -17,11 +17,11 @@ use crate::{
         events::{Observer, StepTime},
         experiment::Training,
         features::Features,
-        itinerary::{Split, Visit},
         means::BatchMetrics,
+        metrics::{Progress, StepMetrics},
         overlaps::{Overlap, Overlaps},
         run_event::{Batch, ConditionScore, GradientComparison, LossMetrics, NonFinite, Pass, RunEvent},
-        tally::{Progress, Terms},
+        run_schedule::{BatchInfo, Split},
     },
 };
 use std::{
@@ -32,7 +32,7 @@ use tch::Tensor;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "aggregate",
-    about: "sums up losses and metrics, reports them, and stops a run that stays non-finite",
+    description: "sums up losses and metrics, reports them, and stops a run that stays non-finite",
     input: Some(STEP_REPORTS),
     output: Some(CHECKPOINTS),
     ordered: true,
@@ -44,12 +44,12 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 
 struct Aggregate;
 
-impl Blueprint<RunContext> for Aggregate {
+impl StageConfig<RunContext> for Aggregate {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(AggregateStage {
             progress: context.progress.clone(),
             observer: context.observer.clone(),
-            figures: Figures::new(&context.itinerary, &context.experiment.training.phases),
+            prometheus: PrometheusMetrics::new(&context.schedule, &context.experiment.training.phases),
             training: context.experiment.training.clone(),
             pixels: Pixels { mean: context.experiment.data.mean, std: context.experiment.data.std },
             folder: context.folder.clone(),
@@ -58,7 +58,7 @@ impl Blueprint<RunContext> for Aggregate {
         }))
     }
 
-    fn gives_form(&self, _facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, _facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
         Some(small())
     }
 }
@@ -66,7 +66,7 @@ impl Blueprint<RunContext> for Aggregate {
 struct AggregateStage {
     progress: Arc<Mutex<Progress>>,
     observer: Arc<dyn Observer>,
-    figures: Figures,
+    prometheus: PrometheusMetrics,
     training: Training,
     pixels: Pixels,
     folder: Folder,
@@ -82,12 +82,12 @@ impl AggregateStage {
     }
 
     /// Keeps what a validation's batch says of its frames; their IoUs by condition.
-    fn frames(&mut self, visit: &Visit, rows: &Tensor, names: &Arc<[String]>) -> Result<Overlaps> {
+    fn frames(&mut self, info: &BatchInfo, rows: &Tensor, names: &Arc<[String]>) -> Result<Overlaps> {
         let width = rows.size().get(1).copied().and_then(|width| usize::try_from(width).ok()).unwrap_or_default();
         let values = Vec::<f32>::try_from(rows.flatten(0, -1))?;
         let most = self.training.kept_features;
-        if visit.batch == 0 {
-            self.features = (most > 0).then(|| Features::of(visit));
+        if info.batch == 0 {
+            self.features = (most > 0).then(|| Features::of(info));
         }
         match &mut self.features {
             Some(features) => features.add(&values, width, names, most),
@@ -95,54 +95,57 @@ impl AggregateStage {
         }
     }
 
-    fn report(&mut self, report: StepReport, out: &Outbox) -> Result<()> {
-        let StepReport { visit, names: clip_names, outcome, time } = report;
+    fn report(&mut self, report: StepReport, out: &Emitter) -> Result<()> {
+        let StepReport { info, names: clip_names, outcome, time } = report;
         let clips = clip_names.len();
         let asked = Instant::now();
-        let values = Vec::<f64>::try_from(&outcome.terms)?;
+        let values = Vec::<f64>::try_from(&outcome.step_metrics)?;
         let sync = asked.elapsed();
-        let unpacked = Terms::unpack_from(&values);
-        let (terms, sums) = unpacked.ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
+        let unpacked = StepMetrics::unpack_from(&values);
+        let (step_metrics, sums) = unpacked.ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
         let metrics = BatchMetrics::new(clips, &outcome.weights, sums);
         let confusion = match &outcome.confusion {
             Some(counts) => Confusion::from_counts(&Vec::<f64>::try_from(counts.flatten(0, -1))?),
             None => None,
         };
         let overlaps = match &outcome.frames {
-            Some(rows) => Some(self.frames(&visit, rows, &clip_names)?),
+            Some(rows) => Some(self.frames(&info, rows, &clip_names)?),
             None => None,
         };
         let (pass, in_a_row) = {
             let mut progress = self.progress();
-            (progress.add(&visit, &terms, &metrics, confusion.as_ref(), overlaps.as_ref()), progress.nonfinite_in_a_row)
+            (
+                progress.add(&info, &step_metrics, &metrics, confusion.as_ref(), overlaps.as_ref()),
+                progress.nonfinite_in_a_row,
+            )
         };
-        self.figures.batch(&visit, clips, &terms, outcome.lr);
-        if visit.split == Split::Train {
-            self.figures.phase(self.training.phase_at(visit.epoch).0);
-            self.figures.time(&time, &outcome.spent, sync);
+        self.prometheus.batch(&info, clips, &step_metrics, outcome.lr);
+        if info.split == Split::Train {
+            self.prometheus.phase(self.training.phase_at(info.epoch).0);
+            self.prometheus.time(&time, &outcome.spent, sync);
         }
-        self.observer.batch(&batch_event(&visit, clips, &terms, outcome.lr, time), &metrics);
+        self.observer.batch(&batch_event(&info, clips, &step_metrics, outcome.lr, time), &metrics);
         if let Some(analysis) = outcome.analysis {
             let gradients = analysis.read()?;
-            Figures::gradients(&gradients);
-            let comparison = GradientComparison::new(visit.position, visit.step, &gradients);
+            PrometheusMetrics::gradients(&gradients);
+            let comparison = GradientComparison::new(info.position, info.step, &gradients);
             self.observer.observe(&RunEvent::Gradients(comparison));
         }
         self.validated = None;
         if let Some((means, confusion, overlaps)) = pass {
-            if visit.split == Split::Val {
-                self.figures.validation(&means, &confusion, &overlaps);
-                let position = visit.position + 1;
+            if info.split == Split::Val {
+                self.prometheus.validation(&means, &confusion, &overlaps);
+                let position = info.position + 1;
                 let validation = Validation { iou: means.iou, accuracy: means.accuracy(), loss: means.total };
                 self.validated = Some((position, validation));
             }
-            self.observer.observe(&pass_event(&visit, &means, confusion, &overlaps));
-            if let Some(features) = self.features.take_if(|_| visit.split == Split::Val) {
+            self.observer.observe(&pass_event(&info, &means, confusion, &overlaps));
+            if let Some(features) = self.features.take_if(|_| info.split == Split::Val) {
                 self.observer.features(&features);
             }
         }
-        if terms.applied == 0.0 && visit.split == Split::Train {
-            let (position, step, clips) = (visit.position, visit.step, clip_names.to_vec());
+        if step_metrics.applied == 0.0 && info.split == Split::Train {
+            let (position, step, clips) = (info.position, info.step, clip_names.to_vec());
             self.observer.observe(&RunEvent::Nonfinite(NonFinite { position, step, clips, in_a_row }));
             if in_a_row >= self.training.nonfinite_limit as u64 {
                 let sound = self.folder.newest_sound().map_or("no checkpoint was written before".into(), |path| {
@@ -160,17 +163,17 @@ impl AggregateStage {
 }
 
 /// What is told of a batch of `clips`.
-fn batch_event(visit: &Visit, clips: usize, terms: &Terms, lr: [f64; 2], time: StepTime) -> RunEvent {
+fn batch_event(info: &BatchInfo, clips: usize, step_metrics: &StepMetrics, lr: [f64; 2], time: StepTime) -> RunEvent {
     RunEvent::Batch(Batch {
-        position: visit.position,
-        split: visit.split,
-        epoch: visit.epoch as u64 + 1,
-        before_training: visit.before,
-        batch: visit.batch as u64,
-        batches: visit.of as u64,
-        step: visit.step,
+        position: info.position,
+        split: info.split,
+        epoch: info.epoch as u64 + 1,
+        before_training: info.before,
+        batch: info.batch as u64,
+        batches: info.of as u64,
+        step: info.step,
         clips: clips as u64,
-        metrics: LossMetrics::from(terms),
+        metrics: LossMetrics::from(step_metrics),
         lr: lr[0].into(),
         lr_backbone: lr[1].into(),
         data_seconds: time.data.into(),
@@ -178,17 +181,17 @@ fn batch_event(visit: &Visit, clips: usize, terms: &Terms, lr: [f64; 2], time: S
     })
 }
 
-/// What is told of the pass that `visit` closes.
-fn pass_event(visit: &Visit, means: &Terms, confusion: Confusion, overlaps: &Overlaps) -> RunEvent {
+/// What is told of the pass that `info` closes.
+fn pass_event(info: &BatchInfo, means: &StepMetrics, confusion: Confusion, overlaps: &Overlaps) -> RunEvent {
     let score = |one: &Overlap| {
         let (frames, iou) = (one.frames, one.iou.into());
         (one.condition.name().to_string(), ConditionScore { frames, iou })
     };
     RunEvent::Pass(Box::new(Pass {
-        position: visit.position,
-        split: visit.split,
-        epoch: if visit.before { 0 } else { visit.epoch as u64 + 1 },
-        step: Some(visit.step),
+        position: info.position,
+        split: info.split,
+        epoch: if info.before { 0 } else { info.epoch as u64 + 1 },
+        step: Some(info.step),
         metrics: LossMetrics::from(means),
         confusion,
         conditions: overlaps.means().iter().map(score).collect(),
@@ -196,11 +199,11 @@ fn pass_event(visit: &Visit, means: &Terms, confusion: Confusion, overlaps: &Ove
 }
 
 impl Stage for AggregateStage {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         match unpack(payload)? {
             StepOutput::Report(report) => self.report(report, out),
-            StepOutput::Look { visit, look } => {
-                self.observer.preview(&seen(visit, &look, &self.pixels)?);
+            StepOutput::PreviewTensors { info, preview } => {
+                self.observer.preview(&render(info, &preview, &self.pixels)?);
                 Ok(())
             }
             StepOutput::Snapshot { mut state, epoch_end, stall } => {
@@ -208,12 +211,12 @@ impl Stage for AggregateStage {
                     let progress = self.progress();
                     (serde_json::to_value(&*progress), progress.nonfinite_in_a_row)
                 };
-                let about = &mut state.about;
-                about.progress =
+                let metadata = &mut state.metadata;
+                metadata.progress =
                     progress.map_err(|error| Failure::output(format!("a checkpoint's header: {error}")))?;
-                about.nonfinite_in_a_row = in_a_row;
-                let position = about.position;
-                about.validation = self.validated.filter(|(at, _)| *at == position).map(|(_, said)| said);
+                metadata.nonfinite_in_a_row = in_a_row;
+                let position = metadata.position;
+                metadata.validation = self.validated.filter(|(at, _)| *at == position).map(|(_, said)| said);
                 out.emit(pack(PendingCheckpoint { state, epoch_end, stall }));
                 Ok(())
             }

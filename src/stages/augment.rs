@@ -1,18 +1,18 @@
 //! `augment`: grey, mirrored and brighter or darker crops, as the plan says; and scene conditions made on the crops of
 //! some clips, declared with their probabilities. Validation clips are left as they are.
 
-use super::{Facts, RunContext, forms::CROPPED, items::*};
+use super::{Facts, RunContext, element_specs::CROPPED, items::*};
 use crate::{
     data::{
         condition::Condition,
         labels::{ConditionSet, Soft},
         plan::ClipPlan,
-        random::Draws,
+        random::CounterRng,
     },
     failure::Result,
-    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::{Config, Key, Section, Usage},
-    train::itinerary::Split,
+    train::run_schedule::Split,
     vision::{
         augment::{Effect, brightness, flip, flip_box, grey},
         rect::Rect,
@@ -22,7 +22,7 @@ use image::RgbImage;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "augment",
-    about: "grey, flip and brightness, drawn by the plan; scene conditions (motion_blur, occlusion, …), drawn by clip",
+    description: "grey, flip and brightness, drawn by the plan; scene conditions (motion_blur, occlusion, …), drawn by clip",
     input: Some(CROPPED_CLIPS),
     output: Some(CROPPED_CLIPS),
     ordered: false,
@@ -79,8 +79,8 @@ struct Strength {
 impl Augment {
     fn parse(section: &mut Section<'_>) -> Self {
         let mut declared = Vec::new();
-        for (key, about, effect, condition) in EFFECTS {
-            let strength: Strength = section.nested(Key::new(key).about(about), Usage::Active, &());
+        for (key, metadata, effect, condition) in EFFECTS {
+            let strength: Strength = section.nested(Key::new(key).metadata(metadata), Usage::Active, &());
             let Strength { probability, most, least, relabel } = strength;
             let label = relabel.then_some(condition);
             let strength = (least.min(most), most);
@@ -89,7 +89,7 @@ impl Augment {
         let sum: f64 = declared.iter().map(|declared| declared.probability).sum();
         if sum > 1.0 {
             let what = format!("the probabilities of the conditions add up to {sum}: a clip gets at most one of them");
-            section.reading().report(section.origin(), section.path(), what);
+            section.diagnostics().report(section.origin(), section.path(), what);
         }
         declared.retain(|declared| declared.probability > 0.0);
         Self { declared }
@@ -98,16 +98,16 @@ impl Augment {
     /// Makes at most one of the declared conditions. Keyed by the clip: the same for any number of workers.
     fn make_condition(&self, seed: u64, plan: &mut ClipPlan, crops: &mut [RgbImage], boxes: &[Rect]) {
         let key = [seed, plan.epoch, plan.index, plan.attempt, u64::from_be_bytes(*b"augment.")];
-        let mut draws = Draws::new(&key);
-        let mut share = draws.uniform();
+        let mut rng = CounterRng::new(&key);
+        let mut share = rng.uniform();
         for declared in &self.declared {
             if share >= declared.probability {
                 share -= declared.probability;
                 continue;
             }
-            let strength = draws.range(declared.strength.0, declared.strength.1);
+            let strength = rng.range(declared.strength.0, declared.strength.1);
             let (Some(crops), Some(boxes)) = (crops.get_mut(1..), boxes.get(1..)) else { return };
-            declared.effect.apply(crops, boxes, strength, || draws.uniform());
+            declared.effect.apply(crops, boxes, strength, || rng.uniform());
             if let Some(label) = declared.label {
                 plan.labels.fill(label.index() as i64);
                 plan.soft.fill(Soft::of(ConditionSet::only(label)));
@@ -133,16 +133,16 @@ pub fn augment(plan: &ClipPlan, crops: &mut [RgbImage], boxes: &mut [Rect]) {
     }
 }
 
-impl Blueprint<RunContext> for Augment {
+impl StageConfig<RunContext> for Augment {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(AugmentStage { options: self.clone(), seed: context.train.options().seed }))
     }
 
-    fn emits(&self) -> Handling {
+    fn emits(&self) -> ItemOps {
         CROPPED
     }
 
-    fn gives_form(&self, _facts: &Facts, input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, _facts: &Facts, input: Option<&ElementSpec>) -> Option<ElementSpec> {
         input.cloned()
     }
 }
@@ -153,10 +153,10 @@ struct AugmentStage {
 }
 
 impl Stage for AugmentStage {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         let mut clip: CroppedClip = unpack(payload)?;
         augment(&clip.plan, &mut clip.crops, &mut clip.boxes);
-        if clip.ticket.visit.split == Split::Train && !self.options.declared.is_empty() {
+        if clip.ticket.info.split == Split::Train && !self.options.declared.is_empty() {
             self.options.make_condition(self.seed, &mut clip.plan, &mut clip.crops, &clip.boxes);
         }
         out.emit(pack(clip));
@@ -167,16 +167,16 @@ impl Stage for AugmentStage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Node, Reading};
+    use crate::settings::{Diagnostics, Node};
     use crate::stages::tests::clip_plan;
 
     fn parsed(text: &str) -> std::result::Result<Augment, String> {
         let node = Node::parse("p.yaml", text).unwrap();
-        let reading = Reading::new();
-        let mut section = Section::root(&reading, &node);
+        let diagnostics = Diagnostics::new();
+        let mut section = Section::root(&diagnostics, &node);
         let augment = Augment::parse(&mut section);
         section.close();
-        reading.finish().map(|()| augment).map_err(|failure| failure.to_string())
+        diagnostics.finish().map(|()| augment).map_err(|failure| failure.to_string())
     }
 
     #[test]

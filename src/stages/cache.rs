@@ -1,6 +1,6 @@
 //! Decoded frames that are kept, up to a number of bytes; the least recently used go first.
 
-use crate::vision::area::Part;
+use crate::vision::area::DecodedRegion;
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ pub(super) struct FrameCache {
     limit: usize,
     bytes: usize,
     clock: u64,
-    frames: HashMap<PathBuf, (u64, Arc<Part>)>,
+    frames: HashMap<PathBuf, (u64, Arc<DecodedRegion>)>,
     by_age: BTreeMap<u64, PathBuf>,
 }
 
@@ -24,7 +24,7 @@ impl FrameCache {
     }
 
     /// The frame of `path`, when it is kept.
-    pub fn get(&mut self, path: &Path) -> Option<Arc<Part>> {
+    pub fn get(&mut self, path: &Path) -> Option<Arc<DecodedRegion>> {
         let (age, frame) = self.frames.get_mut(path)?;
         let key = self.by_age.remove(age)?;
         self.clock += 1;
@@ -34,7 +34,7 @@ impl FrameCache {
     }
 
     /// Keeps `frame`, unless it alone is too large.
-    pub fn put(&mut self, path: &Path, frame: Arc<Part>) {
+    pub fn put(&mut self, path: &Path, frame: Arc<DecodedRegion>) {
         let size = frame.pixels.as_raw().len();
         if size > self.limit || self.frames.contains_key(path) {
             return;
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_frame_goes_first_and_the_limit_holds() {
-        let frame = || Arc::new(Part::whole(RgbImage::new(10, 10)));
+        let frame = || Arc::new(DecodedRegion::whole(RgbImage::new(10, 10)));
         let mut cache = FrameCache::new(750);
         cache.put(Path::new("a"), frame());
         cache.put(Path::new("b"), frame());
@@ -69,7 +69,7 @@ mod tests {
         assert!(cache.get(Path::new("b")).is_none());
         assert!(cache.get(Path::new("a")).is_some() && cache.get(Path::new("c")).is_some());
         assert_eq!(cache.bytes, 600);
-        cache.put(Path::new("huge"), Arc::new(Part::whole(RgbImage::new(100, 100))));
+        cache.put(Path::new("huge"), Arc::new(DecodedRegion::whole(RgbImage::new(100, 100))));
         assert!(cache.get(Path::new("huge")).is_none() && cache.get(Path::new("a")).is_some());
     }
 }

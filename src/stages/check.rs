@@ -3,7 +3,7 @@
 use super::{Facts, RunContext};
 use crate::{
     flow::Graph,
-    settings::{Origin, Reading},
+    settings::{Diagnostics, Origin},
 };
 
 /// Kinds of which a run has one stage at most, and why.
@@ -14,18 +14,18 @@ const ONCE: [(&str, &str); 3] = [
 ];
 
 /// Reports what keeps `graph` from running; with `facts` also where shapes, types and places do not fit.
-pub fn check(reading: &Reading, graph: &Graph<RunContext>, facts: Option<&Facts>) {
+pub fn check(diagnostics: &Diagnostics, graph: &Graph<RunContext>, facts: Option<&Facts>) {
     for (kind, why) in ONCE {
         let mut stages = graph.nodes().iter().filter(|node| node.kind.name == kind);
         let Some(first) = stages.next() else { continue };
         for again in stages {
             let origin = again.origin.clone().unwrap_or_else(|| Origin::whole(graph.name()));
             let message = format!("is a second stage of the kind {kind}, after `{}`: {why}; keep one", first.id);
-            reading.report(&origin, &format!("stages.{}", again.id), message);
+            diagnostics.report(&origin, &format!("stages.{}", again.id), message);
         }
     }
     if let Some(facts) = facts {
-        graph.check_forms(reading, facts);
+        graph.check_element_specs(diagnostics, facts);
     }
 }
 
@@ -44,10 +44,10 @@ mod tests {
             line(&aggregate, "aggregate", step) + &line(&checkpoint, "checkpoint", &aggregate)
         };
         let found = |text: String| -> Vec<String> {
-            let reading = Reading::new();
-            let graph = compile_all(&reading, &Node::parse("x.yaml", &text).unwrap(), &KINDS).unwrap();
-            check(&reading, &graph, None);
-            reading.problems().iter().map(|problem| format!("{}: {}", problem.origin.line, problem.path)).collect()
+            let diagnostics = Diagnostics::new();
+            let graph = compile_all(&diagnostics, &Node::parse("x.yaml", &text).unwrap(), &KINDS).unwrap();
+            check(&diagnostics, &graph, None);
+            diagnostics.problems().iter().map(|problem| format!("{}: {}", problem.origin.line, problem.path)).collect()
         };
         let step = |id: &str| line(id, "step", "upload");
         assert_eq!(found(format!("{head}{}{}", step("s"), side("s", "1"))), Vec::<String>::new());

@@ -1,9 +1,9 @@
 //! `checkpoint`: writes checkpoints, each whole or not at all, and removes the old ones.
 
-use super::{RunContext, figures, items::*};
+use super::{RunContext, items::*, prometheus};
 use crate::{
     failure::{Failure, FailureKind, Result},
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, unpack},
+    flow::{Emitter, Kind, Payload, Stage, StageConfig, unpack},
     settings::Section,
     telemetry::names,
     train::{
@@ -23,7 +23,7 @@ use std::{
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "checkpoint",
-    about: "writes checkpoints: a temporary file, synced, renamed",
+    description: "writes checkpoints: a temporary file, synced, renamed",
     input: Some(CHECKPOINTS),
     output: None,
     ordered: true,
@@ -38,7 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 struct Checkpoint;
 
-impl Blueprint<RunContext> for Checkpoint {
+impl StageConfig<RunContext> for Checkpoint {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(CheckpointStage {
             folder: context.folder.clone(),
@@ -73,7 +73,7 @@ impl CheckpointStage {
     }
 
     /// Writes, and tries again for as long as patience lasts: whoever filled the disk may make room.
-    fn save(&self, pending: &PendingCheckpoint, out: &Outbox) -> Result<(PathBuf, u64)> {
+    fn save(&self, pending: &PendingCheckpoint, out: &Emitter) -> Result<(PathBuf, u64)> {
         let (begin, patience) = (Instant::now(), Duration::from_secs_f64(self.saving.patience));
         let mut pause = Duration::from_millis(250);
         loop {
@@ -102,7 +102,7 @@ impl CheckpointStage {
 }
 
 /// Waits for `time`, or until the run is over.
-fn wait(time: Duration, out: &Outbox) {
+fn wait(time: Duration, out: &Emitter) {
     let end = Instant::now() + time;
     while Instant::now() < end && !out.cancelled() {
         thread::sleep(Duration::from_millis(20).min(end.saturating_duration_since(Instant::now())));
@@ -110,12 +110,12 @@ fn wait(time: Duration, out: &Outbox) {
 }
 
 impl Stage for CheckpointStage {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         if !std::mem::replace(&mut self.yields, true) {
             yield_to_others();
         }
         let pending: PendingCheckpoint = unpack(payload)?;
-        let (step, position) = (pending.state.about.step, pending.state.about.position);
+        let (step, position) = (pending.state.metadata.step, pending.state.metadata.position);
         if let Some(name) = pending.state.not_finite()? {
             self.warn(format!("no checkpoint after step {step}: {name} is not finite; the earlier ones stay"));
             return Ok(());
@@ -123,7 +123,7 @@ impl Stage for CheckpointStage {
         let start = Instant::now();
         let (path, bytes) = self.save(&pending, out)?;
         let seconds = start.elapsed().as_secs_f64();
-        figures::saved(bytes, seconds);
+        prometheus::saved(bytes, seconds);
         self.observer.observe(&RunEvent::Checkpoint(run_event::Checkpoint {
             path: path.display().to_string(),
             bytes,

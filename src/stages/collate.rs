@@ -7,7 +7,7 @@ use super::{Facts, RunContext, items::*};
 use crate::{
     data::{plan::ClipPlan, rejects::Rejects},
     failure::{Failure, Result},
-    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::Section,
     telemetry::names,
     train::{events::Observer, run_event::RunEvent},
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "collate",
-    about: "puts clips together into batches",
+    description: "puts clips together into batches",
     input: Some(CROPPED_CLIPS),
     output: Some(BATCHES),
     ordered: true,
@@ -29,7 +29,7 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 
 struct Collate;
 
-impl Blueprint<RunContext> for Collate {
+impl StageConfig<RunContext> for Collate {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(CollateStage {
             next: context.position,
@@ -41,17 +41,17 @@ impl Blueprint<RunContext> for Collate {
         }))
     }
 
-    fn takes_form(&self, facts: &Facts) -> Option<Form> {
+    fn input_spec(&self, facts: &Facts) -> Option<ElementSpec> {
         Some(facts.model_crops())
     }
 
-    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
         Some(facts.batch())
     }
 
     /// The clips of the batch that is not complete.
-    fn keeps_bytes(&self, facts: &Facts, input: Option<&Form>) -> u64 {
-        input.map_or(0, Form::bytes) * facts.experiment.training.batch_size as u64
+    fn keeps_bytes(&self, facts: &Facts, input: Option<&ElementSpec>) -> u64 {
+        input.map_or(0, ElementSpec::bytes) * facts.experiment.training.batch_size as u64
     }
 }
 
@@ -90,7 +90,7 @@ impl CollateStage {
 
 impl CollateStage {
     /// Sends on what there is of the batch.
-    fn close(&mut self, out: &mut Outbox) -> Result<()> {
+    fn close(&mut self, out: &mut Emitter) -> Result<()> {
         if !self.waiting.is_empty() {
             self.next += 1;
             out.emit(pack(collate(&std::mem::take(&mut self.waiting), self.soft)?));
@@ -100,17 +100,17 @@ impl CollateStage {
 }
 
 impl Stage for CollateStage {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         // What a run that stops has prepared is planned again when it resumes; it may have gaps where sources stopped.
         if out.stopping() {
             return Ok(());
         }
         let clip: CroppedClip = unpack(payload)?;
-        let Ticket { visit, slot, of } = clip.ticket;
-        if self.waiting.first().is_some_and(|first| first.ticket.visit != visit) {
+        let Ticket { info, slot, of } = clip.ticket;
+        if self.waiting.first().is_some_and(|first| first.ticket.info != info) {
             self.close(out)?;
         }
-        let position = visit.position;
+        let position = info.position;
         if position != self.next {
             return Err(Failure::stage(format!(
                 "all clips of batch {} are missing, batch {position} begins",
@@ -125,7 +125,7 @@ impl Stage for CollateStage {
         if slot + 1 == of { self.close(out) } else { Ok(()) }
     }
 
-    fn finish(&mut self, out: &mut Outbox) -> Result<()> {
+    fn finish(&mut self, out: &mut Emitter) -> Result<()> {
         if out.stopping() { Ok(()) } else { self.close(out) }
     }
 }
@@ -141,7 +141,7 @@ pub(super) fn collate(clips: &[CroppedClip], soft: bool) -> Result<CollatedBatch
     let frames = first.plan.search.len();
     let bytes = |crop: usize| first.crops.get(crop).map_or(0, |crop| crop.as_raw().len()) * clips.len();
     let mut batch = CollatedBatch {
-        visit: first.ticket.visit,
+        info: first.ticket.info,
         clips: clips.len(),
         frames,
         template: pool::take(bytes(0)),

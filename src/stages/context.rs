@@ -1,16 +1,16 @@
 //! What a run gives to every stage that it builds.
 
-use super::forms::Facts;
+use super::element_specs::Facts;
 use crate::{
-    data::{attempts::Quarantine, outage::Outage, plan::Planner, rejects::Rejects},
-    flow::World,
+    data::{outage::Outage, plan::Planner, rejects::Rejects, retry::Quarantine},
+    flow::StageContext,
     train::{
-        checkpoint::{About, Folder},
+        checkpoint::{Folder, Metadata},
         events::Observer,
         experiment::Experiment,
-        itinerary::Itinerary,
+        metrics::Progress,
+        run_schedule::RunSchedule,
         step::Trainer,
-        tally::Progress,
     },
 };
 use std::sync::{
@@ -19,7 +19,7 @@ use std::sync::{
 };
 use tch::Device;
 
-impl World for RunContext {
+impl StageContext for RunContext {
     type Facts = Facts;
 }
 
@@ -52,7 +52,7 @@ pub struct RunContext {
     /// Data that is away for a while.
     pub outage: Outage,
     /// The run as a sequence of batches.
-    pub itinerary: Itinerary,
+    pub schedule: RunSchedule,
     /// The first batch to do.
     pub position: u64,
     /// The most training steps of this call.
@@ -66,7 +66,7 @@ pub struct RunContext {
     /// Running sums and results so far.
     pub progress: Arc<Mutex<Progress>>,
     /// Header of the checkpoints to come.
-    pub about: About,
+    pub metadata: Metadata,
     /// Where checkpoints go.
     pub folder: Folder,
     /// Whether somebody wants a checkpoint now.

@@ -1,14 +1,14 @@
 //! `crop`: cuts the planned windows out of the frames and scales them to the model's sizes.
 
-use super::{Facts, RunContext, forms::CROPPED, items::*};
+use super::{Facts, RunContext, element_specs::CROPPED, items::*};
 use crate::{
     data::plan::ClipPlan,
     failure::Result,
-    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::Config,
     train::experiment::Data,
     vision::{
-        area::Part,
+        area::DecodedRegion,
         rect::Rect,
         resample::{ExactBilinear, FastBilinear, Resampler},
     },
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "crop",
-    about: "cuts out template and search windows and scales them (`resample: opencv` bit for bit as OpenCV, or `fast`)",
+    description: "cuts out template and search windows and scales them (`resample: opencv` bit for bit as OpenCV, or `fast`)",
     input: Some(DECODED_CLIPS),
     output: Some(CROPPED_CLIPS),
     ordered: false,
@@ -48,7 +48,7 @@ impl CropOptions {
     }
 }
 
-impl Blueprint<RunContext> for CropOptions {
+impl StageConfig<RunContext> for CropOptions {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         let resampler: Box<dyn Resampler> =
             if self.fast { Box::new(FastBilinear::default()) } else { Box::new(ExactBilinear::default()) };
@@ -56,11 +56,11 @@ impl Blueprint<RunContext> for CropOptions {
         Ok(Box::new(CropStage { resampler, template: template as u32, search: search as u32 }))
     }
 
-    fn emits(&self) -> Handling {
+    fn emits(&self) -> ItemOps {
         CROPPED
     }
 
-    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
         let (template, search) = self.sides(&facts.experiment.data);
         Some(facts.cropped(template, search))
     }
@@ -79,7 +79,7 @@ struct CropStage {
 pub fn crop_clip(
     resampler: &mut dyn Resampler,
     plan: &ClipPlan,
-    frames: &[Arc<Part>],
+    frames: &[Arc<DecodedRegion>],
     template: u32,
     search: u32,
 ) -> Result<(Vec<RgbImage>, Vec<Rect>)> {
@@ -92,7 +92,7 @@ pub fn crop_clip(
 }
 
 impl Stage for CropStage {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         let DecodedClip { ticket, plan, frames } = unpack(payload)?;
         let (crops, boxes) = crop_clip(self.resampler.as_mut(), &plan, &frames, self.template, self.search)?;
         out.emit(pack(CroppedClip { ticket, plan, crops, boxes }));

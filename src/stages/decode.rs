@@ -4,21 +4,21 @@
 //! A clip whose frame cannot be read is planned again in place with the next attempt. What was given up travels in the
 //! plan, and is counted where clips arrive in order.
 
-use super::{Facts, RunContext, cache::FrameCache, forms::DECODED, items::*};
+use super::{Facts, RunContext, cache::FrameCache, element_specs::DECODED, items::*};
 use crate::{
     data::{
-        attempts::{self, FrameFault, Quarantine},
         dataset::FrameFile,
         frame,
         outage::{self, Bases, Outage},
         plan::{ClipPlan, Planner},
+        retry::{self, FrameFault, Quarantine},
     },
     failure::{Failure, Result},
-    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::Config,
-    train::{events::Observer, itinerary::Split, run_event::RunEvent},
+    train::{events::Observer, run_event::RunEvent, run_schedule::Split},
     vision::{
-        area::Part,
+        area::DecodedRegion,
         decode::{Decoder, DecoderKind},
         window::Window,
     },
@@ -31,7 +31,7 @@ use std::{
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "decode",
-    about: "reads and decodes the windows of a clip's frames (JPEG, PNG) with the `decoder` turbojpeg, image or auto",
+    description: "reads and decodes the windows of a clip's frames (JPEG, PNG) with the `decoder` turbojpeg, image or auto",
     input: Some(PLANNED_CLIPS),
     output: Some(DECODED_CLIPS),
     ordered: false,
@@ -47,7 +47,7 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 
 pub(super) const CACHED_KIND: Kind<RunContext> = Kind {
     name: "decode-cached",
-    about: "like decode, but reads whole frames and keeps them in memory up to `megabytes`",
+    description: "like decode, but reads whole frames and keeps them in memory up to `megabytes`",
     parse: |section| {
         let Cached { megabytes } = Cached::read(section, &());
         let DecoderOption { decoder } = DecoderOption::read(section, &());
@@ -116,11 +116,11 @@ struct Decode {
     cache: Option<Arc<Mutex<FrameCache>>>,
 }
 
-impl Blueprint<RunContext> for Decode {
+impl StageConfig<RunContext> for Decode {
     fn worker(&self, context: &RunContext, index: usize) -> Result<Box<dyn Stage>> {
         if index == 0 {
             let kind = self.decoder;
-            context.observer.observe(&RunEvent::note(format!("decoder: {} ({})", kind.name(), kind.about())));
+            context.observer.observe(&RunEvent::note(format!("decoder: {} ({})", kind.name(), kind.description())));
         }
         Ok(Box::new(DecodeStage {
             decoder: self.decoder.decoder().map_err(|error| Failure::stage(error.to_string()))?,
@@ -140,15 +140,15 @@ impl Blueprint<RunContext> for Decode {
         }))
     }
 
-    fn emits(&self) -> Handling {
+    fn emits(&self) -> ItemOps {
         DECODED
     }
 
-    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
         Some(facts.decoded())
     }
 
-    fn keeps_bytes(&self, _facts: &Facts, _input: Option<&Form>) -> u64 {
+    fn keeps_bytes(&self, _facts: &Facts, _input: Option<&ElementSpec>) -> u64 {
         (self.megabytes as u64) << 20
     }
 }
@@ -171,8 +171,8 @@ impl DecodeStage {
     fn patiently(
         &mut self,
         plan: &ClipPlan,
-        out: &Outbox,
-    ) -> Result<Option<std::result::Result<Vec<Arc<Part>>, FrameFault>>> {
+        out: &Emitter,
+    ) -> Result<Option<std::result::Result<Vec<Arc<DecodedRegion>>, FrameFault>>> {
         let is_away = |stage: &Self, fault: &FrameFault| {
             outage::file_of(fault, plan.frames().map(|planned| &planned.file))
                 .is_some_and(|file| outage::is_away(fault, &plan.dataset, file, &stage.bases))
@@ -202,10 +202,10 @@ impl DecodeStage {
         }
     }
 
-    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
+    fn frames(&mut self, plan: &ClipPlan) -> std::result::Result<Vec<Arc<DecodedRegion>>, FrameFault> {
         // The clip of a picture shows it in every frame: then it is decoded whole, once.
         let one = plan.search.iter().all(|planned| planned.file.path == plan.template.file.path);
-        let mut frames: Vec<Arc<Part>> = Vec::with_capacity(plan.search.len() + 1);
+        let mut frames: Vec<Arc<DecodedRegion>> = Vec::with_capacity(plan.search.len() + 1);
         for (index, planned) in plan.frames().enumerate() {
             let reduction = match self.sizes {
                 Some((template, search)) if !one => {
@@ -217,7 +217,7 @@ impl DecodeStage {
                 Some(last) if one => last.clone(),
                 _ => self.frame(&planned.file, (!one).then_some(&planned.window), reduction)?,
             };
-            frame::check_shown(&planned.file, &planned.window, &frame)?;
+            frame::check_visible(&planned.file, &planned.window, &frame)?;
             frames.push(frame);
         }
         Ok(frames)
@@ -229,7 +229,7 @@ impl DecodeStage {
         file: &FrameFile,
         window: Option<&Window>,
         reduction: u32,
-    ) -> std::result::Result<Arc<Part>, FrameFault> {
+    ) -> std::result::Result<Arc<DecodedRegion>, FrameFault> {
         if let Some(fault) = self.quarantine.fault(&file.path) {
             return Err(fault);
         }
@@ -251,15 +251,15 @@ fn lock(cache: &Mutex<FrameCache>) -> std::sync::MutexGuard<'_, FrameCache> {
 }
 
 impl Stage for DecodeStage {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         let PlannedClip { ticket, plan } = unpack(payload)?;
-        let planner = match (ticket.visit.split, &self.val) {
+        let planner = match (ticket.info.split, &self.val) {
             (Split::Val, Some(val)) => val.clone(),
             _ => self.train.clone(),
         };
         let quarantine = self.quarantine.clone();
         let mut stopped = false;
-        let made = attempts::make(&planner, plan, &quarantine, |plan| match self.patiently(plan, out)? {
+        let made = retry::make(&planner, plan, &quarantine, |plan| match self.patiently(plan, out)? {
             Some(made) => Ok(made),
             None => {
                 stopped = true;

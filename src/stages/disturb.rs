@@ -1,17 +1,17 @@
 //! `disturb`: panics and waits now and then, to rehearse what a run survives: a worker that dies, a disk that is slow.
 //! Clips go through as they are.
 
-use super::{RunContext, forms::CROPPED, items::*};
+use super::{RunContext, element_specs::CROPPED, items::*};
 use crate::{
     failure::Result,
-    flow::{Blueprint, Form, Handling, Kind, Outbox, Payload, Stage},
+    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig},
     settings::Config,
 };
 use std::{thread, time::Duration};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "disturb",
-    about: "panics and waits now and then, to rehearse what a run survives",
+    description: "panics and waits now and then, to rehearse what a run survives",
     input: Some(CROPPED_CLIPS),
     output: Some(CROPPED_CLIPS),
     ordered: false,
@@ -40,22 +40,22 @@ struct Worker {
     taken: u64,
 }
 
-impl Blueprint<RunContext> for Disturb {
+impl StageConfig<RunContext> for Disturb {
     fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Worker { options: self.clone(), taken: 0 }))
     }
 
-    fn emits(&self) -> Handling {
+    fn emits(&self) -> ItemOps {
         CROPPED
     }
 
-    fn gives_form(&self, _facts: &super::Facts, input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, _facts: &super::Facts, input: Option<&ElementSpec>) -> Option<ElementSpec> {
         input.cloned()
     }
 }
 
 impl Stage for Worker {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         self.taken += 1;
         let is_due = |every: u64| every > 0 && self.taken.is_multiple_of(every);
         if is_due(self.options.wait_every) {

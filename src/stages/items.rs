@@ -6,10 +6,10 @@ use crate::{
     train::{
         checkpoint::State,
         events::StepTime,
-        itinerary::Visit,
-        step::{Batch, Look, Outcome},
+        run_schedule::BatchInfo,
+        step::{Batch, Outcome, PreviewTensors},
     },
-    vision::{area::Part, pool, rect::Rect},
+    vision::{area::DecodedRegion, pool, rect::Rect},
 };
 use image::RgbImage;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) const CHECKPOINTS: Port = Port { name: "checkpoints" };
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The batch.
-    pub visit: Visit,
+    pub info: BatchInfo,
     /// The seat, from 0.
     pub slot: usize,
     /// Clips of the batch.
@@ -50,7 +50,7 @@ pub struct DecodedClip {
     /// What to cut out of the frames.
     pub plan: ClipPlan,
     /// The template's frame, then the search frames'.
-    pub frames: Vec<Arc<Part>>,
+    pub frames: Vec<Arc<DecodedRegion>>,
 }
 
 /// A clip as crops.
@@ -90,7 +90,7 @@ impl Drop for CroppedClip {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CollatedBatch {
     /// The batch's place in the run.
-    pub visit: Visit,
+    pub info: BatchInfo,
     /// B.
     pub clips: usize,
     /// N.
@@ -123,7 +123,7 @@ impl Drop for CollatedBatch {
 #[derive(Debug)]
 pub struct StepReport {
     /// Which batch.
-    pub visit: Visit,
+    pub info: BatchInfo,
     /// What its clips are called.
     pub names: Arc<[String]>,
     /// Its numbers, still on the device.
@@ -137,12 +137,12 @@ pub struct StepReport {
 pub enum StepOutput {
     /// A batch is done.
     Report(StepReport),
-    /// Some clips of the batch `visit`, for people to look at.
-    Look {
+    /// Some clips of the batch `info`, for people to look at.
+    PreviewTensors {
         /// Which batch.
-        visit: Visit,
+        info: BatchInfo,
         /// The clips, still on the device.
-        look: Look,
+        preview: PreviewTensors,
     },
     /// All tensors as they are after the batches reported so far.
     Snapshot {

@@ -11,14 +11,14 @@ mod context;
 mod crop;
 mod decode;
 mod disturb;
+mod element_specs;
 mod erase;
-mod figures;
-mod forms;
 mod items;
+mod model_preview;
 mod preview;
+mod prometheus;
 mod replay;
 mod sample;
-mod seen;
 mod step;
 mod upload;
 
@@ -26,7 +26,7 @@ pub use augment::augment;
 pub use check::check;
 pub use context::{RunContext, SaveRequest};
 pub use crop::crop_clip;
-pub use forms::Facts;
+pub use element_specs::Facts;
 pub use items::{
     CollatedBatch, CroppedClip, DecodedClip, PendingCheckpoint, PlannedClip, StepOutput, StepReport, Ticket,
 };
@@ -54,7 +54,7 @@ pub static KINDS: [Kind<RunContext>; 16] = [
 ];
 
 /// What is said when a stage of this kind is the bottleneck: that is what it is all for.
-pub const PRAISE: (&str, &str) = ("step", "the device is fed");
+pub const EXPECTED_BOTTLENECK: (&str, &str) = ("step", "the device is fed");
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use super::{RunContext, items::*};
 use crate::{
     failure::{Failure, Result},
-    flow::{Blueprint, Kind, Outbox, Payload, Stage, unpack},
+    flow::{Emitter, Kind, Payload, Stage, StageConfig, unpack},
     settings::Config,
     vision::rect::Rect,
 };
@@ -12,18 +12,18 @@ use std::path::PathBuf;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "preview",
-    about: "writes every n-th clip as a picture: its crops in a row, with boxes; put it on a branch",
+    description: "writes every n-th clip as a picture: its crops in a row, with boxes; put it on a branch",
     input: Some(CROPPED_CLIPS),
     output: None,
     ordered: true,
     workers: 1,
     max_workers: 1,
     capacity: 1,
-    parse: |section| Box::new(Preview::read(section, &())),
+    parse: |section| Box::new(PreviewOptions::read(section, &())),
 };
 
 #[derive(Clone, Config)]
-struct Preview {
+struct PreviewOptions {
     /// Clips from one picture to the next.
     #[config(key = "every", default = 100, min = 1)]
     every: u64,
@@ -35,7 +35,7 @@ struct Preview {
     folder: PathBuf,
 }
 
-impl Blueprint<RunContext> for Preview {
+impl StageConfig<RunContext> for PreviewOptions {
     fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         std::fs::create_dir_all(&self.folder)
             .map_err(|error| Failure::output(format!("{}: cannot be made: {error}", self.folder.display())))?;
@@ -44,13 +44,13 @@ impl Blueprint<RunContext> for Preview {
 }
 
 struct PreviewStage {
-    options: Preview,
+    options: PreviewOptions,
     clips: u64,
     written: u64,
 }
 
 impl Stage for PreviewStage {
-    fn process(&mut self, payload: Payload, _out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, _out: &mut Emitter) -> Result<()> {
         let clip: CroppedClip = unpack(payload)?;
         let due = self.clips.is_multiple_of(self.options.every) && self.written < self.options.limit;
         self.clips += 1;
@@ -58,8 +58,8 @@ impl Stage for PreviewStage {
             return Ok(());
         }
         self.written += 1;
-        let Ticket { visit, slot, .. } = clip.ticket;
-        let name = format!("{}-{:06}-{slot:03}.png", visit.split.name(), visit.position);
+        let Ticket { info, slot, .. } = clip.ticket;
+        let name = format!("{}-{:06}-{slot:03}.png", info.split.name(), info.position);
         let path = self.options.folder.join(name);
         row(&clip).save(&path).map_err(|error| Failure::output(format!("{}: {error}", path.display())))
     }

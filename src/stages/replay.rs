@@ -1,19 +1,19 @@
 //! `replay`: the first batches again and again, to the end of the run. It shows how fast the step is when data costs
 //! nothing. `sample` with the option `batches` makes the input end, and then the repetition begins.
 
-use super::{RunContext, forms::Facts, items::*};
+use super::{RunContext, element_specs::Facts, items::*};
 use crate::{
     failure::{Failure, Result},
-    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     loss::Target,
     model::ClipInput,
     settings::Section,
-    train::itinerary::{Itinerary, Split, Visit},
+    train::run_schedule::{BatchInfo, RunSchedule, Split},
 };
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "replay",
-    about: "repeats the batches that it was given, when there are no more, up to the end of the run",
+    description: "repeats the batches that it was given, when there are no more, up to the end of the run",
     input: Some(DEVICE_BATCHES),
     output: Some(DEVICE_BATCHES),
     ordered: true,
@@ -25,23 +25,23 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 
 struct Replay;
 
-impl Blueprint<RunContext> for Replay {
+impl StageConfig<RunContext> for Replay {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(ReplayStage {
-            itinerary: context.itinerary,
+            schedule: context.schedule,
             next: context.position,
             steps_left: context.max_steps.unwrap_or(u64::MAX),
             kept: Vec::new(),
         }))
     }
 
-    fn gives_form(&self, _facts: &Facts, input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, _facts: &Facts, input: Option<&ElementSpec>) -> Option<ElementSpec> {
         input.cloned()
     }
 }
 
 struct ReplayStage {
-    itinerary: Itinerary,
+    schedule: RunSchedule,
     /// The position of the next batch.
     next: u64,
     steps_left: u64,
@@ -49,16 +49,16 @@ struct ReplayStage {
 }
 
 impl ReplayStage {
-    fn count(&mut self, visit: &Visit) {
-        self.next = visit.position + 1;
-        if visit.split == Split::Train {
+    fn count(&mut self, info: &BatchInfo) {
+        self.next = info.position + 1;
+        if info.split == Split::Train {
             self.steps_left = self.steps_left.saturating_sub(1);
         }
     }
 }
 
 /// The same tensors as the batch of another visit.
-fn again(batch: &DeviceBatch, visit: Visit) -> DeviceBatch {
+fn again(batch: &DeviceBatch, info: BatchInfo) -> DeviceBatch {
     let ClipInput { template, search, template_boxes } = &batch.input;
     let input = ClipInput {
         template: template.shallow_clone(),
@@ -68,30 +68,30 @@ fn again(batch: &DeviceBatch, visit: Visit) -> DeviceBatch {
     let Target { boxes, labels, soft } = &batch.target;
     let soft = soft.as_ref().map(|soft| soft.shallow_clone());
     let target = Target { boxes: boxes.shallow_clone(), labels: labels.shallow_clone(), soft };
-    DeviceBatch { visit, input, target, names: batch.names.clone() }
+    DeviceBatch { info, input, target, names: batch.names.clone() }
 }
 
 impl Stage for ReplayStage {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         let batch: DeviceBatch = unpack(payload)?;
-        self.count(&batch.visit);
-        let copy = again(&batch, batch.visit);
+        self.count(&batch.info);
+        let copy = again(&batch, batch.info);
         self.kept.push(batch);
         out.emit(pack(copy));
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Outbox) -> Result<()> {
-        if self.kept.is_empty() && !out.stopping() && self.next < self.itinerary.len() {
+    fn finish(&mut self, out: &mut Emitter) -> Result<()> {
+        if self.kept.is_empty() && !out.stopping() && self.next < self.schedule.len() {
             return Err(Failure::stage("no batch arrived that could be repeated"));
         }
-        while let Some(visit) = self.itinerary.visit(self.next).filter(|_| !out.stopping()) {
-            if visit.split == Split::Train && self.steps_left == 0 {
+        while let Some(info) = self.schedule.batch_info(self.next).filter(|_| !out.stopping()) {
+            if info.split == Split::Train && self.steps_left == 0 {
                 break;
             }
-            let index = (visit.position % self.kept.len() as u64) as usize;
-            self.count(&visit);
-            out.emit(pack(again(&self.kept[index], visit)));
+            let index = (info.position % self.kept.len() as u64) as usize;
+            self.count(&info);
+            out.emit(pack(again(&self.kept[index], info)));
         }
         Ok(())
     }

@@ -2,21 +2,21 @@
 
 use super::{
     Facts, RunContext,
-    forms::{PLANNED, small},
+    element_specs::{PLANNED, small},
     items::*,
 };
 use crate::{
     data::plan::Planner,
     failure::{Failure, Result},
-    flow::{Blueprint, Form, Handling, Kind, Payload, Source, pack},
+    flow::{ElementSpec, ItemOps, Kind, Payload, Source, StageConfig, pack},
     settings::Config,
-    train::itinerary::{Itinerary, Split, Visit},
+    train::run_schedule::{BatchInfo, RunSchedule, Split},
 };
 use std::sync::Arc;
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "sample",
-    about: "plans clips: frames, windows and augmentations, before any pixel is read",
+    description: "plans clips: frames, windows and augmentations, before any pixel is read",
     input: None,
     output: Some(PLANNED_CLIPS),
     ordered: false,
@@ -50,7 +50,7 @@ impl Sample {
     }
 }
 
-impl Blueprint<RunContext> for Sample {
+impl StageConfig<RunContext> for Sample {
     fn source(&self, context: &RunContext) -> Result<Box<dyn Source>> {
         let mut planners = std::iter::once(&context.train).chain(&context.val);
         Ok(Box::new(Sampler {
@@ -59,7 +59,7 @@ impl Blueprint<RunContext> for Sample {
             batches_left: if self.batches == 0 { u64::MAX } else { self.batches },
             train: context.train.clone(),
             val: context.val.clone(),
-            itinerary: context.itinerary,
+            schedule: context.schedule,
             batch_size: context.experiment.training.batch_size,
             position: context.position,
             steps_left: context.max_steps.unwrap_or(u64::MAX),
@@ -67,11 +67,11 @@ impl Blueprint<RunContext> for Sample {
         }))
     }
 
-    fn emits(&self) -> Handling {
+    fn emits(&self) -> ItemOps {
         PLANNED
     }
 
-    fn gives_form(&self, _facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, _facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
         Some(small())
     }
 }
@@ -83,12 +83,12 @@ struct Sampler {
     batches_left: u64,
     train: Arc<Planner>,
     val: Option<Arc<Planner>>,
-    itinerary: Itinerary,
+    schedule: RunSchedule,
     batch_size: usize,
     position: u64,
     steps_left: u64,
     /// The batch that is being filled, with its next slot and its size.
-    open: Option<(Visit, usize, usize)>,
+    open: Option<(BatchInfo, usize, usize)>,
 }
 
 impl Sampler {
@@ -101,11 +101,11 @@ impl Sampler {
     }
 
     /// Opens the next batch; `None` at the end of the run or of the steps that were asked for.
-    fn begin(&mut self) -> Result<Option<(Visit, usize, usize)>> {
-        let Some(visit) = self.itinerary.visit(self.position).filter(|_| self.batches_left > 0) else {
+    fn begin(&mut self) -> Result<Option<(BatchInfo, usize, usize)>> {
+        let Some(info) = self.schedule.batch_info(self.position).filter(|_| self.batches_left > 0) else {
             return Ok(None);
         };
-        if visit.split == Split::Train {
+        if info.split == Split::Train {
             if self.steps_left == 0 {
                 return Ok(None);
             }
@@ -113,8 +113,8 @@ impl Sampler {
         }
         self.position += 1;
         self.batches_left -= 1;
-        let left = self.planner(visit.split)?.clips_per_epoch().saturating_sub(visit.batch * self.batch_size);
-        Ok(Some((visit, 0, left.min(self.batch_size))))
+        let left = self.planner(info.split)?.clips_per_epoch().saturating_sub(info.batch * self.batch_size);
+        Ok(Some((info, 0, left.min(self.batch_size))))
     }
 }
 
@@ -137,12 +137,12 @@ impl Sampler {
             Some(open) => Some(open),
             None => self.begin()?,
         };
-        let Some((visit, slot, of)) = open else { return Ok(None) };
+        let Some((info, slot, of)) = open else { return Ok(None) };
         if slot + 1 < of {
-            self.open = Some((visit, slot + 1, of));
+            self.open = Some((info, slot + 1, of));
         }
-        let index = visit.batch * self.batch_size + slot;
-        let plan = self.planner(visit.split)?.plan(visit.epoch as u64, index as u64, 0)?;
-        Ok(Some(PlannedClip { ticket: Ticket { visit, slot, of }, plan }))
+        let index = info.batch * self.batch_size + slot;
+        let plan = self.planner(info.split)?.plan(info.epoch as u64, index as u64, 0)?;
+        Ok(Some(PlannedClip { ticket: Ticket { info, slot, of }, plan }))
     }
 }

@@ -1,15 +1,15 @@
 //! `step`: trains or evaluates on a batch. It never waits for the device: numbers leave it as tensors.
 
-use super::{Facts, RunContext, SaveRequest, forms::small, items::*};
+use super::{Facts, RunContext, SaveRequest, element_specs::small, items::*};
 use crate::{
     failure::{Failure, FailureKind, Result},
-    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, guard, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, guard, pack, unpack},
     settings::Section,
     train::{
-        checkpoint::About,
+        checkpoint::Metadata,
         events::StepTime,
         experiment::Training,
-        itinerary::{Place, Split, Visit},
+        run_schedule::{BatchInfo, EpochPosition, Split},
         step::Trainer,
     },
 };
@@ -20,7 +20,7 @@ use std::{
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "step",
-    about: "forward, loss, backward and update; evaluation for validation batches",
+    description: "forward, loss, backward and update; evaluation for validation batches",
     input: Some(DEVICE_BATCHES),
     output: Some(STEP_REPORTS),
     ordered: true,
@@ -32,14 +32,14 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 
 struct Step;
 
-impl Blueprint<RunContext> for Step {
+impl StageConfig<RunContext> for Step {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         let trainer = context.trainer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let trainer = trainer.ok_or_else(|| Failure::config("a pipeline has one step stage"))?;
         Ok(Box::new(StepStage {
             trainer,
             training: context.experiment.training.clone(),
-            about: context.about.clone(),
+            metadata: context.metadata.clone(),
             save_request: context.save_request.clone(),
             last: None,
             saved: true,
@@ -51,11 +51,11 @@ impl Blueprint<RunContext> for Step {
         true
     }
 
-    fn takes_form(&self, facts: &Facts) -> Option<Form> {
+    fn input_spec(&self, facts: &Facts) -> Option<ElementSpec> {
         Some(facts.device_batch())
     }
 
-    fn gives_form(&self, _facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, _facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
         Some(small())
     }
 }
@@ -63,33 +63,33 @@ impl Blueprint<RunContext> for Step {
 struct StepStage {
     trainer: Trainer,
     training: Training,
-    about: About,
+    metadata: Metadata,
     save_request: SaveRequest,
-    last: Option<Visit>,
+    last: Option<BatchInfo>,
     /// Whether what was done so far is in a snapshot.
     saved: bool,
     idle_since: Instant,
 }
 
 impl StepStage {
-    fn snapshot(&mut self, visit: &Visit, epoch_end: bool, out: &mut Outbox) {
+    fn snapshot(&mut self, info: &BatchInfo, epoch_end: bool, out: &mut Emitter) {
         let start = Instant::now();
-        let about = About {
-            position: visit.position + 1,
-            step: visit.step + u64::from(visit.split == Split::Train),
-            epoch: visit.epoch,
-            phase: self.training.phase_at(visit.epoch).0,
-            place: Some(Place::from(visit)),
-            ..self.about.clone()
+        let metadata = Metadata {
+            position: info.position + 1,
+            step: info.step + u64::from(info.split == Split::Train),
+            epoch: info.epoch,
+            phase: self.training.phase_at(info.epoch).0,
+            epoch_position: Some(EpochPosition::from(info)),
+            ..self.metadata.clone()
         };
-        let state = Box::new(self.trainer.snapshot(about));
+        let state = Box::new(self.trainer.snapshot(metadata));
         self.saved = true;
         out.emit(pack(StepOutput::Snapshot { state, epoch_end, stall: start.elapsed().as_secs_f64() }));
     }
 }
 
 impl Stage for StepStage {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         // Batches that were prepared when the run was stopped are planned again when it resumes.
         if out.stopping() {
             return Ok(());
@@ -101,36 +101,36 @@ impl Stage for StepStage {
         let outcome = guard(|| self.trainer.run(&batch)).unwrap_or_else(|panic| Err(Failure::panicked(panic)));
         let outcome = outcome.map_err(out_of_memory)?;
         let time = StepTime { data, forward: start.elapsed().as_secs_f64() };
-        let visit = batch.visit;
-        (self.last, self.saved) = (Some(visit), false);
-        out.emit(pack(StepOutput::Report(StepReport { visit, names: Arc::clone(&batch.names), outcome, time })));
-        let shown = self.training.shown_clips;
-        if visit.batch == 0 && shown > 0 {
-            let look = self.trainer.look(&batch, i64::try_from(shown).unwrap_or(i64::MAX))?;
-            out.emit(pack(StepOutput::Look { visit, look }));
+        let info = batch.info;
+        (self.last, self.saved) = (Some(info), false);
+        out.emit(pack(StepOutput::Report(StepReport { info, names: Arc::clone(&batch.names), outcome, time })));
+        let display = self.training.preview_clips;
+        if info.batch == 0 && display > 0 {
+            let preview = self.trainer.preview(&batch, i64::try_from(display).unwrap_or(i64::MAX))?;
+            out.emit(pack(StepOutput::PreviewTensors { info, preview }));
         }
         let interval = self.training.saving.interval as u64;
-        let due = visit.split == Split::Train && interval > 0 && (visit.step + 1).is_multiple_of(interval);
+        let due = info.split == Split::Train && interval > 0 && (info.step + 1).is_multiple_of(interval);
         let asked = self.save_request.take();
-        if visit.closes_epoch {
-            self.snapshot(&visit, true, out);
+        if info.closes_epoch {
+            self.snapshot(&info, true, out);
         } else if due || asked {
-            self.snapshot(&visit, false, out);
+            self.snapshot(&info, false, out);
         }
         self.idle_since = Instant::now();
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Outbox) -> Result<()> {
+    fn finish(&mut self, out: &mut Emitter) -> Result<()> {
         match self.last {
-            Some(visit) if !self.saved => self.snapshot(&visit, false, out),
+            Some(info) if !self.saved => self.snapshot(&info, false, out),
             _ => {}
         }
         Ok(())
     }
 
     /// What the last step that went well has left.
-    fn salvage(&mut self, out: &mut Outbox) -> Result<()> {
+    fn salvage(&mut self, out: &mut Emitter) -> Result<()> {
         if self.trainer.undo()? { self.finish(out) } else { Ok(()) }
     }
 }

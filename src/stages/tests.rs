@@ -4,13 +4,21 @@ use crate::{
         labels::{ConditionSet, Soft},
         plan::{ClipPlan, FramePlan},
     },
-    train::itinerary::{Split, Visit},
+    train::run_schedule::{BatchInfo, Split},
     vision::{rect::Rect, window::Window},
 };
 use image::{Rgb, RgbImage};
 
-const VISIT: Visit =
-    Visit { position: 3, split: Split::Train, epoch: 0, batch: 3, of: 9, step: 3, before: false, closes_epoch: false };
+const BATCH_INFO: BatchInfo = BatchInfo {
+    position: 3,
+    split: Split::Train,
+    epoch: 0,
+    batch: 3,
+    of: 9,
+    step: 3,
+    before: false,
+    closes_epoch: false,
+};
 
 /// A clip of two search frames whose crops are filled with `value`, `value + 1` and `value + 2`.
 fn clip(slot: usize, value: u8) -> CroppedClip {
@@ -41,7 +49,7 @@ fn clip(slot: usize, value: u8) -> CroppedClip {
     let crop = |size: u32, add: u8| RgbImage::from_pixel(size, size, Rgb([value + add; 3]));
     let boxes = (0..3).map(|frame| Rect::new(f64::from(value), f64::from(frame), 0.5, 0.5)).collect();
     CroppedClip {
-        ticket: Ticket { visit: VISIT, slot, of: 2 },
+        ticket: Ticket { info: BATCH_INFO, slot, of: 2 },
         plan,
         crops: vec![crop(1, 0), crop(2, 1), crop(2, 2)],
         boxes,
@@ -56,7 +64,7 @@ pub(super) fn clip_plan() -> ClipPlan {
 #[test]
 fn a_batch_is_frame_major_and_in_order_of_its_clips() {
     let batch = collate(&[clip(0, 10), clip(1, 20)], true).unwrap();
-    assert_eq!((batch.clips, batch.frames, batch.visit), (2, 2, VISIT));
+    assert_eq!((batch.clips, batch.frames, batch.info), (2, 2, BATCH_INFO));
     assert_eq!(batch.template, [[10; 3], [20; 3]].concat());
     assert_eq!(batch.search, [[11; 12], [21; 12], [12; 12], [22; 12]].concat());
     assert_eq!(batch.template_boxes, [10.0, 0.0, 0.5, 0.5, 20.0, 0.0, 0.5, 0.5]);
@@ -80,7 +88,7 @@ fn clips_that_differ_are_not_put_together() {
 fn kinds_have_names_of_their_own_and_say_what_they_do() {
     for (index, kind) in KINDS.iter().enumerate() {
         assert!(KINDS[..index].iter().all(|other| other.name != kind.name), "{} twice", kind.name);
-        assert!(!kind.about.is_empty(), "{}", kind.name);
+        assert!(!kind.description.is_empty(), "{}", kind.name);
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Facts, RunContext, items::*};
 use crate::{
     data::labels::Soft,
     failure::Result,
-    flow::{Blueprint, Form, Kind, Outbox, Payload, Stage, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     loss::Target,
     model::ClipInput,
     native::memory::send,
@@ -15,7 +15,7 @@ use tch::{Device, Tensor};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "upload",
-    about: "copies batches to the device and normalises them there",
+    description: "copies batches to the device and normalises them there",
     input: Some(BATCHES),
     output: Some(DEVICE_BATCHES),
     ordered: false,
@@ -27,7 +27,7 @@ pub(super) const KIND: Kind<RunContext> = Kind {
 
 struct Upload;
 
-impl Blueprint<RunContext> for Upload {
+impl StageConfig<RunContext> for Upload {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         let data = &context.experiment.data;
         Ok(Box::new(UploadStage {
@@ -38,11 +38,11 @@ impl Blueprint<RunContext> for Upload {
         }))
     }
 
-    fn takes_form(&self, facts: &Facts) -> Option<Form> {
+    fn input_spec(&self, facts: &Facts) -> Option<ElementSpec> {
         Some(facts.batch())
     }
 
-    fn gives_form(&self, facts: &Facts, _input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
         Some(facts.device_batch())
     }
 
@@ -60,7 +60,7 @@ struct UploadStage {
 }
 
 impl Stage for UploadStage {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         let batch: CollatedBatch = unpack(payload)?;
         let (clips, frames) = (batch.clips as i64, batch.frames as i64);
         let (t, s) = (self.template, self.search);
@@ -78,7 +78,7 @@ impl Stage for UploadStage {
             boxes: floats(&batch.search_boxes, &[frames, clips, 4])?,
             labels: send(&Tensor::from_slice(&batch.labels).f_view([frames, clips])?, self.device)?,
         };
-        out.emit(pack(DeviceBatch { visit: batch.visit, input, target, names: batch.names.clone() }));
+        out.emit(pack(DeviceBatch { info: batch.info, input, target, names: batch.names.clone() }));
         Ok(())
     }
 }

@@ -97,12 +97,12 @@ mod tests {
     use crate::{
         data::condition::Condition,
         track::{Guess, Tracked},
-        vision::{area::Part, window::Window},
+        vision::{area::DecodedRegion, window::Window},
     };
 
     #[test]
     fn boxes_window_and_trail_are_drawn() {
-        let part = Part::whole(RgbImage::new(160, 160));
+        let part = DecodedRegion::whole(RgbImage::new(160, 160));
         let mut drawing = Drawing::new(true);
         let guess = Guess { condition: Condition::MotionBlur, probability: 0.5, severity: None };
         let mut step = |index, x: f64, with: bool| {

@@ -6,7 +6,7 @@ use super::tracker::Guess;
 use crate::{
     data::{condition::UNLABELLED, problems::Problems},
     failure::{Failure, Result},
-    text::{self, shown},
+    text::{self, excerpt},
     vision::rect::Rect,
 };
 use std::{
@@ -95,7 +95,7 @@ pub fn read(path: &Path, problems: &mut Problems) -> Option<Vec<Rect>> {
                 boxes.push(Rect::new(x, y, w, h));
             }
             _ => {
-                problems.line(path, at + 1, format!("`{}` is no box; write x, y, w, h", shown(line.trim())));
+                problems.line(path, at + 1, format!("`{}` is no box; write x, y, w, h", excerpt(line.trim())));
                 whole = false;
             }
         }

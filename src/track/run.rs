@@ -10,7 +10,7 @@ use crate::{
     failure::{Failure, Result},
     model::online::Online,
     vision::{
-        area::Part,
+        area::DecodedRegion,
         decode::{Decoder, DecoderKind},
         rect::Rect,
         window::Window,
@@ -28,7 +28,7 @@ pub struct Step<'a> {
     /// Its number, from 0: the frame of the given box.
     pub index: usize,
     /// Its pixels.
-    pub frame: &'a Part,
+    pub frame: &'a DecodedRegion,
     /// Where the object is.
     pub object: Rect,
     /// What the tracker says of it; none of the first frame.
@@ -79,7 +79,7 @@ pub fn follow(
     online: &Online,
     options: &Options,
     start: Rect,
-    frames: impl IntoIterator<Item = Result<Part>>,
+    frames: impl IntoIterator<Item = Result<DecodedRegion>>,
     mut done: impl FnMut(&Step<'_>) -> Result<()>,
 ) -> Result<Record> {
     let mut record = Record::default();
@@ -105,7 +105,7 @@ pub fn follow(
     Ok(record)
 }
 
-fn read(decoder: &mut dyn Decoder, file: &FrameFile) -> Result<Part> {
+fn read(decoder: &mut dyn Decoder, file: &FrameFile) -> Result<DecodedRegion> {
     let failed = |what: &dyn std::fmt::Display| Failure::input(format!("{}: {what}", file.path.display()));
     frame::read(file, decoder, None, 1).map_err(|fault| failed(&format_args!("{}: {}", fault.reason, fault.detail)))
 }

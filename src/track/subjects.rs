@@ -3,7 +3,7 @@
 use super::{NamedSet, benchmark::Family};
 use crate::{
     data::{
-        dataset::{self, Found, FrameFiles, Purpose, Roots, Truth},
+        dataset::{self, CheckedSequence, FrameFiles, Purpose, Roots, Truth},
         problems::Problems,
     },
     failure::{Failure, Result},
@@ -94,12 +94,12 @@ fn is(family: Family, sequence: &str, name: &str) -> bool {
     sequence == name || family.names(sequence).has(name)
 }
 
-fn subject(family: Family, set: &str, found: Found) -> Subject {
+fn subject(family: Family, set: &str, found: CheckedSequence) -> Subject {
     let sequence = found.sequence;
     let truth = found.truth.unwrap_or_else(|| Truth {
         file: sequence.frames.folder().to_owned(),
         boxes: sequence.boxes().iter().map(|values| values.map(f64::from)).collect(),
-        shown: Some(sequence.visible().to_vec()),
+        visible: Some(sequence.visible().to_vec()),
         ..Truth::default()
     });
     Subject { family, set: set.to_owned(), name: sequence.name.to_string(), frames: sequence.frames, truth }

@@ -11,7 +11,7 @@ use crate::{
     },
     train::{experiment::Experiment, normalise::Normaliser},
     vision::{
-        area::Part,
+        area::DecodedRegion,
         rect::Rect,
         resample::{ExactBilinear, Resampler},
         window::Window,
@@ -114,7 +114,7 @@ impl<'a> Tracker<'a> {
     ///
     /// # Errors
     /// A box that no template can be cut around.
-    pub fn start(online: &'a Online, options: &'a Options, frame: &Part, object: Rect) -> Result<Self> {
+    pub fn start(online: &'a Online, options: &'a Options, frame: &DecodedRegion, object: Rect) -> Result<Self> {
         let config = online.config();
         let device = online.device();
         let normaliser = Normaliser::new(&options.mean, &options.std, device);
@@ -139,7 +139,7 @@ impl<'a> Tracker<'a> {
     ///
     /// # Errors
     /// An operation that libtorch refuses.
-    pub fn follow(&mut self, frame: &Part) -> Result<Tracked> {
+    pub fn follow(&mut self, frame: &DecodedRegion) -> Result<Tracked> {
         let size = self.online.config().search_size as u32;
         let window = around(&self.object, self.options.search_factor)?;
         let search = pixels(&self.normaliser, &mut self.resampler, frame, &window, size)?;
@@ -194,7 +194,7 @@ fn around(object: &Rect, factor: f64) -> Result<Window> {
 fn pixels(
     normaliser: &Normaliser,
     resampler: &mut ExactBilinear,
-    frame: &Part,
+    frame: &DecodedRegion,
     window: &Window,
     size: u32,
 ) -> Result<Tensor> {

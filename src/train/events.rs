@@ -1,6 +1,6 @@
 //! Who watches a run. The stages emit events and what else there is to see; logs, progress bars and reports observe them.
 
-use super::{features::Features, itinerary::Visit, means::BatchMetrics, run_event::RunEvent};
+use super::{features::Features, means::BatchMetrics, run_event::RunEvent, run_schedule::BatchInfo};
 use crate::{data::condition::Condition, vision::rect::Rect};
 use image::RgbImage;
 
@@ -15,37 +15,37 @@ pub struct StepTime {
 
 /// Some clips of a batch.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct Preview {
     /// The batch.
-    pub visit: Visit,
+    pub info: BatchInfo,
     /// The clips.
-    pub clips: Vec<SeenClip>,
+    pub clips: Vec<PreviewClip>,
 }
 
 /// A clip as the model sees it. Boxes are shares of the crop.
 #[derive(Clone, Debug)]
-pub struct SeenClip {
+pub struct PreviewClip {
     /// The crop of the template.
     pub template: RgbImage,
     /// The object in it.
     pub object: Rect,
     /// The search frames.
-    pub frames: Vec<SeenFrame>,
+    pub frames: Vec<PreviewFrame>,
 }
 
 /// A search frame as the model sees it, with what it says. Boxes are shares of the crop.
 #[derive(Clone, Debug)]
-pub struct SeenFrame {
+pub struct PreviewFrame {
     /// The crop.
     pub crop: RgbImage,
     /// Where the object is.
     pub truth: Rect,
     /// Where the model says it is.
-    pub told: Rect,
+    pub predicted: Rect,
     /// The condition, if the frame is labelled.
     pub condition: Option<Condition>,
     /// The condition that the model tells, if it has a class head.
-    pub told_condition: Option<Condition>,
+    pub predicted_condition: Option<Condition>,
 }
 
 /// Watches a run. Observers never fail a run and never block it for long.
@@ -59,7 +59,7 @@ pub trait Observer: Send + Sync {
     }
 
     /// Takes note of some clips of a batch as the model sees them, with what it predicts.
-    fn preview(&self, _clips: &Seen) {}
+    fn preview(&self, _clips: &Preview) {}
 
     /// Takes note of what a complete validation found in each search frame.
     fn features(&self, _features: &Features) {}
@@ -74,7 +74,7 @@ impl<T: Observer + ?Sized> Observer for std::sync::Arc<T> {
         self.as_ref().batch(event, metrics);
     }
 
-    fn preview(&self, clips: &Seen) {
+    fn preview(&self, clips: &Preview) {
         self.as_ref().preview(clips);
     }
 
@@ -92,7 +92,7 @@ impl Observer for Vec<Box<dyn Observer>> {
         self.iter().for_each(|observer| observer.batch(event, metrics));
     }
 
-    fn preview(&self, clips: &Seen) {
+    fn preview(&self, clips: &Preview) {
         self.iter().for_each(|observer| observer.preview(clips));
     }
 

@@ -1,11 +1,11 @@
 //! What a validation saw of each search frame, for those who ask what is in the features.
 
-use super::{itinerary::Visit, overlaps::Overlaps};
+use super::{overlaps::Overlaps, run_schedule::BatchInfo};
 use crate::failure::{Failure, Result};
 use std::sync::Arc;
 
 /// Columns of a row before the feature: label, IoU, and the true box.
-pub const ABOUT: usize = 6;
+pub const FRAME_FACTS: usize = 6;
 
 /// Pooled features of a validation pass's first search frames in the order of the run, with what is true of them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,12 +29,12 @@ pub struct Features {
 }
 
 impl Features {
-    /// Nothing yet, of the pass of `visit`.
-    pub fn of(visit: &Visit) -> Self {
-        Self { epoch: if visit.before { 0 } else { visit.epoch + 1 }, ..Self::default() }
+    /// Nothing yet, of the pass of `info`.
+    pub fn of(info: &BatchInfo) -> Self {
+        Self { epoch: if info.before { 0 } else { info.epoch + 1 }, ..Self::default() }
     }
 
-    /// Adds the `rows` of a batch (`[B·N, ABOUT + dim]`, clip-major) as long as there are fewer than `most`. The IoUs of
+    /// Adds the `rows` of a batch (`[B·N, FRAME_FACTS + dim]`, clip-major) as long as there are fewer than `most`. The IoUs of
     /// all of them by condition.
     ///
     /// # Errors
@@ -42,15 +42,15 @@ impl Features {
     pub fn add(&mut self, rows: &[f32], width: usize, clips: &Arc<[String]>, most: usize) -> Result<Overlaps> {
         let mut overlaps = Overlaps::default();
         let frames = rows.len() / width.max(1);
-        if width < ABOUT || clips.is_empty() || !frames.is_multiple_of(clips.len()) {
+        if width < FRAME_FACTS || clips.is_empty() || !frames.is_multiple_of(clips.len()) {
             return Err(Failure::stage(format!("{frames} rows of {width} numbers for {} clips", clips.len())));
         }
         let each = frames / clips.len();
-        self.dim = width - ABOUT;
+        self.dim = width - FRAME_FACTS;
         for (index, row) in rows.chunks_exact(width).enumerate() {
-            let (about, feature) = row.split_at(ABOUT);
+            let (metadata, feature) = row.split_at(FRAME_FACTS);
             // Class indices and the sign of no condition are whole numbers that f32 holds exactly.
-            overlaps.add(about[0] as i64, f64::from(about[1]));
+            overlaps.add(metadata[0] as i64, f64::from(metadata[1]));
             if self.labels.len() >= most {
                 continue;
             }
@@ -58,9 +58,9 @@ impl Features {
                 self.names.push(clips[index / each].clone());
             }
             self.clips.push(self.names.len() as i64 - 1);
-            self.labels.push(about[0] as i64);
-            self.ious.push(about[1]);
-            self.boxes.extend_from_slice(&about[2..]);
+            self.labels.push(metadata[0] as i64);
+            self.ious.push(metadata[1]);
+            self.boxes.extend_from_slice(&metadata[2..]);
             self.pooled.extend_from_slice(feature);
         }
         Ok(overlaps)

@@ -2,11 +2,11 @@
 //! counts, taken over the whole pass, so that they do not depend on how it is cut into batches, and its weighted terms add
 //! up to its total.
 
-use super::tally::Terms;
+use super::metrics::StepMetrics;
 use crate::loss::Weights;
 use serde::{Deserialize, Serialize};
 
-/// What a batch adds to the means over several, beside its [`Terms`].
+/// What a batch adds to the means over several, beside its [`StepMetrics`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchMetrics {
     /// Clips in it.
@@ -38,7 +38,7 @@ pub struct FrameMetrics {
 
 impl BatchMetrics {
     /// Those of a batch of `clips` that was weighted by `weights`, with rows of
-    /// [`LossTerms::sums`](crate::loss::LossTerms::sums) in row-major order.
+    /// [`LossComponents::sums`](crate::loss::LossComponents::sums) in row-major order.
     pub fn new(clips: usize, weights: &Weights, sums: &[f64]) -> Self {
         let (rows, _) = sums.as_chunks::<4>();
         let frame = |&[location, peaks, class, labelled]: &[f64; 4]| FrameMetrics { location, peaks, class, labelled };
@@ -49,57 +49,57 @@ impl BatchMetrics {
 
 /// Sums over the batches of a pass, or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sums {
+pub struct AverageMeter {
     /// Clips summed over.
     pub clips: f64,
     /// Batches left out because they were not finite.
     pub nonfinite: u64,
     /// Those of what is divided by clips; box loss and total without their focal and class losses.
-    sums: Terms,
+    sums: StepMetrics,
     /// Those of what is divided by other counts, by search frame.
     #[serde(default)]
-    frames: Vec<FrameSums>,
+    frames: Vec<FrameMeter>,
 }
 
 /// Sums of the losses of one search frame, plain, weighted by their terms' own weights, and as they were minimised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct FrameSums {
+struct FrameMeter {
     location: [f64; 3],
     peaks: f64,
     class: [f64; 3],
     labelled: f64,
 }
 
-impl Sums {
+impl AverageMeter {
     /// Adds a batch. One that is not finite is counted and left out.
-    pub fn add(&mut self, terms: &Terms, metrics: &BatchMetrics) {
-        if terms.applied == 0.0 || !terms.total.is_finite() {
+    pub fn add(&mut self, step_metrics: &StepMetrics, metrics: &BatchMetrics) {
+        if step_metrics.applied == 0.0 || !step_metrics.total.is_finite() {
             self.nonfinite += 1;
             return;
         }
         let n = metrics.clips as f64;
-        let boxed = metrics.giou * terms.giou + metrics.l1 * terms.l1;
+        let boxed = metrics.giou * step_metrics.giou + metrics.l1 * step_metrics.l1;
         self.clips += n;
         let sums = &mut self.sums;
         for (sum, term) in [
-            (&mut sums.total, terms.weight_box * boxed),
+            (&mut sums.total, step_metrics.weight_box * boxed),
             (&mut sums.box_loss, boxed),
-            (&mut sums.giou, terms.giou),
-            (&mut sums.l1, terms.l1),
-            (&mut sums.iou, terms.iou),
-            (&mut sums.gradient_norm, terms.gradient_norm),
-            (&mut sums.weight_box, terms.weight_box),
-            (&mut sums.weight_class, terms.weight_class),
+            (&mut sums.giou, step_metrics.giou),
+            (&mut sums.l1, step_metrics.l1),
+            (&mut sums.iou, step_metrics.iou),
+            (&mut sums.gradient_norm, step_metrics.gradient_norm),
+            (&mut sums.weight_box, step_metrics.weight_box),
+            (&mut sums.weight_class, step_metrics.weight_class),
         ] {
             *sum += n * term;
         }
-        sums.correct += terms.correct;
-        sums.labelled += terms.labelled;
+        sums.correct += step_metrics.correct;
+        sums.labelled += step_metrics.labelled;
         if self.frames.len() < metrics.frames.len() {
-            self.frames.resize(metrics.frames.len(), FrameSums::default());
+            self.frames.resize(metrics.frames.len(), FrameMeter::default());
         }
-        let location = [1.0, metrics.location, terms.weight_box * metrics.location];
-        let class = [1.0, metrics.class, terms.weight_class];
+        let location = [1.0, metrics.location, step_metrics.weight_box * metrics.location];
+        let class = [1.0, metrics.class, step_metrics.weight_class];
         for (sums, frame) in self.frames.iter_mut().zip(&metrics.frames) {
             sums.location.iter_mut().zip(location).for_each(|(sum, weight)| *sum += weight * frame.location);
             sums.class.iter_mut().zip(class).for_each(|(sum, weight)| *sum += weight * frame.class);
@@ -109,14 +109,14 @@ impl Sums {
     }
 
     /// The means; counts stay sums. `None` before the first batch.
-    pub fn means(&self) -> Option<Terms> {
+    pub fn means(&self) -> Option<StepMetrics> {
         if self.clips == 0.0 {
             return None;
         }
         let (sums, n) = (self.sums, self.clips);
         let [location, location_weighted, location_minimised] = self.over(|frame| (frame.location, frame.peaks));
         let [class, class_weighted, class_minimised] = self.over(|frame| (frame.class, frame.labelled));
-        Some(Terms {
+        Some(StepMetrics {
             total: sums.total / n + location_minimised + class_minimised,
             box_loss: sums.box_loss / n + location_weighted,
             giou: sums.giou / n,
@@ -135,7 +135,7 @@ impl Sums {
     }
 
     /// The mean over frames of sums, each divided by its count (by 1 where nothing was counted).
-    fn over(&self, of: impl Fn(&FrameSums) -> ([f64; 3], f64)) -> [f64; 3] {
+    fn over(&self, of: impl Fn(&FrameMeter) -> ([f64; 3], f64)) -> [f64; 3] {
         let mut means = [0.0; 3];
         for (sums, count) in self.frames.iter().map(of) {
             means.iter_mut().zip(sums).for_each(|(mean, sum)| *mean += sum / count.max(1.0));
@@ -165,7 +165,7 @@ mod tests {
     ];
 
     /// What a step says of some clips, with factors of the tasks.
-    fn step(clips: &[Clip], lambda: f64, factors: [f64; 2]) -> (Terms, BatchMetrics) {
+    fn step(clips: &[Clip], lambda: f64, factors: [f64; 2]) -> (StepMetrics, BatchMetrics) {
         let frame = |at: usize| FrameMetrics {
             location: clips.iter().map(|(_, location, _)| location[at].0).sum(),
             peaks: clips.iter().map(|(_, location, _)| location[at].1).sum(),
@@ -178,7 +178,7 @@ mod tests {
         let location = mean(|frame| frame.location / frame.peaks.max(1.0));
         let class = mean(|frame| frame.class / frame.labelled.max(1.0));
         let box_loss = 2.0 * giou + 5.0 * (giou / 2.0) + 0.5 * location;
-        let terms = Terms {
+        let step_metrics = StepMetrics {
             total: factors[0] * box_loss + factors[1] * lambda * class,
             box_loss,
             giou,
@@ -190,17 +190,17 @@ mod tests {
             weight_box: factors[0],
             weight_class: factors[1] * lambda,
             applied: 1.0,
-            ..Terms::default()
+            ..StepMetrics::default()
         };
         let metrics = BatchMetrics { clips: clips.len(), giou: 2.0, l1: 5.0, location: 0.5, class: lambda, frames };
-        (terms, metrics)
+        (step_metrics, metrics)
     }
 
-    fn pass(size: usize, lambda: f64, factors: [f64; 2]) -> Terms {
-        let mut sums = Sums::default();
+    fn pass(size: usize, lambda: f64, factors: [f64; 2]) -> StepMetrics {
+        let mut sums = AverageMeter::default();
         for clips in CLIPS.chunks(size) {
-            let (terms, metrics) = step(clips, lambda, factors);
-            sums.add(&terms, &metrics);
+            let (step_metrics, metrics) = step(clips, lambda, factors);
+            sums.add(&step_metrics, &metrics);
         }
         sums.means().unwrap()
     }
@@ -235,10 +235,10 @@ mod tests {
 
     #[test]
     fn weights_that_change_within_a_pass_count_for_their_own_batches() {
-        let mut sums = Sums::default();
+        let mut sums = AverageMeter::default();
         for (clips, lambda) in CLIPS.chunks(3).zip([0.0, 1.0]) {
-            let (terms, metrics) = step(clips, lambda, [1.0, 1.0]);
-            sums.add(&terms, &metrics);
+            let (step_metrics, metrics) = step(clips, lambda, [1.0, 1.0]);
+            sums.add(&step_metrics, &metrics);
         }
         let means = sums.means().unwrap();
         // The second batch has one of the two labels of the first frame; the first one's losses count for nothing.
@@ -248,14 +248,14 @@ mod tests {
 
     #[test]
     fn sums_survive_a_checkpoint_and_older_ones_are_known() {
-        let mut sums = Sums::default();
-        let (terms, metrics) = step(&CLIPS[..2], 1.0 / 3.0, [1.0, 1.0]);
-        sums.add(&terms, &metrics);
+        let mut sums = AverageMeter::default();
+        let (step_metrics, metrics) = step(&CLIPS[..2], 1.0 / 3.0, [1.0, 1.0]);
+        sums.add(&step_metrics, &metrics);
         let text = serde_json::to_string(&sums).unwrap();
-        let again: Sums = serde_json::from_str(&text).unwrap();
+        let again: AverageMeter = serde_json::from_str(&text).unwrap();
         assert!(again == sums && !again.is_outdated());
         let mut value = serde_json::to_value(&sums).unwrap();
         value.as_object_mut().unwrap().remove("frames");
-        assert!(serde_json::from_value::<Sums>(value).unwrap().is_outdated());
+        assert!(serde_json::from_value::<AverageMeter>(value).unwrap().is_outdated());
     }
 }

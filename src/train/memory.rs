@@ -70,7 +70,7 @@ fn of_phase(experiment: &Experiment, config: &Config, params: &Params, phase: &P
     // One set of gradients is there when a step ends, one for each part that is computed beside others, one more where
     // parts follow each other; and those of both tasks, where they are compared or kept from opposing each other.
     let apart = training.weighting == TaskWeighting::PcGrad || training.analysis_interval > 0;
-    let sets = training.shards as u64 * if apart { 3 } else { 1 } + u64::from(training.accumulate > 1);
+    let sets = training.replicas as u64 * if apart { 3 } else { 1 } + u64::from(training.accumulate > 1);
     let averaged = if training.ema_decay > 0.0 { model } else { 0 };
     let clips = training.batch_size.div_ceil(training.accumulate.max(1)) as u64;
     let step = Step { config, params, phase, frames: experiment.data.search_frames as u64, bf16, on_gpu };
@@ -94,7 +94,7 @@ fn of_phase(experiment: &Experiment, config: &Config, params: &Params, phase: &P
         Taken {
             what: "weights made ready",
             how: step.ready().1.into(),
-            bytes: training.shards as u64 * step.ready().0,
+            bytes: training.replicas as u64 * step.ready().0,
         },
     ];
     if !on_gpu {

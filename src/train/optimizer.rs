@@ -97,10 +97,12 @@ impl AdamW {
             let scalar = |value: f64| Tensor::full([0i64; 0], value, (Kind::Float, self.updates.device()));
             return Ok(Update { norm: scalar(0.0), applied: also.map_or_else(|| scalar(1.0), Tensor::shallow_clone) });
         }
-        let mut seen = HashSet::new();
+        let mut preview = HashSet::new();
         // Autograd may hand the same tensor to two parameters; clipping in place would then clip it twice.
-        let copies: Vec<Option<Tensor>> =
-            present.iter().map(|(_, gradient)| (!seen.insert(gradient.data_ptr())).then(|| gradient.copy())).collect();
+        let copies: Vec<Option<Tensor>> = present
+            .iter()
+            .map(|(_, gradient)| (!preview.insert(gradient.data_ptr())).then(|| gradient.copy()))
+            .collect();
         let present: Vec<(&Slot, &Tensor)> = present
             .into_iter()
             .zip(&copies)

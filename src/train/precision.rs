@@ -94,10 +94,10 @@ mod tests {
         let options = ForwardOptions { keep_rate: Some(1.0), ..ForwardOptions::evaluation() };
         let pass = |precision: Precision| {
             let output = precision.forward(Device::Cpu, || model.forward(&input, &options)).unwrap();
-            let terms = loss(&output, &target, &Weights::reference()).unwrap();
+            let step_metrics = loss(&output, &target, &Weights::reference()).unwrap();
             let trained: Vec<&Tensor> = model.params().parameters().map(|(_, tensor)| tensor).collect();
-            let gradients = Tensor::run_backward(&[&terms.objective], &trained, false, false);
-            (output.score_maps().get(0).detach(), terms.report().unwrap().total, gradients)
+            let gradients = Tensor::run_backward(&[&step_metrics.objective], &trained, false, false);
+            (output.score_maps().get(0).detach(), step_metrics.report().unwrap().total, gradients)
         };
         let (exact, near) = (pass(Precision::default()), pass(BF16));
         let difference = (&exact.0 - &near.0).abs().max().double_value(&[]);

@@ -34,7 +34,7 @@ impl Area {
 
 /// The decoded part of a frame: all of it, or at least what a window shows of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Part {
+pub struct DecodedRegion {
     /// The pixels.
     pub pixels: RgbImage,
     /// The frame's column and row of the first of them.
@@ -46,13 +46,13 @@ pub struct Part {
 }
 
 /// The pixels' memory is for the next frame.
-impl Drop for Part {
+impl Drop for DecodedRegion {
     fn drop(&mut self) {
         pool::give(std::mem::take(&mut self.pixels).into_raw());
     }
 }
 
-impl Part {
+impl DecodedRegion {
     /// A whole frame.
     pub fn whole(pixels: RgbImage) -> Self {
         Self { frame: pixels.dimensions(), pixels, origin: (0, 0), reduction: 1 }

@@ -3,7 +3,7 @@
 use image::RgbImage;
 
 use crate::failure::{Failure, Result};
-use crate::vision::area::{Area, Part};
+use crate::vision::area::{Area, DecodedRegion};
 use crate::vision::window::Window;
 
 /// One past the last frame column (or row) that a window from `from` shows.
@@ -16,7 +16,7 @@ fn used(from: i64, side: u32, length: u32) -> i64 {
 }
 
 /// The pixels of a `width` × `height` frame that a crop of `window` shows; `None` when it would be black.
-pub fn shown(window: &Window, (width, height): (u32, u32)) -> Option<Area> {
+pub fn visible_area(window: &Window, (width, height): (u32, u32)) -> Option<Area> {
     let span = |from: i64, length: u32| {
         let (first, end) = (from.max(0), used(from, window.side, length));
         // Both lie in the frame when the first lies before the end.
@@ -35,10 +35,10 @@ pub(super) fn missing(area: &Area, have: &Area) -> Failure {
 ///
 /// # Errors
 /// `part` lacks pixels of the frame that the window shows.
-pub fn crop(part: &Part, window: &Window) -> Result<RgbImage> {
+pub fn crop(part: &DecodedRegion, window: &Window) -> Result<RgbImage> {
     let side = window.side as usize;
     let mut pixels = vec![0u8; side * side * 3];
-    if let Some(area) = shown(window, part.frame) {
+    if let Some(area) = visible_area(window, part.frame) {
         let have = part.area();
         if !have.contains(&area) {
             return Err(missing(&area, &have));
@@ -70,7 +70,7 @@ mod tests {
         fn every_pixel_is_the_frame_s_or_black(x in -40i64..40, y in -40i64..40, side in 1u32..60) {
             let frame = frame();
             let window = Window { x, y, side, centre: (0.0, 0.0) };
-            let whole = Part::whole(frame.clone());
+            let whole = DecodedRegion::whole(frame.clone());
             let crop = crop(&whole, &window).unwrap();
             prop_assert_eq!(crop.dimensions(), (side, side));
             // The far column and row are black as soon as the window reaches them.
@@ -85,14 +85,14 @@ mod tests {
             let black = crop.pixels().all(|pixel| pixel.0 == [0, 0, 0]);
             prop_assert_eq!(window.overlaps(23, 17), !black);
             // What the window shows is enough to cut it out.
-            let part = match shown(&window, (23, 17)) {
-                Some(Area { x, y, width, height }) => Part {
+            let part = match visible_area(&window, (23, 17)) {
+                Some(Area { x, y, width, height }) => DecodedRegion {
                     pixels: image::imageops::crop_imm(&frame, x, y, width, height).to_image(),
                     origin: (x, y),
                     frame: (23, 17),
                     reduction: 1,
                 },
-                None => Part::nothing((23, 17), 1),
+                None => DecodedRegion::nothing((23, 17), 1),
             };
             prop_assert_eq!(super::crop(&part, &window).unwrap(), crop);
         }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn a_part_that_is_too_small_is_an_error_rather_than_black() {
         let window = Window { x: 2, y: 2, side: 5, centre: (4.0, 4.0) };
-        let part = Part { pixels: RgbImage::new(4, 5), origin: (2, 2), frame: (23, 17), reduction: 1 };
+        let part = DecodedRegion { pixels: RgbImage::new(4, 5), origin: (2, 2), frame: (23, 17), reduction: 1 };
         assert!(crop(&part, &window).unwrap_err().to_string().contains("a crop needs"));
     }
 }

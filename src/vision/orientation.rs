@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use super::area::{Area, Part};
+use super::area::{Area, DecodedRegion};
 use super::pool;
 
 /// How the stored rows and columns of a picture become those that are shown.
@@ -60,7 +60,7 @@ impl Orientation {
     }
 
     /// Where `area` of the stored picture, whose size is `stored`, is shown.
-    pub fn to_shown(self, area: &Area, stored: (u32, u32)) -> Area {
+    pub fn to_upright(self, area: &Area, stored: (u32, u32)) -> Area {
         let Area { x, y, width, height } = self.mirrored((area.x, area.width), (area.y, area.height), stored);
         match self.swaps {
             true => Area { x: y, y: x, width: height, height: width },
@@ -78,24 +78,24 @@ impl Orientation {
     }
 
     /// A part of the stored picture as it is shown.
-    pub fn turn(self, mut part: Part) -> Part {
+    pub fn turn(self, mut part: DecodedRegion) -> DecodedRegion {
         if self.is_upright() {
             return part;
         }
-        let shown = self.to_shown(&part.area(), part.frame);
+        let upright = self.to_upright(&part.area(), part.frame);
         part.pixels = self.pixels(&part.pixels);
         part.frame = self.size(part.frame);
-        part.origin = (shown.x, shown.y);
+        part.origin = (upright.x, upright.y);
         part
     }
 
     fn pixels(self, stored: &RgbImage) -> RgbImage {
         let (columns, rows) = (stored.width() as usize, stored.height() as usize);
         let (width, height) = self.size(stored.dimensions());
-        let mut shown = pool::bytes(stored.as_raw().len());
+        let mut upright = pool::bytes(stored.as_raw().len());
         let from = stored.as_raw();
         let at = |index: usize, mirrors: bool, all: usize| if mirrors { all - 1 - index } else { index };
-        for (y, line) in shown.chunks_exact_mut((width as usize * 3).max(3)).enumerate() {
+        for (y, line) in upright.chunks_exact_mut((width as usize * 3).max(3)).enumerate() {
             for (x, pixel) in line.chunks_exact_mut(3).enumerate() {
                 let (column, row) = if self.swaps { (y, x) } else { (x, y) };
                 let (column, row) = (at(column, self.mirrors_columns, columns), at(row, self.mirrors_rows, rows));
@@ -103,7 +103,7 @@ impl Orientation {
                 pixel.copy_from_slice(&from[start..start + 3]);
             }
         }
-        RgbImage::from_raw(width, height, shown).unwrap_or_default()
+        RgbImage::from_raw(width, height, upright).unwrap_or_default()
     }
 }
 
@@ -129,14 +129,14 @@ mod tests {
         for (value, expected) in (1..).zip(expected) {
             let orientation = Orientation::of_exif(value);
             assert_eq!(orientation.exif(), value);
-            let whole = orientation.turn(Part::whole(stored.clone()));
+            let whole = orientation.turn(DecodedRegion::whole(stored.clone()));
             assert_eq!((&whole.pixels, whole.frame), (&expected, expected.dimensions()), "orientation {value}");
             // A part is turned to the same pixels as those of the whole.
             let area = Area { x: 1, y: 2, width: 3, height: 2 };
-            let inner = orientation.to_stored(&orientation.to_shown(&area, (7, 4)), (7, 4));
+            let inner = orientation.to_stored(&orientation.to_upright(&area, (7, 4)), (7, 4));
             assert_eq!(inner, area);
             let pixels = imageops::crop_imm(&stored, 1, 2, 3, 2).to_image();
-            let part = orientation.turn(Part { pixels, origin: (1, 2), frame: (7, 4), reduction: 1 });
+            let part = orientation.turn(DecodedRegion { pixels, origin: (1, 2), frame: (7, 4), reduction: 1 });
             let Area { x, y, width, height } = part.area();
             assert_eq!(part.pixels, imageops::crop_imm(&expected, x, y, width, height).to_image(), "{value}");
         }

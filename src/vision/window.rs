@@ -90,7 +90,7 @@ impl Window {
 
     /// Whether a crop of a `width` × `height` frame would show anything but black.
     pub fn overlaps(&self, width: u32, height: u32) -> bool {
-        crate::vision::crop::shown(self, (width, height)).is_some()
+        crate::vision::crop::visible_area(self, (width, height)).is_some()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which of the weights in a file are meant.
 
-use super::torch::shown;
+use super::torch::one_line;
 
 /// Which of the weights in a file are meant, and how a user says so.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ impl<'a> Choice<'a> {
     pub fn remedy(&self, key: &str) -> String {
         let quote =
             if key.contains(|c: char| c.is_whitespace() || "'\"$`\\;&|<>*?(){}[]#!".contains(c)) { "'" } else { "" };
-        format!("{}{quote}{}{quote}", self.option, shown(key))
+        format!("{}{quote}{}{quote}", self.option, one_line(key))
     }
 }
 
@@ -42,14 +42,14 @@ pub struct Other {
 
 /// `student (2 tensors), teacher (2 tensors)`.
 pub(super) fn listed(others: &[Other]) -> String {
-    const SHOWN: usize = 12;
+    const MOST_LISTED: usize = 12;
     let one = |other: &Other| {
         let noun = if other.tensors == 1 { "tensor" } else { "tensors" };
-        format!("{} ({} {noun})", shown(&other.key), other.tensors)
+        format!("{} ({} {noun})", one_line(&other.key), other.tensors)
     };
-    let mut list = others.iter().take(SHOWN).map(one).collect::<Vec<_>>().join(", ");
-    if others.len() > SHOWN {
-        list += &format!(" and {} more", others.len() - SHOWN);
+    let mut list = others.iter().take(MOST_LISTED).map(one).collect::<Vec<_>>().join(", ");
+    if others.len() > MOST_LISTED {
+        list += &format!(" and {} more", others.len() - MOST_LISTED);
     }
     list
 }

@@ -45,7 +45,7 @@ impl std::fmt::Display for Container {
 
 /// A tensor in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct TensorEntry {
     /// Its name.
     pub name: String,
     /// Its element type.
@@ -64,7 +64,7 @@ pub struct Entry {
     pub(super) inline: Option<Arc<[u8]>>,
 }
 
-impl Entry {
+impl TensorEntry {
     /// How many elements it has.
     pub fn elements(&self) -> u64 {
         self.shape.iter().fold(1, |product, side| u64::saturating_mul(product, *side as u64))
@@ -82,8 +82,8 @@ pub struct Note {
 
 /// What a reader of one of the forms finds.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub entries: Vec<Entry>,
+pub(super) struct WeightsContents {
+    pub entries: Vec<TensorEntry>,
     /// The keys under which the weights were found, outermost first.
     pub wrapper: Vec<String>,
     pub texts: BTreeMap<String, String>,
@@ -99,7 +99,7 @@ pub struct WeightsFile {
     file: File,
     size: u64,
     container: Container,
-    found: Found,
+    found: WeightsContents,
 }
 
 impl WeightsFile {
@@ -159,7 +159,7 @@ impl WeightsFile {
         for entry in &self.found.entries {
             let name = entry.name.as_str();
             if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
-                return Err(format!("a tensor is called {}", torch::shown(name)));
+                return Err(format!("a tensor is called {}", torch::one_line(name)));
             }
             if !names.insert(name) {
                 return Err(format!("{name}: stands there twice"));
@@ -195,7 +195,7 @@ impl WeightsFile {
     }
 
     /// The tensors.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[TensorEntry] {
         &self.found.entries
     }
 
@@ -218,7 +218,7 @@ impl WeightsFile {
     ///
     /// # Errors
     /// It cannot be read, or its checksum does not match.
-    pub fn load(&self, entry: &Entry) -> Result<Tensor> {
+    pub fn load(&self, entry: &TensorEntry) -> Result<Tensor> {
         let failed = |what: String| Failure::input(format!("{}: {}: {what}", self.path.display(), entry.name));
         let length = usize::try_from(entry.bytes).map_err(|_| failed("too large".into()))?;
         let mut bytes;

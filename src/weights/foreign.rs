@@ -1,7 +1,7 @@
 //! What a file is that is no file of weights, in a sentence with a remedy: people mistake one file for another, and
 //! downloads end in something else.
 
-use super::torch::shown;
+use super::torch::one_line;
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
 /// Bytes at the beginning of a file that tell what it is.
@@ -71,7 +71,7 @@ fn of_protobuf(head: &[u8]) -> Option<String> {
                 std::str::from_utf8(name).ok().filter(|text| !text.is_empty() && !text.contains(char::is_control))?;
             Some(format!(
                 "is an ONNX model (made by {}); get the PyTorch weights that it was exported from",
-                shown(text)
+                one_line(text)
             ))
         }
         [0x08, 1..=20, 0x3a | 0x1a | 0x22 | 0x42, ..] => {
@@ -107,7 +107,7 @@ fn of_text(head: &[u8]) -> Option<String> {
             let end = start + lower[start..].find("</title>")?;
             text.get(start..end)
         });
-        let title = title.map_or(String::new(), |title| format!(" (\"{}\")", shown(title.trim())));
+        let title = title.map_or(String::new(), |title| format!(" (\"{}\")", one_line(title.trim())));
         return Some(format!(
             "is a web page{title}, not weights: the download led to a page, such as a login, a warning or an error; \
              download the file itself"
@@ -124,7 +124,7 @@ fn of_text(head: &[u8]) -> Option<String> {
         return Some("is JSON, not weights; give the .safetensors or .pth file".into());
     }
     let first: String = text.lines().next().unwrap_or_default().chars().take(60).collect();
-    Some(format!("is neither safetensors nor a PyTorch checkpoint but a text: \"{}\"", shown(&first)))
+    Some(format!("is neither safetensors nor a PyTorch checkpoint but a text: \"{}\"", one_line(&first)))
 }
 
 /// What a tar is, by the names in it.
@@ -191,12 +191,15 @@ fn archive(what: &str, unpack: &str, names: &[String]) -> String {
     let inner = names.iter().find(|name| is_weights(name) && !name.contains("__MACOSX"));
     match (inner, names.first()) {
         (Some(inner), _) => {
-            let inner = shown(inner);
+            let inner = one_line(inner);
             format!("is a {what} around {inner}; unpack it ({unpack}) and give {inner}")
         }
         (None, Some(first)) => {
             let more = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
-            format!("is a {what}, not one that torch.save wrote; it has {}{more}, and no file of weights", shown(first))
+            format!(
+                "is a {what}, not one that torch.save wrote; it has {}{more}, and no file of weights",
+                one_line(first)
+            )
         }
         (None, None) => format!("is an empty {what}"),
     }
@@ -232,7 +235,7 @@ pub(super) fn of_folder(path: &Path) -> String {
              torch.save(model.state_dict(), FILE)"
         );
     }
-    let inside: Vec<String> = names.iter().filter(|name| is_weights(name)).take(5).map(|name| shown(name)).collect();
+    let inside: Vec<String> = names.iter().filter(|name| is_weights(name)).take(5).map(|name| one_line(name)).collect();
     match inside.is_empty() {
         true => is.into(),
         false => format!("{is}; give one of the files in it, such as {}", inside.join(", ")),

@@ -17,8 +17,8 @@ mod torch;
 pub use bytes::Bytes;
 pub use choice::{Choice, Other};
 pub use element::{dtype_name, storable};
-pub use file::{Container, Entry, Note, WeightsFile};
-pub use torch::shown;
+pub use file::{Container, Note, TensorEntry, WeightsFile};
+pub use torch::one_line;
 
 use crate::failure::{Failure, Result};
 use std::{collections::BTreeMap, path::Path};
@@ -72,7 +72,7 @@ impl Format {
 /// # Errors
 /// The file cannot be written; what was there before is untouched.
 pub fn write(path: &Path, format: Format, contents: &Contents<'_>) -> Result<u64> {
-    crate::whole::write_whole(path, |file| match format {
+    crate::atomic_file::write_atomic(path, |file| match format {
         Format::Safetensors => safetensors::write(file, contents),
         Format::Torch => torch::write(file, contents),
     })

@@ -5,7 +5,7 @@ use super::{
     bytes::Bytes,
     choice::{Choice, Other, listed},
     element,
-    file::{Entry, Found, Note},
+    file::{Note, TensorEntry, WeightsContents},
 };
 use crate::failure::{Failure, Result};
 use safetensors::tensor::{Metadata, TensorInfo};
@@ -26,7 +26,7 @@ pub(super) fn begins(head: &[u8], size: u64) -> bool {
 }
 
 /// Finds the tensors of the file.
-pub(super) fn open(file: &File, size: u64, choice: Choice<'_>) -> std::result::Result<Found, String> {
+pub(super) fn open(file: &File, size: u64, choice: Choice<'_>) -> std::result::Result<WeightsContents, String> {
     let unknown = "neither safetensors nor a PyTorch checkpoint";
     let mut length = [0; 8];
     file.read_exact_at(&mut length, 0).map_err(|_| format!("is {unknown}: {size} bytes are too few"))?;
@@ -51,7 +51,7 @@ pub(super) fn open(file: &File, size: u64, choice: Choice<'_>) -> std::result::R
         let kind = element::of_safetensors(info.dtype)
             .ok_or_else(|| format!("{name}: element type {:?} cannot be read", info.dtype))?;
         let side = |side: &usize| i64::try_from(*side).map_err(|_| format!("{name}: an absurd shape"));
-        entries.push(Entry {
+        entries.push(TensorEntry {
             kind,
             shape: info.shape.iter().map(side).collect::<std::result::Result<_, _>>()?,
             strides: None,
@@ -68,13 +68,13 @@ pub(super) fn open(file: &File, size: u64, choice: Choice<'_>) -> std::result::R
     };
     let texts = header.metadata().clone().unwrap_or_default().into_iter().collect();
     let notes = |texts: &std::collections::BTreeMap<String, String>| {
-        texts.iter().map(|(key, text)| Note { key: key.clone(), what: super::torch::shown(text) }).collect()
+        texts.iter().map(|(key, text)| Note { key: key.clone(), what: super::torch::one_line(text) }).collect()
     };
-    Ok(Found { entries, wrapper, notes: notes(&texts), texts, others: Vec::new() })
+    Ok(WeightsContents { entries, wrapper, notes: notes(&texts), texts, others: Vec::new() })
 }
 
 /// Leaves those whose names begin with `key` and a dot, without it: the form has no dictionaries but names.
-fn choose(entries: &mut Vec<Entry>, key: &str) -> std::result::Result<Vec<String>, String> {
+fn choose(entries: &mut Vec<TensorEntry>, key: &str) -> std::result::Result<Vec<String>, String> {
     let prefix = format!("{key}.");
     if !entries.iter().any(|entry| entry.name.starts_with(&prefix)) {
         let mut parts: Vec<Other> = Vec::new();
@@ -85,7 +85,7 @@ fn choose(entries: &mut Vec<Entry>, key: &str) -> std::result::Result<Vec<String
                 None => parts.push(Other { key: part.to_string(), tensors: 1 }),
             }
         }
-        let key = super::torch::shown(key);
+        let key = super::torch::one_line(key);
         return Err(format!("no tensor's name begins with {key}.; there are {}", listed(&parts)));
     }
     entries.retain_mut(|entry| {

@@ -16,7 +16,7 @@ use std::{
 };
 use tch::{Device, Kind, Tensor};
 use trackflow::{
-    loss::{LossTerms, Target, Weights, loss},
+    loss::{LossComponents, Target, Weights, loss},
     model::{ClipInput, ClipOutput, Config, ForwardOptions, Hiptrack, MaskClamp},
     train::{device::DeviceChoice, precision::Precision},
 };
@@ -90,16 +90,16 @@ impl Case {
         let with_gradients = device.is_cuda() && !precision.autocast;
         let pass = || {
             let output = precision.forward(device, || self.model.forward(&self.input, &options)).unwrap();
-            let terms = loss(&output, &self.target, &Weights::reference()).unwrap();
-            (output, terms)
+            let components = loss(&output, &self.target, &Weights::reference()).unwrap();
+            (output, components)
         };
-        let (output, terms) = if with_gradients { pass() } else { tch::no_grad(pass) };
+        let (output, components) = if with_gradients { pass() } else { tch::no_grad(pass) };
         let mut found = self.forward(tag, &output);
-        found.insert("losses", self.losses(tag, &terms));
+        found.insert("losses", self.losses(tag, &components));
         let tolerance = TOLERANCE[usize::from(precision.autocast)];
         let mut ok = found.values().all(|difference| *difference <= tolerance);
         if with_gradients {
-            let difference = self.gradients(&tag.replace('k', "grad"), &terms);
+            let difference = self.gradients(&tag.replace('k', "grad"), &components);
             ok &= difference <= GRADIENT;
             found.insert("gradients", difference);
         }
@@ -139,8 +139,8 @@ impl Case {
     }
 
     /// The largest relative difference of the sums of box task, class loss and both.
-    fn losses(&self, tag: &str, terms: &LossTerms) -> f64 {
-        let report = terms.report().unwrap();
+    fn losses(&self, tag: &str, components: &LossComponents) -> f64 {
+        let report = components.report().unwrap();
         let expected: Vec<f64> =
             Vec::try_from(self.golden[&format!("{tag}.losses_sum")].to_kind(Kind::Double)).unwrap();
         let have = [5.0 * report.box_task, 5.0 * report.class, report.objective];
@@ -148,11 +148,11 @@ impl Case {
     }
 
     /// The largest relative difference of the norms of gradients that are more than noise.
-    fn gradients(&self, tag: &str, terms: &LossTerms) -> f64 {
+    fn gradients(&self, tag: &str, components: &LossComponents) -> f64 {
         let names = self.names["grad.param_names"].as_array().unwrap();
         let params = self.model.params();
         let inputs: Vec<&Tensor> = names.iter().map(|name| params.get(name.as_str().unwrap()).unwrap()).collect();
-        let gradients = Tensor::run_backward(&[&terms.objective], &inputs, false, false);
+        let gradients = Tensor::run_backward(&[&components.objective], &inputs, false, false);
         let expected = &self.golden[&format!("{tag}.total.l2")].to_kind(Kind::Double);
         let expected = Vec::<f64>::try_from(expected).unwrap();
         let mut worst = 0.0;

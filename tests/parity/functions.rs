@@ -91,8 +91,8 @@ pub fn class_losses(golden: &Golden) {
         ("smooth", ClassLoss::Smooth { smoothing: 0.1 }),
     ] {
         let loss = |x: &Tensor| {
-            let terms = class_loss.terms(&x.unsqueeze(0), &labels, None, None);
-            (terms.sum / terms.labelled).sum(Kind::Float)
+            let components = class_loss.components(&x.unsqueeze(0), &labels, None, None);
+            (components.sum / components.labelled).sum(Kind::Float)
         };
         let (loss, gradient) = with_gradient(golden.get("cls.logits"), loss);
         compare.tensor(key, &loss, golden.get(&format!("cls.{key}.loss")), relative(1e-6));

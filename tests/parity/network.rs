@@ -5,7 +5,7 @@ use crate::golden::{Comparison, Golden, Tolerance, absolute, floats, relative};
 use crate::{optimizer, recipe};
 use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
-use trackflow::loss::{LossTerms, Target, Weights, loss};
+use trackflow::loss::{LossComponents, Target, Weights, loss};
 use trackflow::model::{
     ClipInput, ClipOutput, Config, Elimination, ForwardOptions, Hiptrack, MaskClamp, MemoryEntry, Statistics,
     TemplateRange,
@@ -65,10 +65,10 @@ impl<'a> Case<'a> {
         Self { golden, model: recipe_model(config, seed), input, target }
     }
 
-    fn pass(&self, options: &ForwardOptions) -> (ClipOutput, LossTerms) {
+    fn pass(&self, options: &ForwardOptions) -> (ClipOutput, LossComponents) {
         let output = self.model.forward(&self.input, options).unwrap();
-        let terms = loss(&output, &self.target, &Weights::reference()).unwrap();
-        (output, terms)
+        let components = loss(&output, &self.target, &Weights::reference()).unwrap();
+        (output, components)
     }
 }
 
@@ -118,14 +118,14 @@ fn compare_forward(case: &Case<'_>, tag: &str, output: &ClipOutput, compare: &mu
 }
 
 /// The losses by frame (giou, l1, focal, class, track, track + 0.1 class, IoU, accuracy) and their sums.
-fn compare_losses(case: &Case<'_>, tag: &str, terms: &LossTerms, compare: &mut Comparison) {
-    let part = |at: i64| terms.per_frame.select(1, at);
+fn compare_losses(case: &Case<'_>, tag: &str, components: &LossComponents, compare: &mut Comparison) {
+    let part = |at: i64| components.per_frame.select(1, at);
     let track: Tensor = part(0) * 2.0 + part(1) * 5.0 + part(2);
     let total = &track + part(3) * 0.1;
     let frames = Tensor::stack(&[part(0), part(1), part(2), part(3), track, total, part(4), part(5)], 1);
     let key = format!("{tag}.losses_per_frame");
     compare.tensor(&key, &frames, case.golden.get(&key), Tolerance { absolute: 1e-7, ..LOSS });
-    let report = terms.report().unwrap();
+    let report = components.report().unwrap();
     let sums = [
         5.0 * report.box_task,
         5.0 * report.class,
@@ -206,13 +206,13 @@ fn compare_norms(what: &str, names: &[String], have: &[f64], expected: &[f64], c
 fn compare_gradients(
     case: &Case<'_>,
     tag: &str,
-    terms: &LossTerms,
+    components: &LossComponents,
     compare: &mut Comparison,
 ) -> (Vec<String>, Vec<Tensor>) {
     let names = case.golden.names("grad.param_names");
     let inputs: Vec<&Tensor> = names.iter().map(|name| case.model.params().get(name).unwrap()).collect();
-    let track = Tensor::run_backward(&[&terms.box_task], &inputs, true, false);
-    let class = Tensor::run_backward(&[&(&terms.class_task / 0.1)], &inputs, false, false);
+    let track = Tensor::run_backward(&[&components.box_task], &inputs, true, false);
+    let class = Tensor::run_backward(&[&(&components.class_task / 0.1)], &inputs, false, false);
     let total: Vec<Tensor> = track
         .iter()
         .zip(&class)
@@ -298,11 +298,11 @@ fn joint(
     gradients: &str,
     compare: &mut Comparison,
 ) -> (Vec<String>, Vec<Tensor>) {
-    let (output, terms) = case.pass(&options(keep_rate));
+    let (output, components) = case.pass(&options(keep_rate));
     compare_forward(case, tag, &output, compare);
-    compare_losses(case, tag, &terms, compare);
+    compare_losses(case, tag, &components, compare);
     drop(output);
-    compare_gradients(case, gradients, &terms, compare)
+    compare_gradients(case, gradients, &components, compare)
 }
 
 /// Training with batch statistics and a frozen backbone.
@@ -312,15 +312,15 @@ pub fn batch_statistics(golden: &Golden, seed: u64) {
     params.set_trainable(|name| !name.starts_with("backbone."));
     let options = ForwardOptions { statistics: Statistics::BatchAndUpdate, frozen_backbone: true, ..options(1.0) };
     let mut compare = Comparison::default();
-    let (output, terms) = case.pass(&options);
+    let (output, components) = case.pass(&options);
     compare_forward(&case, "trainbn", &output, &mut compare);
-    compare_losses(&case, "trainbn", &terms, &mut compare);
+    compare_losses(&case, "trainbn", &components, &mut compare);
     let names = golden.names("trainbn.param_names");
     let trainable: BTreeSet<_> =
         params.parameters().filter(|(_, tensor)| tensor.requires_grad()).map(|(name, _)| name.to_owned()).collect();
     assert_eq!(names.iter().cloned().collect::<BTreeSet<_>>(), trainable);
     let inputs: Vec<&Tensor> = names.iter().map(|name| params.get(name).unwrap()).collect();
-    let gradients = Tensor::run_backward(&[&terms.objective], &inputs, false, false);
+    let gradients = Tensor::run_backward(&[&components.objective], &inputs, false, false);
     let have: Vec<f64> = gradients.iter().map(norm).collect();
     compare_norms("trainbn.grad", &names, &have, &golden.floats("trainbn.grad.total.l2"), &mut compare);
 

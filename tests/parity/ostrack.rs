@@ -5,7 +5,7 @@ use crate::network::{head, mean_std, norm, recipe_model};
 use crate::recipe;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
-use trackflow::loss::{LossTerms, Target, Weights, heatmap, loss};
+use trackflow::loss::{LossComponents, Target, Weights, heatmap, loss};
 use trackflow::model::keep_rate::keep_rate;
 use trackflow::model::{
     ClipInput, ClipOutput, Config, ForwardOptions, Hiptrack, Statistics, TemplateRange, resize_positions, template_rows,
@@ -56,10 +56,10 @@ impl<'a> Case<'a> {
         Self { golden, model: recipe_model(&config, seed), input, target: Target { soft: None, boxes, labels } }
     }
 
-    fn pass(&self, options: &ForwardOptions) -> (ClipOutput, LossTerms) {
+    fn pass(&self, options: &ForwardOptions) -> (ClipOutput, LossComponents) {
         let output = self.model.forward(&self.input, options).unwrap();
-        let terms = loss(&output, &self.target, &Weights::reference()).unwrap();
-        (output, terms)
+        let components = loss(&output, &self.target, &Weights::reference()).unwrap();
+        (output, components)
     }
 
     fn compare_forward(&self, tag: &str, output: &ClipOutput, tolerance: Tolerance, compare: &mut Comparison) {
@@ -76,12 +76,12 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn compare_losses(&self, tag: &str, terms: &LossTerms, compare: &mut Comparison) {
-        let part = |at: i64| floats(&terms.per_frame.select(1, at))[0];
-        let have = [part(0), part(1), part(2), terms.objective.double_value(&[]), part(4)];
+    fn compare_losses(&self, tag: &str, components: &LossComponents, compare: &mut Comparison) {
+        let part = |at: i64| floats(&components.per_frame.select(1, at))[0];
+        let have = [part(0), part(1), part(2), components.objective.double_value(&[]), part(4)];
         compare.values(tag, &have, &self.golden.floats(&format!("{tag}.losses")), LOSS);
         let fact = &self.golden.fact(&format!("{tag}.losses"))["total"];
-        compare.values(tag, &[terms.report().unwrap().total], &[fact.as_f64().unwrap()], LOSS);
+        compare.values(tag, &[components.report().unwrap().total], &[fact.as_f64().unwrap()], LOSS);
     }
 
     /// The backbone's own pass.
@@ -108,13 +108,18 @@ impl<'a> Case<'a> {
     }
 
     /// The gradients of everything, and the names that they belong to.
-    fn compare_gradients(&self, tag: &str, terms: &LossTerms, compare: &mut Comparison) -> (Vec<String>, Vec<Tensor>) {
+    fn compare_gradients(
+        &self,
+        tag: &str,
+        components: &LossComponents,
+        compare: &mut Comparison,
+    ) -> (Vec<String>, Vec<Tensor>) {
         let golden = self.golden;
         let names = golden.names("grad.param_names");
         let own: Vec<&str> = self.model.params().parameters().map(|(name, _)| name).collect();
         assert_eq!(names, own, "all parameters, in the reference's order");
         let inputs: Vec<&Tensor> = names.iter().map(|name| self.model.params().get(name).unwrap()).collect();
-        let gradients = Tensor::run_backward(&[&terms.objective], &inputs, false, false);
+        let gradients = Tensor::run_backward(&[&components.objective], &inputs, false, false);
         let expected = golden.floats(&format!("{tag}.l2"));
         assert_eq!(expected.len(), names.len());
         let noise = golden.names("trainbn.grad.zero_in_theory");
@@ -216,11 +221,11 @@ pub fn keeping_all(golden: &Golden, seed: u64) {
     let case = Case::new(golden, seed);
     let mut compare = Comparison::default();
     case.compare_backbone("ce10", 1.0, &mut compare);
-    let (output, terms) = case.pass(&options(1.0));
+    let (output, components) = case.pass(&options(1.0));
     case.compare_forward("k10", &output, MAPS, &mut compare);
-    case.compare_losses("k10", &terms, &mut compare);
+    case.compare_losses("k10", &components, &mut compare);
     drop(output);
-    let (names, gradients) = case.compare_gradients("grad10", &terms, &mut compare);
+    let (names, gradients) = case.compare_gradients("grad10", &components, &mut compare);
     step(&case, &names, &gradients, &mut compare);
     compare.finish("k10");
 }
@@ -230,11 +235,11 @@ pub fn eliminating(golden: &Golden, seed: u64) {
     let case = Case::new(golden, seed);
     let mut compare = Comparison::default();
     case.compare_backbone("ce07", 0.7, &mut compare);
-    let (output, terms) = case.pass(&options(0.7));
+    let (output, components) = case.pass(&options(0.7));
     case.compare_forward("k07", &output, MAPS, &mut compare);
-    case.compare_losses("k07", &terms, &mut compare);
+    case.compare_losses("k07", &components, &mut compare);
     drop(output);
-    case.compare_gradients("grad07", &terms, &mut compare);
+    case.compare_gradients("grad07", &components, &mut compare);
     compare.finish("k07");
 }
 
@@ -244,11 +249,11 @@ pub fn batch_statistics(golden: &Golden, seed: u64) {
     let params = case.model.params();
     let options = ForwardOptions { statistics: Statistics::BatchAndUpdate, ..options(1.0) };
     let mut compare = Comparison::default();
-    let (output, terms) = case.pass(&options);
+    let (output, components) = case.pass(&options);
     case.compare_forward("trainbn", &output, FEATURES, &mut compare);
-    case.compare_losses("trainbn", &terms, &mut compare);
+    case.compare_losses("trainbn", &components, &mut compare);
     drop(output);
-    case.compare_gradients("trainbn.grad", &terms, &mut compare);
+    case.compare_gradients("trainbn.grad", &components, &mut compare);
 
     let names = golden.names("trainbn.buffer_names");
     let have: Vec<f64> = names.iter().map(|name| norm(params.get(name).unwrap())).collect();

@@ -8,7 +8,7 @@ use trackflow::model::online::{MemoryPolicy, Online, Session};
 use trackflow::model::{Config, Elimination, MaskClamp};
 use trackflow::track::{Options, Tracker, hann_window};
 use trackflow::train::normalise::Normaliser;
-use trackflow::vision::area::Part;
+use trackflow::vision::area::DecodedRegion;
 use trackflow::vision::rect::Rect;
 use trackflow::vision::resample::{ExactBilinear, Resampler};
 use trackflow::vision::window::Window;
@@ -32,7 +32,7 @@ struct Cut {
     sum: f64,
 }
 
-fn cut(options: &Options, frame: &Part, object: &Rect, factor: f64, size: u32) -> Cut {
+fn cut(options: &Options, frame: &DecodedRegion, object: &Rect, factor: f64, size: u32) -> Cut {
     let window = Window::around(object, factor).unwrap();
     let crop = ExactBilinear::default().crop(frame, &window, size).unwrap();
     let sum: u64 = crop.as_raw().iter().map(|&byte| u64::from(byte)).sum();
@@ -59,7 +59,7 @@ fn follow(golden: &Golden, seed: u64, tag: &str, config: Config) {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
     };
-    let frame = |at: usize| Part::whole(recipe::picture(&format!("input.video.{at}"), seed, 1280, 720));
+    let frame = |at: usize| DecodedRegion::whole(recipe::picture(&format!("input.video.{at}"), seed, 1280, 720));
     let key = |part: &str| format!("{tag}.{part}");
     let start = golden.floats(&key("init_box"));
     let mut object = Rect::new(start[0], start[1], start[2], start[3]);

@@ -6,7 +6,7 @@ use image::RgbImage;
 use tch::{Device, Tensor};
 use trackflow::track::{clip_box, hann, hann_window};
 use trackflow::train::normalise::Normaliser;
-use trackflow::vision::area::Part;
+use trackflow::vision::area::DecodedRegion;
 use trackflow::vision::rect::Rect;
 use trackflow::vision::resample::{ExactBilinear, Resampler};
 use trackflow::vision::{augment, window::Window};
@@ -20,7 +20,7 @@ fn numbers(rects: &[Rect]) -> Vec<f64> {
 }
 
 pub fn crops(golden: &Golden) {
-    let frame = Part::whole(recipe::picture("input.image", 1, 1280, 720));
+    let frame = DecodedRegion::whole(recipe::picture("input.image", 1, 1280, 720));
     assert_eq!(frame.pixels.as_raw()[..32], golden.bytes("crop.image.head32"));
     let mut resampler = ExactBilinear::default();
     let boxes = rects(golden, "crop.boxes");

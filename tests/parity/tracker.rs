@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 use trackflow::model::online::{MemoryPolicy, Online, Session};
 use trackflow::model::{Config, MaskClamp};
 use trackflow::track::{Options, Tracker};
-use trackflow::vision::area::Part;
+use trackflow::vision::area::DecodedRegion;
 use trackflow::vision::rect::Rect;
 
 const LONG: MemoryPolicy = MemoryPolicy { capacity: 150, interval: 20 };
@@ -59,7 +59,7 @@ pub fn video(golden: &Golden, seed: u64) {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
     };
-    let frame = |at: usize| Part::whole(recipe::picture(&format!("input.video.{at}"), seed, 1280, 720));
+    let frame = |at: usize| DecodedRegion::whole(recipe::picture(&format!("input.video.{at}"), seed, 1280, 720));
     let object = golden.floats("video.init_box");
     let object = Rect::new(object[0], object[1], object[2], object[3]);
     let mut compare = Comparison::default();

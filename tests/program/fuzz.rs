@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 use targets::{Place, TARGETS, Target, target};
-use trackflow::data::random::Draws;
+use trackflow::data::random::CounterRng;
 
 /// Changed inputs of each target.
 const CHANGES: usize = 1500;
@@ -71,8 +71,8 @@ fn damaged_input_is_an_error_and_nothing_worse() {
                     assert!(!seeds.is_empty(), "{}", target.name);
                     seeds.iter().for_each(|seed| check(*target, &place, seed));
                     for number in 0..CHANGES {
-                        let mut draws = Draws::new(&[7, number as u64]);
-                        let mut draw = |below: usize| draws.below(below);
+                        let mut rng = CounterRng::new(&[7, number as u64]);
+                        let mut draw = |below: usize| rng.below(below);
                         let mut input = seeds[draw(seeds.len())].clone();
                         let other = &seeds[draw(seeds.len())];
                         change(&mut input, other, &mut draw);

@@ -252,14 +252,14 @@ fn a_pipeline_is_read_again_while_it_runs() {
     let text = shipped.replace("decode, workers: 2", "decode, workers: 4").replace("capacity: 16", "capacity: 3");
     std::fs::write(&pipeline, text).unwrap();
     signal(&child, libc::SIGHUP);
-    let mut told: Vec<String> = Vec::new();
-    while told.len() < 2 {
+    let mut stated: Vec<String> = Vec::new();
+    while stated.len() < 2 {
         let line = lines.next().unwrap().unwrap();
-        told.extend(line.contains("reload: ").then_some(line));
+        stated.extend(line.contains("reload: ").then_some(line));
     }
     signal(&child, libc::SIGTERM);
     lines.for_each(drop);
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert!(told[0].contains("reload: sample: capacity 16 → 3"), "{told:?}");
-    assert!(told[1].contains("reload: decode: workers 2 → 4"), "{told:?}");
+    assert!(stated[0].contains("reload: sample: capacity 16 → 3"), "{stated:?}");
+    assert!(stated[1].contains("reload: decode: workers 2 → 4"), "{stated:?}");
 }

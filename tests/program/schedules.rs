@@ -16,7 +16,7 @@ use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant, SystemTime},
 };
-use trackflow::{data::random::Draws, train::checkpoint::Folder};
+use trackflow::{data::random::CounterRng, train::checkpoint::Folder};
 
 /// Longer than anything takes on a busy machine.
 const LONG: Duration = Duration::from_secs(300);
@@ -182,7 +182,7 @@ fn ended((code, said): (Option<i32>, String)) -> After {
     After::Ended(code, said)
 }
 
-fn strike(bench: &Bench, mut process: Process, fault: Fault, draws: &mut Draws) -> After {
+fn strike(bench: &Bench, mut process: Process, fault: Fault, rng: &mut CounterRng) -> After {
     match fault {
         Fault::Kill => {
             process.signal(libc::SIGKILL);
@@ -200,7 +200,7 @@ fn strike(bench: &Bench, mut process: Process, fault: Fault, draws: &mut Draws) 
         }
         Fault::GoodReload | Fault::BadReload => {
             match fault {
-                Fault::GoodReload => bench.write_pipeline(1 + draws.bits() % 3, 1 + draws.bits() % 20),
+                Fault::GoodReload => bench.write_pipeline(1 + rng.bits() % 3, 1 + rng.bits() % 20),
                 _ => fs::write(&bench.pipeline, "stages: {decode: {kind: deocde}}").unwrap(),
             }
             process.signal(libc::SIGHUP);
@@ -259,7 +259,7 @@ fn strike(bench: &Bench, mut process: Process, fault: Fault, draws: &mut Draws) 
         }
         Fault::OddTimes => {
             for file in files(&bench.out) {
-                let seconds = draws.bits() % 4_000_000_000;
+                let seconds = rng.bits() % 4_000_000_000;
                 let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
                 // A file may be gone by now.
                 if let Ok(file) = fs::File::options().append(true).open(bench.out.join(file)) {
@@ -284,16 +284,16 @@ fn strike(bench: &Bench, mut process: Process, fault: Fault, draws: &mut Draws) 
 fn schedule(seed: u64, expected: &[String], story: &mut String) -> usize {
     let home = tempfile::tempdir().unwrap();
     let bench = Bench::new(home.path());
-    let mut draws = Draws::new(&[seed]);
-    let count = 3 + (draws.bits() % 6) as usize;
+    let mut rng = CounterRng::new(&[seed]);
+    let count = 3 + (rng.bits() % 6) as usize;
     let mut process = bench.start();
     let mut done = false;
     for _ in 0..count {
-        let fault = FAULTS[(draws.bits() % FAULTS.len() as u64) as usize];
-        let lines = 1 + draws.bits() % 12;
+        let fault = FAULTS[(rng.bits() % FAULTS.len() as u64) as usize];
+        let lines = 1 + rng.bits() % 12;
         let _ = write!(story, "{fault:?} after {lines}, ");
         let mut after = match process.wait(&["[train: ", "[val: "], lines) {
-            true => strike(&bench, process, fault, &mut draws),
+            true => strike(&bench, process, fault, &mut rng),
             false => ended(process.end()),
         };
         if let After::Ended(code, said) = &after {

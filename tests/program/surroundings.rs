@@ -145,10 +145,10 @@ fn a_signal_ends_a_run_whose_reads_hang_and_nothing_is_lost() {
     let home = tempfile::tempdir().unwrap();
     let (data, out) = (own_data(home.path()), home.path().join("out"));
     let run = Told::start(&mut long(&data, &out));
-    run.says("[train: 1,");
+    run.describe("[train: 1,");
     let train = data.join("got10k/train");
     frames(&train).iter().for_each(|frame| freeze(frame));
-    let slow = run.says("a disk or a server does not answer: ");
+    let slow = run.describe("a disk or a server does not answer: ");
     assert!(slow.contains("got10k/train/SYN_Train_") && slow.contains(".jpg for "), "{slow}");
     run.signal(libc::SIGTERM);
     let asked = Instant::now();
@@ -167,7 +167,7 @@ fn a_time_limit_ends_a_run_whose_validation_hangs() {
     let home = tempfile::tempdir().unwrap();
     let (data, out) = (own_data(home.path()), home.path().join("out"));
     let run = Told::start(on(&data, &out).args(["--time_limit", "30s"]));
-    run.says("[train: 1,");
+    run.describe("[train: 1,");
     let val = data.join("got10k/val");
     frames(&val).iter().for_each(|frame| freeze(frame));
     let (code, said) = run.ends();
@@ -206,7 +206,7 @@ fn the_start_and_every_verb_that_reads_hear_the_first_signal() {
     ];
     let running: Vec<Told> = verbs.into_iter().map(|mut verb| Told::start(&mut verb)).collect();
     for (verb, run) in running.into_iter().enumerate() {
-        let slow = run.says("a disk or a server does not answer: ");
+        let slow = run.describe("a disk or a server does not answer: ");
         assert!(slow.contains("SYN_Train_000003/groundtruth.txt for "), "{slow}");
         run.signal(libc::SIGTERM);
         let (code, said) = run.ends();
@@ -227,13 +227,13 @@ fn data_that_is_away_is_waited_for() {
     command.args(["--max_steps", "400"]);
     let run = Told::start(&mut command);
     for (word, round) in ["[train: 1,", "the data is back"].into_iter().zip(1..) {
-        run.says(word);
+        run.describe(word);
         fs::rename(&data, &away).unwrap();
-        let said = run.says("the data is away: ");
+        let said = run.describe("the data is away: ");
         assert!(said.contains("waiting for it, up to 120 s (DATA.PATIENCE)"), "{round}: {said}");
         fs::rename(&away, &data).unwrap();
     }
-    run.says("the data is back after");
+    run.describe("the data is back after");
     // Descriptors, used up by whomever.
     let limit = |most: u64| {
         let limit = libc::rlimit { rlim_cur: most, rlim_max: 1024 };
@@ -242,10 +242,10 @@ fn data_that_is_away_is_waited_for() {
         assert_eq!(unsafe { libc::prlimit(id, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) }, 0);
     };
     limit(3);
-    let said = run.says("the data is away: ");
+    let said = run.describe("the data is away: ");
     assert!(said.contains("Too many open files"), "{said}");
     limit(1024);
-    run.says("the data is back after");
+    run.describe("the data is back after");
     let (code, said) = run.ends();
     assert_eq!(code, Some(0), "{said}");
     goes_on(&data, home.path(), &out);
@@ -256,7 +256,7 @@ fn data_that_does_not_come_back_ends_the_run_after_saving() {
     let home = tempfile::tempdir().unwrap();
     let (data, out, away) = (own_data(home.path()), home.path().join("out"), home.path().join("away"));
     let run = Told::start(long(&data, &out).args(["--set", "DATA.PATIENCE=1"]));
-    run.says("[train: 1,");
+    run.describe("[train: 1,");
     fs::rename(&data, &away).unwrap();
     let (code, said) = run.ends();
     fs::rename(&away, &data).unwrap();
@@ -272,7 +272,7 @@ fn a_run_that_fails_saves_what_it_has_done() {
     let (data, out) = (own_data(home.path()), home.path().join("out"));
     // More broken frames than are allowed.
     let run = Told::start(&mut long(&data, &out));
-    run.says("[train: 1,");
+    run.describe("[train: 1,");
     let train = data.join("got10k/train");
     let aside = home.path().join("aside");
     succeed(Command::new("cp").arg("-r").arg(&train).arg(&aside));

@@ -78,12 +78,12 @@ fn what_is_kept_and_shown_of_a_run_changes_no_loss() {
     };
     assert_eq!((kept("plain"), kept("nothing")), ([true; 3], [false; 3]));
     assert_eq!((kept("little"), kept("all")), ([true; 3], [true; 3]));
-    let shown = |name: &str| -> usize {
+    let display = |name: &str| -> usize {
         let text = std::fs::read_to_string(out(name).join("examples/examples.json")).unwrap();
         serde_json::from_str::<Value>(&text).unwrap()["clips"].as_array().unwrap().len()
     };
     // A batch has three clips.
-    assert_eq!([shown("plain"), shown("little"), shown("all")], [3, 1, 3]);
+    assert_eq!([display("plain"), display("little"), display("all")], [3, 1, 3]);
 }
 
 #[test]
@@ -128,16 +128,16 @@ fn a_report_shows_what_runs_wrote_down() {
     let last = events(&first, "pass").into_iter().rfind(|event| event["split"] == "val").unwrap();
     let conditions = last["conditions"].as_object().unwrap();
     assert!(header.contains(&"Loss/total") && !conditions.is_empty(), "{table}");
-    for (condition, told) in conditions {
+    for (condition, stated) in conditions {
         let column = header.iter().position(|name| *name == format!("IoU/{condition}")).unwrap();
         let row = table.lines().rfind(|line| line.contains("\"multi\",val,")).unwrap();
-        assert_eq!(row.split(',').nth(column).unwrap().parse::<f64>().unwrap(), told["IoU"].as_f64().unwrap());
+        assert_eq!(row.split(',').nth(column).unwrap().parse::<f64>().unwrap(), stated["IoU"].as_f64().unwrap());
     }
     // The mean over conditions, weighted by their frames, is that over all labelled frames.
     let (mut frames, mut sum) = (0.0, 0.0);
-    for told in conditions.values() {
-        frames += told["frames"].as_f64().unwrap();
-        sum += told["frames"].as_f64().unwrap() * told["IoU"].as_f64().unwrap();
+    for stated in conditions.values() {
+        frames += stated["frames"].as_f64().unwrap();
+        sum += stated["frames"].as_f64().unwrap() * stated["IoU"].as_f64().unwrap();
     }
     assert_eq!(frames, last["labelled"].as_f64().unwrap());
     assert!((sum / frames - last["IoU"].as_f64().unwrap()).abs() < 1e-5, "{last}");
@@ -252,7 +252,7 @@ fn losses_are_those_of_the_batch_and_of_the_pass_where_half_the_clips_have_no_la
         let (a, b) = (a[key].as_f64().unwrap(), b[key].as_f64().unwrap());
         (a - b).abs() / a.abs().max(1e-9)
     };
-    let terms = ["Loss/total", "Loss/box", "Loss/location", "Loss/cls", "Loss/cls_weighted", "gradient_norm"];
+    let step_metrics = ["Loss/total", "Loss/box", "Loss/location", "Loss/cls", "Loss/cls_weighted", "gradient_norm"];
     let cut = |shards: usize, accumulate: usize| {
         let sets = [format!("TRAIN.SHARDS={shards}"), format!("TRAIN.ACCUMULATE={accumulate}")];
         run(&format!("{shards}-{accumulate}"), &["TRAIN.BATCH_SIZE=4", &sets[0], &sets[1]], "9")
@@ -265,7 +265,7 @@ fn losses_are_those_of_the_batch_and_of_the_pass_where_half_the_clips_have_no_la
             let (known, have) = (events(&whole, kind), events(&parts, kind));
             assert_eq!(known.len(), have.len());
             for (a, b) in known.iter().zip(&have) {
-                let worst = terms.iter().map(|key| apart(a, b, key)).fold(0.0, f64::max);
+                let worst = step_metrics.iter().map(|key| apart(a, b, key)).fold(0.0, f64::max);
                 assert!(worst < 1e-6, "{worst}: {a}\n{b}");
             }
         }
@@ -276,7 +276,7 @@ fn losses_are_those_of_the_batch_and_of_the_pass_where_half_the_clips_have_no_la
     for size in ["1", "3"] {
         let size = format!("TRAIN.BATCH_SIZE={size}");
         let have = before(&run(&size, &[&size], "1"));
-        let worst = terms[..5].iter().map(|key| apart(&known, &have, key)).fold(0.0, f64::max);
+        let worst = step_metrics[..5].iter().map(|key| apart(&known, &have, key)).fold(0.0, f64::max);
         assert!(worst < 1e-6, "{size}, {worst}: {known}\n{have}");
         let [total, boxes, class, lambda] =
             ["Loss/total", "Loss/box", "Loss/cls", "weight_cls"].map(|key| have[key].as_f64().unwrap());
@@ -314,7 +314,7 @@ fn a_run_that_learns_nothing_is_told_why_that_may_be() {
     let printed = succeed(&mut stuck(&out));
     let advice = rules(&out);
     for rule in ["accuracy_at_chance", "loss_stands_still"] {
-        assert!(advice.iter().any(|told| told == rule), "{advice:?}\n{printed}");
+        assert!(advice.iter().any(|stated| stated == rule), "{advice:?}\n{printed}");
     }
     let chance = events(&out, "advice").into_iter().find(|event| event["rule"] == "accuracy_at_chance").unwrap();
     assert_eq!(chance["numbers"]["lambda"], 0.001, "{chance}");

@@ -172,8 +172,8 @@ pub fn files(folder: &Path) -> Vec<String> {
 
 /// Where a run that was just started says that it serves its page and its metrics.
 pub fn address(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
-    let told = |line: String| Some(line.strip_prefix("metrics: http://")?.trim_end_matches("/metrics").to_string());
-    lines.map(|line| line.unwrap()).find_map(told).unwrap()
+    let stated = |line: String| Some(line.strip_prefix("metrics: http://")?.trim_end_matches("/metrics").to_string());
+    lines.map(|line| line.unwrap()).find_map(stated).unwrap()
 }
 
 /// A process that does not outlive the test.

@@ -67,9 +67,9 @@ impl FieldAttributes {
         for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("config")) {
             attribute.parse_nested_meta(|meta| found.add(&meta))?;
         }
-        let about = documentation(&field.attrs);
-        if !about.is_empty() {
-            found.declare(quote!(.about(#about)));
+        let metadata = documentation(&field.attrs);
+        if !metadata.is_empty() {
+            found.declare(quote!(.metadata(#metadata)));
         }
         Ok(found)
     }

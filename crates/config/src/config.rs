@@ -1,6 +1,6 @@
 //! Sections whose keys are declared on the fields of a struct.
 
-use super::{from_node::FromNode, key::Key, node::Node, problem::Reading, section::Section};
+use super::{from_node::FromNode, key::Key, node::Node, problem::Diagnostics, section::Section};
 use std::fmt::Display;
 
 /// What is read from a section; `#[derive(Config)]` writes the code. `C` is what reading depends on beside the section.
@@ -9,8 +9,8 @@ pub trait Config<C: ?Sized = ()>: Sized {
     fn read(section: &mut Section<'_>, context: &C) -> Self;
 
     /// Reads a whole file.
-    fn read_root(reading: &Reading, node: &Node, context: &C) -> Self {
-        let mut section = Section::root(reading, node);
+    fn read_root(diagnostics: &Diagnostics, node: &Node, context: &C) -> Self {
+        let mut section = Section::root(diagnostics, node);
         let read = Self::read(&mut section, context);
         section.close();
         read
@@ -111,7 +111,7 @@ impl Section<'_> {
 
     fn reading_as<R>(&mut self, usage: &Usage, read: impl FnOnce(&mut Self) -> R) -> R {
         self.expect(usage);
-        self.reading_idly(!usage.acts(), read)
+        self.reading_unused(!usage.acts(), read)
     }
 
     /// Warns of a key without effect where it is written, and refuses one that cannot be there.

@@ -53,12 +53,12 @@ impl Settings {
     }
 }
 
-fn read(text: &str, set: &[&str], fast: bool) -> (Reading, Settings) {
+fn read(text: &str, set: &[&str], fast: bool) -> (Diagnostics, Settings) {
     let mut node = Node::parse("x.yaml", text).unwrap();
     set.iter().for_each(|set| node.set(set).unwrap());
-    let reading = Reading::new();
-    let settings = Settings::read_root(&reading, &node, &Run { fast });
-    (reading, settings)
+    let diagnostics = Diagnostics::new();
+    let settings = Settings::read_root(&diagnostics, &node, &Run { fast });
+    (diagnostics, settings)
 }
 
 fn mistakes(text: &str, set: &[&str], fast: bool) -> String {
@@ -71,8 +71,8 @@ fn warnings(text: &str) -> Vec<String> {
 
 #[test]
 fn absent_keys_are_their_defaults_and_become_part_of_the_resolved_file() {
-    let (reading, settings) = read("NAME: four", &[], true);
-    reading.finish().unwrap();
+    let (diagnostics, settings) = read("NAME: four", &[], true);
+    diagnostics.finish().unwrap();
     let of = Share { share: 0.5 };
     let expected = Settings {
         batch: 4,
@@ -86,7 +86,7 @@ fn absent_keys_are_their_defaults_and_become_part_of_the_resolved_file() {
         name: 4,
     };
     assert_eq!(settings, expected);
-    insta::assert_snapshot!(reading.resolved(), @r#"
+    insta::assert_snapshot!(diagnostics.resolved(), @r#"
     BATCH: 4
     REPLICAS: 1
     KIND: "plain"
@@ -122,9 +122,9 @@ fn what_an_argument_broke_is_blamed_on_the_argument() {
 
 #[test]
 fn an_old_name_is_read_with_a_note_and_refused_beside_the_new_one() {
-    let (reading, settings) = read("NAME: x\nSHARDS: 2\n", &[], false);
+    let (diagnostics, settings) = read("NAME: x\nSHARDS: 2\n", &[], false);
     assert_eq!(settings.replicas, 2);
-    assert!(reading.resolved().contains("REPLICAS: 2\n"));
+    assert!(diagnostics.resolved().contains("REPLICAS: 2\n"));
     assert_eq!(
         warnings("NAME: x\nSHARDS: 2\n"),
         ["x.yaml:2:9: SHARDS: is the old name of REPLICAS; it is read as that"]
@@ -141,18 +141,18 @@ fn an_old_name_is_read_with_a_note_and_refused_beside_the_new_one() {
 
 #[test]
 fn a_key_without_effect_is_as_when_absent_and_warned_of() {
-    let (reading, settings) = read("NAME: x\nLEVEL: 9\n", &[], false);
-    assert_eq!((settings.level, reading.resolved().contains("LEVEL")), (3, false));
+    let (diagnostics, settings) = read("NAME: x\nLEVEL: 9\n", &[], false);
+    assert_eq!((settings.level, diagnostics.resolved().contains("LEVEL")), (3, false));
     assert_eq!(warnings("NAME: x\nLEVEL: 9\n"), ["x.yaml:2:8: LEVEL: has no effect: it belongs to KIND fancy"]);
     assert_eq!(read("NAME: x\nLEVEL: 9\nKIND: fancy\n", &[], false).1.level, 9);
 }
 
 #[test]
 fn what_is_declared_is_what_lists_and_schemas_say() {
-    let (reading, _) = read("NAME: x", &[], true);
-    let fields = reading.fields();
+    let (diagnostics, _) = read("NAME: x", &[], true);
+    let fields = diagnostics.fields();
     let field = |path: &str| fields.iter().find(|field| field.path == path).unwrap();
-    assert_eq!(field("BATCH").about, "Clips in a batch. All of them.");
+    assert_eq!(field("BATCH").description, "Clips in a batch. All of them.");
     assert_eq!(field("BATCH").resume, Resume::Fixed);
     assert_eq!(field("REPLICAS").resume, Resume::Noted("last bits"));
     assert_eq!((field("OF").resume, field("OF.SHARE").resume), (Resume::Free, Resume::Free));

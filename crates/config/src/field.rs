@@ -10,7 +10,7 @@ pub struct Field {
     /// Its dotted path.
     pub path: String,
     /// What it means; empty when the code does not say.
-    pub about: &'static str,
+    pub description: &'static str,
     /// What it can hold.
     pub type_: FieldType,
     /// The JSON Schema of what it can hold.
@@ -46,9 +46,9 @@ pub enum Standing {
 impl Field {
     /// What it means, and what its absence does where that is more than a value.
     pub fn description(&self) -> String {
-        match (self.about, self.absent) {
-            (about, None) => about.to_string(),
-            (about, Some(absent)) => format!("{about} Absent: {absent}.").trim_start().to_string(),
+        match (self.description, self.absent) {
+            (description, None) => description.to_string(),
+            (description, Some(absent)) => format!("{description} Absent: {absent}.").trim_start().to_string(),
         }
     }
 }

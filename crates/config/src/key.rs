@@ -9,7 +9,7 @@ pub struct Key {
     /// Its name in its section.
     pub name: &'static str,
     /// What it means.
-    pub about: &'static str,
+    pub description: &'static str,
     /// What an absent key means, where one value does not say it.
     pub absent: Option<&'static str>,
     /// The range of its number, or of each number of its list.
@@ -52,12 +52,12 @@ impl Key {
     /// The key `name`, of which nothing else is said yet.
     pub const fn new(name: &'static str) -> Self {
         let limits = Limits::NONE;
-        Self { name, about: "", absent: None, limits, resume: None, absent_acts: false, alias: None }
+        Self { name, description: "", absent: None, limits, resume: None, absent_acts: false, alias: None }
     }
 
     /// The same, with what it means.
-    pub const fn about(mut self, about: &'static str) -> Self {
-        self.about = about;
+    pub const fn description(mut self, description: &'static str) -> Self {
+        self.description = description;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use super::suggest::did_you_mean;
 use crate::failure::{Failure, FailureKind, Result};
-use crate::text::{self, TextError, shown};
+use crate::text::{self, TextError, excerpt};
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
 use std::{fmt, path::Path, sync::Arc};
 
@@ -53,12 +53,12 @@ pub enum Value {
     /// `[a, b]` or `- a`.
     List(Vec<Node>),
     /// `key: value` pairs in the order of the file.
-    Map(Vec<Entry>),
+    Map(Vec<KeyValue>),
 }
 
 /// A key with its value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct KeyValue {
     /// The key.
     pub key: String,
     /// Where the key stands.
@@ -130,7 +130,7 @@ impl Node {
                             YamlData::Value(Scalar::Integer(number)) => number.to_string(),
                             _ => return Err(Failure::config(format!("{origin}: a key must be a plain word"))),
                         };
-                        Ok(Entry { key, origin, node: Self::convert(source, node)? })
+                        Ok(KeyValue { key, origin, node: Self::convert(source, node)? })
                     })
                     .collect::<Result<_>>()?,
             ),
@@ -175,13 +175,13 @@ impl Node {
             let Value::Map(entries) = &mut here.value else {
                 return Err(Failure::config(format!(
                     "{source}: the part before `{}` holds a value, not keys",
-                    shown(part)
+                    excerpt(part)
                 )));
             };
             let index = entries.iter().position(|entry| entry.key == part).unwrap_or_else(|| {
                 let origin = Origin::whole(source);
                 let node = Node { value: Value::Null, origin: origin.clone() };
-                entries.push(Entry { key: part.to_string(), origin, node });
+                entries.push(KeyValue { key: part.to_string(), origin, node });
                 entries.len() - 1
             });
             let entry = &mut entries[index];
@@ -195,9 +195,9 @@ impl Node {
         {
             return Err(Failure::usage(format!(
                 "{source}: {} holds {} keys, which this would replace; set its keys one by one (--set {0}.{}=…)",
-                shown(path),
+                excerpt(path),
                 entries.len(),
-                shown(&entries[0].key)
+                excerpt(&entries[0].key)
             )));
         }
         *here = node;
@@ -223,7 +223,7 @@ impl Node {
             Value::Bool(value) => format!("{value}"),
             Value::Int(value) => format!("{value}"),
             Value::Float(value) => format!("{value}"),
-            Value::Text(value) => format!("the text `{}`", shown(value)),
+            Value::Text(value) => format!("the text `{}`", excerpt(value)),
             Value::List(_) => "a list".into(),
             Value::Map(_) => "a mapping of keys".into(),
         }
@@ -239,5 +239,5 @@ pub(super) fn one_of<'a>(text: &str, known: &[&'a str]) -> std::result::Result<&
         .iter()
         .find(|candidate| **candidate == text)
         .copied()
-        .ok_or_else(|| format!("unknown value `{}`{}", shown(text), did_you_mean(text, known.iter().copied())))
+        .ok_or_else(|| format!("unknown value `{}`{}", excerpt(text), did_you_mean(text, known.iter().copied())))
 }

@@ -1,7 +1,7 @@
 //! The problems of a settings file, collected, and the values that were settled on.
 
 use super::field::Field;
-use super::node::{Entry, Origin};
+use super::node::{KeyValue, Origin};
 use super::unknown::Unknown;
 use crate::failure::{Failure, Result};
 use std::cell::RefCell;
@@ -20,15 +20,15 @@ pub struct Problem {
 
 /// One pass over one or more settings files.
 #[derive(Debug, Default)]
-pub struct Reading {
+pub struct Diagnostics {
     problems: RefCell<Vec<Problem>>,
     unknown: RefCell<Vec<Unknown>>,
     warnings: RefCell<Vec<Problem>>,
-    settled: RefCell<Vec<(String, String)>>,
+    recorded: RefCell<Vec<(String, String)>>,
     fields: RefCell<Vec<Field>>,
 }
 
-impl Reading {
+impl Diagnostics {
     /// A pass without any problem yet.
     pub fn new() -> Self {
         Self::default()
@@ -53,7 +53,7 @@ impl Reading {
     }
 
     /// Adds a key of `section` that nobody asked for, beside those that were.
-    pub(super) fn unknown(&self, section: &str, entry: &Entry, known: &[&'static str]) {
+    pub(super) fn unknown(&self, section: &str, entry: &KeyValue, known: &[&'static str]) {
         self.unknown.borrow_mut().push(Unknown::new(section, entry, known));
     }
 
@@ -85,13 +85,14 @@ impl Reading {
 
     /// Every value that was read or defaulted, as YAML under its dotted path, in the order of reading.
     pub fn values(&self) -> Vec<(String, String)> {
-        self.settled.borrow().clone()
+        self.recorded.borrow().clone()
     }
 
     /// The values below `path` as one line of YAML: `{ms: 2.0, blur: {probability: 0.1}}`.
-    pub fn settled_below(&self, path: &str) -> String {
-        let settled = self.settled.borrow();
-        let below = settled.iter().filter_map(|(key, value)| Some((key.strip_prefix(path)?.strip_prefix('.')?, value)));
+    pub fn recorded_below(&self, path: &str) -> String {
+        let recorded = self.recorded.borrow();
+        let below =
+            recorded.iter().filter_map(|(key, value)| Some((key.strip_prefix(path)?.strip_prefix('.')?, value)));
         let mut text = "{".to_string();
         let mut open: Vec<&str> = Vec::new();
         for (path, value) in below {
@@ -117,15 +118,15 @@ impl Reading {
         self.problems.borrow().is_empty() && self.unknown.borrow().is_empty()
     }
 
-    pub(super) fn settle(&self, path: &str, rendered: String) {
-        self.settled.borrow_mut().push((path.to_string(), rendered));
+    pub(super) fn record_default(&self, path: &str, rendered: String) {
+        self.recorded.borrow_mut().push((path.to_string(), rendered));
     }
 
     /// Every value that was read or defaulted, as YAML in the order of reading.
     pub fn resolved(&self) -> String {
         let mut text = String::new();
         let mut open: Vec<String> = Vec::new();
-        for (path, rendered) in self.settled.borrow().iter() {
+        for (path, rendered) in self.recorded.borrow().iter() {
             let mut parts: Vec<&str> = path.split('.').collect();
             let Some(key) = parts.pop() else { continue };
             let shared = open.iter().zip(&parts).take_while(|(a, b)| a.as_str() == **b).count();

@@ -61,7 +61,7 @@ impl Drop for Read {
     }
 }
 
-/// What is being read since `least` or longer, the longest first, a line each: `reading PATH for 12 s`.
+/// What is being read since `least` or longer, the longest first, a line each: `diagnostics PATH for 12 s`.
 pub fn lasting(least: Duration) -> Vec<String> {
     let now = Instant::now();
     // The numbers are in the order of the beginnings.

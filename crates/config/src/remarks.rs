@@ -7,13 +7,13 @@ impl Section<'_> {
     /// Adds something that a user should know about `key`, at its value when it is written down.
     pub fn warning(&self, key: &str, message: impl Into<String>) {
         let origin = self.find(key).map_or(self.origin(), |node| &node.origin);
-        self.reading().warn(origin, &self.path_of(self.written(key)), message);
+        self.diagnostics().warn(origin, &self.path_of(self.written(key)), message);
     }
 
     /// Warns that `key` has no effect, and says `why`, where it is written.
     pub fn without_effect(&self, key: &str, why: impl Display) {
         if let Some(node) = self.find(key) {
-            self.reading().warn(&node.origin, &self.path_of(self.written(key)), format!("has no effect: {why}"));
+            self.diagnostics().warn(&node.origin, &self.path_of(self.written(key)), format!("has no effect: {why}"));
         }
     }
 
@@ -27,6 +27,6 @@ impl Section<'_> {
     pub fn conflict(&self, key: &str, others: &[&str], message: impl Into<String>) {
         let origins = || std::iter::once(&key).chain(others).filter_map(|key| Some(&self.find(key)?.origin));
         let origin = origins().find(|origin| origin.line == 0).or_else(|| origins().next());
-        self.reading().report(origin.unwrap_or(self.origin()), &self.path_of(self.written(key)), message);
+        self.diagnostics().report(origin.unwrap_or(self.origin()), &self.path_of(self.written(key)), message);
     }
 }

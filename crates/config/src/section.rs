@@ -5,15 +5,15 @@ use super::{
     field::{Field, FieldType, Standing},
     from_node::FromNode,
     key::{Key, Resume},
-    node::{Entry, Node, Origin, Value, one_of},
-    problem::Reading,
+    node::{KeyValue, Node, Origin, Value, one_of},
+    problem::Diagnostics,
 };
 use std::fmt::Display;
 
 /// A mapping of a settings file. Keys that nobody asked for are problems, reported by [`Section::close`].
 #[derive(Debug)]
 pub struct Section<'a> {
-    reading: &'a Reading,
+    diagnostics: &'a Diagnostics,
     path: String,
     node: Option<&'a Node>,
     origin: Origin,
@@ -21,7 +21,7 @@ pub struct Section<'a> {
     /// Keys that are written under the name that they had before, with that name.
     renamed: Vec<(&'static str, &'static str)>,
     /// What the next key that is read means.
-    says: Option<&'static str>,
+    describe: Option<&'static str>,
     /// What becomes of the next key that is read.
     standing: Standing,
     /// What a change of its keys means for a run that goes on, unless they say it themselves.
@@ -34,21 +34,21 @@ pub struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// The top of a file.
-    pub fn root(reading: &'a Reading, node: &'a Node) -> Self {
-        Self::at(reading, "", Some(node), &node.origin)
+    pub fn root(diagnostics: &'a Diagnostics, node: &'a Node) -> Self {
+        Self::at(diagnostics, "", Some(node), &node.origin)
     }
 
     /// A section below `path` whose mapping is `node` (absent: all defaults, reported at `origin`).
-    pub fn at(reading: &'a Reading, path: &str, node: Option<&'a Node>, origin: &Origin) -> Self {
+    pub fn at(diagnostics: &'a Diagnostics, path: &str, node: Option<&'a Node>, origin: &Origin) -> Self {
         let origin = node.map_or(origin, |node| &node.origin).clone();
         let section = Self {
-            reading,
+            diagnostics,
             path: path.to_string(),
             node,
             origin,
             known: Vec::new(),
             renamed: Vec::new(),
-            says: None,
+            describe: None,
             standing: Standing::Acts,
             resume: Resume::Fixed,
             absent_acts: false,
@@ -62,7 +62,7 @@ impl<'a> Section<'a> {
         if let Some(node) = self.node
             && !matches!(node.value, Value::Map(_) | Value::Null)
         {
-            self.reading.report(
+            self.diagnostics.report(
                 &node.origin,
                 &self.path,
                 format!("expected a mapping of keys, found {}", node.describe()),
@@ -71,8 +71,8 @@ impl<'a> Section<'a> {
     }
 
     /// The pass this section belongs to.
-    pub fn reading(&self) -> &'a Reading {
-        self.reading
+    pub fn diagnostics(&self) -> &'a Diagnostics {
+        self.diagnostics
     }
 
     /// The dotted path of this section.
@@ -86,8 +86,8 @@ impl<'a> Section<'a> {
     }
 
     /// Says what the next key that is read means, for the lists of options and the schemas.
-    pub fn says(&mut self, about: &'static str) -> &mut Self {
-        self.says = Some(about);
+    pub fn describe(&mut self, description: &'static str) -> &mut Self {
+        self.describe = Some(description);
         self
     }
 
@@ -101,11 +101,11 @@ impl<'a> Section<'a> {
     }
 
     fn record(&mut self, key: Key, type_: FieldType, schema: serde_json::Value, default: Option<String>) {
-        let said = self.says.take().unwrap_or_default();
+        let said = self.describe.take().unwrap_or_default();
         let standing = std::mem::take(&mut self.standing);
-        self.reading.record(Field {
+        self.diagnostics.record(Field {
             path: self.path_of(key.name),
-            about: if key.about.is_empty() { said } else { key.about },
+            description: if key.description.is_empty() { said } else { key.description },
             type_,
             schema,
             default,
@@ -129,9 +129,9 @@ impl<'a> Section<'a> {
         let (new, path) = (key.name, self.path_of(old));
         if self.find(new).is_some() {
             let message = format!("is the old name of {new}, which is written too; keep {new} and leave {old} out");
-            self.reading.report(&node.origin, &path, message);
+            self.diagnostics.report(&node.origin, &path, message);
         } else {
-            self.reading.warn(&node.origin, &path, format!("is the old name of {new}; it is read as that"));
+            self.diagnostics.warn(&node.origin, &path, format!("is the old name of {new}; it is read as that"));
             self.renamed.push((new, old));
         }
     }
@@ -157,7 +157,7 @@ impl<'a> Section<'a> {
     }
 
     /// The entries of this mapping, for mappings whose keys are names that a user chooses; all count as known.
-    pub fn entries(&self) -> &'a [Entry] {
+    pub fn entries(&self) -> &'a [KeyValue] {
         match self.node.map(|node| &node.value) {
             Some(Value::Map(entries)) => entries,
             _ => &[],
@@ -169,14 +169,14 @@ impl<'a> Section<'a> {
         let key = key.into();
         self.declare(key);
         self.record(key, FieldType::Section, serde_json::json!({"type": "object"}), None);
-        let section = Section::at(self.reading, &self.path_of(key.name), self.find(key.name), &self.origin);
+        let section = Section::at(self.diagnostics, &self.path_of(key.name), self.find(key.name), &self.origin);
         let resume = key.resume.unwrap_or(self.resume);
         Section { idle: self.idle, resume, absent_acts: self.absent_acts || key.absent_acts, ..section }
     }
 
     /// The section under the name of `entry`, one of [`Section::entries`].
-    pub fn named(&self, entry: &'a Entry) -> Section<'a> {
-        let section = Section::at(self.reading, &self.path_of(&entry.key), Some(&entry.node), &entry.origin);
+    pub fn named(&self, entry: &'a KeyValue) -> Section<'a> {
+        let section = Section::at(self.diagnostics, &self.path_of(&entry.key), Some(&entry.node), &entry.origin);
         Section { idle: self.idle, resume: self.resume, absent_acts: self.absent_acts, ..section }
     }
 
@@ -205,7 +205,7 @@ impl<'a> Section<'a> {
 
     /// What `read` makes of this section; while `idle`, what is written must be of the right type, but all values are the
     /// defaults, and none becomes part of the resolved file.
-    pub fn reading_idly<R>(&mut self, idle: bool, read: impl FnOnce(&mut Self) -> R) -> R {
+    pub fn reading_unused<R>(&mut self, idle: bool, read: impl FnOnce(&mut Self) -> R) -> R {
         let before = self.idle;
         self.idle = before || idle;
         let value = read(self);
@@ -241,7 +241,7 @@ impl<'a> Section<'a> {
             return default;
         }
         let value = value.unwrap_or(default);
-        self.settle(key.name, &value);
+        self.record_default(key.name, &value);
         value
     }
 
@@ -269,20 +269,20 @@ impl<'a> Section<'a> {
     fn given<T: FromNode>(&mut self, key: Key) -> Option<T> {
         let value: Option<T> = self.read(key);
         if let Some(value) = &value {
-            self.settle(key.name, value);
+            self.record_default(key.name, value);
         }
         value
     }
 
-    fn settle<T: FromNode>(&self, key: &str, value: &T) {
+    fn record_default<T: FromNode>(&self, key: &str, value: &T) {
         if !self.idle {
-            self.reading.settle(&self.path_of(key), value.render());
+            self.diagnostics.record_default(&self.path_of(key), value.render());
         }
     }
 
     /// Makes `value` part of the resolved file as `key`, where what an absent key means depends on other keys.
     pub fn resolve<T: FromNode>(&self, key: &str, value: &T) {
-        self.settle(key, value);
+        self.record_default(key, value);
     }
 
     /// The value of `key`, whose absence is a problem; then a default that is never used.
@@ -328,7 +328,7 @@ impl<'a> Section<'a> {
     pub fn close(self) {
         for entry in self.entries() {
             if !self.known.contains(&entry.key.as_str()) {
-                self.reading.unknown(&self.path, entry, &self.known);
+                self.diagnostics.unknown(&self.path, entry, &self.known);
             }
         }
     }

@@ -32,9 +32,9 @@ fn window(line: &str, column: usize) -> (String, usize) {
         return (line.to_string(), column);
     }
     let first = column.saturating_sub(WIDEST / 2).min(length - WIDEST);
-    let shown: String = line.chars().skip(first).take(WIDEST).collect();
+    let display: String = line.chars().skip(first).take(WIDEST).collect();
     let (before, after) = (if first > 0 { "…" } else { "" }, if first + WIDEST < length { "…" } else { "" });
-    (format!("{before}{shown}{after}"), column - first + before.chars().count())
+    (format!("{before}{display}{after}"), column - first + before.chars().count())
 }
 
 /// Line `number` of `text`, from 1.

@@ -11,9 +11,9 @@ TRAIN:
 DATA: 7
 ";
 
-fn read(node: &Node) -> (Reading, f64) {
-    let reading = Reading::new();
-    let mut root = Section::root(&reading, node);
+fn read(node: &Node) -> (Diagnostics, f64) {
+    let diagnostics = Diagnostics::new();
+    let mut root = Section::root(&diagnostics, node);
     let mut train = root.section("TRAIN");
     let lr = train.checked("LR", 1.0, |lr| (*lr > 0.5).then(|| "must be at most 0.5".into()));
     train.value("BATCH_SIZE", 16usize);
@@ -23,13 +23,13 @@ fn read(node: &Node) -> (Reading, f64) {
     train.close();
     root.section("DATA").close();
     root.close();
-    (reading, lr)
+    (diagnostics, lr)
 }
 
 #[test]
 fn all_mistakes_are_told_at_once_with_their_places() {
-    let (reading, _) = read(&Node::parse("x.yaml", TEXT).unwrap());
-    insta::assert_snapshot!(reading.finish().unwrap_err(), @r"
+    let (diagnostics, _) = read(&Node::parse("x.yaml", TEXT).unwrap());
+    insta::assert_snapshot!(diagnostics.finish().unwrap_err(), @r"
     x.yaml:3:3: TRAIN.CLS_WEIGTH: unknown key; did you mean CLS_WEIGHT?
     x.yaml:4:15: TRAIN.BATCH_SIZE: expected a whole number from 0, found the text `many`
     x.yaml:5:10: TRAIN.NAMES: expected a list, each text, found a list
@@ -43,9 +43,9 @@ fn an_argument_of_the_command_line_replaces_a_value_and_is_named_in_messages() {
     node.set("TRAIN.LR=0.7").unwrap();
     node.set("TRAIN.NAMES=[b, c]").unwrap();
     node.set("TRAIN.KIND=fsat").unwrap();
-    let (reading, lr) = read(&node);
+    let (diagnostics, lr) = read(&node);
     assert_eq!(lr, 0.7);
-    insta::assert_snapshot!(reading.finish().unwrap_err(), @r"
+    insta::assert_snapshot!(diagnostics.finish().unwrap_err(), @r"
     --set TRAIN.KIND=fsat: TRAIN.KIND: unknown value `fsat`; did you mean fast?
     --set TRAIN.LR=0.7: TRAIN.LR: must be at most 0.5
     ");
@@ -54,9 +54,9 @@ fn an_argument_of_the_command_line_replaces_a_value_and_is_named_in_messages() {
 #[test]
 fn the_resolved_text_reads_back_as_the_same_settings() {
     let node = Node::parse("x.yaml", "TRAIN: {LR: 0.25, NAMES: ['a b', \"c\"]}\n").unwrap();
-    let (reading, _) = read(&node);
-    reading.finish().unwrap();
-    let text = reading.resolved();
+    let (diagnostics, _) = read(&node);
+    diagnostics.finish().unwrap();
+    let text = diagnostics.resolved();
     insta::assert_snapshot!(text, @r#"
     TRAIN:
       LR: 0.25
@@ -70,9 +70,9 @@ fn the_resolved_text_reads_back_as_the_same_settings() {
 
 #[test]
 fn the_resolved_values_of_a_section_fit_in_a_line_that_reads_back() {
-    let reading = Reading::new();
+    let diagnostics = Diagnostics::new();
     let node = Node::parse("x.yaml", "O: {first: 1, blur: {deep: {least: 0.5}}}\n").unwrap();
-    let mut root = Section::root(&reading, &node);
+    let mut root = Section::root(&diagnostics, &node);
     let mut options = root.section("O");
     options.value("first", 0usize);
     let mut blur = options.section("blur");
@@ -87,12 +87,12 @@ fn the_resolved_values_of_a_section_fit_in_a_line_that_reads_back() {
     other.close();
     options.close();
     root.close();
-    let line = reading.settled_below("O");
+    let line = diagnostics.recorded_below("O");
     assert_eq!(line, "{first: 1, blur: {deep: {least: 0.5, most: 0.75}, on: true}, other: {on: false}}");
     let back = Node::parse("y.yaml", &line).unwrap();
     let least = back.get("blur").and_then(|blur| blur.get("deep")).and_then(|deep| deep.get("least")).unwrap();
     assert_eq!(f64::from_node(least), Some(0.5));
-    assert_eq!(reading.settled_below("none"), "{}");
+    assert_eq!(diagnostics.recorded_below("none"), "{}");
 }
 
 #[test]
@@ -103,11 +103,11 @@ fn of_a_long_line_what_is_around_the_place_is_shown() {
         path: "A.WRONG".into(),
         message: "unknown key".into(),
     };
-    let shown = render(&problem, Some(&text));
-    let lines: Vec<&str> = shown.lines().collect();
-    assert!(lines.iter().all(|line| line.chars().count() < 125), "{shown}");
+    let display = render(&problem, Some(&text));
+    let lines: Vec<&str> = display.lines().collect();
+    assert!(lines.iter().all(|line| line.chars().count() < 125), "{display}");
     let place = |line: &str, word: &str| line.find(word).map(|at| line[..at].chars().count());
-    assert_eq!(place(lines[1], "WRONG"), place(lines[2], "^^^^^"), "{shown}");
+    assert_eq!(place(lines[1], "WRONG"), place(lines[2], "^^^^^"), "{display}");
 }
 
 #[test]
@@ -157,9 +157,9 @@ proptest! {
 
 #[test]
 fn a_problem_is_shown_with_its_line_and_a_mark_under_the_place() {
-    let (reading, _) = read(&Node::parse("x.yaml", TEXT).unwrap());
-    let shown: Vec<String> = reading.problems().iter().map(|problem| render(problem, Some(TEXT))).collect();
-    insta::assert_snapshot!(shown.join("\n"), @r"
+    let (diagnostics, _) = read(&Node::parse("x.yaml", TEXT).unwrap());
+    let display: Vec<String> = diagnostics.problems().iter().map(|problem| render(problem, Some(TEXT))).collect();
+    insta::assert_snapshot!(display.join("\n"), @r"
     x.yaml:3:3: TRAIN.CLS_WEIGTH: unknown key; did you mean CLS_WEIGHT?
       3 |   CLS_WEIGTH: 0.1
         |   ^^^^^^^^^^
@@ -178,12 +178,12 @@ fn a_problem_is_shown_with_its_line_and_a_mark_under_the_place() {
 #[test]
 fn the_schema_is_what_the_reading_code_asks_for() {
     let node = Node::parse("x.yaml", "").unwrap();
-    let reading = Reading::new();
-    let mut root = Section::root(&reading, &node);
-    root.says("what it is called").required::<String>("NAME");
-    let mut train = root.says("how it learns").section("TRAIN");
-    train.says("the rate").value("LR", 0.5);
+    let diagnostics = Diagnostics::new();
+    let mut root = Section::root(&diagnostics, &node);
+    root.describe("what it is called").required::<String>("NAME");
+    let mut train = root.describe("how it learns").section("TRAIN");
+    train.describe("the rate").value("LR", 0.5);
     train.choice("KIND", "fast", &["fast", "exact"]);
     train.section("PHASES").entries();
-    insta::assert_snapshot!(schema(&reading.fields(), ""), @r#"{"additionalProperties":false,"properties":{"NAME":{"description":"what it is called","type":"string"},"TRAIN":{"additionalProperties":false,"description":"how it learns","properties":{"KIND":{"default":"fast","enum":["fast","exact"]},"LR":{"default":0.5,"description":"the rate","type":"number"},"PHASES":{"type":"object"}},"type":"object"}},"required":["NAME"],"type":"object"}"#);
+    insta::assert_snapshot!(schema(&diagnostics.fields(), ""), @r#"{"additionalProperties":false,"properties":{"NAME":{"description":"what it is called","type":"string"},"TRAIN":{"additionalProperties":false,"description":"how it learns","properties":{"KIND":{"default":"fast","enum":["fast","exact"]},"LR":{"default":0.5,"description":"the rate","type":"number"},"PHASES":{"type":"object"}},"type":"object"}},"required":["NAME"],"type":"object"}"#);
 }

@@ -3,10 +3,10 @@
 
 use super::{
     field::{Field, FieldType},
-    node::{Entry, Origin, Value},
+    node::{KeyValue, Origin, Value},
     suggest::{did_you_mean, nearest, similarity},
 };
-use crate::text::shown;
+use crate::text::excerpt;
 
 /// Keys of other sections are suggested when there are not more of them that fit.
 const MOST_ELSEWHERE: usize = 3;
@@ -30,8 +30,8 @@ pub(super) struct Unknown {
 }
 
 impl Unknown {
-    pub fn new(section: &str, entry: &Entry, known: &[&'static str]) -> Self {
-        let key = shown(&entry.key);
+    pub fn new(section: &str, entry: &KeyValue, known: &[&'static str]) -> Self {
+        let key = excerpt(&entry.key);
         let path = if section.is_empty() { key.to_string() } else { format!("{section}.{key}") };
         let (mut whole, mut node) = (path.clone(), &entry.node);
         while let Value::Map(entries) = &node.value
@@ -99,15 +99,15 @@ fn is_named_by_users(field: &Field) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Node, Reading, Section};
+    use crate::{Diagnostics, Node, Section};
 
     fn message(file: &str, set: &str) -> String {
         let mut node = Node::parse("x.yaml", file).unwrap();
         if !set.is_empty() {
             node.set(set).unwrap();
         }
-        let reading = Reading::new();
-        let mut root = Section::root(&reading, &node);
+        let diagnostics = Diagnostics::new();
+        let mut root = Section::root(&diagnostics, &node);
         let mut train = root.section("TRAIN");
         train.value("BATCH_SIZE", 16usize);
         train.value("LR", 0.1);
@@ -120,8 +120,8 @@ mod tests {
         }
         data.close();
         root.close();
-        assert!(!reading.is_clean());
-        reading.finish().unwrap_err().message
+        assert!(!diagnostics.is_clean());
+        diagnostics.finish().unwrap_err().message
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use trackflow_dataflow::failure::{Failure, Result};
-use trackflow_dataflow::settings::{Node, Reading};
+use trackflow_dataflow::settings::{Diagnostics, Node};
 use trackflow_dataflow::sim::{KINDS, Sim};
-use trackflow_dataflow::{Run, StopToken, compile};
+use trackflow_dataflow::{Run, Shutdown, compile};
 
 const PIPELINE: &str = "\
 name: held-up
@@ -23,11 +23,11 @@ stages:
 /// # Errors
 /// The failure of a stage.
 pub fn counts() -> Result<(u64, u64, u64)> {
-    let graph = compile(&Reading::new(), &Node::parse("held-up.yaml", PIPELINE)?, KINDS)?;
+    let graph = compile(&Diagnostics::new(), &Node::parse("held-up.yaml", PIPELINE)?, KINDS)?;
     let most: usize = graph.nodes().iter().map(|node| node.workers).sum::<usize>()
         + graph.nodes()[..2].iter().map(|node| node.capacity).sum::<usize>();
     let sim = Sim::default();
-    let run = Run::build(&graph, &Arc::new(sim.clone()), StopToken::new())?;
+    let run = Run::build(&graph, &Arc::new(sim.clone()), Shutdown::new())?;
     let board = run.board();
     let running = thread::spawn(move || run.join());
     while board.stages()[0].taken < most as u64 {

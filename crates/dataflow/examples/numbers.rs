@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use trackflow_dataflow::failure::Result;
-use trackflow_dataflow::settings::{Node, Reading, Section};
+use trackflow_dataflow::settings::{Diagnostics, Node, Section};
 use trackflow_dataflow::{
-    Blueprint, Kind, Outbox, Payload, Port, RunOutcome, Source, Stage, StopToken, World, compile, pack, run, unpack,
+    Emitter, Kind, Payload, Port, RunOutcome, Shutdown, Source, Stage, StageConfig, StageContext, compile, pack, run,
+    unpack,
 };
 
 /// Four workers square numbers; the sink gets them in the order of the source all the same.
@@ -23,7 +24,7 @@ struct Kitchen {
     total: Arc<Mutex<u64>>,
 }
 
-impl World for Kitchen {
+impl StageContext for Kitchen {
     type Facts = ();
 }
 
@@ -33,18 +34,18 @@ const NUMBERS: Port = Port { name: "numbers" };
 static KINDS: &[Kind<Kitchen>] = &[
     Kind {
         name: "count",
-        about: "emits 1, 2, 3, …",
+        description: "emits 1, 2, 3, …",
         input: None,
         parse: |options| Box::new(Count::parse(options)),
         ..POWER
     },
     POWER,
-    Kind { name: "sum", about: "adds up", output: None, ordered: true, parse: |_| Box::new(Sum), ..POWER },
+    Kind { name: "sum", description: "adds up", output: None, ordered: true, parse: |_| Box::new(Sum), ..POWER },
 ];
 
 const POWER: Kind<Kitchen> = Kind {
     name: "power",
-    about: "raises each number to a power",
+    description: "raises each number to a power",
     input: Some(NUMBERS),
     output: Some(NUMBERS),
     ordered: false,
@@ -62,11 +63,11 @@ struct Count {
 
 impl Count {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { next: 1, up_to: options.says("the last number").value("up_to", 10) }
+        Self { next: 1, up_to: options.describe("the last number").value("up_to", 10) }
     }
 }
 
-impl Blueprint<Kitchen> for Count {
+impl StageConfig<Kitchen> for Count {
     fn source(&self, _: &Kitchen) -> Result<Box<dyn Source>> {
         Ok(Box::new(Self { ..*self }))
     }
@@ -89,19 +90,19 @@ struct Power {
 impl Power {
     fn parse(options: &mut Section<'_>) -> Self {
         let range = |power: &u64| (*power > 64).then(|| "must be at most 64".to_string());
-        let exponent = options.says("the power").checked("exponent", 1u64, range);
+        let exponent = options.describe("the power").checked("exponent", 1u64, range);
         Self { exponent: u32::try_from(exponent).unwrap_or(64) }
     }
 }
 
-impl Blueprint<Kitchen> for Power {
+impl StageConfig<Kitchen> for Power {
     fn worker(&self, _: &Kitchen, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl Stage for Power {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         out.emit(pack(unpack::<u64>(payload)?.saturating_pow(self.exponent)));
         Ok(())
     }
@@ -112,14 +113,14 @@ struct Sum;
 
 struct Adder(Arc<Mutex<u64>>);
 
-impl Blueprint<Kitchen> for Sum {
+impl StageConfig<Kitchen> for Sum {
     fn worker(&self, kitchen: &Kitchen, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Adder(Arc::clone(&kitchen.total))))
     }
 }
 
 impl Stage for Adder {
-    fn process(&mut self, payload: Payload, _: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, _: &mut Emitter) -> Result<()> {
         *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += unpack::<u64>(payload)?;
         Ok(())
     }
@@ -130,9 +131,9 @@ impl Stage for Adder {
 /// # Errors
 /// All mistakes of the file, or the failure of a stage.
 pub fn total(pipeline: &str) -> Result<(u64, RunOutcome)> {
-    let graph = compile(&Reading::new(), &Node::parse("numbers.yaml", pipeline)?, KINDS)?;
+    let graph = compile(&Diagnostics::new(), &Node::parse("numbers.yaml", pipeline)?, KINDS)?;
     let kitchen = Arc::new(Kitchen::default());
-    let outcome = run(&graph, &kitchen, StopToken::new());
+    let outcome = run(&graph, &kitchen, Shutdown::new());
     outcome.result.clone()?;
     let total = *kitchen.total.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     Ok((total, outcome))

@@ -35,28 +35,28 @@ pub mod sim;
 pub mod stage;
 pub mod stats;
 
+pub use channel::emitter::Emitter;
 pub use channel::merge::{self, Turns};
-pub use channel::outbox::Outbox;
 pub use channel::overhead;
 pub use pipeline::compile::{compile, compile_all};
 pub use pipeline::graph::{Graph, Node};
 pub use pipeline::plan::{Memory, MemoryLine, Planned};
 pub use pipeline::schema::pipeline_schema;
 pub use runtime::control::{Control, Reloaded};
-pub use runtime::notice::{Notice, Tell, to_nobody, to_stderr};
+pub use runtime::isolate::IsolatedCost;
+pub use runtime::notice::{Notice, Notify, to_nobody, to_stderr};
 pub use runtime::panics::guard;
 pub use runtime::run::{Run, Settings, run};
+pub use runtime::shutdown::{Shutdown, StopReason};
 pub use runtime::signals::{SignalWatch, survive_file_limits, watch_hangups, watch_save_requests, watch_signals};
-pub use runtime::token::{StopReason, StopToken};
-pub use runtime::turnstile::Alone;
 pub use stage::count;
-pub use stage::form::{Dtype, Form, Part, Place, human_bytes};
-pub use stage::handling::{Handling, Traveller};
+pub use stage::element_spec::{ArraySpec, Dtype, ElementSpec, MemoryKind, human_bytes};
 pub use stage::item::{Payload, pack, unpack};
-pub use stage::kind::{Blueprint, Kind, Port, Role, World};
+pub use stage::item_ops::{ItemOps, StreamItem};
+pub use stage::kind::{Kind, Port, Role, StageConfig, StageContext};
 pub use stage::traits::{Source, Stage};
 pub use stats::bottleneck::{Load, busiest, sentence};
-pub use stats::report::{Board, ChannelReport, LeftOut, RunOutcome, StageReport};
+pub use stats::report::{Board, ChannelReport, RunOutcome, SkippedItem, StageReport};
 
 /// Failures, settings files and the text of messages, as stages meet them.
 pub use trackflow_config::{self as settings, failure};

@@ -9,8 +9,8 @@ use crate::{
     train::{
         device::{self, DeviceChoice},
         experiment::{Experiment, HEADS, Phase},
-        itinerary::{Itinerary, Visit},
         network,
+        run_schedule::{BatchInfo, RunSchedule},
         step::{Batch, Spent, Trainer},
     },
 };
@@ -150,24 +150,24 @@ fn measure(args: &StepArgs, experiment: &mut Experiment) -> Result<Measured> {
         return Err(Failure::config("TRAIN.PHASES: there is no phase"));
     };
     experiment.training.phases = vec![Phase { trains, ..last }];
-    tch::set_num_threads(experiment.training.threads_per_shard());
+    tch::set_num_threads(experiment.training.threads_per_replica());
     let device = args.device.open()?;
     experiment.training.precision.apply_tf32()?;
     let (model, _) = network::build(experiment, 1, device)?;
     let steps = args.steps as usize + 1;
     let mut trainer = Trainer::new(experiment, model, 1, steps)?;
-    let run = Itinerary { epochs: 1, train_batches: steps, val_batches: 0, val_interval: 1, val_before: false };
+    let run = RunSchedule { epochs: 1, train_batches: steps, val_batches: 0, val_interval: 1, val_before: false };
     let (mut seconds, mut spent) = (Vec::new(), Vec::new());
-    for visit in (0..steps as u64).filter_map(|position| run.visit(position)) {
-        let batch = batch(experiment, visit, device);
+    for info in (0..steps as u64).filter_map(|position| run.batch_info(position)) {
+        let batch = batch(experiment, info, device);
         device::wait(device);
         let start = Instant::now();
         let outcome = trainer.run(&batch)?;
-        let terms = Vec::<f64>::try_from(&outcome.terms)?;
+        let step_metrics = Vec::<f64>::try_from(&outcome.step_metrics)?;
         device::wait(device);
         seconds.push(start.elapsed().as_secs_f64());
         spent.push(outcome.spent);
-        if !terms.iter().all(|term| term.is_finite()) {
+        if !step_metrics.iter().all(|term| term.is_finite()) {
             return Err(Failure::stage("bench step: the loss is not finite"));
         }
     }
@@ -198,13 +198,13 @@ fn median(values: &[f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn batch(experiment: &Experiment, visit: Visit, device: Device) -> Batch {
+fn batch(experiment: &Experiment, info: BatchInfo, device: Device) -> Batch {
     let (clips, frames) = (experiment.training.batch_size as i64, experiment.data.search_frames as i64);
     let (template, search) = (experiment.data.template.size as i64, experiment.data.search.size as i64);
     let pixels = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, device));
     let boxes = |shape: &[i64]| Tensor::full(shape, 0.375, (Kind::Float, device));
     Batch {
-        visit,
+        info,
         input: ClipInput {
             template: pixels(&[clips, 3, template, template]),
             search: pixels(&[frames, clips, 3, search, search]),

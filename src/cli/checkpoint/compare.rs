@@ -21,7 +21,7 @@ pub(super) struct Fit {
 }
 
 /// Names that are printed before a list is cut; `--json` has all.
-const SHOWN: usize = 12;
+const MOST_LISTED: usize = 12;
 
 impl Fit {
     pub fn of(file: &Path, choice: Choice<'_>, script: &str, config: &str, set: &[String]) -> Result<Self> {
@@ -43,7 +43,7 @@ impl Fit {
         say!("  {} tensors match", report.matched.len());
         let list = |what: &str, names: &[String]| {
             if !names.is_empty() {
-                let rest = names.len().saturating_sub(SHOWN);
+                let rest = names.len().saturating_sub(MOST_LISTED);
                 let more = if rest > 0 { format!(", … and {rest} more") } else { String::new() };
                 say!("  {} {what}: {}{more}", names.len(), names[..names.len() - rest].join(", "));
             }

@@ -7,7 +7,7 @@ use crate::{
         checkpoint::{self, EMA},
         pretrained::best_weights,
     },
-    weights::{self, Choice, Contents, Format, WeightsFile, shown},
+    weights::{self, Choice, Contents, Format, WeightsFile, one_line},
 };
 use clap::Args;
 use std::{
@@ -48,7 +48,7 @@ impl ConvertArgs {
                 "{}: {} other tensors under {} are not kept ({remedy} takes them)",
                 self.input.display(),
                 other.tensors,
-                shown(&other.key)
+                one_line(&other.key)
             );
         }
         Ok(file)
@@ -70,7 +70,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<()> {
     let texts = file.texts().clone();
     let bytes = write(output, format, &tensors, texts)?;
     say!("{}: {} tensors, {}", output.display(), tensors.len(), size(bytes));
-    left_out(&file);
+    skipped(&file);
     Ok(())
 }
 
@@ -97,7 +97,7 @@ pub(super) fn strip(args: &ConvertArgs) -> Result<()> {
     let bytes = write(output, format, &tensors, BTreeMap::new())?;
     let dropped = count - tensors.len();
     say!("{}: {} tensors, {} ({dropped} left out)", output.display(), tensors.len(), size(bytes));
-    left_out(&file);
+    skipped(&file);
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn write(path: &Path, format: Format, tensors: &[(String, Tensor)], texts: BTree
 }
 
 /// Says what of `file` has no place in a file of weights.
-fn left_out(file: &WeightsFile) {
+fn skipped(file: &WeightsFile) {
     let others = |key: &str| file.others().iter().any(|other| other.key == key);
     let keys: Vec<&str> = file
         .notes()

@@ -3,7 +3,7 @@
 use super::{module, shape};
 use crate::{
     failure::Result,
-    weights::{Choice, Entry, WeightsFile, dtype_name},
+    weights::{Choice, TensorEntry, WeightsFile, dtype_name},
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(super) struct DiffArgs {
     json: bool,
 }
 
-const SHOWN: usize = 20;
+const MOST_LISTED: usize = 20;
 
 /// How far the numbers of two tensors lie apart.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +77,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<i32> {
     let a = WeightsFile::choose(&args.a, Choice::option(key))?;
     let b =
         WeightsFile::choose(&args.b, Choice { option: "--key_b ", ..Choice::option(args.key_b.as_deref().or(key)) })?;
-    let by_name = |file: &'_ WeightsFile| -> BTreeMap<String, Entry> {
+    let by_name = |file: &'_ WeightsFile| -> BTreeMap<String, TensorEntry> {
         file.entries().iter().map(|entry| (entry.name.clone(), entry.clone())).collect()
     };
     let (in_a, in_b) = (by_name(&a), by_name(&b));
@@ -125,7 +125,7 @@ impl Differences {
     }
 
     fn print(&self, args: &DiffArgs) {
-        let most = if args.all { usize::MAX } else { SHOWN };
+        let most = if args.all { usize::MAX } else { MOST_LISTED };
         let list = |title: &str, lines: Vec<String>| {
             if lines.is_empty() {
                 return;

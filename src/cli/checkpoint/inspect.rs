@@ -4,10 +4,10 @@ use super::{compare::Fit, module, shape, size};
 use crate::{
     failure::{Failure, Result},
     train::{
-        checkpoint::{self, About},
+        checkpoint::{self, Metadata},
         pretrained::{self, Source},
     },
-    weights::{Choice, Entry, WeightsFile, dtype_name, shown},
+    weights::{Choice, TensorEntry, WeightsFile, dtype_name, one_line},
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(super) struct InspectArgs {
 /// A module's tensors.
 struct Module<'a> {
     name: &'a str,
-    entries: Vec<&'a Entry>,
+    entries: Vec<&'a TensorEntry>,
 }
 
 impl Module<'_> {
@@ -62,7 +62,7 @@ struct Facts<'a> {
     choice: Choice<'a>,
     /// Whose they are and what stands before their names, or why that cannot be told.
     recognised: std::result::Result<(Source, String), String>,
-    about: Option<About>,
+    metadata: Option<Metadata>,
     fit: Option<Fit>,
     modules: Vec<Module<'a>>,
 }
@@ -71,8 +71,8 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<i32> {
     let choice = Choice::option(args.key.as_deref());
     let file = WeightsFile::choose(&args.file, choice)?;
     // A checkpoint of ours is read for its checksum.
-    let about = checkpoint::header(&file)?.map(|(_, about)| about);
-    if about.is_some() {
+    let metadata = checkpoint::header(&file)?.map(|(_, metadata)| metadata);
+    if metadata.is_some() {
         checkpoint::read_some(&args.file, |_| false)?;
     } else {
         file.entries().iter().try_for_each(|entry| file.load(entry).map(|_| ()))?;
@@ -93,7 +93,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<i32> {
     }
     modules.sort_by_key(|module| module.name);
     let recognised = pretrained::recognise(&names, choice);
-    let facts = Facts { sha256: sha256(&args.file)?, choice, recognised, about, fit, modules, file: &file };
+    let facts = Facts { sha256: sha256(&args.file)?, choice, recognised, metadata, fit, modules, file: &file };
     match args.json {
         true => crate::telemetry::log::data(facts.json()),
         false => facts.print(),
@@ -122,20 +122,20 @@ impl Facts<'_> {
         say!("sha256    {}", self.sha256);
         let under = match file.wrapper() {
             [] => String::new(),
-            keys => format!(", under {}", shown(&keys.join("."))),
+            keys => format!(", under {}", one_line(&keys.join("."))),
         };
         match &self.recognised {
             Ok((source, prefix)) if prefix.is_empty() => say!("weights   of {source}{under}"),
-            Ok((source, prefix)) => say!("weights   of {source}{under}, their names after {}", shown(prefix)),
-            Err(why) if why.starts_with("holds several") => say!("weights   {}{under}", shown(why)),
+            Ok((source, prefix)) => say!("weights   of {source}{under}, their names after {}", one_line(prefix)),
+            Err(why) if why.starts_with("holds several") => say!("weights   {}{under}", one_line(why)),
             Err(_) => say!("weights   of an unknown model{under}"),
         }
         for other in file.others() {
             let remedy = self.choice.remedy(&other.key);
-            say!("          {} other tensors are under {}: {remedy}", other.tensors, shown(&other.key));
+            say!("          {} other tensors are under {}: {remedy}", other.tensors, one_line(&other.key));
         }
-        if let Some(about) = &self.about {
-            let About { experiment, epoch, step, position, seed, program, format, .. } = about;
+        if let Some(metadata) = &self.metadata {
+            let Metadata { experiment, epoch, step, position, seed, program, format, .. } = metadata;
             say!("training  {experiment}: epoch {}, step {step}, batch {position}, seed {seed}", epoch + 1);
             let checksum = if *format > 1 { "its checksum matches" } else { "without a checksum" };
             say!("          written by trackflow {program}, format {format}, {checksum}");
@@ -178,11 +178,11 @@ impl Facts<'_> {
             .collect();
         let also: serde_json::Map<String, Value> =
             file.notes().iter().map(|note| (note.key.clone(), note.what.clone().into())).collect();
-        let training = self.about.as_ref().map(|about| {
+        let training = self.metadata.as_ref().map(|metadata| {
             json!({
-                "experiment": about.experiment, "epoch": about.epoch + 1, "step": about.step,
-                "position": about.position, "seed": about.seed, "program": about.program, "format": about.format,
-                "checksum": if about.format > 1 { "matches" } else { "none" },
+                "experiment": metadata.experiment, "epoch": metadata.epoch + 1, "step": metadata.step,
+                "position": metadata.position, "seed": metadata.seed, "program": metadata.program, "format": metadata.format,
+                "checksum": if metadata.format > 1 { "matches" } else { "none" },
             })
         });
         json!({
@@ -194,7 +194,7 @@ impl Facts<'_> {
             "under": file.wrapper(),
             "others": file.others().iter().map(|other| (other.key.clone(), other.tensors.into())).collect::<serde_json::Map<_, _>>(),
             "training": training,
-            "also": if self.about.is_some() { Value::Null } else { also.into() },
+            "also": if self.metadata.is_some() { Value::Null } else { also.into() },
             "modules": modules,
             "tensors": tensors,
             "fit": self.fit.as_ref().map(Fit::json),

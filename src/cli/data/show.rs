@@ -4,17 +4,17 @@ use super::save;
 use crate::{
     cli::{find, train::sets},
     data::{
-        attempts::{self, FrameFault, Quarantine},
         condition::Condition,
         dataset::{self, Dataset, Roots},
         frame,
         plan::{ClipPlan, FramePlan, PlanMode, Planner},
+        retry::{self, FrameFault, Quarantine},
     },
     failure::{Failure, Result},
     stages::{augment, crop_clip},
     train::experiment::{Experiment, Sets},
     vision::{
-        area::Part,
+        area::DecodedRegion,
         canvas::{Canvas, Colour, FAINT, Font, GREEN, INK, YELLOW},
         decode::{Decoder, DecoderKind},
         rect::Rect,
@@ -74,7 +74,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     let (template, search) = (experiment.data.template.size as u32, experiment.data.search.size as u32);
     for index in 0..args.clips.min(planner.clips_per_epoch() as u64) {
         let plan = planner.plan(args.epoch - 1, index, 0)?;
-        let (plan, frames) = attempts::make(&planner, plan, &quarantine, |plan| Ok(read(decoder.as_mut(), plan)))?;
+        let (plan, frames) = retry::make(&planner, plan, &quarantine, |plan| Ok(read(decoder.as_mut(), plan)))?;
         let (mut crops, mut boxes) = crop_clip(&mut resampler, &plan, &frames, template, search)?;
         augment(&plan, &mut crops, &mut boxes);
         for redraw in &plan.redraws {
@@ -120,10 +120,10 @@ fn planner(args: &ShowArgs, experiment: &Experiment) -> Result<Planner> {
     Ok(planner)
 }
 
-fn read(decoder: &mut dyn Decoder, plan: &ClipPlan) -> std::result::Result<Vec<Arc<Part>>, FrameFault> {
+fn read(decoder: &mut dyn Decoder, plan: &ClipPlan) -> std::result::Result<Vec<Arc<DecodedRegion>>, FrameFault> {
     let frame = |planned: &FramePlan| {
         let frame = frame::read(&planned.file, decoder, Some(&planned.window), 1)?;
-        frame::check_shown(&planned.file, &planned.window, &frame)?;
+        frame::check_visible(&planned.file, &planned.window, &frame)?;
         Ok(Arc::new(frame))
     };
     plan.frames().map(frame).collect()

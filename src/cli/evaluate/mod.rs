@@ -115,6 +115,6 @@ fn boards(args: &EvaluateArgs, trackers: &[Tracker], found: &Found) -> Result<(V
 }
 
 /// Where something goes, for messages.
-fn shown(paths: &[PathBuf]) -> String {
+fn display(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }

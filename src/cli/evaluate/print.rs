@@ -1,10 +1,9 @@
 //! Scores as a table and as a file.
 
 use super::{
-    Board,
+    Board, display,
     groups::Group,
     scoring::{Plan, Scored},
-    shown,
     trackers::Tracker,
 };
 use crate::{
@@ -46,10 +45,10 @@ pub(super) fn columns<'a>(all: impl Iterator<Item = &'a Scored> + Clone) -> Vec<
 
 /// A score in per cent, with the strict one in brackets where that is asked for.
 pub(super) fn cell(plan: Plan, one: &Scored, value: fn(&Scores) -> Option<f64>) -> String {
-    let shown = |scores: &Scores| value(scores).map_or("-".into(), |value| format!("{:.2}", value * 100.0));
+    let display = |scores: &Scores| value(scores).map_or("-".into(), |value| format!("{:.2}", value * 100.0));
     match plan.strict && !one.strict_curves.success.is_empty() {
-        true => format!("{} ({})", shown(&one.scores), shown(&one.strict)),
-        false => shown(&one.scores),
+        true => format!("{} ({})", display(&one.scores), display(&one.strict)),
+        false => display(&one.scores),
     }
 }
 
@@ -213,7 +212,7 @@ fn written<'a>(plan: Plan, board: &'a Board, document: &'a Document<'a>, several
     let set = document.sets.iter().find(|set| set.folder == board.set);
     Written {
         tracker: several.then_some(board.tracker.as_str()),
-        results: own.map(|tracker| shown(&tracker.folders)).unwrap_or_default(),
+        results: own.map(|tracker| display(&tracker.folders)).unwrap_or_default(),
         datasets: set.map(|set| set.given.as_str()).into_iter().collect(),
         rules: plan.main(),
         exclude_invalid_frames: plan.exclude_invalid,

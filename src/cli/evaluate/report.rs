@@ -30,12 +30,12 @@ pub(super) fn write(folder: &Path, plan: Plan, boards: &[Board], groups: &[Group
     let trackers: BTreeSet<&str> = boards.iter().map(|board| board.tracker.as_str()).collect();
     let title = format!("Scores of {}", trackers.into_iter().collect::<Vec<_>>().join(", "));
     let rules = format!("by the rules of {:?}", plan.main()).to_lowercase();
-    let about = format!("{rules} · trackflow {}", env!("CARGO_PKG_VERSION"));
-    let mut html = page(&title, &about, &all);
+    let metadata = format!("{rules} · trackflow {}", env!("CARGO_PKG_VERSION"));
+    let mut html = page(&title, &metadata, &all);
     // They are of all data sets together.
     if !notes.is_empty() {
         let last = SetScores { name: "Notes".into(), notes: notes.to_vec(), ..SetScores::default() };
-        html = page(&title, &about, &[all, vec![last]].concat());
+        html = page(&title, &metadata, &[all, vec![last]].concat());
     }
     let count = export::write(&export::pictures(&html)?, folder)?;
     let put = |name: &str, text: String| std::fs::write(folder.join(name), text).map_err(failed);
@@ -178,10 +178,10 @@ fn tex(plan: Plan, boards: &[Board]) -> String {
         for (set, columns) in &blocks {
             let board = boards.iter().find(|board| board.set == *set && board.tracker == *tracker);
             for (_, value) in columns {
-                let shown = |one: &Scored| cell(Plan { strict: false, ..plan }, one, *value);
+                let display = |one: &Scored| cell(Plan { strict: false, ..plan }, one, *value);
                 let best = of_set(set).into_iter().filter_map(|one| value(&one.scores)).fold(f64::MIN, f64::max);
                 let own = board.map(|board| &board.overall);
-                let text_of = own.map_or("-".into(), shown);
+                let text_of = own.map_or("-".into(), display);
                 let is_best = trackers.len() > 1 && own.and_then(|one| value(&one.scores)) == Some(best);
                 let _ = match is_best {
                     true => write!(text, " & \\textbf{{{text_of}}}"),

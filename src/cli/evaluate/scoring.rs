@@ -2,7 +2,7 @@
 
 use crate::{
     data::problems::Problems,
-    text::{self, shown},
+    text::{self, excerpt},
     track::{
         Family, ResultFiles, Subject, results,
         score::{
@@ -103,7 +103,7 @@ pub(super) fn score(
         let pair = Pair {
             found: &run.found,
             truth: &subject.truth.boxes[run.omitted..],
-            shown: subject.truth.shown.as_ref().map(|shown| &shown[run.omitted.min(shown.len())..]),
+            visible: subject.truth.visible.as_ref().map(|visible| &visible[run.omitted.min(visible.len())..]),
         };
         scored.scores.frames = pair.truth.len();
         let outcome = match plan.main() {
@@ -203,7 +203,7 @@ fn seconds(file: &Path, problems: &mut Problems) -> Vec<f64> {
             match field.trim().parse() {
                 Ok(value) => all.push(value),
                 Err(_) => {
-                    problems.line(file, at + 1, format_args!("`{}` is no number of seconds", shown(field)));
+                    problems.line(file, at + 1, format_args!("`{}` is no number of seconds", excerpt(field)));
                     return all;
                 }
             }

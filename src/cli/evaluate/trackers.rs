@@ -1,6 +1,6 @@
 //! Whose results are scored, and where they lie.
 
-use super::{args::EvaluateArgs, shown};
+use super::{args::EvaluateArgs, display};
 use crate::{
     cli::track::stem,
     data::problems::Problems,
@@ -48,7 +48,7 @@ pub(super) fn of(args: &EvaluateArgs) -> Result<Vec<Tracker>> {
     let given = all.iter().filter(|tracker| !tracker.ours).flat_map(|tracker| &tracker.folders);
     let gone: Vec<PathBuf> = given.filter(|folder| !folder.is_dir()).cloned().collect();
     if !gone.is_empty() {
-        return Err(Failure::input(format!("{}: no such folder of results", shown(&gone))));
+        return Err(Failure::input(format!("{}: no such folder of results", display(&gone))));
     }
     Ok(all)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     failure::Result,
-    flow::{Kind, World},
+    flow::{Kind, StageContext},
     settings::{Field, FieldType, Standing},
     stages::KINDS,
     train::experiment::{Family, Keys, by_family},
@@ -85,15 +85,15 @@ fn experiment_row(field: &Field, families: &[(Family, Keys); 3]) -> String {
         _ => format!(" Only {}.", known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" and ")),
     };
     let old = field.alias.map_or(String::new(), |old| format!(" Old name: {old}."));
-    let about = format!("{}{only}{old}", field.about);
-    row(field, &absent, Some(field.resume.describe()), &about)
+    let metadata = format!("{}{only}{old}", field.metadata);
+    row(field, &absent, Some(field.resume.describe()), &metadata)
 }
 
-fn row(field: &Field, absent: &str, resume: Option<&str>, about: &str) -> String {
+fn row(field: &Field, absent: &str, resume: Option<&str>, metadata: &str) -> String {
     let key = field.path.rsplit('.').next().unwrap_or_default();
     let (type_, range) = (words(&field.type_), field.limits.words());
     let resume = resume.map_or(String::new(), |resume| format!(" {} |", escaped(resume)));
-    format!("| `{key}` | {} | {} | {range} |{resume} {} |\n", escaped(&type_), escaped(absent), escaped(about))
+    format!("| `{key}` | {} | {} | {range} |{resume} {} |\n", escaped(&type_), escaped(absent), escaped(metadata))
 }
 
 fn words(type_: &FieldType) -> String {
@@ -103,7 +103,7 @@ fn words(type_: &FieldType) -> String {
     }
 }
 
-fn stages<C: World>(kinds: &'static [Kind<C>]) -> String {
+fn stages<C: StageContext>(kinds: &'static [Kind<C>]) -> String {
     let mut text = String::new();
     let head = "| key | type | absent | range | |\n|---|---|---|---|---|\n";
     let default = |field: &Field| field.default.as_ref().map_or("none".to_string(), |value| format!("`{value}`"));
@@ -115,11 +115,11 @@ fn stages<C: World>(kinds: &'static [Kind<C>]) -> String {
                 (_, "workers" | "capacity") => "as its kind says".into(),
                 _ => default(field),
             };
-            text += &row(field, &absent, None, field.about);
+            text += &row(field, &absent, None, field.metadata);
         }
     }
     for kind in kinds {
-        text += &format!("\n### {}\n\n{}.\n", kind.name, escaped(kind.about));
+        text += &format!("\n### {}\n\n{}.\n", kind.name, escaped(kind.description));
         let options: Vec<Field> =
             kind.options().into_iter().filter(|option| option.type_ != FieldType::Section).collect();
         if options.is_empty() {
@@ -130,7 +130,7 @@ fn stages<C: World>(kinds: &'static [Kind<C>]) -> String {
             let absent = option.absent.map_or_else(|| default(&option), str::to_string);
             // Options of options keep their path.
             let path = option.path.replace('.', ": ");
-            text += &row(&Field { path, ..option.clone() }, &absent, None, option.about);
+            text += &row(&Field { path, ..option.clone() }, &absent, None, option.metadata);
         }
     }
     text

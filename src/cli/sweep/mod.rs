@@ -8,9 +8,9 @@ mod statistics;
 use super::{find, train};
 use crate::{
     failure::{Failure, FailureKind, Result},
-    flow::{StopToken, watch_signals},
+    flow::{Shutdown, watch_signals},
     lock::FolderLock,
-    monitor::past,
+    monitor::replay,
     telemetry::log,
     train::{
         experiment::{Experiment, Synth},
@@ -90,7 +90,7 @@ pub fn sweep(args: &SweepArgs) -> Result<i32> {
         return Ok(0);
     }
     let _lock = FolderLock::take(&home, "sweep")?;
-    let stop = StopToken::new();
+    let stop = Shutdown::new();
     let _signals = watch_signals(stop.clone())?;
     let mut scenes = BTreeMap::new();
     let jobs = open.iter().map(|member| job(args, &plan, &home, member, &mut scenes)).collect::<Result<Vec<_>>>()?;
@@ -184,7 +184,7 @@ fn folder_name(arm: &str) -> String {
 }
 
 fn is_complete(folder: &Path) -> bool {
-    let last = past::events(&folder.join("run.jsonl")).pop().map(|line| line.event);
+    let last = replay::events(&folder.join("run.jsonl")).pop().map(|line| line.event);
     matches!(last, Some(RunEvent::End(end)) if end.reason == "complete")
 }
 

@@ -13,7 +13,7 @@
 
 use crate::{
     failure::Result,
-    settings::{Entry, Node, Reading, Section, Value},
+    settings::{Diagnostics, Entry, Node, Section, Value},
 };
 use std::path::Path;
 
@@ -46,20 +46,20 @@ impl Plan {
     /// It cannot be read, or anything is wrong in it, all at once.
     pub fn read(path: &Path) -> Result<Self> {
         let node = Node::read(path)?;
-        let reading = Reading::new();
+        let diagnostics = Diagnostics::new();
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let plan = Self::from(&reading, &node, name);
-        crate::cli::find::finish(&reading)?;
+        let plan = Self::from(&diagnostics, &node, name);
+        crate::cli::find::finish(&diagnostics)?;
         Ok(plan)
     }
 
-    fn from(reading: &Reading, node: &Node, name: String) -> Self {
-        let mut file = Section::root(reading, node);
-        let script = file.says("Family of experiments: configs/<script>/").value("script", "hiptrack".to_string());
-        let config = file.says("The experiment: configs/<script>/<config>.yaml, or a path").required("config");
+    fn from(diagnostics: &Diagnostics, node: &Node, name: String) -> Self {
+        let mut file = Section::root(diagnostics, node);
+        let script = file.describe("Family of experiments: configs/<script>/").value("script", "hiptrack".to_string());
+        let config = file.describe("The experiment: configs/<script>/<config>.yaml, or a path").required("config");
         let pipeline =
-            file.says("The pipeline: pipelines/<pipeline>.yaml, or a path").value("pipeline", "train".into());
-        let seeds: Vec<u64> = file.says("Each setting is run with each of these").required("seeds");
+            file.describe("The pipeline: pipelines/<pipeline>.yaml, or a path").value("pipeline", "train".into());
+        let seeds: Vec<u64> = file.describe("Each setting is run with each of these").required("seeds");
         if seeds.is_empty() && file.has("seeds") {
             file.problem("seeds", "empty; give at least one seed");
         }
@@ -69,7 +69,7 @@ impl Plan {
         let common = keys(&file.section("set"));
         let named = named(file.section("arms"));
         let grid = grid(file.section("grid"));
-        let baseline: Option<String> = file.says("The arm that the others are compared with").optional("baseline");
+        let baseline: Option<String> = file.describe("The arm that the others are compared with").optional("baseline");
         let mut arms = Vec::new();
         for (name, set) in if named.is_empty() { vec![(String::new(), Vec::new())] } else { named } {
             for (point, more) in &grid {
@@ -101,7 +101,7 @@ fn assignment(section: &Section<'_>, entry: &Entry) -> Option<String> {
         Some(value) => Some(format!("{}={value}", entry.key)),
         None => {
             let what = "a mapping cannot be set as a whole; name each key by its path, as in TRAIN.LR";
-            section.reading().report(&entry.node.origin, &format!("{}.{}", section.path(), entry.key), what);
+            section.diagnostics().report(&entry.node.origin, &format!("{}.{}", section.path(), entry.key), what);
             None
         }
     }
@@ -110,7 +110,7 @@ fn assignment(section: &Section<'_>, entry: &Entry) -> Option<String> {
 fn named(section: Section<'_>) -> Vec<(String, Vec<String>)> {
     let arm = |entry: &Entry| {
         let path = format!("{}.{}", section.path(), entry.key);
-        let keys = keys(&Section::at(section.reading(), &path, Some(&entry.node), &entry.origin));
+        let keys = keys(&Section::at(section.diagnostics(), &path, Some(&entry.node), &entry.origin));
         (entry.key.clone(), keys)
     };
     section.entries().iter().map(arm).collect()
@@ -122,18 +122,18 @@ fn grid(section: Section<'_>) -> Vec<(String, Vec<String>)> {
     for entry in section.entries() {
         let path = format!("{}.{}", section.path(), entry.key);
         let Value::List(values) = &entry.node.value else {
-            section.reading().report(&entry.node.origin, &path, "expected a list of values to try, as in [0.1, 2]");
+            section.diagnostics().report(&entry.node.origin, &path, "expected a list of values to try, as in [0.1, 2]");
             continue;
         };
         if values.is_empty() {
-            section.reading().report(&entry.node.origin, &path, "empty; give at least one value to try");
+            section.diagnostics().report(&entry.node.origin, &path, "empty; give at least one value to try");
         }
         let short = entry.key.rsplit('.').next().unwrap_or(&entry.key);
         let mut next = Vec::new();
         for (name, set) in &points {
             for value in values {
                 let Some(value) = flow(value) else {
-                    section.reading().report(&entry.node.origin, &path, "expected values, found a mapping");
+                    section.diagnostics().report(&entry.node.origin, &path, "expected values, found a mapping");
                     continue;
                 };
                 let words = if name.is_empty() { String::new() } else { format!("{name}, ") };
@@ -165,9 +165,9 @@ mod tests {
     use super::*;
 
     fn plan(text: &str) -> std::result::Result<Plan, String> {
-        let reading = Reading::new();
-        let plan = Plan::from(&reading, &Node::parse("s.yaml", text).unwrap(), "s".into());
-        crate::cli::find::finish(&reading).map(|()| plan).map_err(|failure| failure.message)
+        let diagnostics = Diagnostics::new();
+        let plan = Plan::from(&diagnostics, &Node::parse("s.yaml", text).unwrap(), "s".into());
+        crate::cli::find::finish(&diagnostics).map(|()| plan).map_err(|failure| failure.message)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     failure::{Failure, Result},
-    flow::{StopReason, StopToken},
+    flow::{Shutdown, StopReason},
 };
 use crossbeam_channel::{RecvTimeoutError, unbounded};
 use std::{
@@ -42,7 +42,7 @@ pub(super) struct Done {
 ///
 /// # Errors
 /// A process or a thread cannot be started.
-pub(super) fn run(jobs: &[Job], devices: &[String], stop: &StopToken, mut done: impl FnMut(Done)) -> Result<()> {
+pub(super) fn run(jobs: &[Job], devices: &[String], stop: &Shutdown, mut done: impl FnMut(Done)) -> Result<()> {
     let open: Mutex<VecDeque<usize>> = Mutex::new((0..jobs.len()).collect());
     let running: Mutex<Vec<u32>> = Mutex::new(Vec::new());
     let (sender, receiver) = unbounded::<Result<Done>>();
@@ -62,7 +62,7 @@ pub(super) fn run(jobs: &[Job], devices: &[String], stop: &StopToken, mut done: 
             });
         }
         drop(sender);
-        let mut told = false;
+        let mut stated = false;
         let mut failure = None;
         loop {
             match receiver.recv_timeout(Duration::from_millis(200)) {
@@ -74,7 +74,7 @@ pub(super) fn run(jobs: &[Job], devices: &[String], stop: &StopToken, mut done: 
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if stop.is_stopping() && !std::mem::replace(&mut told, true) {
+            if stop.is_stopping() && !std::mem::replace(&mut stated, true) {
                 for process in running.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                     terminate(*process);
                 }
@@ -84,14 +84,14 @@ pub(super) fn run(jobs: &[Job], devices: &[String], stop: &StopToken, mut done: 
     })
 }
 
-fn next(open: &Mutex<VecDeque<usize>>, stop: &StopToken) -> Option<usize> {
+fn next(open: &Mutex<VecDeque<usize>>, stop: &Shutdown) -> Option<usize> {
     if stop.is_stopping() {
         return None;
     }
     open.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-fn one(job: &Job, device: &str, running: &Mutex<Vec<u32>>, stop: &StopToken) -> Result<(Option<i32>, Duration)> {
+fn one(job: &Job, device: &str, running: &Mutex<Vec<u32>>, stop: &Shutdown) -> Result<(Option<i32>, Duration)> {
     let failed = |error: std::io::Error| Failure::output(format!("{}: {error}", job.folder.display()));
     fs::create_dir_all(&job.folder).map_err(failed)?;
     let output = File::options().create(true).append(true).open(job.folder.join("output.txt")).map_err(failed)?;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
-    flow::{StopReason, StopToken, watch_signals},
+    flow::{Shutdown, StopReason, watch_signals},
     lock::FolderLock,
     model::online::Online,
     track::{
@@ -15,7 +15,7 @@ use crate::{
         provenance::{self, MadeBy},
         results,
     },
-    vision::{area::Part, rect::Rect},
+    vision::{area::DecodedRegion, rect::Rect},
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::{
@@ -45,7 +45,7 @@ impl FromStr for GivenBox {
 }
 
 /// Frames that a thread reads ahead, each with its number in the source.
-type Numbered = (usize, Result<Part>);
+type Numbered = (usize, Result<DecodedRegion>);
 
 /// What is told of a source in [`video`].
 pub(super) struct Asked<'a> {
@@ -85,8 +85,8 @@ pub(super) fn video(online: &Online, asked: &Asked<'_>) -> Result<i32> {
     };
     let kind =
         if source.live { "live: what comes while a frame is tracked is dropped" } else { "every frame is tracked" };
-    println!("{}: {kind}; results go to {}", crate::text::shown(&source.name), folder.display());
-    let stop = StopToken::new();
+    println!("{}: {kind}; results go to {}", crate::text::excerpt(&source.name), folder.display());
+    let stop = Shutdown::new();
     let _signals = watch_signals(stop.clone())?;
     let (begin, dropped, ended) = (Instant::now(), &AtomicUsize::new(0), &AtomicBool::new(false));
     let numbers = &RefCell::new(Vec::new());
@@ -117,7 +117,7 @@ pub(super) fn video(online: &Online, asked: &Asked<'_>) -> Result<i32> {
     let mut record = record?;
     view.finish()?;
     if record.boxes.is_empty() {
-        return Err(Failure::input(format!("{}: holds no frame", crate::text::shown(&source.name))));
+        return Err(Failure::input(format!("{}: holds no frame", crate::text::excerpt(&source.name))));
     }
     if !asked.conditions {
         record.conditions.clear();
@@ -147,13 +147,17 @@ const RATE: f64 = 25.0;
 /// Says whether it was fast enough.
 fn summary(frames: usize, passed: Duration, dropped: usize, rate: Option<f64>, seconds: f64) {
     let speed = frames as f64 / passed.as_secs_f64().max(1e-9);
-    let alone = frames as f64 / seconds.max(1e-9);
+    let isolated_cost = frames as f64 / seconds.max(1e-9);
     let real = match rate {
-        Some(rate) if alone >= rate => format!("; the source has {rate:.2} frames/s: tracking keeps up with it"),
-        Some(rate) => format!("; the source has {rate:.2} frames/s: tracking takes {:.1} times as long", rate / alone),
+        Some(rate) if isolated_cost >= rate => {
+            format!("; the source has {rate:.2} frames/s: tracking keeps up with it")
+        }
+        Some(rate) => {
+            format!("; the source has {rate:.2} frames/s: tracking takes {:.1} times as long", rate / isolated_cost)
+        }
         None => String::new(),
     };
-    println!("{frames} frames at {speed:.2} frames/s (tracking alone {alone:.2}), {dropped} dropped{real}");
+    println!("{frames} frames at {speed:.2} frames/s (tracking alone {isolated_cost:.2}), {dropped} dropped{real}");
 }
 
 /// Reads until the end, or until `send` has no receiver. Every frame is sent.
@@ -194,8 +198,8 @@ fn read_newest(
 }
 
 /// The next frame; none at the end.
-fn next(reader: &mut Reader) -> Option<Result<Part>> {
-    let frame = reader.frame().map(|picture| picture.map(Part::whole)).transpose();
+fn next(reader: &mut Reader) -> Option<Result<DecodedRegion>> {
+    let frame = reader.frame().map(|picture| picture.map(DecodedRegion::whole)).transpose();
     if frame.is_none()
         && let Some((lines, last)) = reader.complaints()
     {
@@ -205,7 +209,7 @@ fn next(reader: &mut Reader) -> Option<Result<Part>> {
 }
 
 /// Whether the given box shows anything of the first frame.
-fn check(given: Rect, frame: &Part) -> Result<()> {
+fn check(given: Rect, frame: &DecodedRegion) -> Result<()> {
     let (width, height) = frame.frame;
     let inside = given.clipped(f64::from(width), f64::from(height));
     match inside.is_sane() {
@@ -227,7 +231,7 @@ mod tests {
         for text in ["1,2,3", "1,2,0,4", "a,2,3,4", "1,2,3,nan"] {
             assert!(text.parse::<GivenBox>().unwrap_err().contains("write x,y,w,h"), "{text}");
         }
-        let frame = Part::whole(image::RgbImage::new(40, 30));
+        let frame = DecodedRegion::whole(image::RgbImage::new(40, 30));
         assert!(check(Rect::new(-5.0, 0.0, 10.0, 10.0), &frame).is_ok());
         let message = check(Rect::new(40.0, 0.0, 10.0, 10.0), &frame).unwrap_err().message;
         assert!(message.contains("which are 40x30"), "{message}");

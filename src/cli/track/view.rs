@@ -28,20 +28,20 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The live page, for all workers.
 pub(super) struct Page {
     live: Arc<Live>,
-    shown: Mutex<Option<Instant>>,
+    visible: Mutex<Option<Instant>>,
 }
 
 impl Page {
     pub fn new(live: Arc<Live>) -> Self {
-        Self { live, shown: Mutex::new(None) }
+        Self { live, visible: Mutex::new(None) }
     }
 
     /// Whether it is time for another frame.
     fn is_due(&self) -> bool {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = shown.is_none_or(|shown| shown.elapsed() >= PAUSE);
+        let mut visible = self.visible.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = visible.is_none_or(|visible| visible.elapsed() >= PAUSE);
         if due {
-            *shown = Some(Instant::now());
+            *visible = Some(Instant::now());
         }
         due
     }

@@ -153,16 +153,16 @@ impl Job {
         }
         let failed = |error: std::io::Error| Failure::unavailable(format!("{}: {error}", self.program.display()));
         // A pipe that nobody reads would fill up.
-        let told = self.folder.join("benchmark.log");
-        let log =
-            std::fs::File::create(&told).map_err(|error| Failure::output(format!("{}: {error}", told.display())))?;
+        let predicted = self.folder.join("benchmark.log");
+        let log = std::fs::File::create(&predicted)
+            .map_err(|error| Failure::output(format!("{}: {error}", predicted.display())))?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).args(["--epochs", &epoch.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().map_err(failed)?;
         let Some(sound) = wait(&mut child, stopped).map_err(failed)? else { return Ok(None) };
         if !sound {
-            let text = std::fs::read_to_string(&told).unwrap_or_default();
+            let text = std::fs::read_to_string(&predicted).unwrap_or_default();
             return Err(Failure::stage(text.trim().trim_start_matches("error: ").to_owned()));
         }
         let scores = self.read(epoch, path)?;

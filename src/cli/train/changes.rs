@@ -2,7 +2,7 @@
 
 use crate::{
     settings::{Node, Resume},
-    train::checkpoint::About,
+    train::checkpoint::Metadata,
     train::experiment::{Experiment, Keys},
 };
 
@@ -47,7 +47,7 @@ fn line<'a>(plan: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// All differences between the run of a checkpoint and `experiment` with `seed`, in the order of the keys.
-pub(super) fn changes(made: &About, experiment: &Experiment, seed: u64) -> Vec<Change> {
+pub(super) fn changes(made: &Metadata, experiment: &Experiment, seed: u64) -> Vec<Change> {
     let known = Keys::all().ok();
     let current = |path: &str| known.as_ref().map_or_else(|| path.to_string(), |keys| keys.current(path));
     // A key may have had another name when the checkpoint was made.
@@ -93,7 +93,7 @@ pub(super) fn changes(made: &About, experiment: &Experiment, seed: u64) -> Vec<C
 }
 
 /// What another length of a phase leads to, as long as the phase is not over.
-fn other_length(key: &str, made: &About, experiment: &Experiment) -> Option<&'static str> {
+fn other_length(key: &str, made: &Metadata, experiment: &Experiment) -> Option<&'static str> {
     let lengths = lengths(experiment);
     let phase = lengths.iter().position(|known| known == key)?;
     let phases = &experiment.training.phases;
@@ -117,12 +117,12 @@ mod tests {
         Experiment::from_node(&Node::parse("x.yaml", text).unwrap()).unwrap()
     }
 
-    fn about(text: &str, epoch: usize, phase: usize) -> About {
-        About { epoch, phase, ..About::new("hiptrack/x".into(), 1, plan(&experiment(text))) }
+    fn metadata(text: &str, epoch: usize, phase: usize) -> Metadata {
+        Metadata { epoch, phase, ..Metadata::new("hiptrack/x".into(), 1, plan(&experiment(text))) }
     }
 
     fn found(before: &str, epoch: usize, phase: usize, after: &str) -> Vec<(String, bool)> {
-        let changes = changes(&about(before, epoch, phase), &experiment(after), 1);
+        let changes = changes(&metadata(before, epoch, phase), &experiment(after), 1);
         changes.into_iter().map(|change| (change.text, change.harmless.is_some())).collect()
     }
 
@@ -165,7 +165,7 @@ mod tests {
                 ("TRAIN.VAL_EPOCH_INTERVAL".into(), true)
             ]
         );
-        let mut old = about("{}", 0, 0);
+        let mut old = metadata("{}", 0, 0);
         old.plan = old.plan.lines().filter(|line| !line.contains("EMA_DECAY")).collect::<Vec<_>>().join("\n");
         assert_eq!(changes(&old, &experiment("{}"), 1), []);
         let with = experiment("TRAIN: {EMA_DECAY: 0.5}");

@@ -3,7 +3,7 @@
 use super::changes::Change;
 use crate::{
     data::dataset::{Dataset, Digest},
-    train::checkpoint::About,
+    train::checkpoint::Metadata,
 };
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(super) fn digests(train: &[Dataset], val: &[Dataset]) -> Digests {
 
 /// The sets whose content is another than when the checkpoint was `made`. Sets that only one of the two has are the
 /// experiment's change, not theirs.
-pub(super) fn data_changes(made: &About, now: &Digests) -> Vec<Change> {
+pub(super) fn data_changes(made: &Metadata, now: &Digests) -> Vec<Change> {
     let Some(before) = &made.data else { return Vec::new() };
     let both = now.iter().filter_map(|(name, now)| Some((name, before.get(name)?, now)));
     let change = |(name, before, now): (&String, &Digest, &Digest)| {
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn only_sets_that_both_have_can_have_changed() {
         let set = |name: &str, boxes| (name.to_string(), digest(boxes));
-        let mut made = About::new("hiptrack/x".into(), 1, String::new());
+        let mut made = Metadata::new("hiptrack/x".into(), 1, String::new());
         let now = Digests::from([set("training data A", 1), set("training data B", 1), set("validation data A", 1)]);
         assert_eq!(data_changes(&made, &now), [], "an older program did not say");
         made.data =

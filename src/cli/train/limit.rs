@@ -3,7 +3,7 @@
 use crate::{
     failpoint,
     failure::{Failure, Result},
-    flow::{StopReason, StopToken},
+    flow::{Shutdown, StopReason},
     train::{events::Observer, run_event::RunEvent},
 };
 use std::{
@@ -65,7 +65,7 @@ impl TimeLimit {
     ///
     /// # Errors
     /// The limit is over before a step can be done and saved, or no thread can be started.
-    pub fn watch(limit: Duration, begin: Instant, needs: Needs, stop: StopToken) -> Result<Arc<Self>> {
+    pub fn watch(limit: Duration, begin: Instant, needs: Needs, stop: Shutdown) -> Result<Arc<Self>> {
         let limit = Arc::new(Self { limit, begin, needs: Mutex::new(needs) });
         if limit.left().is_zero() {
             return Err(limit.too_short(needs));
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_stop_comes_before_the_limit_and_leaves_time_for_a_checkpoint() {
-        let stop = StopToken::new();
+        let stop = Shutdown::new();
         let begin = Instant::now();
         let limit = TimeLimit::watch(Duration::from_secs(4), begin, Needs::new(0.0, 10_000_000), stop.clone()).unwrap();
         assert!(!stop.is_stopping());

@@ -16,41 +16,41 @@ pub use args::{LogFormat, Mode, Resume, TrainArgs};
 
 use super::{find, load, watch};
 use crate::{
+    atomic_file::write_atomic,
     data::{
-        attempts::Quarantine,
         dataset::Roots,
         outage::Outage,
         rejects::{Budget, Rejects},
+        retry::Quarantine,
     },
     failure::{Failure, Result},
     flow::{
-        Graph, Notice, Run, Settings, SignalWatch, StopReason, StopToken, Tell, survive_file_limits,
+        Graph, Notice, Notify, Run, Settings, Shutdown, SignalWatch, StopReason, survive_file_limits,
         watch_save_requests, watch_signals,
     },
     lock::FolderLock,
     monitor::{
+        artifacts::Artifacts,
         health::{Baseline, Health},
-        keeper::Keeper,
         live::{Live, Plan},
-        past,
         progress::Progress,
+        replay,
         run_log::{Ended, RunLog},
         tensorboard::TensorBoard,
     },
     reads,
-    settings::Reading,
+    settings::Diagnostics,
     stages::{self, Facts, KINDS, RunContext, SaveRequest},
     telemetry::{log, machine, names},
     train::{
-        checkpoint::{About, Folder},
+        checkpoint::{Folder, Metadata},
         events::Observer,
         experiment::Experiment,
-        itinerary::{Itinerary, Split, batches},
         network,
         run_event::RunEvent,
+        run_schedule::{RunSchedule, Split, batches},
         step::Trainer,
     },
-    whole::write_whole,
 };
 use start::Start;
 use std::{
@@ -77,18 +77,18 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     let signals = Signals::listen()?;
     let start = Start::begin(&signals.stop, begin, args.time_limit)?;
     let node = find::experiment(&args.script, &args.config, &args.set)?;
-    let reading = Reading::new();
-    let experiment = Experiment::draft(&reading, &node);
-    find::finish(&reading)?;
-    let reading = Reading::new();
-    let graph = find::graph(&reading, &args.pipeline, &find::pipeline(&args.pipeline)?, &KINDS)?;
+    let diagnostics = Diagnostics::new();
+    let experiment = Experiment::draft(&diagnostics, &node);
+    find::finish(&diagnostics)?;
+    let diagnostics = Diagnostics::new();
+    let graph = find::graph(&diagnostics, &args.pipeline, &find::pipeline(&args.pipeline)?, &KINDS)?;
     network::config(&experiment).check()?;
     network::check_pretrained(&experiment)?;
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
     let device = args.device.open()?;
     let facts = Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() };
-    stages::check(&reading, &graph, Some(&facts));
-    find::finish(&reading)?;
+    stages::check(&diagnostics, &graph, Some(&facts));
+    find::finish(&diagnostics)?;
     let memory = super::validate::memory_warning(&experiment, &graph, &facts);
     start.hold(FolderLock::take(&args.save_dir, "train")?);
     let folder = Folder::open(&args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config)))?;
@@ -104,7 +104,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     if let Some(baseline) = &baseline {
         log::say(&baseline.to_string());
     }
-    let pipeline = Pipeline { graph: &graph, resolved: reading.resolved() };
+    let pipeline = Pipeline { graph: &graph, resolved: diagnostics.resolved() };
     let outside = Outside { folder, log: start.log(), live, signals, start };
     let ended = launch(args, begin, experiment, pipeline, device, baseline, &outside);
     outside.start.is_over();
@@ -117,7 +117,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
 
 /// The signals that a run hears from its first moment on.
 struct Signals {
-    stop: StopToken,
+    stop: Shutdown,
     save_request: SaveRequest,
     hangups: reload::Hangups,
     _watches: [SignalWatch; 2],
@@ -125,7 +125,7 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Result<Self> {
-        let (stop, save_request) = (StopToken::new(), SaveRequest::default());
+        let (stop, save_request) = (Shutdown::new(), SaveRequest::default());
         let hangups = reload::Hangups::listen()?;
         let stops = watch_signals(stop.clone())?;
         let asked = save_request.clone();
@@ -165,7 +165,7 @@ fn stem(config: &str) -> PathBuf {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    write_whole(path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))
+    write_atomic(path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))
         .map(drop)
         .map_err(|failure| Failure { message: format!("{failure}; choose another --save_dir"), ..failure })
 }
@@ -207,19 +207,19 @@ fn launch(
         log::say(start::STOPPED);
         return Ok(Ended::Stopped(reason.clone()));
     }
-    let itinerary = itinerary(&experiment, &planners);
+    let schedule = schedule(&experiment, &planners);
 
-    tch::set_num_threads(experiment.training.threads_per_shard());
+    tch::set_num_threads(experiment.training.threads_per_replica());
     experiment.training.precision.apply_tf32()?;
     let (model, loaded) = network::build(&experiment, args.seed, device)?;
     loaded.iter().for_each(|line| log::say(line));
-    let trainer = Trainer::new(&experiment, model, args.seed, itinerary.train_batches)?;
+    let trainer = Trainer::new(&experiment, model, args.seed, schedule.train_batches)?;
     let name = format!("{}/{}", args.script, stem(&args.config).display());
-    let about =
-        About { data: Some(planners.digests.clone()), ..About::new(name, args.seed, changes::plan(&experiment)) };
+    let metadata =
+        Metadata { data: Some(planners.digests.clone()), ..Metadata::new(name, args.seed, changes::plan(&experiment)) };
     let run = resume::Run {
         experiment: &experiment,
-        itinerary: &itinerary,
+        schedule: &schedule,
         seed: args.seed,
         data: &planners.digests,
         allow_changes: args.allow_changes,
@@ -231,22 +231,22 @@ fn launch(
         "model: {:.2} M parameters on {}; {} epochs of {} steps of {} clips",
         trainer.parameters() as f64 / 1e6,
         device_name,
-        itinerary.epochs,
-        itinerary.train_batches,
+        schedule.epochs,
+        schedule.train_batches,
         experiment.training.batch_size,
     ));
     write(&args.save_dir.join("experiment.yaml"), &experiment.resolved)?;
     write(&args.save_dir.join("pipeline.yaml"), &pipeline.resolved)?;
-    let experiment_name = about.experiment.clone();
+    let experiment_name = metadata.experiment.clone();
     metrics::gauge!(names::TRAIN_INFO, "experiment" => experiment_name.clone(), "device" => device_name.clone())
         .set(1.0);
     live.plan(Plan {
         experiment: experiment_name.clone(),
         device: device_name.clone(),
         parameters: trainer.parameters(),
-        epochs: itinerary.epochs,
-        epoch_steps: itinerary.train_batches,
-        batches: itinerary.len(),
+        epochs: schedule.epochs,
+        epoch_steps: schedule.train_batches,
+        batches: schedule.len(),
         position,
         phases: phases(&experiment),
     });
@@ -256,7 +256,7 @@ fn launch(
     let run_start = begin::run_start(&experiment_name, args.seed, &device_name, logged, &planners);
     run_log.observe(&RunEvent::Run(Box::new(run_start)));
     let classes = experiment.model.classes > 0;
-    let watcher = Arc::new(Progress::new(&itinerary, position, experiment.training.print_interval, classes));
+    let watcher = Arc::new(Progress::new(&schedule, position, experiment.training.print_interval, classes));
     let mut observers: Vec<Box<dyn Observer>> =
         vec![Box::new(Arc::clone(run_log)), Box::new(watcher.clone()), Box::new(live.clone())];
     let board = args.save_dir.join("tensorboard/train").join(&args.script).join(stem(&args.config));
@@ -266,8 +266,8 @@ fn launch(
     if let Some(scorer) = &scorer {
         observers.push(Box::new(Arc::clone(scorer)));
     }
-    observers.push(Box::new(Keeper::new(&args.save_dir, position == 0)));
-    let before = if position > 0 { past::events(&log_path) } else { Vec::new() };
+    observers.push(Box::new(Artifacts::new(&args.save_dir, position == 0)));
+    let before = if position > 0 { replay::events(&log_path) } else { Vec::new() };
     if let Some(limit) = args.time_limit {
         // Weights and two moments, of 4 bytes each.
         let bytes = 12 * trainer.parameters();
@@ -294,19 +294,19 @@ fn launch(
         rejects: rejects.clone(),
         quarantine,
         outage: Outage::new(Duration::from_secs_f64(experiment.data.patience)),
-        itinerary,
+        schedule,
         position,
         max_steps: args.max_steps,
         experiment,
         device,
         trainer: Mutex::new(Some(trainer)),
         progress: progress.clone(),
-        about,
+        metadata,
         folder: folder.clone(),
         save_request: signals.save_request.clone(),
         observer: observer.clone(),
     });
-    let tell: Tell = Arc::new(move |notice| {
+    let notify: Notify = Arc::new(move |notice| {
         observer.observe(&match notice {
             Notice::Note(text) => RunEvent::note(text),
             Notice::Warning(text) => RunEvent::warning(text),
@@ -316,19 +316,19 @@ fn launch(
     let cores = machine::cores();
     let cores = cores.saturating_sub(context.experiment.training.threads).max(1);
     let settings = Settings {
-        tell: tell.clone(),
+        notify: notify.clone(),
         cores,
         one_at_a_time: args.one_at_a_time,
         grace: Some(GRACE),
         waiting_for: reads::waiting,
         ..Settings::default()
     };
-    let batches_in_all = context.itinerary.len();
+    let batches_in_all = context.schedule.len();
     let complete = position >= batches_in_all;
     let run = Run::build_with(pipeline.graph, &context, stop.clone(), settings)?;
     let limits = load::limits(pipeline.graph);
     live.attach(run.board(), limits.clone(), stop);
-    signals.hangups.reload(&args.pipeline, pipeline.graph, run.control(), &context, tell);
+    signals.hangups.reload(&args.pipeline, pipeline.graph, run.control(), &context, notify);
     start.is_over();
     let outcome = run.join();
     watcher.finish();
@@ -370,11 +370,11 @@ fn phases(experiment: &Experiment) -> Vec<(String, usize, [f64; 2])> {
     phases.map(|phase| (phase.name.clone(), phase.epochs, [phase.box_weight, phase.class_weight])).collect()
 }
 
-fn itinerary(experiment: &Experiment, planners: &sets::Planners) -> Itinerary {
+fn schedule(experiment: &Experiment, planners: &sets::Planners) -> RunSchedule {
     let training = &experiment.training;
     let batch = training.batch_size;
     let val_batches = planners.val.as_ref().map_or(0, |val| batches(val.clips_per_epoch(), batch, Split::Val));
-    Itinerary {
+    RunSchedule {
         epochs: training.epochs(),
         train_batches: batches(planners.train.clips_per_epoch(), batch, Split::Train),
         val_batches,

@@ -3,8 +3,8 @@
 use super::find;
 use crate::{
     failure::Result,
-    flow::{Control, Graph, Notice, Reloaded, SignalWatch, Tell, compile, watch_hangups},
-    settings::Reading,
+    flow::{Control, Graph, Notice, Notify, Reloaded, SignalWatch, compile, watch_hangups},
+    settings::Diagnostics,
     stages::{KINDS, RunContext},
     telemetry::log,
 };
@@ -49,19 +49,25 @@ impl Hangups {
         graph: &Graph<RunContext>,
         control: Control,
         context: &Arc<RunContext>,
-        tell: Tell,
+        notify: Notify,
     ) {
         let mut held = self.action.lock().unwrap_or_else(PoisonError::into_inner);
-        let action = held.insert(action(name, graph, control, context, tell));
+        let action = held.insert(action(name, graph, control, context, notify));
         if self.early.swap(false, Ordering::AcqRel) {
             action();
         }
     }
 }
 
-fn action(name: &str, graph: &Graph<RunContext>, control: Control, context: &Arc<RunContext>, tell: Tell) -> Action {
+fn action(
+    name: &str,
+    graph: &Graph<RunContext>,
+    control: Control,
+    context: &Arc<RunContext>,
+    notify: Notify,
+) -> Action {
     let (name, context, mut running) = (name.to_string(), Arc::clone(context), graph.clone());
-    let note = move |text: String| tell(Notice::Note(format!("reload: {text}")));
+    let note = move |text: String| notify(Notice::Note(format!("reload: {text}")));
     Box::new(move || match read(&name) {
         Err(failure) => {
             failure.message.lines().for_each(|line| note(line.to_string()));
@@ -82,5 +88,5 @@ fn action(name: &str, graph: &Graph<RunContext>, control: Control, context: &Arc
 }
 
 fn read(name: &str) -> Result<Graph<RunContext>> {
-    compile(&Reading::new(), &find::pipeline(name)?, &KINDS)
+    compile(&Diagnostics::new(), &find::pipeline(name)?, &KINDS)
 }

@@ -10,14 +10,14 @@ use crate::{
     monitor::run_log::History,
     telemetry::log,
     train::{
-        checkpoint::{About, Folder, Saved, read},
+        checkpoint::{Folder, Metadata, Saved, read},
         confusion::Confusion,
         experiment::Experiment,
-        itinerary::Itinerary,
-        means::Sums,
+        means::AverageMeter,
+        metrics::Progress,
         overlaps::Overlaps,
+        run_schedule::RunSchedule,
         step::Trainer,
-        tally::Progress,
     },
 };
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) struct Start {
 /// What a run is, beside its checkpoints.
 pub(super) struct Run<'a> {
     pub experiment: &'a Experiment,
-    pub itinerary: &'a Itinerary,
+    pub schedule: &'a RunSchedule,
     pub seed: u64,
     /// The content of the data sets.
     pub data: &'a Digests,
@@ -69,15 +69,15 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
         return Ok(Start { trainer, progress: Progress::default(), position: 0, logged: 0, history: History::Other });
     };
     let name = path.display();
-    let mut changed = changes(&state.about, run.experiment, run.seed);
+    let mut changed = changes(&state.metadata, run.experiment, run.seed);
     trainer.restore(&state, run.allow_changes).map_err(|failure| does_not_fit(&path, failure, &changed))?;
-    changed.extend(data_changes(&state.about, run.data));
+    changed.extend(data_changes(&state.metadata, run.data));
     check(&path, &changed, run.allow_changes)?;
-    let About { step, epoch, place, nonfinite_in_a_row, .. } = &state.about;
-    let mut progress: Progress = serde_json::from_value(state.about.progress.clone())
+    let Metadata { step, epoch, epoch_position, nonfinite_in_a_row, .. } = &state.metadata;
+    let mut progress: Progress = serde_json::from_value(state.metadata.progress.clone())
         .map_err(|error| Failure::input(format!("{name}: its progress cannot be read: {error}")))?;
     log::say(&format!("resumed from {name}: step {step}, epoch {}", epoch + 1));
-    if state.about.data.is_none() {
+    if state.metadata.data.is_none() {
         log::say("the checkpoint does not say what its data was, as older ones do not: changes of it cannot be shown");
     }
     for Change { text, harmless } in &changed {
@@ -86,9 +86,9 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
     if *nonfinite_in_a_row > 0 {
         log::warn(&format!("{nonfinite_in_a_row} steps before it were not finite"));
     }
-    let logged = state.about.position;
-    let (position, same_pass) = match place {
-        Some(place) if !changed.is_empty() => run.itinerary.after(place),
+    let logged = state.metadata.position;
+    let (position, same_pass) = match epoch_position {
+        Some(epoch_position) if !changed.is_empty() => run.schedule.after(epoch_position),
         _ => (logged, true),
     };
     let outdated = same_pass && progress.open.is_outdated();
@@ -98,7 +98,7 @@ pub(super) fn resume(choice: &Resume, folder: &Folder, mut trainer: Trainer, run
         ));
     }
     if !same_pass || outdated {
-        (progress.open, progress.open_confusion) = (Sums::default(), Confusion::default());
+        (progress.open, progress.open_confusion) = (AverageMeter::default(), Confusion::default());
         progress.open_overlaps = Overlaps::default();
     }
     let history = match choice {
@@ -136,14 +136,14 @@ fn go_back(folder: &Folder, path: &Path) -> Result<History> {
 /// What a checkpoint of another model says: why it does not fit, and which keys have changed since then.
 fn does_not_fit(path: &Path, failure: Failure, changed: &[Change]) -> Failure {
     /// Lines of the reason that are shown.
-    const SHOWN: usize = 6;
+    const MOST_LISTED: usize = 6;
     let name = path.display();
     let mut lines = failure.message.lines();
     let mut message = format!("{name}: {}", lines.next().unwrap_or_default());
     let rest: Vec<&str> = lines.collect();
-    rest.iter().take(SHOWN).for_each(|line| message += &format!("\n  {}", line.trim_start()));
-    if rest.len() > SHOWN {
-        message += &format!("\n  … and {} more", rest.len() - SHOWN);
+    rest.iter().take(MOST_LISTED).for_each(|line| message += &format!("\n  {}", line.trim_start()));
+    if rest.len() > MOST_LISTED {
+        message += &format!("\n  … and {} more", rest.len() - MOST_LISTED);
     }
     let keys: Vec<&Change> = changed.iter().filter(|change| change.harmless.is_none()).collect();
     if !keys.is_empty() {

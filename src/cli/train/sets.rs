@@ -108,7 +108,7 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
         true => Some(planner(experiment, val, &data.val, seed, PlanMode::Validation)?),
         false => None,
     };
-    for (dataset, reason, count) in train.left_out().chain(val.iter().flat_map(Planner::left_out)) {
+    for (dataset, reason, count) in train.skipped().chain(val.iter().flat_map(Planner::skipped)) {
         let dataset = dataset.to_string();
         metrics::gauge!(names::LEFT_OUT_SEQUENCES, "reason" => reason, "dataset" => dataset).set(count as f64);
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     failure::{Failure, Result},
-    flow::{StopReason, StopToken},
+    flow::{Shutdown, StopReason},
     lock::FolderLock,
     monitor::run_log::{Ended, RunLog},
     reads,
@@ -41,7 +41,7 @@ impl Start {
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn begin(stop: &StopToken, begin: Instant, limit: Option<Duration>) -> Result<Self> {
+    pub fn begin(stop: &Shutdown, begin: Instant, limit: Option<Duration>) -> Result<Self> {
         let shared = Arc::new(Shared { is_over: Mutex::new(false), lock: Mutex::default(), log: Arc::default() });
         let (watched, stop) = (Arc::clone(&shared), stop.clone());
         let watch = move || {

@@ -7,7 +7,7 @@ use crate::{
     telemetry::log,
     train::{
         checkpoint::Folder,
-        tally::{Progress, Score},
+        metrics::{Progress, Score},
     },
 };
 use std::{collections::BTreeMap, path::Path};

@@ -1,7 +1,7 @@
 //! How many workers each stage gets.
 
 use super::measure::{Cost, Measured};
-use crate::flow::{Graph, World};
+use crate::flow::{Graph, StageContext};
 
 /// What the stages cost for each item that the sources take.
 pub(super) struct Costs {
@@ -25,9 +25,9 @@ pub(super) struct Allotment {
 }
 
 impl Costs {
-    pub fn of<C: World>(graph: &Graph<C>, measured: &Measured, cores: Option<usize>) -> Self {
+    pub fn of<C: StageContext>(graph: &Graph<C>, measured: &Measured, cores: Option<usize>) -> Self {
         let cost = |id: &str, of: fn(&Cost) -> f64| {
-            measured.alone.iter().find(|cost| cost.stage == id).map_or(0.0, of) / measured.items.max(1) as f64
+            measured.isolated_cost.iter().find(|cost| cost.stage == id).map_or(0.0, of) / measured.items.max(1) as f64
         };
         let costs = |of| graph.nodes().iter().map(|node| cost(&node.id, of)).collect();
         Self {

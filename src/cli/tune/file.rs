@@ -1,9 +1,9 @@
 //! A pipeline file with other workers than before.
 
-use crate::flow::{Graph, Role, World};
+use crate::flow::{Graph, Role, StageContext};
 
 /// The file of `graph` with these workers; `head` and `reasons` (one for each stage) become comments.
-pub(super) fn render<C: World>(
+pub(super) fn render<C: StageContext>(
     graph: &Graph<C>,
     workers: &[usize],
     name: &str,

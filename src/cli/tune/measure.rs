@@ -3,8 +3,8 @@
 use super::TuneArgs;
 use crate::{
     failure::{Failure, Result},
-    flow::{Run, Settings, StopToken, compile, sim, to_nobody},
-    settings::{Node, Reading},
+    flow::{Run, Settings, Shutdown, compile, sim, to_nobody},
+    settings::{Diagnostics, Node},
 };
 use serde_json::Value;
 use std::{path::PathBuf, process::Command, sync::Arc};
@@ -16,7 +16,7 @@ pub(super) struct Measured {
     /// Items a second.
     pub rate: f64,
     /// What each stage has cost alone; empty unless that was measured.
-    pub alone: Vec<Cost>,
+    pub isolated_cost: Vec<Cost>,
 }
 
 /// What a stage has cost in a run in which one stage worked at a time.
@@ -34,7 +34,7 @@ pub(super) enum How {
     /// All at the same time, as in any run.
     Together,
     /// One at a time.
-    Alone,
+    Isolated,
 }
 
 /// What is measured.
@@ -108,23 +108,23 @@ impl Target {
 }
 
 fn simulated(text: &str, how: How) -> Result<Measured> {
-    let graph = compile(&Reading::new(), &Node::parse("(tuned)", text)?, sim::KINDS)?;
+    let graph = compile(&Diagnostics::new(), &Node::parse("(tuned)", text)?, sim::KINDS)?;
     let sim = sim::Sim::default();
     sim.valve.open();
-    let settings = Settings { tell: to_nobody(), one_at_a_time: how == How::Alone, ..Settings::default() };
-    let outcome = Run::build_with(&graph, &Arc::new(sim), StopToken::new(), settings)?.join();
+    let settings = Settings { notify: to_nobody(), one_at_a_time: how == How::Isolated, ..Settings::default() };
+    let outcome = Run::build_with(&graph, &Arc::new(sim), Shutdown::new(), settings)?.join();
     outcome.result?;
     let sources = outcome.stages.iter().filter(|stage| stage.inputs.is_empty());
     let items = sources.map(|stage| stage.taken).sum();
     Ok(Measured {
         items,
         rate: items as f64 / outcome.wall.as_secs_f64().max(1e-9),
-        alone: outcome
+        isolated_cost: outcome
             .stages
             .iter()
             .filter_map(|stage| {
-                let alone = stage.alone?;
-                let (wall, processor) = (alone.wall.as_secs_f64(), alone.processor.as_secs_f64());
+                let isolated_cost = stage.isolated_cost?;
+                let (wall, processor) = (isolated_cost.wall.as_secs_f64(), isolated_cost.processor.as_secs_f64());
                 Some(Cost { stage: stage.id.clone(), wall, processor })
             })
             .collect(),
@@ -143,7 +143,7 @@ fn training(text: &str, how: How, arguments: &[String], home: &std::path::Path) 
         .arg(&pipeline)
         .arg("--save_dir")
         .arg(&out)
-        .args((how == How::Alone).then_some("--one_at_a_time"))
+        .args((how == How::Isolated).then_some("--one_at_a_time"))
         .output()
         .map_err(|error| failed(&error))?;
     if !output.status.success() {
@@ -159,9 +159,9 @@ fn training(text: &str, how: How, arguments: &[String], home: &std::path::Path) 
     Ok(Measured {
         items,
         rate: items as f64 / number(&load["wall_seconds"]).max(1e-9),
-        alone: stages
+        isolated_cost: stages
             .iter()
-            .filter(|_| how == How::Alone)
+            .filter(|_| how == How::Isolated)
             .map(|stage| Cost {
                 stage: stage["id"].as_str().unwrap_or_default().to_string(),
                 wall: number(&stage["alone_seconds"]),

@@ -69,13 +69,13 @@ pub(super) fn misfit(experiment: &Experiment, needs: Needs<'_>, items: &Memory, 
         change(&mut other);
         other
     };
-    let (clips, shards) = (experiment.training.batch_size, experiment.training.shards.max(1));
+    let (clips, replicas) = (experiment.training.batch_size, experiment.training.replicas.max(1));
     let in_parts = |by: usize| {
         let text = format!("TRAIN.ACCUMULATE: {by} fits ({} clips at a time)", clips.div_ceil(by));
         (text, with(&|other| other.training.accumulate = by))
     };
     let again = with(&|other| other.training.activation_checkpointing = true);
-    let parts = (2..=clips / shards).filter(|by| clips % by == 0).map(in_parts);
+    let parts = (2..=clips / replicas).filter(|by| clips % by == 0).map(in_parts);
     let options = parts.chain([("TRAIN.ACTIVATION_CHECKPOINTING: True fits".to_string(), again)]);
     let remedy = options.filter(|(_, other)| fits(other)).map(|(text, _)| text).next();
     let remedy = remedy.unwrap_or_else(|| "it needs a machine with more memory, or a smaller model".into());

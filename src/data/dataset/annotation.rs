@@ -9,8 +9,8 @@ use super::frames::Scanned;
 use super::order::Gap;
 use super::remarks::Remark;
 use super::request::Purpose;
-use super::{Ask, Entry, Found, FrameFiles, Inquiry, Sequence, exact, span, split, suspicion};
-use crate::text::shown;
+use super::{Ask, CheckedSequence, FrameFiles, ScanContext, Sequence, SequenceFiles, exact, span, split, suspicion};
+use crate::text::excerpt;
 
 /// How a file writes its boxes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,17 +43,17 @@ impl Style {
 /// `visible` tells which frames the annotators marked as showing the object, where the layout has such files.
 pub(super) fn sequences(
     ask: &Ask<'_>,
-    entries: Vec<Entry>,
-    inquiry: &mut Inquiry,
-    visible: impl Fn(&Entry, usize, &mut Inquiry) -> Option<Vec<bool>> + Sync,
-) -> Vec<Found> {
-    let entries = split::keep(ask, entries, |entry| &entry.name, inquiry);
+    entries: Vec<SequenceFiles>,
+    scan: &mut ScanContext,
+    visible: impl Fn(&SequenceFiles, usize, &mut ScanContext) -> Option<Vec<bool>> + Sync,
+) -> Vec<CheckedSequence> {
+    let entries = split::keep(ask, entries, |entry| &entry.name, scan);
     let siblings = Siblings::default();
-    let read: Vec<(Found, Inquiry)> =
+    let read: Vec<(CheckedSequence, ScanContext)> =
         entries.par_iter().map(|entry| sequence(entry, ask.purpose, &siblings, &visible)).collect();
     read.into_iter()
         .map(|(found, own)| {
-            inquiry.join(own);
+            scan.join(own);
             found
         })
         .collect()
@@ -69,19 +69,19 @@ impl Siblings {
         let (Some(parent), Some(name)) = (missing.parent(), missing.file_name().and_then(|name| name.to_str())) else {
             return String::new();
         };
-        let list = || (parent.to_owned(), Inquiry::default().folders(parent));
+        let list = || (parent.to_owned(), ScanContext::default().folders(parent));
         let (listed, names) = self.0.get_or_init(list);
         if listed == parent { split::meant(name, names.iter().map(String::as_str)) } else { String::new() }
     }
 }
 
 fn sequence(
-    entry: &Entry,
+    entry: &SequenceFiles,
     purpose: Purpose,
     siblings: &Siblings,
-    visible: &impl Fn(&Entry, usize, &mut Inquiry) -> Option<Vec<bool>>,
-) -> (Found, Inquiry) {
-    let mut own = Inquiry::default();
+    visible: &impl Fn(&SequenceFiles, usize, &mut ScanContext) -> Option<Vec<bool>>,
+) -> (CheckedSequence, ScanContext) {
+    let mut own = ScanContext::default();
     let (has_boxes, has_frames) = (own.exists(&entry.boxes), own.exists(&entry.frames));
     let lost = match &entry.lost {
         Some(what) => Some((entry.boxes.parent().unwrap_or(&entry.frames), what.clone())),
@@ -96,7 +96,7 @@ fn sequence(
         own.problems.file(path, what);
         let nothing = FrameFiles::listed(&entry.frames, Vec::new());
         let sequence = Sequence::new(&entry.name, nothing, Vec::new(), None);
-        return (Found { sequence, problems: std::mem::take(&mut own.problems), truth: None }, own);
+        return (CheckedSequence { sequence, problems: std::mem::take(&mut own.problems), truth: None }, own);
     }
     let mut boxes = boxes(entry, &mut own);
     // Scores need no pictures, and many keep none beside their results.
@@ -128,11 +128,11 @@ fn sequence(
     let visible = visible(entry, boxes.len(), &mut own);
     let truth = (exact && own.problems.is_empty()).then(|| exact::truth(entry, visible.clone(), &mut own));
     let sequence = Sequence::new(&entry.name, frames, boxes, visible);
-    (Found { sequence, problems: std::mem::take(&mut own.problems), truth: truth.flatten() }, own)
+    (CheckedSequence { sequence, problems: std::mem::take(&mut own.problems), truth: truth.flatten() }, own)
 }
 
 /// What is said where there is not a box for every frame: how many are missing, where that shows, and what can be done.
-fn mismatch(entry: &Entry, frames: usize, boxes: usize, scanned: &Scanned) -> String {
+fn mismatch(entry: &SequenceFiles, frames: usize, boxes: usize, scanned: &Scanned) -> String {
     let unread = FrameFiles::unread(&entry.frames);
     let what = format!("{frames} frames in {}{unread}, but boxes for {boxes}", entry.frames.display());
     if boxes == 0 {
@@ -161,9 +161,9 @@ pub(super) fn fields(line: &str) -> impl Iterator<Item = &str> {
 
 /// The boxes of a file, `x, y, w, h` per line. A line with a fault is noted and stands as a box without area, so that
 /// the following ones keep their frame.
-fn boxes(entry: &Entry, inquiry: &mut Inquiry) -> Vec<[f32; 4]> {
-    let Some(text) = inquiry.text(&entry.boxes) else { return Vec::new() };
-    let (problems, remarks) = (&mut inquiry.problems, &mut inquiry.remarks);
+fn boxes(entry: &SequenceFiles, scan: &mut ScanContext) -> Vec<[f32; 4]> {
+    let Some(text) = scan.text(&entry.boxes) else { return Vec::new() };
+    let (problems, remarks) = (&mut scan.problems, &mut scan.remarks);
     let lines = text.trim_end().lines().enumerate();
     lines
         .map(|(i, line)| match parse(line, entry.style) {
@@ -188,18 +188,18 @@ fn parse(line: &str, style: Style) -> Result<[f32; 4], String> {
         return Err(format!(
             "`{}` may be four numbers with decimal commas or four points; write decimals with a point, or all numbers with \
              one separator",
-            shown(line.trim())
+            excerpt(line.trim())
         ));
     }
     let mut values = [0.0f32; 8];
     let mut count = 0;
     for field in fields(line) {
-        let value: f32 = field.parse().map_err(|_| format!("`{}` is not a number; write x,y,w,h", shown(field)))?;
+        let value: f32 = field.parse().map_err(|_| format!("`{}` is not a number; write x,y,w,h", excerpt(field)))?;
         if value.is_nan() && style.nan_is_absent {
             return Ok([0.0; 4]);
         }
         if !value.is_finite() {
-            return Err(format!("the box holds `{}`; write 0,0,0,0 for a frame without the object", shown(field)));
+            return Err(format!("the box holds `{}`; write 0,0,0,0 for a frame without the object", excerpt(field)));
         }
         if let Some(slot) = values.get_mut(count) {
             *slot = value;
@@ -235,9 +235,9 @@ fn hull(corners: &[f32; 8]) -> [f32; 4] {
 }
 
 /// Small integers, separated by commas or lines; `frames` of them are expected.
-pub(super) fn flags(path: &Path, frames: usize, inquiry: &mut Inquiry) -> Option<Vec<u8>> {
-    let text = inquiry.text(path)?;
-    let problems = &mut inquiry.problems;
+pub(super) fn flags(path: &Path, frames: usize, scan: &mut ScanContext) -> Option<Vec<u8>> {
+    let text = scan.text(path)?;
+    let problems = &mut scan.problems;
     let mut values = Vec::with_capacity(frames);
     for (i, line) in text.trim_end().lines().enumerate() {
         for field in fields(line) {
@@ -247,7 +247,7 @@ pub(super) fn flags(path: &Path, frames: usize, inquiry: &mut Inquiry) -> Option
                     problems.line(
                         path,
                         i + 1,
-                        format_args!("`{}` is not a flag; write one of 0 to 8 per frame", shown(field)),
+                        format_args!("`{}` is not a flag; write one of 0 to 8 per frame", excerpt(field)),
                     );
                     return None;
                 }
@@ -272,10 +272,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gt.txt");
         std::fs::write(&path, text).unwrap();
-        let mut inquiry = Inquiry::default();
-        let found = boxes(&Entry::new("s".into(), folder.path().into(), path.clone()), &mut inquiry);
+        let mut scan = ScanContext::default();
+        let found = boxes(&SequenceFiles::new("s".into(), folder.path().into(), path.clone()), &mut scan);
         let prefix = format!("{}:", path.display());
-        (found, inquiry.problems.lines().iter().map(|line| line.replace(&prefix, "gt.txt:")).collect())
+        (found, scan.problems.lines().iter().map(|line| line.replace(&prefix, "gt.txt:")).collect())
     }
 
     #[test]

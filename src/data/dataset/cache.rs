@@ -1,7 +1,7 @@
 //! What a data set holds, kept in a file: opening it again costs a look at sizes and times instead of reading it.
 //!
 //! A cached set is used only when every file and folder that was consulted has the size and the times that it had, and
-//! what was absent still is. Files that changed within [`SETTLED`] before they were read are not cached, as a later
+//! what was absent still is. Files that changed within [`STABLE_AFTER`] before they were read are not cached, as a later
 //! change within the clock's resolution could not be told. A cache that is damaged, of another version or of another
 //! place is read past and written anew.
 
@@ -14,14 +14,14 @@ use std::time::SystemTime;
 use rayon::prelude::*;
 
 use super::codec::{Reader, Writer};
-use super::inquiry::Stamp;
+use super::scan_context::Stamp;
 use super::{FrameFiles, Sequence};
 
 /// Changes with every change of the format or of what is read from annotations.
 const FORMAT: &str = concat!("trackflow data set 3, ", env!("CARGO_PKG_VERSION"));
 
 /// Files have to be older than this when they are read, in nanoseconds.
-const SETTLED: i64 = 2_000_000_000;
+const STABLE_AFTER: i64 = 2_000_000_000;
 
 /// What is kept of a data set.
 pub(super) struct Kept {
@@ -118,7 +118,7 @@ pub(super) fn store(
     let read_at = read_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i64);
     let newest = sources.iter().filter_map(|(_, stamp)| stamp.map(|s| s.modified.max(s.changed))).max();
     // A path that is not UTF-8 cannot be kept as text.
-    if newest.is_some_and(|newest| newest + SETTLED > read_at)
+    if newest.is_some_and(|newest| newest + STABLE_AFTER > read_at)
         || sources.iter().any(|(path, _)| path.to_str().is_none())
     {
         return Ok(false);

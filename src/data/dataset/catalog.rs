@@ -17,13 +17,13 @@ use super::uav123::Uav123;
 use super::vasttrack::VastTrack;
 use super::vid::Vid;
 use super::vot::Vot;
-use super::{Ask, Dataset, Inquiry, Layout, Opening, Roots, Sequence, Truth};
+use super::{Ask, Dataset, Layout, Opening, Roots, ScanContext, Sequence, Truth};
 use crate::data::problems::Problems;
 use crate::failure::{Failure, Result};
 
 /// The part of a data set that a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Subset {
     /// What is for training.
     Train,
     /// GOT-10k train without the sequences that the VOT challenge uses.
@@ -39,30 +39,30 @@ pub(super) enum Part {
 }
 
 /// The reference's names first, in its spelling.
-pub(super) const KNOWN: [(&str, &dyn Layout, Part); 23] = [
-    ("LASOT", &Lasot, Part::Train),
-    ("GOT10K_vottrain", &Got10k, Part::VotTrain),
-    ("GOT10K_votval", &Got10k, Part::VotVal),
-    ("GOT10K_train_full", &Got10k, Part::Train),
-    ("GOT10K_official_val", &Got10k, Part::OfficialVal),
-    ("COCO17", &Coco, Part::Train),
-    ("VID", &Vid, Part::Train),
-    ("TRACKINGNET", &TrackingNet, Part::Train),
-    ("GOT10K_test", &Got10k, Part::Test),
-    ("LASOT_test", &Lasot, Part::Test),
-    ("OTB", &Otb, Part::All),
-    ("UAV123", &Uav123, Part::All),
-    ("MVTD", &Mvtd, Part::Train),
-    ("MVTD_test", &Mvtd, Part::Test),
-    ("LASOT_EXT", &LasotExt, Part::All),
-    ("NFS", &Nfs, Part::All),
-    ("TNL2K", &Tnl2k, Part::All),
-    ("TC128", &Tc128, Part::All),
-    ("TC128_ce", &Tc128Ce, Part::All),
-    ("TRACKINGNET_test", &TrackingNet, Part::Test),
-    ("VOT", &Vot, Part::All),
-    ("VASTTRACK", &VastTrack, Part::Train),
-    ("VASTTRACK_test", &VastTrack, Part::Test),
+pub(super) const KNOWN: [(&str, &dyn Layout, Subset); 23] = [
+    ("LASOT", &Lasot, Subset::Train),
+    ("GOT10K_vottrain", &Got10k, Subset::VotTrain),
+    ("GOT10K_votval", &Got10k, Subset::VotVal),
+    ("GOT10K_train_full", &Got10k, Subset::Train),
+    ("GOT10K_official_val", &Got10k, Subset::OfficialVal),
+    ("COCO17", &Coco, Subset::Train),
+    ("VID", &Vid, Subset::Train),
+    ("TRACKINGNET", &TrackingNet, Subset::Train),
+    ("GOT10K_test", &Got10k, Subset::Test),
+    ("LASOT_test", &Lasot, Subset::Test),
+    ("OTB", &Otb, Subset::All),
+    ("UAV123", &Uav123, Subset::All),
+    ("MVTD", &Mvtd, Subset::Train),
+    ("MVTD_test", &Mvtd, Subset::Test),
+    ("LASOT_EXT", &LasotExt, Subset::All),
+    ("NFS", &Nfs, Subset::All),
+    ("TNL2K", &Tnl2k, Subset::All),
+    ("TC128", &Tc128, Subset::All),
+    ("TC128_ce", &Tc128Ce, Subset::All),
+    ("TRACKINGNET_test", &TrackingNet, Subset::Test),
+    ("VOT", &Vot, Subset::All),
+    ("VASTTRACK", &VastTrack, Subset::Train),
+    ("VASTTRACK_test", &VastTrack, Subset::Test),
 ];
 
 /// The names that [`load`] understands.
@@ -83,7 +83,7 @@ impl Roots {
 
 /// A sequence and what is wrong with its annotation.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct CheckedSequence {
     /// The sequence, as far as it could be read.
     pub sequence: Sequence,
     /// Faults of its files.
@@ -102,18 +102,18 @@ pub struct Scan {
     /// Whether it holds pictures instead of videos.
     pub images: bool,
     /// Its sequences, in its own order.
-    pub sequences: Vec<Found>,
+    pub sequences: Vec<CheckedSequence>,
     /// What is wrong with the data set as a whole.
     pub problems: Problems,
     /// What the user should know about how it was read.
     pub notes: Vec<String>,
-    inquiry: Inquiry,
+    scan: ScanContext,
 }
 
 #[cfg(test)]
 impl Scan {
-    pub(super) fn sources(&self) -> &[(PathBuf, Option<super::inquiry::Stamp>)] {
-        &self.inquiry.sources
+    pub(super) fn sources(&self) -> &[(PathBuf, Option<super::scan_context::Stamp>)] {
+        &self.scan.sources
     }
 }
 
@@ -221,7 +221,7 @@ fn open(request: &Request, roots: &Roots) -> std::result::Result<Dataset, Proble
     }
     let mut kept = Kept { notes: scan.notes, sequences };
     if let Some(file) = file
-        && let Err(error) = cache::store(&file, (&identity, &root, list), &scan.inquiry.sources, &kept, read_at)
+        && let Err(error) = cache::store(&file, (&identity, &root, list), &scan.scan.sources, &kept, read_at)
     {
         kept.notes.push(format!("{} cannot be written ({error}): it is read anew each time", file.display()));
     }
@@ -237,17 +237,17 @@ fn nothing(name: &str, list: Option<&Path>) -> String {
 }
 
 fn read(request: &Request, root: &Path) -> Scan {
-    let mut inquiry = Inquiry::default();
+    let mut scan = ScanContext::default();
     let ask = Ask { root, part: request.part, list: request.list.as_deref(), purpose: request.purpose };
-    let sequences = request.layout.sequences(&ask, &mut inquiry);
+    let sequences = request.layout.sequences(&ask, &mut scan);
     Scan {
         name: request.name.clone(),
         root: root.to_owned(),
         images: request.layout.is_images(root),
         sequences,
-        problems: std::mem::take(&mut inquiry.problems),
-        notes: inquiry.take_notes(),
-        inquiry,
+        problems: std::mem::take(&mut scan.problems),
+        notes: scan.take_notes(),
+        scan,
     }
 }
 

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::catalog::{Found, Part};
+use super::catalog::{CheckedSequence, Subset};
 use super::remarks::Remark;
-use super::{Ask, FrameFiles, Inquiry, Layout, Sequence, split};
+use super::{Ask, FrameFiles, Layout, ScanContext, Sequence, split};
 use crate::data::problems::Problems;
 use crate::reads;
 use crate::text::{self, TextError};
@@ -78,11 +78,11 @@ fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Result<[f32; 4], String>
 }
 
 impl Layout for Coco {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &["coco", "COCO", "coco2017", "COCO2017"]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "coco_dir"
     }
 
@@ -90,26 +90,26 @@ impl Layout for Coco {
         true
     }
 
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
         let path = ask.root.join("annotations/instances_train2017.json");
-        let folder = pictures(ask.root, inquiry);
-        inquiry.exists(&path);
+        let folder = pictures(ask.root, scan);
+        scan.exists(&path);
         let instances = match read(&path) {
             Ok(instances) => instances,
             Err(what) => {
-                inquiry.problems.file(&path, what);
+                scan.problems.file(&path, what);
                 return Vec::new();
             }
         };
-        let found = objects(instances, &folder, &path, inquiry);
-        split::keep(ask, found, |found| &found.sequence.name, inquiry)
+        let found = objects(instances, &folder, &path, scan);
+        split::keep(ask, found, |found| &found.sequence.name, scan)
     }
 }
 
 /// The folder of the pictures: `images/train2017` as the reference wants it, or `train2017` as the archive unpacks.
-fn pictures(root: &Path, inquiry: &mut Inquiry) -> PathBuf {
+fn pictures(root: &Path, scan: &mut ScanContext) -> PathBuf {
     let (usual, unpacked) = (root.join("images/train2017"), root.join("train2017"));
-    if !inquiry.exists(&usual) && inquiry.exists(&unpacked) { unpacked } else { usual }
+    if !scan.exists(&usual) && scan.exists(&unpacked) { unpacked } else { usual }
 }
 
 fn read(path: &Path) -> Result<Instances, String> {
@@ -184,7 +184,7 @@ impl<R: BufRead> Read for Nulls<R> {
     }
 }
 
-fn objects(instances: Instances, folder: &Path, path: &Path, inquiry: &mut Inquiry) -> Vec<Found> {
+fn objects(instances: Instances, folder: &Path, path: &Path, scan: &mut ScanContext) -> Vec<CheckedSequence> {
     let folder: Arc<Path> = folder.into();
     let images = instances.images.into_iter().flatten();
     let images: HashMap<u64, Image> = images.filter_map(|image| Some((whole(&image.id)?, image))).collect();
@@ -194,7 +194,7 @@ fn objects(instances: Instances, folder: &Path, path: &Path, inquiry: &mut Inqui
     for (at, annotation) in instances.annotations.into_iter().enumerate() {
         let Some(annotation) = annotation else {
             bad += 1;
-            inquiry.remarks.add(Remark::Object, format!("the annotation at place {}: null", at + 1));
+            scan.remarks.add(Remark::Object, format!("the annotation at place {}: null", at + 1));
             continue;
         };
         if is_crowd(&annotation.iscrowd) {
@@ -217,42 +217,42 @@ fn objects(instances: Instances, folder: &Path, path: &Path, inquiry: &mut Inqui
             Ok((id, file, object)) => {
                 let frames = FrameFiles::one(&folder, file);
                 let sequence = Sequence::new(&id.to_string(), frames, vec![object], None);
-                found.push(Found { sequence, problems: Problems::default(), truth: None });
+                found.push(CheckedSequence { sequence, problems: Problems::default(), truth: None });
             }
             Err(what) => {
                 bad += 1;
                 let name =
                     if annotation.id.is_null() { format!("at place {}", at + 1) } else { annotation.id.to_string() };
-                inquiry.remarks.add(Remark::Object, format!("annotation {name}: {what}"));
+                scan.remarks.add(Remark::Object, format!("annotation {name}: {what}"));
             }
         }
     }
     if found.is_empty() && bad > 0 {
-        let what = inquiry.take_notes().join("; ");
-        inquiry.problems.file(path, format_args!("no annotation can be used: {what}"));
+        let what = scan.take_notes().join("; ");
+        scan.problems.file(path, format_args!("no annotation can be used: {what}"));
     }
     if crowds > 0 {
-        inquiry.notes.push(format!("{crowds} crowds are no objects and left out"));
+        scan.notes.push(format!("{crowds} crowds are no objects and left out"));
     }
     found
 }
 
 /// The box of an object that a crop can be taken around, or what is wrong with it.
 fn usable([x, y, w, h]: [f32; 4], image: &Image, file: &str) -> Result<[f32; 4], String> {
-    let shown = format!("its box is {x},{y},{w},{h}");
+    let display = format!("its box is {x},{y},{w},{h}");
     if ![x, y, w, h].iter().all(|value| value.is_finite()) {
-        return Err(format!("{shown}, which is no number"));
+        return Err(format!("{display}, which is no number"));
     }
     if w < 0.0 || h < 0.0 {
-        return Err(format!("{shown}, of negative size"));
+        return Err(format!("{display}, of negative size"));
     }
     if w == 0.0 || h == 0.0 {
-        return Err(format!("{shown}, without area"));
+        return Err(format!("{display}, without area"));
     }
     if let (Some(width), Some(height)) = (image.width, image.height) {
         let [x, y, w, h] = [x, y, w, h].map(f64::from);
         if width > 0.0 && height > 0.0 && !Rect::new(x, y, w, h).clipped(width, height).is_sane() {
-            return Err(format!("{shown}, outside the {width}x{height} picture `{}`", text::shown(file)));
+            return Err(format!("{display}, outside the {width}x{height} picture `{}`", text::excerpt(file)));
         }
     }
     Ok([x, y, w, h])

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Inquiry, annotation};
+use super::{ScanContext, SequenceFiles, annotation};
 
 /// A sequence's ground truth, and what its annotators say about the frames.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,7 +12,7 @@ pub struct Truth {
     /// `x, y, w, h` of each annotated frame; all four NaN where the file has NaN.
     pub boxes: Vec<[f64; 4]>,
     /// Which frames are not marked as occluded, out of view or absent, where there are such files.
-    pub shown: Option<Vec<bool>>,
+    pub visible: Option<Vec<bool>>,
     /// Which frames have a `cover` above 0, where the sequence has a `cover.label`.
     pub covered: Option<Vec<bool>>,
     /// The frames' width and height, where the sequence has a `meta_info.ini`.
@@ -20,8 +20,8 @@ pub struct Truth {
 }
 
 /// The ground truth of a sequence whose boxes were read without a fault before.
-pub(super) fn truth(entry: &Entry, shown: Option<Vec<bool>>, inquiry: &mut Inquiry) -> Option<Truth> {
-    let text = inquiry.text(&entry.boxes)?;
+pub(super) fn truth(entry: &SequenceFiles, visible: Option<Vec<bool>>, scan: &mut ScanContext) -> Option<Truth> {
+    let text = scan.text(&entry.boxes)?;
     let mut boxes: Vec<[f64; 4]> =
         text.trim_end().lines().map(|line| entry.style.counted_from_zero(row(line), 1.0)).collect();
     if let Some((first, last)) = entry.span {
@@ -29,10 +29,10 @@ pub(super) fn truth(entry: &Entry, shown: Option<Vec<bool>>, inquiry: &mut Inqui
     }
     let folder = entry.boxes.parent().unwrap_or(Path::new(""));
     let cover = folder.join("cover.label");
-    let covered = cover.exists().then(|| annotation::flags(&cover, boxes.len(), inquiry)).flatten();
+    let covered = cover.exists().then(|| annotation::flags(&cover, boxes.len(), scan)).flatten();
     let covered = covered.map(|covered| covered.iter().map(|cover| *cover > 0).collect());
-    let size = size(&folder.join("meta_info.ini"), inquiry);
-    Some(Truth { file: entry.boxes.clone(), boxes, shown, covered, size })
+    let size = size(&folder.join("meta_info.ini"), scan);
+    Some(Truth { file: entry.boxes.clone(), boxes, visible, covered, size })
 }
 
 /// The box of a line, upright around a polygon's corners.
@@ -54,11 +54,11 @@ fn row(line: &str) -> [f64; 4] {
 }
 
 /// `resolution: (1920, 1080)` of GOT-10k's `meta_info.ini`.
-fn size(file: &Path, inquiry: &mut Inquiry) -> Option<(f64, f64)> {
+fn size(file: &Path, scan: &mut ScanContext) -> Option<(f64, f64)> {
     if !file.is_file() {
         return None;
     }
-    let text = inquiry.text(file)?;
+    let text = scan.text(file)?;
     let parsed = text.lines().enumerate().find_map(|(at, line)| {
         let (key, value) = line.split_once([':', '='])?;
         (key.trim() == "resolution").then_some((at, value.trim()))
@@ -69,7 +69,7 @@ fn size(file: &Path, inquiry: &mut Inquiry) -> Option<(f64, f64)> {
     match sides.as_deref() {
         Some([width, height]) if *width > 0.0 && *height > 0.0 => Some((*width, *height)),
         _ => {
-            inquiry.problems.line(file, at + 1, format_args!("`{value}` is no size; write resolution: (W, H)"));
+            scan.problems.line(file, at + 1, format_args!("`{value}` is no size; write resolution: (W, H)"));
             None
         }
     }
@@ -92,8 +92,8 @@ mod tests {
         let file = folder.path().join("meta_info.ini");
         let read = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            let mut inquiry = Inquiry::default();
-            (size(&file, &mut inquiry), inquiry.problems.lines().len())
+            let mut scan = ScanContext::default();
+            (size(&file, &mut scan), scan.problems.lines().len())
         };
         assert_eq!(read("[METAINFO]\nurl: a\nresolution: (96, 72)\n"), (Some((96.0, 72.0)), 0));
         assert_eq!(read("[METAINFO]\nresolution: big\n"), (None, 1));

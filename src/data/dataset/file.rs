@@ -29,13 +29,13 @@ pub struct Member {
     /// The shard.
     pub shard: Arc<Path>,
     /// Where in it.
-    pub place: Place,
+    pub location: MemberLocation,
 }
 
 /// Where a member lies in its shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, u32, u32, u32)", into = "(u64, u32, u32, u32)")]
-pub struct Place {
+pub struct MemberLocation {
     /// Its first byte.
     pub offset: u64,
     /// How many bytes it has.
@@ -46,20 +46,20 @@ pub struct Place {
     pub crc: u32,
 }
 
-impl From<(u64, u32, u32, u32)> for Place {
+impl From<(u64, u32, u32, u32)> for MemberLocation {
     fn from((offset, length, head, crc): (u64, u32, u32, u32)) -> Self {
         Self { offset, length, head, crc }
     }
 }
 
 /// As it is written in indices: a line for each sequence has one for each frame.
-impl From<Place> for (u64, u32, u32, u32) {
-    fn from(Place { offset, length, head, crc }: Place) -> Self {
+impl From<MemberLocation> for (u64, u32, u32, u32) {
+    fn from(MemberLocation { offset, length, head, crc }: MemberLocation) -> Self {
         (offset, length, head, crc)
     }
 }
 
-impl Place {
+impl MemberLocation {
     /// The byte after its last.
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(u64::from(self.length))
@@ -78,15 +78,15 @@ impl FrameFile {
     /// # Errors
     /// The file cannot be read; or its shard is too short, or holds other bytes than were packed.
     pub fn read(&self) -> io::Result<Vec<u8>> {
-        let Some(Member { place, .. }) = &self.member else {
+        let Some(Member { location, .. }) = &self.member else {
             let _read = reads::begin(&self.path);
             let mut file = File::open(&self.path)?;
             let mut bytes = pool::take(file.metadata()?.len() as usize + 1);
             file.read_to_end(&mut bytes)?;
             return Ok(bytes);
         };
-        let bytes = self.read_range(0..u64::from(place.length))?;
-        match crc32fast::hash(&bytes) == place.crc {
+        let bytes = self.read_range(0..u64::from(location.length))?;
+        match crc32fast::hash(&bytes) == location.crc {
             true => Ok(bytes),
             false => Err(io::Error::new(ErrorKind::InvalidData, "damaged since it was packed: the checksum differs")),
         }
@@ -98,7 +98,7 @@ impl FrameFile {
     /// The file cannot be read or is too short.
     pub fn read_range(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
         let (path, start) = match &self.member {
-            Some(member) => (&*member.shard, member.place.offset),
+            Some(member) => (&*member.shard, member.location.offset),
             None => (self.path.as_path(), 0),
         };
         let _read = reads::begin(path);
@@ -113,7 +113,7 @@ impl FrameFile {
     /// The file cannot be read.
     pub fn start(&self, most: u64) -> io::Result<Vec<u8>> {
         match &self.member {
-            Some(member) => self.read_range(0..most.min(u64::from(member.place.length))),
+            Some(member) => self.read_range(0..most.min(u64::from(member.location.length))),
             None => {
                 self.length()?;
                 let _read = reads::begin(&self.path);
@@ -130,7 +130,7 @@ impl FrameFile {
     /// The file is not there, or is no plain file.
     pub fn length(&self) -> io::Result<u64> {
         match &self.member {
-            Some(member) => Ok(u64::from(member.place.length)),
+            Some(member) => Ok(u64::from(member.location.length)),
             None => match reads::metadata(&self.path)? {
                 file if file.is_file() => Ok(file.len()),
                 // A pipe would be waited for without end.

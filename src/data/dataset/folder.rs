@@ -5,12 +5,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::FrameFiles;
-use super::catalog::{Found, Part};
+use super::catalog::{CheckedSequence, Subset};
 use super::frames::is_picture;
-use super::inquiry::printed;
 use super::remarks::Remark;
 use super::request::Purpose;
-use super::{Ask, Entry, Inquiry, Layout, annotation};
+use super::scan_context::printed;
+use super::{Ask, Layout, ScanContext, SequenceFiles, annotation};
 
 pub(super) struct AnyFolder;
 
@@ -22,55 +22,55 @@ const TRUTH: &str = "groundtruth";
 const FORMS: [&str; 8] = ["", "rect", "rectangle", "box", "bbox", "poly", "polygon", "corners"];
 
 impl Layout for AnyFolder {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &[""]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "data_dir"
     }
 
     /// Every frame with a box shows the object.
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
-        let own = truths(ask.root, inquiry);
-        let names = inquiry.names(ask.root, true);
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
+        let own = truths(ask.root, scan);
+        let names = scan.names(ask.root, true);
         let below: Vec<(PathBuf, Vec<Truth>)> = names
             .iter()
             // Folders of frames hold many files and no sequences.
             .filter(|name| own.is_empty() || !is_frames(name))
             .map(|name| ask.root.join(name))
-            .map(|path| (path.clone(), truths(&path, inquiry)))
+            .map(|path| (path.clone(), truths(&path, scan)))
             .collect();
         let inner = below.iter().any(|(_, truths)| !truths.is_empty());
         let mut entries = Vec::new();
         // A stray box file beside sequences does not make their folder one.
-        if !own.is_empty() && (!inner || place(ask.root, &names, &own, &mut Inquiry::default()).is_ok()) {
+        if !own.is_empty() && (!inner || location(ask.root, &names, &own, &mut ScanContext::default()).is_ok()) {
             for (path, _) in below.iter().filter(|(_, truths)| !truths.is_empty()) {
-                inquiry.remarks.add(Remark::Inner, path.display().to_string());
+                scan.remarks.add(Remark::Inner, path.display().to_string());
             }
-            add(&mut entries, ask, (ask.root, &names), &own, inquiry);
+            add(&mut entries, ask, (ask.root, &names), &own, scan);
         } else {
             for (path, truths) in &below {
                 match truths.is_empty() {
-                    true if inner => inquiry.remarks.add(Remark::NoTruth, without(path)),
+                    true if inner => scan.remarks.add(Remark::NoTruth, without(path)),
                     true => {}
                     false => {
-                        let names = inquiry.names(path, true);
-                        add(&mut entries, ask, (path, &names), truths, inquiry);
+                        let names = scan.names(path, true);
+                        add(&mut entries, ask, (path, &names), truths, scan);
                     }
                 }
             }
             if inner && !own.is_empty() {
                 let file = ask.root.join(&own[0].file);
-                inquiry.notes.push(format!("{} is beside sequences and has no frames: not read", file.display()));
+                scan.notes.push(format!("{} is beside sequences and has no frames: not read", file.display()));
             }
             if !inner {
                 let what = format!("no sequence: that is a folder with a {TRUTH}*.txt, here or one level below");
-                inquiry.problems.file(ask.root, format_args!("{what}; {}", holds(ask.root, &below)));
+                scan.problems.file(ask.root, format_args!("{what}; {}", holds(ask.root, &below)));
             }
         }
-        unique(&mut entries, inquiry);
-        annotation::sequences(ask, entries, inquiry, |_, _, _| None)
+        unique(&mut entries, scan);
+        annotation::sequences(ask, entries, scan, |_, _, _| None)
     }
 }
 
@@ -84,9 +84,9 @@ struct Truth {
 }
 
 /// The box files in `folder`. Of several that hold the same object's boxes in other forms, the plainest.
-fn truths(folder: &Path, inquiry: &mut Inquiry) -> Vec<Truth> {
+fn truths(folder: &Path, scan: &mut ScanContext) -> Vec<Truth> {
     let mut objects: BTreeMap<String, Vec<OsString>> = BTreeMap::new();
-    for file in inquiry.names(folder, false) {
+    for file in scan.names(folder, false) {
         let name = printed(&file);
         if let Some(behind) = behind(&name) {
             let object = object(behind);
@@ -94,18 +94,18 @@ fn truths(folder: &Path, inquiry: &mut Inquiry) -> Vec<Truth> {
         }
     }
     let several = objects.values().map(Vec::len).sum::<usize>() > 1;
-    let is_empty = |file: &OsString, inquiry: &mut Inquiry| {
+    let is_empty = |file: &OsString, scan: &mut ScanContext| {
         let path = folder.join(file);
-        inquiry.exists(&path);
+        scan.exists(&path);
         let short = std::fs::metadata(&path).is_ok_and(|data| data.len() < 16);
         short && std::fs::read(&path).is_ok_and(|bytes| bytes.trim_ascii().is_empty())
     };
     let mut truths = Vec::new();
     for (object, mut files) in objects {
         files.retain(|file| {
-            let empty = several && is_empty(file, inquiry);
+            let empty = several && is_empty(file, scan);
             if empty {
-                inquiry.remarks.add(Remark::Empty, folder.join(file).display().to_string());
+                scan.remarks.add(Remark::Empty, folder.join(file).display().to_string());
             }
             !empty
         });
@@ -115,7 +115,7 @@ fn truths(folder: &Path, inquiry: &mut Inquiry) -> Vec<Truth> {
             if !others.is_empty() {
                 let others: Vec<String> = others.iter().map(|file| printed(file)).collect();
                 let what = format!("{}: {}, not {}", folder.display(), printed(taken), others.join(", "));
-                inquiry.remarks.add(Remark::Forms, what);
+                scan.remarks.add(Remark::Forms, what);
             }
             truths.push(Truth { file: taken.clone(), object, several });
         }
@@ -151,17 +151,17 @@ fn is_frames(name: &OsStr) -> bool {
 
 /// Adds the sequences in `folder`, which has these folders `below` it: one for each object.
 fn add(
-    entries: &mut Vec<Entry>,
+    entries: &mut Vec<SequenceFiles>,
     ask: &Ask<'_>,
     (folder, below): (&Path, &[OsString]),
     truths: &[Truth],
-    inquiry: &mut Inquiry,
+    scan: &mut ScanContext,
 ) {
     let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let name = whole.file_name().map_or_else(|| folder.display().to_string(), printed);
     let first_only = ask.purpose != Purpose::Training;
     let style = annotation::Style { polygons: true, nan_is_absent: true, first_only, ..annotation::Style::default() };
-    let (frames, lost) = match place(folder, below, truths, inquiry) {
+    let (frames, lost) = match location(folder, below, truths, scan) {
         Ok(frames) => (frames, None),
         // Scores need no pictures.
         Err(_) if ask.purpose == Purpose::Scoring && !has_pictures(folder, below) => (folder.to_owned(), None),
@@ -174,20 +174,20 @@ fn add(
             _ => name.clone(),
         };
         named.push(format!("{name} ({})", printed(&truth.file)));
-        let entry = Entry::new(name, frames.clone(), folder.join(&truth.file));
-        entries.push(Entry { style, lost: lost.clone(), ..entry });
+        let entry = SequenceFiles::new(name, frames.clone(), folder.join(&truth.file));
+        entries.push(SequenceFiles { style, lost: lost.clone(), ..entry });
     }
     if truths.len() > 1 {
-        inquiry.remarks.add(Remark::Objects, format!("{}: {}", folder.display(), named.join(", ")));
+        scan.remarks.add(Remark::Objects, format!("{}: {}", folder.display(), named.join(", ")));
     }
 }
 
 /// The folder with the frames of the sequence in `folder`, or why there is none.
-fn place(folder: &Path, below: &[OsString], truths: &[Truth], inquiry: &mut Inquiry) -> Result<PathBuf, String> {
+fn location(folder: &Path, below: &[OsString], truths: &[Truth], scan: &mut ScanContext) -> Result<PathBuf, String> {
     let usual = below.iter().filter(|name| is_frames(name)).map(|name| folder.join(name));
     let mut found: Vec<(PathBuf, usize)> = Vec::new();
     for path in std::iter::once(folder.to_owned()).chain(usual) {
-        inquiry.exists(&path);
+        scan.exists(&path);
         let count = pictures(&path);
         if count > 0 {
             found.push((path, count));
@@ -200,9 +200,9 @@ fn place(folder: &Path, below: &[OsString], truths: &[Truth], inquiry: &mut Inqu
         let others: Vec<String> =
             below.iter().filter(|name| pictures(&folder.join(name)) > 0).map(|name| printed(name)).collect();
         let usual = below.iter().filter(|name| is_frames(name)).map(|name| folder.join(name));
-        let places = std::iter::once(folder.to_owned()).chain(usual);
+        let locations = std::iter::once(folder.to_owned()).chain(usual);
         // Pictures of formats that are not read, which are named then.
-        let unread = places.map(|path| FrameFiles::unread(&path)).find(|unread| !unread.is_empty());
+        let unread = locations.map(|path| FrameFiles::unread(&path)).find(|unread| !unread.is_empty());
         let looked = format!(
             "no frames (.jpg, .jpeg, .png) beside {TRUTH}*.txt nor in {}{}",
             FRAMES.join(", "),
@@ -228,7 +228,7 @@ fn place(folder: &Path, below: &[OsString], truths: &[Truth], inquiry: &mut Inqu
     };
     let Some((taken, count)) = taken else { return Ok(folder.to_owned()) };
     let others: Vec<String> = found.iter().map(|(path, count)| format!("{} ({count})", path.display())).collect();
-    inquiry.remarks.add(Remark::Places, format!("{} ({count}) of {}", taken.display(), others.join(", ")));
+    scan.remarks.add(Remark::Places, format!("{} ({count}) of {}", taken.display(), others.join(", ")));
     Ok(taken.clone())
 }
 
@@ -253,7 +253,7 @@ fn without(folder: &Path) -> String {
 
 /// What is said of a folder that holds sequences itself.
 fn deeper(folder: &Path) -> Option<String> {
-    let mut own = Inquiry::default();
+    let mut own = ScanContext::default();
     let name = own.names(folder, true).into_iter().find(|name| !truths(&folder.join(name), &mut own).is_empty())?;
     let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let name = printed(&name);
@@ -262,14 +262,14 @@ fn deeper(folder: &Path) -> Option<String> {
 
 /// What a folder that is no sequence holds, in a few words.
 fn holds(root: &Path, below: &[(PathBuf, Vec<Truth>)]) -> String {
-    const SHOWN: usize = 5;
+    const MOST_LISTED: usize = 5;
     let some = |names: &[String], what: &str| match names.len() {
         0 => String::new(),
-        more if more > SHOWN => format!("{what} {}, … ({more} in all)", names[..SHOWN].join(", ")),
+        more if more > MOST_LISTED => format!("{what} {}, … ({more} in all)", names[..MOST_LISTED].join(", ")),
         _ => format!("{what} {}", names.join(", ")),
     };
     let texts = |path: &Path| -> Vec<String> {
-        let files = Inquiry::default().names(path, false);
+        let files = ScanContext::default().names(path, false);
         files.iter().map(|file| printed(file)).filter(|name| name.ends_with(".txt")).collect()
     };
     let folders: Vec<String> = below.iter().filter_map(|(path, _)| path.file_name()).map(printed).collect();
@@ -286,12 +286,12 @@ fn holds(root: &Path, below: &[(PathBuf, Vec<Truth>)]) -> String {
 }
 
 /// Takes out sequences whose name an earlier one has: results and labels are found by it.
-fn unique(entries: &mut Vec<Entry>, inquiry: &mut Inquiry) {
+fn unique(entries: &mut Vec<SequenceFiles>, scan: &mut ScanContext) {
     let mut known: BTreeMap<String, PathBuf> = BTreeMap::new();
     entries.retain(|entry| match known.get(&entry.name) {
         Some(other) => {
             let what = format!("the sequence is called {}, as that of {}; rename one", entry.name, other.display());
-            inquiry.problems.file(&entry.boxes, what);
+            scan.problems.file(&entry.boxes, what);
             false
         }
         None => known.insert(entry.name.clone(), entry.boxes.clone()).is_none(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::codec::{Reader, Writer};
-use super::file::{FrameFile, Member, Place};
+use super::file::{FrameFile, Member, MemberLocation};
 use super::order::{self, Gap};
 use super::remarks::{Remark, Remarks};
 use crate::reads;
@@ -25,7 +25,7 @@ pub struct FrameFiles {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Packed {
     shard: Arc<Path>,
-    places: Vec<Place>,
+    locations: Vec<MemberLocation>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,11 +113,16 @@ impl FrameFiles {
         Self::of(Arc::clone(folder), vec![name.to_owned()])
     }
 
-    /// The members of `shard` with these names below `folder`, at `places`; as many as both lists have.
-    pub(super) fn packed(shard: &Arc<Path>, folder: &str, mut names: Vec<String>, mut places: Vec<Place>) -> Self {
-        names.truncate(places.len());
-        places.truncate(names.len());
-        let packed = Some(Packed { shard: Arc::clone(shard), places });
+    /// The members of `shard` with these names below `folder`, at `locations`; as many as both lists have.
+    pub(super) fn packed(
+        shard: &Arc<Path>,
+        folder: &str,
+        mut names: Vec<String>,
+        mut locations: Vec<MemberLocation>,
+    ) -> Self {
+        names.truncate(locations.len());
+        locations.truncate(names.len());
+        let packed = Some(Packed { shard: Arc::clone(shard), locations });
         Self { packed, ..Self::of(shard.join(folder).into(), names) }
     }
 
@@ -169,8 +174,10 @@ impl FrameFiles {
     /// # Panics
     /// If `index` is not below [`FrameFiles::len`].
     pub fn file(&self, index: usize) -> FrameFile {
-        let member =
-            self.packed.as_ref().map(|packed| Member { shard: Arc::clone(&packed.shard), place: packed.places[index] });
+        let member = self
+            .packed
+            .as_ref()
+            .map(|packed| Member { shard: Arc::clone(&packed.shard), location: packed.locations[index] });
         FrameFile { path: self.path(index), member }
     }
 
@@ -187,7 +194,7 @@ impl FrameFiles {
         let packed = self
             .packed
             .as_ref()
-            .map(|packed| Packed { shard: packed.shard.clone(), places: packed.places[from..to].to_vec() });
+            .map(|packed| Packed { shard: packed.shard.clone(), locations: packed.locations[from..to].to_vec() });
         Self { folder: self.folder.clone(), names, packed }
     }
 }
@@ -212,11 +219,11 @@ impl FrameFiles {
         to.u8(u8::from(self.packed.is_some()));
         if let Some(packed) = &self.packed {
             to.text(&packed.shard.to_string_lossy());
-            to.count(packed.places.len());
-            for place in &packed.places {
-                to.u64(place.offset);
-                to.u64(u64::from(place.length) << 32 | u64::from(place.head));
-                to.u64(u64::from(place.crc));
+            to.count(packed.locations.len());
+            for location in &packed.locations {
+                to.u64(location.offset);
+                to.u64(u64::from(location.length) << 32 | u64::from(location.head));
+                to.u64(u64::from(location.crc));
             }
         }
     }
@@ -235,17 +242,17 @@ impl FrameFiles {
         let mut files = Self { folder: Arc::clone(folder), names, packed: None };
         if from.u8()? != 0 {
             let shard = Path::new(from.text()?).into();
-            let places: Vec<Place> = (0..from.count()?).map(|_| place(from)).collect::<Option<_>>()?;
-            files.packed = (places.len() == files.len()).then_some(Packed { shard, places });
+            let locations: Vec<MemberLocation> = (0..from.count()?).map(|_| location(from)).collect::<Option<_>>()?;
+            files.packed = (locations.len() == files.len()).then_some(Packed { shard, locations });
             files.packed.as_ref()?;
         }
         Some(files)
     }
 }
 
-fn place(from: &mut Reader<'_>) -> Option<Place> {
+fn location(from: &mut Reader<'_>) -> Option<MemberLocation> {
     let (offset, lengths, crc) = (from.u64()?, from.u64()?, from.u64()?);
-    Some(Place { offset, length: (lengths >> 32) as u32, head: lengths as u32, crc: crc as u32 })
+    Some(MemberLocation { offset, length: (lengths >> 32) as u32, head: lengths as u32, crc: crc as u32 })
 }
 
 /// Whether a file name is one of a picture.

@@ -4,28 +4,28 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::catalog::{Found, Part};
-use super::split::{self, Split};
-use super::{Ask, Entry, Inquiry, Layout, annotation};
+use super::catalog::{CheckedSequence, Subset};
+use super::split::{self, SplitFiles};
+use super::{Ask, Layout, ScanContext, SequenceFiles, annotation};
 
 pub(super) struct Lasot;
 
 impl Layout for Lasot {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &["lasot", "LaSOT", "LASOT", "LaSOTBenchmark"]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "lasot_dir"
     }
 
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
-        let mut entries = entries(ask.root, inquiry);
-        if ask.part != Part::All {
-            choose(ask, &mut entries, inquiry);
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
+        let mut entries = entries(ask.root, scan);
+        if ask.part != Subset::All {
+            choose(ask, &mut entries, scan);
         }
-        without_flags(&entries, inquiry);
-        annotation::sequences(ask, entries, inquiry, visible)
+        without_flags(&entries, scan);
+        annotation::sequences(ask, entries, scan, visible)
     }
 }
 
@@ -33,18 +33,18 @@ impl Layout for Lasot {
 pub(super) struct LasotExt;
 
 impl Layout for LasotExt {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &["lasot_extension_subset", "lasot_ext", "LaSOT_ext", "LaSOT_extension_subset"]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "lasot_ext_dir"
     }
 
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
-        let entries = entries(ask.root, inquiry);
-        without_flags(&entries, inquiry);
-        annotation::sequences(ask, entries, inquiry, visible)
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
+        let entries = entries(ask.root, scan);
+        without_flags(&entries, scan);
+        annotation::sequences(ask, entries, scan, visible)
     }
 }
 
@@ -52,8 +52,8 @@ impl Layout for LasotExt {
 const FLAGS: [&str; 2] = ["full_occlusion.txt", "out_of_view.txt"];
 
 /// Says how many of `entries` do not tell where the object is hidden: such frames then count as showing it.
-fn without_flags(entries: &[Entry], inquiry: &mut Inquiry) {
-    let lacks = |entry: &&Entry| {
+fn without_flags(entries: &[SequenceFiles], scan: &mut ScanContext) {
+    let lacks = |entry: &&SequenceFiles| {
         let folder = entry.boxes.parent().unwrap_or(Path::new(""));
         FLAGS.iter().any(|name| !folder.join(name).exists())
     };
@@ -61,19 +61,19 @@ fn without_flags(entries: &[Entry], inquiry: &mut Inquiry) {
     let Some(first) = lacking.next() else { return };
     let (count, of) = (1 + lacking.count(), entries.len());
     let what = format!("{} of {of} sequences lack {} or {}", count, FLAGS[0], FLAGS[1]);
-    inquiry.notes.push(format!("{what} (first {}): their frames count as showing the object", first.name));
+    scan.notes.push(format!("{what} (first {}): their frames count as showing the object", first.name));
 }
 
 /// Every folder with a box file, in the root or in a class's folder.
-fn entries(root: &Path, inquiry: &mut Inquiry) -> Vec<Entry> {
+fn entries(root: &Path, scan: &mut ScanContext) -> Vec<SequenceFiles> {
     let mut entries = Vec::new();
-    for folder in inquiry.folders(root) {
+    for folder in scan.folders(root) {
         let path = root.join(&folder);
-        if inquiry.exists(&path.join("groundtruth.txt")) {
+        if scan.exists(&path.join("groundtruth.txt")) {
             entries.push(entry(&path, folder));
             continue;
         }
-        for name in inquiry.folders(&path) {
+        for name in scan.folders(&path) {
             entries.push(entry(&path.join(&name), name));
         }
     }
@@ -81,30 +81,30 @@ fn entries(root: &Path, inquiry: &mut Inquiry) -> Vec<Entry> {
 }
 
 /// Leaves the sequences of the part that is asked for.
-fn choose(ask: &Ask<'_>, entries: &mut Vec<Entry>, inquiry: &mut Inquiry) {
-    let (root, train) = (ask.root, ask.part == Part::Train);
+fn choose(ask: &Ask<'_>, entries: &mut Vec<SequenceFiles>, scan: &mut ScanContext) {
+    let (root, train) = (ask.root, ask.part == Subset::Train);
     let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
     let lists = [OFFICIAL.train, OFFICIAL.held_out].concat();
-    if split::find(&lists, root, inquiry).is_none() {
+    if split::find(&lists, root, scan).is_none() {
         let own = if train { OFFICIAL.train[0] } else { OFFICIAL.held_out[0] };
         let what = format!("no {own} in {}: all {} sequences are used", root.display(), names.len());
-        inquiry.notes.push(what);
+        scan.notes.push(what);
         return;
     }
-    let chosen: HashSet<String> = split::choose(&OFFICIAL, train, root, names, inquiry).into_iter().collect();
+    let chosen: HashSet<String> = split::choose(&OFFICIAL, train, root, names, scan).into_iter().collect();
     entries.retain(|entry| chosen.contains(&entry.name));
 }
 
 /// Neither fully occluded nor out of view, where those files exist.
-fn visible(entry: &Entry, frames: usize, inquiry: &mut Inquiry) -> Option<Vec<bool>> {
+fn visible(entry: &SequenceFiles, frames: usize, scan: &mut ScanContext) -> Option<Vec<bool>> {
     let folder = entry.boxes.parent()?;
     let mut visible = None;
     for name in FLAGS {
         let path = folder.join(name);
-        if !inquiry.exists(&path) {
+        if !scan.exists(&path) {
             continue;
         }
-        let hidden = annotation::flags(&path, frames, inquiry)?;
+        let hidden = annotation::flags(&path, frames, scan)?;
         let visible = visible.get_or_insert_with(|| vec![true; frames]);
         for (visible, hidden) in visible.iter_mut().zip(hidden) {
             *visible &= hidden == 0;
@@ -113,12 +113,12 @@ fn visible(entry: &Entry, frames: usize, inquiry: &mut Inquiry) -> Option<Vec<bo
     visible
 }
 
-fn entry(folder: &Path, name: String) -> Entry {
-    Entry::new(name, folder.join("img"), folder.join("groundtruth.txt"))
+fn entry(folder: &Path, name: String) -> SequenceFiles {
+    SequenceFiles::new(name, folder.join("img"), folder.join("groundtruth.txt"))
 }
 
 /// The data set's own lists, and the reference's.
-const OFFICIAL: Split = Split {
+const OFFICIAL: SplitFiles = SplitFiles {
     train: &["training_set.txt", "lasot_train_split.txt"],
     held_out: &["testing_set.txt", "lasot_test_split.txt"],
 };

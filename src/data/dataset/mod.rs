@@ -11,7 +11,6 @@ mod file;
 mod folder;
 mod frames;
 mod got10k;
-mod inquiry;
 mod lasot;
 mod nfs;
 mod order;
@@ -20,6 +19,7 @@ pub mod packed;
 mod remarks;
 mod request;
 mod roots;
+mod scan_context;
 mod sequence;
 mod span;
 mod split;
@@ -32,10 +32,10 @@ mod vasttrack;
 mod vid;
 mod vot;
 
-pub use catalog::{Found, Scan, known_names, load, load_for, scan, scan_for};
+pub use catalog::{CheckedSequence, Scan, known_names, load, load_for, scan, scan_for};
 pub use digest::Digest;
 pub use exact::Truth;
-pub use file::{FrameFile, Member, Place};
+pub use file::{FrameFile, Member, MemberLocation};
 pub use frames::FrameFiles;
 pub use request::Purpose;
 pub use roots::{KEYS, PATHS_FILE, Roots, cache_folder};
@@ -43,12 +43,12 @@ pub use sequence::{Dataset, Opening, Sequence};
 
 use std::path::{Path, PathBuf};
 
-use catalog::Part;
-use inquiry::Inquiry;
+use catalog::Subset;
+use scan_context::ScanContext;
 
 /// Where the parts of one sequence lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+struct SequenceFiles {
     /// The sequence's name, unique in its data set.
     name: String,
     /// The folder with the frames.
@@ -63,7 +63,7 @@ struct Entry {
     lost: Option<String>,
 }
 
-impl Entry {
+impl SequenceFiles {
     fn new(name: String, frames: PathBuf, boxes: PathBuf) -> Self {
         Self { name, frames, boxes, span: None, style: annotation::Style::default(), lost: None }
     }
@@ -75,7 +75,7 @@ struct Ask<'a> {
     /// The data set's folder.
     root: &'a Path,
     /// The part of it.
-    part: Part,
+    part: Subset,
     /// A user's own list of sequences.
     list: Option<&'a Path>,
     /// What for.
@@ -85,10 +85,10 @@ struct Ask<'a> {
 /// How a data set lies on disk.
 trait Layout: Sync {
     /// The folders, relative to the data directory, where users keep this `part`; the first that exists is taken.
-    fn folders(&self, part: Part) -> &'static [&'static str];
+    fn folders(&self, part: Subset) -> &'static [&'static str];
 
     /// The key of `configs/paths.yaml` that names the folder of this `part`.
-    fn key(&self, part: Part) -> &'static str;
+    fn key(&self, part: Subset) -> &'static str;
 
     /// Whether the data set at `root` holds pictures, one object and one frame each, instead of videos.
     fn is_images(&self, _root: &Path) -> bool {
@@ -96,8 +96,8 @@ trait Layout: Sync {
     }
 
     /// The sequences that are asked for, in the data set's own order, each with what is wrong with it. What is wrong
-    /// with the data set as a whole, and what the user should know about it, goes to `inquiry`.
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found>;
+    /// with the data set as a whole, and what the user should know about it, goes to `scan`.
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence>;
 }
 
 #[cfg(test)]

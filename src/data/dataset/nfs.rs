@@ -9,9 +9,9 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::catalog::{Found, Part};
+use super::catalog::{CheckedSequence, Subset};
 use super::request::Purpose;
-use super::{Ask, Entry, Inquiry, Layout, Sequence, Truth, annotation, split};
+use super::{Ask, Layout, ScanContext, Sequence, SequenceFiles, Truth, annotation, split};
 
 pub(super) struct Nfs;
 
@@ -19,49 +19,49 @@ pub(super) struct Nfs;
 const STRIDE: usize = 8;
 
 impl Layout for Nfs {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &["nfs", "NFS", "NfS", "Nfs"]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "nfs_dir"
     }
 
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
         let (annotations, pictures) = (ask.root.join("anno"), ask.root.join("sequences"));
-        if inquiry.exists(&annotations) {
-            let files = inquiry.files(&annotations);
+        if scan.exists(&annotations) {
+            let files = scan.files(&annotations);
             let entry = |file: &String| {
                 let stem = file.strip_suffix(".txt")?;
                 let name = stem.strip_prefix("nfs_").unwrap_or(stem);
-                Some(Entry::new(name.to_owned(), pictures.join(name), annotations.join(file)))
+                Some(SequenceFiles::new(name.to_owned(), pictures.join(name), annotations.join(file)))
             };
             let entries = files.iter().filter_map(entry).collect();
-            return annotation::sequences(ask, entries, inquiry, |_, _, _| None);
+            return annotation::sequences(ask, entries, scan, |_, _, _| None);
         }
         let mut entries = Vec::new();
-        for name in inquiry.folders(ask.root) {
+        for name in scan.folders(ask.root) {
             let folder = ask.root.join(&name).join("30");
             let files = [folder.join(format!("{name}_new.txt")), folder.join(format!("{name}.txt"))];
-            match files.iter().find(|file| inquiry.exists(file)) {
-                Some(boxes) => entries.push(Entry::new(name.clone(), folder.join(&name), boxes.clone())),
-                None => inquiry.notes.push(format!("{}: no {name}.txt, left out", folder.display())),
+            match files.iter().find(|file| scan.exists(file)) {
+                Some(boxes) => entries.push(SequenceFiles::new(name.clone(), folder.join(&name), boxes.clone())),
+                None => scan.notes.push(format!("{}: no {name}.txt, left out", folder.display())),
             }
         }
-        let entries = split::keep(ask, entries, |entry| &entry.name, inquiry);
-        let read: Vec<(Found, Inquiry)> =
+        let entries = split::keep(ask, entries, |entry| &entry.name, scan);
+        let read: Vec<(CheckedSequence, ScanContext)> =
             entries.par_iter().map(|entry| sequence(entry, ask.purpose == Purpose::Scoring)).collect();
         let mut found = Vec::with_capacity(read.len());
         for (sequence, own) in read {
-            inquiry.join(own);
+            scan.join(own);
             found.push(sequence);
         }
         found
     }
 }
 
-fn sequence(entry: &Entry, exact: bool) -> (Found, Inquiry) {
-    let mut own = Inquiry::default();
+fn sequence(entry: &SequenceFiles, exact: bool) -> (CheckedSequence, ScanContext) {
+    let mut own = ScanContext::default();
     own.exists(&entry.frames);
     let scanned = own.frames(&entry.frames);
     own.remarks.extend(scanned.remarks);
@@ -94,12 +94,12 @@ fn sequence(entry: &Entry, exact: bool) -> (Found, Inquiry) {
     let sequence = Sequence::new(&entry.name, frames, single, None);
     let truth =
         (exact && own.problems.is_empty()).then(|| Truth { file: entry.boxes.clone(), boxes, ..Truth::default() });
-    (Found { sequence, problems: std::mem::take(&mut own.problems), truth }, own)
+    (CheckedSequence { sequence, problems: std::mem::take(&mut own.problems), truth }, own)
 }
 
 /// All boxes of a file of corners.
-fn corners(file: &Path, inquiry: &mut Inquiry) -> Vec<[f64; 4]> {
-    let Some(text) = inquiry.text(file) else { return Vec::new() };
+fn corners(file: &Path, scan: &mut ScanContext) -> Vec<[f64; 4]> {
+    let Some(text) = scan.text(file) else { return Vec::new() };
     let mut boxes = Vec::new();
     for (at, line) in text.trim_end().lines().enumerate() {
         let fields: Vec<&str> = annotation::fields(line).collect();
@@ -112,7 +112,7 @@ fn corners(file: &Path, inquiry: &mut Inquiry) -> Vec<[f64; 4]> {
             }
             _ => {
                 let what = "no corners; a line is `id x1 y1 x2 y2 …` or `x1,y1,x2,y2`";
-                inquiry.problems.line(file, at + 1, what);
+                scan.problems.line(file, at + 1, what);
                 boxes.push([0.0; 4]);
             }
         }

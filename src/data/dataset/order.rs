@@ -103,8 +103,8 @@ pub(super) struct Gap {
 
 /// What the names of `folder`'s frames, in natural order, leave open goes to `remarks`; the first gap in their numbers.
 pub(super) fn look(folder: &Path, names: &[OsString], remarks: &mut Remarks) -> Option<Gap> {
-    let shown = |name: &OsString| name.to_string_lossy().into_owned();
-    let pair = |at: usize| format!("{}: `{}`, `{}`", folder.display(), shown(&names[at]), shown(&names[at + 1]));
+    let display = |name: &OsString| name.to_string_lossy().into_owned();
+    let pair = |at: usize| format!("{}: `{}`, `{}`", folder.display(), display(&names[at]), display(&names[at + 1]));
     let parts: Vec<Parts<'_>> = names.iter().map(|name| Parts::of(name)).collect();
     let steps = || (0..names.len().saturating_sub(1)).map(|at| (at, &parts[at], &parts[at + 1]));
 
@@ -119,7 +119,7 @@ pub(super) fn look(folder: &Path, names: &[OsString], remarks: &mut Remarks) -> 
     if forms.len() > 1
         && let Some((_, at)) = forms.values().min()
     {
-        remarks.add(Remark::OtherForm, format!("{}: `{}`", folder.display(), shown(&names[*at])));
+        remarks.add(Remark::OtherForm, format!("{}: `{}`", folder.display(), display(&names[*at])));
     }
     let equal = |(_, a, b): &(usize, &Parts<'_>, &Parts<'_>)| a.form == b.form && a.numbers == b.numbers;
     for (at, ..) in steps().filter(equal) {
@@ -143,12 +143,12 @@ fn gap(names: &[OsString], steps: &[Option<u64>]) -> Option<Gap> {
     if regular * 2 < steps.len() {
         return None;
     }
-    let left_out =
+    let skipped =
         |step: &Option<u64>| step.filter(|step| step % usual == 0).map_or(0, |step| (step / usual).max(1) - 1);
-    let at = steps.iter().position(|step| left_out(step) > 0)?;
-    let shown = |at: usize| names[at].to_string_lossy().into_owned();
-    let missing = steps.iter().map(left_out).fold(0, u64::saturating_add);
-    Some(Gap { missing, around: (shown(at), shown(at + 1)) })
+    let at = steps.iter().position(|step| skipped(step) > 0)?;
+    let display = |at: usize| names[at].to_string_lossy().into_owned();
+    let missing = steps.iter().map(skipped).fold(0, u64::saturating_add);
+    Some(Gap { missing, around: (display(at), display(at + 1)) })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::catalog::{Found, Part};
-use super::{Ask, Entry, Inquiry, Layout, annotation};
+use super::catalog::{CheckedSequence, Subset};
+use super::{Ask, Layout, ScanContext, SequenceFiles, annotation};
 
 pub(super) struct Otb;
 
@@ -31,21 +31,21 @@ fn is_blank(file: &Path) -> bool {
 }
 
 impl Layout for Otb {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &["otb", "OTB", "OTB100", "OTB2015", "otb100"]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "otb_dir"
     }
 
     /// OTB marks nothing: every frame with a box shows the object.
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
         let mut entries = Vec::new();
-        for folder in inquiry.folders(ask.root) {
+        for folder in scan.folders(ask.root) {
             let path = ask.root.join(&folder);
             // Which of the files exist shows in the stamp of their folder.
-            inquiry.exists(&path);
+            scan.exists(&path);
             let mut numbered: Vec<usize> =
                 (1..=9).filter(|n| path.join(format!("groundtruth_rect.{n}.txt")).exists()).collect();
             // Human4 is shipped with an empty file of a first object beside that of its second.
@@ -54,14 +54,14 @@ impl Layout for Otb {
                     let file = path.join(format!("groundtruth_rect.{n}.txt"));
                     let holds_boxes = !is_blank(&file);
                     if !holds_boxes {
-                        inquiry.notes.push(format!("{}: is empty, left out", file.display()));
+                        scan.notes.push(format!("{}: is empty, left out", file.display()));
                     }
                     holds_boxes
                 });
             }
             let mut add = |name: String, file: String| {
-                let entry = Entry::new(name, path.join("img"), path.join(file));
-                entries.push(Entry { span: span(&entry.name), ..entry });
+                let entry = SequenceFiles::new(name, path.join("img"), path.join(file));
+                entries.push(SequenceFiles { span: span(&entry.name), ..entry });
             };
             if numbered.is_empty() || path.join("groundtruth_rect.txt").exists() {
                 add(folder, "groundtruth_rect.txt".into());
@@ -72,6 +72,6 @@ impl Layout for Otb {
                 add(name, format!("groundtruth_rect.{n}.txt"));
             }
         }
-        annotation::sequences(ask, entries, inquiry, |_, _, _| None)
+        annotation::sequences(ask, entries, scan, |_, _, _| None)
     }
 }

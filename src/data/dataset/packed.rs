@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::catalog::Part;
-use super::file::Place;
-use super::{Ask, Found, FrameFiles, Inquiry, Layout, Sequence, split};
+use super::catalog::Subset;
+use super::file::MemberLocation;
+use super::{Ask, CheckedSequence, FrameFiles, Layout, ScanContext, Sequence, split};
 use crate::data::problems::Problems;
-use crate::text::{self, shown};
+use crate::text::{self, excerpt};
 
 /// Where packed sets are looked for, below the data folder.
 pub const FOLDER: &str = "packed";
@@ -81,7 +81,7 @@ pub struct Shard {
 
 /// A sequence in a shard's index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct IndexEntry {
     /// Its name.
     pub sequence: String,
     /// The folder of its members.
@@ -93,7 +93,8 @@ pub struct Entry {
     /// Whether each frame shows the object.
     pub visible: Vec<bool>,
     /// Where each member lies.
-    pub places: Vec<Place>,
+    #[serde(rename = "places")]
+    pub locations: Vec<MemberLocation>,
 }
 
 /// Whether `folder` holds a packed set.
@@ -120,7 +121,7 @@ impl Summary {
         let summary: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match summary.format == FORMAT {
             true => Ok(summary),
-            false => Err(format!("its format is `{}`; this program reads `{FORMAT}`", shown(summary.format))),
+            false => Err(format!("its format is `{}`; this program reads `{FORMAT}`", excerpt(summary.format))),
         }
     }
 }
@@ -129,11 +130,11 @@ impl Summary {
 pub(super) struct Packed;
 
 impl Layout for Packed {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &[FOLDER]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "data_dir"
     }
 
@@ -141,71 +142,71 @@ impl Layout for Packed {
         Summary::read(root).is_ok_and(|summary| summary.images)
     }
 
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
         let file = ask.root.join(SUMMARY);
-        if !inquiry.exists(&file) {
-            inquiry.problems.file(&file, format_args!("no such file: packing was not finished; {REMEDY}"));
+        if !scan.exists(&file) {
+            scan.problems.file(&file, format_args!("no such file: packing was not finished; {REMEDY}"));
             return Vec::new();
         }
-        let Some(text) = inquiry.text(&file) else { return Vec::new() };
+        let Some(text) = scan.text(&file) else { return Vec::new() };
         let summary = match Summary::parse(&text) {
             Ok(summary) => summary,
             Err(what) => {
-                inquiry.problems.file(&file, format_args!("{what}; {REMEDY}"));
+                scan.problems.file(&file, format_args!("{what}; {REMEDY}"));
                 return Vec::new();
             }
         };
         if !summary.keeps_orientation {
             let what = "packed by an earlier version, which left out how Exif data turn JPEG pictures";
-            inquiry.notes.push(format!("{what}; if they turn some, pack the set again"));
+            scan.notes.push(format!("{what}; if they turn some, pack the set again"));
         }
         if let How::Scaled { quality, .. } = summary.how {
-            inquiry.notes.push(format!("frames are scaled to what crops need, JPEG quality {quality}"));
+            scan.notes.push(format!("frames are scaled to what crops need, JPEG quality {quality}"));
         }
         let mut found = Vec::new();
         for shard in &summary.shards {
             let path: Arc<Path> = ask.root.join(&shard.file).into();
-            inquiry.exists(&path);
+            scan.exists(&path);
             match std::fs::metadata(&path) {
                 Ok(data) if data.len() == shard.bytes => {}
                 Ok(data) => {
                     let what = format!("has {} bytes of {}: a torn shard", data.len(), shard.bytes);
-                    inquiry.problems.file(&path, format_args!("{what}; {REMEDY}"));
+                    scan.problems.file(&path, format_args!("{what}; {REMEDY}"));
                     continue;
                 }
                 Err(error) => {
-                    inquiry.problems.file(&path, format_args!("{error}; {REMEDY}"));
+                    scan.problems.file(&path, format_args!("{error}; {REMEDY}"));
                     continue;
                 }
             }
             let index = ask.root.join(index_name(&shard.file));
-            let lines = inquiry.lines(&index);
+            let lines = scan.lines(&index);
             if lines.len() != shard.sequences {
                 let what = format!("has {} sequences of {}", lines.len(), shard.sequences);
-                inquiry.problems.file(&index, format_args!("{what}; {REMEDY}"));
+                scan.problems.file(&index, format_args!("{what}; {REMEDY}"));
             }
             for (number, line) in &lines {
-                match serde_json::from_str::<Entry>(line) {
+                match serde_json::from_str::<IndexEntry>(line) {
                     Ok(entry) => found.push(sequence(entry, &path, shard.bytes)),
                     Err(error) => {
                         let what = text::printable(&error.to_string()).into_owned();
-                        inquiry.problems.line(&index, *number, format_args!("{what}; {REMEDY}"));
+                        scan.problems.line(&index, *number, format_args!("{what}; {REMEDY}"));
                     }
                 }
             }
         }
-        split::keep(ask, found, |found| &found.sequence.name, inquiry)
+        split::keep(ask, found, |found| &found.sequence.name, scan)
     }
 }
 
-fn sequence(entry: Entry, shard: &Arc<Path>, bytes: u64) -> Found {
+fn sequence(entry: IndexEntry, shard: &Arc<Path>, bytes: u64) -> CheckedSequence {
     let mut problems = Problems::default();
-    let lengths = [entry.names.len(), entry.boxes.len(), entry.visible.len(), entry.places.len()];
-    let inside = |place: &Place| place.head <= place.length && place.end() <= bytes;
-    if lengths.iter().any(|length| *length != lengths[0]) || !entry.places.iter().all(inside) {
+    let lengths = [entry.names.len(), entry.boxes.len(), entry.visible.len(), entry.locations.len()];
+    let inside = |location: &MemberLocation| location.head <= location.length && location.end() <= bytes;
+    if lengths.iter().any(|length| *length != lengths[0]) || !entry.locations.iter().all(inside) {
         problems.file(shard, format_args!("{}: its index is damaged; {REMEDY}", entry.sequence));
     }
-    let frames = FrameFiles::packed(shard, &entry.folder, entry.names, entry.places);
+    let frames = FrameFiles::packed(shard, &entry.folder, entry.names, entry.locations);
     let sequence = Sequence::new(&entry.sequence, frames, entry.boxes, Some(entry.visible));
-    Found { sequence, problems, truth: None }
+    CheckedSequence { sequence, problems, truth: None }
 }

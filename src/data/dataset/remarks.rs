@@ -115,7 +115,7 @@ impl Remark {
     }
 
     /// How many of them are shown.
-    fn shown(self) -> usize {
+    fn display(self) -> usize {
         match self {
             Self::Object => 5,
             Self::Objects | Self::Corners => 3,
@@ -133,7 +133,7 @@ impl Remarks {
     pub fn add(&mut self, remark: Remark, example: impl Into<String>) {
         let (count, examples) = self.0.entry(remark).or_default();
         *count += 1;
-        if examples.len() < remark.shown() {
+        if examples.len() < remark.display() {
             examples.push(example.into());
         }
     }
@@ -143,7 +143,7 @@ impl Remarks {
         for (remark, (more, theirs)) in other.0 {
             let (count, examples) = self.0.entry(remark).or_default();
             *count += more;
-            let room = remark.shown().saturating_sub(examples.len());
+            let room = remark.display().saturating_sub(examples.len());
             examples.extend(theirs.into_iter().take(room));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::catalog::{KNOWN, Part, known_names};
+use super::catalog::{KNOWN, Subset, known_names};
 use super::folder::AnyFolder;
 use super::packed::{self, Packed};
 use super::{Layout, PATHS_FILE, Roots};
@@ -26,7 +26,7 @@ pub enum Purpose {
 pub(super) struct Request {
     pub name: String,
     pub layout: &'static dyn Layout,
-    pub part: Part,
+    pub part: Subset,
     /// The folder of `folder:PATH`.
     pub path: Option<PathBuf>,
     /// The list of `NAME@LIST`.
@@ -39,7 +39,7 @@ impl Request {
         let request = |layout, part, path, list| Self { name: text.to_owned(), layout, part, path, list, purpose };
         let folder = |path: &str, layout| {
             let (path, list) = split(path, roots);
-            request(layout, Part::All, Some(path), list)
+            request(layout, Subset::All, Some(path), list)
         };
         if let Some(path) = text.strip_prefix("folder:") {
             return Ok(folder(path, &AnyFolder));
@@ -52,12 +52,12 @@ impl Request {
             None => (text, None),
         };
         if base == FOLDER {
-            return Ok(request(&AnyFolder, Part::All, None, list));
+            return Ok(request(&AnyFolder, Subset::All, None, list));
         }
         if let Some(&(_, layout, part)) = KNOWN.iter().find(|(known, ..)| *known == base) {
             // A user's own list takes the place of the usual one.
             let part = match (part, &list) {
-                (Part::Train | Part::VotTrain | Part::VotVal, Some(_)) => Part::All,
+                (Subset::Train | Subset::VotTrain | Subset::VotVal, Some(_)) => Subset::All,
                 _ => part,
             };
             return Ok(request(layout, part, None, list));
@@ -78,7 +78,7 @@ impl Request {
     pub fn or_packed(self, roots: &Roots) -> Self {
         let folder = Path::new(packed::FOLDER).join(&self.name);
         let at_hand = self.path.is_some() || self.root(roots).is_ok() || !packed::is_pack(&roots.base.join(&folder));
-        if at_hand { self } else { Self { layout: &Packed, part: Part::All, path: Some(folder), ..self } }
+        if at_hand { self } else { Self { layout: &Packed, part: Subset::All, path: Some(folder), ..self } }
     }
 
     /// The data set's folder, or why there is none.
@@ -129,8 +129,8 @@ fn split(path: &str, roots: &Roots) -> (PathBuf, Option<PathBuf>) {
     if roots.base.join(path).exists() {
         return (path.into(), None);
     }
-    let places = path.match_indices('@').map(|(at, _)| (&path[..at], &path[at + 1..]));
-    let found = places.rev().find(|(folder, list)| !list.is_empty() && roots.base.join(folder).is_dir());
+    let locations = path.match_indices('@').map(|(at, _)| (&path[..at], &path[at + 1..]));
+    let found = locations.rev().find(|(folder, list)| !list.is_empty() && roots.base.join(folder).is_dir());
     match found.or_else(|| path.split_once('@')) {
         Some((folder, list)) => (folder.into(), Some(list.into())),
         None => (path.into(), None),
@@ -173,7 +173,7 @@ mod tests {
             assert_eq!((request.path, request.list), (Some(path.into()), list.map(PathBuf::from)), "{text}");
         }
         let request = Request::parse("LASOT@x@y.txt", Purpose::Training, &roots).unwrap();
-        assert_eq!((request.part, request.list), (Part::All, Some("x@y.txt".into())));
+        assert_eq!((request.part, request.list), (Subset::All, Some("x@y.txt".into())));
         let unknown = Request::parse("a@b", Purpose::Training, &roots).err().unwrap();
         assert_eq!(unknown, "a@b: no data set; as a folder it is folder:a@b");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Result;
-use crate::settings::{Node, Reading, Section, Value};
+use crate::settings::{Diagnostics, Node, Section, Value};
 
 /// The file of folders, below the working folder.
 pub const PATHS_FILE: &str = "configs/paths.yaml";
@@ -69,8 +69,8 @@ impl Roots {
     }
 
     fn from_node(node: &Node) -> Result<Self> {
-        let reading = Reading::new();
-        let mut section = Section::root(&reading, node);
+        let diagnostics = Diagnostics::new();
+        let mut section = Section::root(&diagnostics, node);
         let mut roots = Self::below(Path::new("./data"));
         for (key, _) in KEYS {
             // A line that is empty names nothing.
@@ -85,7 +85,7 @@ impl Roots {
             }
         }
         section.close();
-        reading.finish()?;
+        diagnostics.finish()?;
         Ok(roots)
     }
 

@@ -116,12 +116,12 @@ impl Dataset {
     /// What was found, in one line.
     pub fn summary(&self) -> String {
         let frames = self.frames();
-        let shown: usize =
+        let display: usize =
             self.sequences.iter().map(|sequence| sequence.visible().iter().filter(|&&seen| seen).count()).sum();
         let what = if self.images { "objects in pictures" } else { "sequences" };
         let from = if self.opening.from_cache { "annotations unchanged, from the cache" } else { "read" };
         format!(
-            "{}: {} {what}, {frames} frames, {shown} of them show the object ({from} in {:.2} s)",
+            "{}: {} {what}, {frames} frames, {display} of them show the object ({from} in {:.2} s)",
             self.name,
             self.sequences.len(),
             self.opening.seconds

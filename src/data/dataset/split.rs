@@ -8,13 +8,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::remarks::Remark;
-use super::{Ask, Inquiry};
+use super::{Ask, ScanContext};
 use crate::data::problems::LISTED;
 use crate::settings::nearest;
-use crate::text::shown;
+use crate::text::excerpt;
 
 /// The file names of a two-part split.
-pub(super) struct Split {
+pub(super) struct SplitFiles {
     pub train: &'static [&'static str],
     pub held_out: &'static [&'static str],
 }
@@ -27,54 +27,54 @@ const HOLD_OUT: usize = 10;
 /// With a list file of the part: what it lists. With only the other part's: what that does not list. With neither:
 /// every tenth sequence is held out (of fewer than ten, the last), and a note says so.
 pub(super) fn choose(
-    split: &Split,
+    split: &SplitFiles,
     train: bool,
     root: &Path,
     names: Vec<String>,
-    inquiry: &mut Inquiry,
+    scan: &mut ScanContext,
 ) -> Vec<String> {
     let (own, other) = if train { (split.train, split.held_out) } else { (split.held_out, split.train) };
-    if let Some(file) = find(own, root, inquiry) {
-        return listed(&file, &names, inquiry);
+    if let Some(file) = find(own, root, scan) {
+        return listed(&file, &names, scan);
     }
-    if let Some(file) = find(other, root, inquiry) {
-        let theirs: HashSet<String> = listed(&file, &names, inquiry).into_iter().collect();
-        inquiry.notes.push(format!("no {} in {}: taking what {} leaves out", own[0], root.display(), file.display()));
+    if let Some(file) = find(other, root, scan) {
+        let theirs: HashSet<String> = listed(&file, &names, scan).into_iter().collect();
+        scan.notes.push(format!("no {} in {}: taking what {} leaves out", own[0], root.display(), file.display()));
         return names.into_iter().filter(|name| !theirs.contains(name)).collect();
     }
     let count = names.len();
     if count < 2 {
         let what = format!("no {} in {}, and one sequence is too few to hold one out", own[0], root.display());
-        inquiry.notes.push(what);
+        scan.notes.push(what);
         return names;
     }
     let held = |i: usize| if count < HOLD_OUT { i + 1 == count } else { i % HOLD_OUT == HOLD_OUT - 1 };
     let rule = if count < HOLD_OUT { "the last sequence is" } else { "every tenth sequence is" };
-    inquiry.notes.push(format!("no {} in {}: {rule} held out for validation", own[0], root.display()));
+    scan.notes.push(format!("no {} in {}: {rule} held out for validation", own[0], root.display()));
     names.into_iter().enumerate().filter(|(i, _)| held(*i) != train).map(|(_, name)| name).collect()
 }
 
 /// What the first of `files` that exists lists; all `names` when none does.
-pub(super) fn only(files: &[&str], root: &Path, names: Vec<String>, inquiry: &mut Inquiry) -> Vec<String> {
-    match find(files, root, inquiry) {
-        Some(file) => listed(&file, &names, inquiry),
+pub(super) fn only(files: &[&str], root: &Path, names: Vec<String>, scan: &mut ScanContext) -> Vec<String> {
+    match find(files, root, scan) {
+        Some(file) => listed(&file, &names, scan),
         None => names,
     }
 }
 
 /// Those of `items` that the user's own list names, in their order; all of them without a list.
-pub(super) fn keep<T>(ask: &Ask<'_>, items: Vec<T>, name: impl Fn(&T) -> &str, inquiry: &mut Inquiry) -> Vec<T> {
+pub(super) fn keep<T>(ask: &Ask<'_>, items: Vec<T>, name: impl Fn(&T) -> &str, scan: &mut ScanContext) -> Vec<T> {
     let Some(list) = ask.list else { return items };
     let names: Vec<String> = items.iter().map(|item| name(item).to_owned()).collect();
-    let chosen: HashSet<String> = listed(list, &names, inquiry).into_iter().collect();
+    let chosen: HashSet<String> = listed(list, &names, scan).into_iter().collect();
     items.into_iter().filter(|item| chosen.contains(name(item))).collect()
 }
 
 /// The first of `files` that exists in `root`, above it, or where the reference keeps its lists.
-pub(super) fn find(files: &[&str], root: &Path, inquiry: &mut Inquiry) -> Option<PathBuf> {
+pub(super) fn find(files: &[&str], root: &Path, scan: &mut ScanContext) -> Option<PathBuf> {
     let folders = [Some(root), root.parent(), Some(Path::new("data_specs")), Some(Path::new("lib/train/data_specs"))];
     let paths = folders.into_iter().flatten().flat_map(|folder| files.iter().map(|file| folder.join(file)));
-    paths.into_iter().find(|path| inquiry.exists(path) && path.is_file())
+    paths.into_iter().find(|path| scan.exists(path) && path.is_file())
 }
 
 /// Among more names than this, none is looked for that a misspelt one may mean.
@@ -87,13 +87,13 @@ pub(super) fn meant<'a>(name: &str, names: impl ExactSizeIterator<Item = &'a str
 }
 
 /// The lines of a list with their numbers. A line that repeats an earlier one is said and left out.
-pub(super) fn unique(file: &Path, inquiry: &mut Inquiry) -> Vec<(usize, String)> {
+pub(super) fn unique(file: &Path, scan: &mut ScanContext) -> Vec<(usize, String)> {
     let mut first: HashMap<String, usize> = HashMap::new();
-    let mut lines = inquiry.lines(file);
+    let mut lines = scan.lines(file);
     lines.retain(|(number, line)| match first.get(line) {
         Some(earlier) => {
             let what = format!("{}:{number}: `{line}`, as line {earlier}", file.display());
-            inquiry.remarks.add(Remark::Repeated, what);
+            scan.remarks.add(Remark::Repeated, what);
             false
         }
         None => {
@@ -105,10 +105,10 @@ pub(super) fn unique(file: &Path, inquiry: &mut Inquiry) -> Vec<(usize, String)>
 }
 
 /// The sequences that `file` lists, in the order of `names`.
-fn listed(file: &Path, names: &[String], inquiry: &mut Inquiry) -> Vec<String> {
+fn listed(file: &Path, names: &[String], scan: &mut ScanContext) -> Vec<String> {
     let by_name: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut chosen: Vec<Option<usize>> = vec![None; names.len()];
-    for (number, line) in &unique(file, inquiry) {
+    for (number, line) in &unique(file, scan) {
         let index =
             by_name.get(line.as_str()).copied().or_else(|| line.parse().ok().filter(|&i: &usize| i < names.len()));
         match index.map(|index| (&mut chosen[index], &names[index])) {
@@ -116,17 +116,17 @@ fn listed(file: &Path, names: &[String], inquiry: &mut Inquiry) -> Vec<String> {
             // Once by its name and once by its number.
             Some((Some(earlier), name)) => {
                 let what = format!("{}:{number}: `{line}` is `{name}`, as line {earlier}", file.display());
-                inquiry.remarks.add(Remark::Repeated, what);
+                scan.remarks.add(Remark::Repeated, what);
             }
             None => {
                 // Only the first problems are shown.
-                let hint = match inquiry.problems.lines().len() < LISTED {
+                let hint = match scan.problems.lines().len() < LISTED {
                     true => meant(line, names.iter().map(String::as_str)),
                     false => String::new(),
                 };
                 let hint = if hint.is_empty() { "; remove the line or the list" } else { &hint };
-                let what = format!("`{}` is none of the {} sequences here{hint}", shown(line), names.len());
-                inquiry.problems.line(file, *number, what);
+                let what = format!("`{}` is none of the {} sequences here{hint}", excerpt(line), names.len());
+                scan.problems.line(file, *number, what);
             }
         }
     }
@@ -137,18 +137,18 @@ fn listed(file: &Path, names: &[String], inquiry: &mut Inquiry) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const SPLIT: Split = Split { train: &["a.txt"], held_out: &["b.txt"] };
+    const SPLIT: SplitFiles = SplitFiles { train: &["a.txt"], held_out: &["b.txt"] };
 
     fn names(count: usize) -> Vec<String> {
         (0..count).map(|i| format!("s{i:02}")).collect()
     }
 
     fn both(root: &Path, count: usize) -> (Vec<String>, Vec<String>, usize) {
-        let mut inquiry = Inquiry::default();
-        let train = choose(&SPLIT, true, root, names(count), &mut inquiry);
-        let held = choose(&SPLIT, false, root, names(count), &mut inquiry);
-        assert!(inquiry.problems.is_empty());
-        (train, held, inquiry.notes.len())
+        let mut scan = ScanContext::default();
+        let train = choose(&SPLIT, true, root, names(count), &mut scan);
+        let held = choose(&SPLIT, false, root, names(count), &mut scan);
+        assert!(scan.problems.is_empty());
+        (train, held, scan.notes.len())
     }
 
     #[test]
@@ -183,9 +183,9 @@ mod tests {
         // Lists are looked for in the folder above too.
         let folder = tempfile::tempdir_in(home.path()).unwrap();
         std::fs::write(folder.path().join("a.txt"), "s00\nother\n17\n").unwrap();
-        let mut inquiry = Inquiry::default();
-        choose(&SPLIT, true, folder.path(), names(3), &mut inquiry);
-        let problems = inquiry.problems.lines();
+        let mut scan = ScanContext::default();
+        choose(&SPLIT, true, folder.path(), names(3), &mut scan);
+        let problems = scan.problems.lines();
         assert_eq!(problems.len(), 2);
         assert!(problems[0].contains("a.txt:2: `other`"), "{problems:?}");
     }
@@ -196,15 +196,15 @@ mod tests {
         // Lists are looked for in the folder above too.
         let folder = tempfile::tempdir_in(home.path()).unwrap();
         std::fs::write(folder.path().join("a.txt"), "s01\n\ns02\ns01\n2\n").unwrap();
-        let mut inquiry = Inquiry::default();
-        assert_eq!(choose(&SPLIT, true, folder.path(), names(3), &mut inquiry), ["s01", "s02"]);
-        let notes = inquiry.take_notes();
+        let mut scan = ScanContext::default();
+        assert_eq!(choose(&SPLIT, true, folder.path(), names(3), &mut scan), ["s01", "s02"]);
+        let notes = scan.take_notes();
         assert_eq!(notes.len(), 1);
         assert!(notes[0].starts_with("2 lines repeat a name: it counts once (first: "), "{notes:?}");
         assert!(notes[0].ends_with("a.txt:4: `s01`, as line 1)"), "{notes:?}");
         std::fs::write(folder.path().join("a.txt"), "GOT_000012\n").unwrap();
         let names = vec!["GOT_000010".to_owned(), "GOT_00012".to_owned()];
-        choose(&SPLIT, true, folder.path(), names, &mut inquiry);
-        assert!(inquiry.problems.lines()[0].ends_with("here; did you mean GOT_00012?"), "{:?}", inquiry.problems);
+        choose(&SPLIT, true, folder.path(), names, &mut scan);
+        assert!(scan.problems.lines()[0].ends_with("here; did you mean GOT_00012?"), "{:?}", scan.problems);
     }
 }

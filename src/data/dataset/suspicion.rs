@@ -1,7 +1,7 @@
 //! Boxes that are probably something else than they are read as.
 
 use super::remarks::Remark;
-use super::{Entry, FrameFiles, Inquiry};
+use super::{FrameFiles, ScanContext, SequenceFiles};
 use crate::vision::decode::dimensions;
 
 /// So much of a frame's file is read for its size.
@@ -18,7 +18,7 @@ const MARGIN: f64 = 0.02;
 
 /// Looks at the boxes of a sequence as they were read. Shares of the picture's size instead of pixels are a fault;
 /// what looks like the corners x1,y1,x2,y2 is remarked, with the evidence.
-pub(super) fn look(entry: &Entry, boxes: &[[f32; 4]], frames: &FrameFiles, own: &mut Inquiry) {
+pub(super) fn look(entry: &SequenceFiles, boxes: &[[f32; 4]], frames: &FrameFiles, own: &mut ScanContext) {
     let boxes: Vec<[f64; 4]> =
         boxes.iter().filter(|[_, _, w, h]| *w > 0.0 && *h > 0.0).map(|b| b.map(f64::from)).collect();
     if boxes.is_empty() {
@@ -82,8 +82,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         image::RgbImage::new(320, 240).save(folder.path().join("1.png")).unwrap();
         let frames = FrameFiles::listed(folder.path(), vec!["1.png".into()]);
-        let entry = Entry::new("s".into(), folder.path().into(), Path::new("s.txt").into());
-        let mut own = Inquiry::default();
+        let entry = SequenceFiles::new("s".into(), folder.path().into(), Path::new("s.txt").into());
+        let mut own = ScanContext::default();
         look(&entry, boxes, &frames, &mut own);
         (own.problems.lines().to_vec(), own.take_notes())
     }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::catalog::{Found, Part};
-use super::{Ask, Entry, Inquiry, Layout, annotation};
+use super::catalog::{CheckedSequence, Subset};
+use super::{Ask, Layout, ScanContext, SequenceFiles, annotation};
 
 /// All of it.
 pub(super) struct Tc128;
@@ -17,63 +17,63 @@ const FOLDERS: [&str; 4] = ["TC128", "tc128", "Temple-color-128", "tpl"];
 const SPANS: [(&str, usize, usize); 3] = [("David", 300, 770), ("Busstation_ce2", 6, 400), ("Hurdle_ce2", 27, 330)];
 
 impl Layout for Tc128 {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &FOLDERS
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "tc128_dir"
     }
 
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
-        let entries = entries(ask.root, inquiry);
-        annotation::sequences(ask, entries, inquiry, |_, _, _| None)
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
+        let entries = entries(ask.root, scan);
+        annotation::sequences(ask, entries, scan, |_, _, _| None)
     }
 }
 
 impl Layout for Tc128Ce {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &FOLDERS
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "tc128_dir"
     }
 
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
-        let entries = entries(ask.root, inquiry).into_iter().filter(|entry| entry.name.contains("_ce")).collect();
-        annotation::sequences(ask, entries, inquiry, |_, _, _| None)
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
+        let entries = entries(ask.root, scan).into_iter().filter(|entry| entry.name.contains("_ce")).collect();
+        annotation::sequences(ask, entries, scan, |_, _, _| None)
     }
 }
 
 /// Every folder with a box file; some copies call it `tpl_<sequence>`.
-fn entries(root: &Path, inquiry: &mut Inquiry) -> Vec<Entry> {
+fn entries(root: &Path, scan: &mut ScanContext) -> Vec<SequenceFiles> {
     let mut entries = Vec::new();
-    for folder in inquiry.folders(root) {
+    for folder in scan.folders(root) {
         let path = root.join(&folder);
-        let files = inquiry.files(&path);
+        let files = scan.files(&path);
         let Some(boxes) = files.iter().find(|file| file.ends_with("_gt.txt")) else {
-            inquiry.notes.push(format!("{}: no *_gt.txt, left out", path.display()));
+            scan.notes.push(format!("{}: no *_gt.txt, left out", path.display()));
             continue;
         };
         let name = folder.strip_prefix("tpl_").unwrap_or(&folder).to_owned();
         let span = match files.iter().find(|file| file.ends_with("_frames.txt")) {
-            Some(file) => span(&path.join(file), inquiry),
+            Some(file) => span(&path.join(file), scan),
             None => SPANS.iter().find(|(known, ..)| *known == name).map(|&(_, first, last)| (first, last)),
         };
-        entries.push(Entry { span, ..Entry::new(name, path.join("img"), path.join(boxes)) });
+        entries.push(SequenceFiles { span, ..SequenceFiles::new(name, path.join("img"), path.join(boxes)) });
     }
     entries
 }
 
 /// `first,last`.
-fn span(file: &Path, inquiry: &mut Inquiry) -> Option<(usize, usize)> {
-    let text = inquiry.text(file)?;
+fn span(file: &Path, scan: &mut ScanContext) -> Option<(usize, usize)> {
+    let text = scan.text(file)?;
     let numbers: Option<Vec<usize>> = annotation::fields(text.trim()).map(|field| field.parse().ok()).collect();
     match numbers.as_deref() {
         Some(&[first, last]) if 0 < first && first <= last => Some((first, last)),
         _ => {
-            inquiry.problems.file(file, "does not say which frames count; write the first and the last: 1,20");
+            scan.problems.file(file, "does not say which frames count; write the first and the last: 1,20");
             None
         }
     }

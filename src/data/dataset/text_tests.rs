@@ -59,9 +59,9 @@ fn wrong_text_is_shown_escaped_and_cut_with_its_own_line() {
     let long = "\u{1b}]0:title\u{7}".repeat(99);
     fs::write(folder.join("groundtruth.txt"), format!("1,2,3,4\r1,{long},3,4\r5,6,7,8\r")).unwrap();
     let failure = load(&["folder:s".to_owned()], &Roots::below(root.path())).unwrap_err();
-    let place = format!("{}:2: `\\u{{1b}}]0:title", folder.join("groundtruth.txt").display());
-    assert!(failure.message.starts_with(&place) && failure.message.contains("…` is not a number"), "{failure}");
-    assert!(failure.message.lines().count() == 1 && failure.message.len() < place.len() + 100, "{failure}");
+    let location = format!("{}:2: `\\u{{1b}}]0:title", folder.join("groundtruth.txt").display());
+    assert!(failure.message.starts_with(&location) && failure.message.contains("…` is not a number"), "{failure}");
+    assert!(failure.message.lines().count() == 1 && failure.message.len() < location.len() + 100, "{failure}");
     // The lines of a list are those of the file, empty ones included.
     put(&root.path().join("list.txt"), "s\n\nother\n", "\r");
     fs::write(folder.join("groundtruth.txt"), "1,2,3,4\n".repeat(3)).unwrap();

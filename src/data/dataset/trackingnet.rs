@@ -2,53 +2,54 @@
 
 use std::path::Path;
 
-use super::catalog::{Found, Part};
-use super::{Ask, Entry, Inquiry, Layout, annotation};
+use super::catalog::{CheckedSequence, Subset};
+use super::{Ask, Layout, ScanContext, SequenceFiles, annotation};
 
 pub(super) struct TrackingNet;
 
 impl Layout for TrackingNet {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &["trackingnet", "TrackingNet", "TRACKINGNET"]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "trackingnet_dir"
     }
 
     /// TrackingNet marks nothing: every frame with a box shows the object.
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
-        if ask.part == Part::Test {
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
+        if ask.part == Subset::Test {
             // Only the first box is published.
             let style = annotation::Style { first_only: true, ..annotation::Style::default() };
-            let entries = entries(&ask.root.join("TEST"), inquiry).into_iter().map(|entry| Entry { style, ..entry });
+            let entries =
+                entries(&ask.root.join("TEST"), scan).into_iter().map(|entry| SequenceFiles { style, ..entry });
             let entries = entries.collect();
-            return annotation::sequences(ask, entries, inquiry, |_, _, _| None);
+            return annotation::sequences(ask, entries, scan, |_, _, _| None);
         }
-        let mut parts: Vec<(u32, String)> = inquiry
+        let mut parts: Vec<(u32, String)> = scan
             .folders(ask.root)
             .into_iter()
             .filter_map(|name| Some((name.strip_prefix("TRAIN_")?.parse().ok()?, name)))
             .collect();
         parts.sort();
         if parts.len() < PARTS && !parts.is_empty() {
-            inquiry.notes.push(format!("{} of the {PARTS} parts TRAIN_0 to TRAIN_{}", parts.len(), PARTS - 1));
+            scan.notes.push(format!("{} of the {PARTS} parts TRAIN_0 to TRAIN_{}", parts.len(), PARTS - 1));
         }
         let mut entries = Vec::new();
         for (_, part) in parts {
-            entries.extend(self::entries(&ask.root.join(part), inquiry));
+            entries.extend(self::entries(&ask.root.join(part), scan));
         }
-        annotation::sequences(ask, entries, inquiry, |_, _, _| None)
+        annotation::sequences(ask, entries, scan, |_, _, _| None)
     }
 }
 
 /// The sequences of one part: a box file each.
-fn entries(part: &Path, inquiry: &mut Inquiry) -> Vec<Entry> {
+fn entries(part: &Path, scan: &mut ScanContext) -> Vec<SequenceFiles> {
     let annotations = part.join("anno");
-    let files = inquiry.files(&annotations);
+    let files = scan.files(&annotations);
     let entry = |file: &String| {
         let name = file.strip_suffix(".txt")?;
-        Some(Entry::new(name.to_owned(), part.join("frames").join(name), annotations.join(file)))
+        Some(SequenceFiles::new(name.to_owned(), part.join("frames").join(name), annotations.join(file)))
     };
     files.iter().filter_map(entry).collect()
 }

@@ -1,8 +1,8 @@
 //! UAV123: `data_seq/UAV123/<video>/000001.jpg, …` and `anno/UAV123/<sequence>.txt`. Some sequences are a part of a
 //! video that bears their name without the number.
 
-use super::catalog::{Found, Part};
-use super::{Ask, Entry, Inquiry, Layout, annotation};
+use super::catalog::{CheckedSequence, Subset};
+use super::{Ask, Layout, ScanContext, SequenceFiles, annotation};
 
 pub(super) struct Uav123;
 
@@ -39,26 +39,26 @@ fn part(name: &str) -> Option<(&'static str, (usize, usize))> {
 }
 
 impl Layout for Uav123 {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &["uav123", "UAV123", "uav", "Dataset_UAV123/UAV123"]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "uav123_dir"
     }
 
     /// `NaN` marks the frames without the object.
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
         let annotations = ask.root.join("anno/UAV123");
         let videos = ask.root.join("data_seq/UAV123");
         let mut entries = Vec::new();
-        for file in inquiry.files(&annotations) {
+        for file in scan.files(&annotations) {
             let Some(name) = file.strip_suffix(".txt") else { continue };
             let (video, span) = part(name).map_or((name, None), |(video, span)| (video, Some(span)));
-            let entry = Entry::new(name.to_owned(), videos.join(video), annotations.join(&file));
+            let entry = SequenceFiles::new(name.to_owned(), videos.join(video), annotations.join(&file));
             let style = annotation::Style { nan_is_absent: true, ..annotation::Style::default() };
-            entries.push(Entry { span, style, ..entry });
+            entries.push(SequenceFiles { span, style, ..entry });
         }
-        annotation::sequences(ask, entries, inquiry, |_, _, _| None)
+        annotation::sequences(ask, entries, scan, |_, _, _| None)
     }
 }

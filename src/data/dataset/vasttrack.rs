@@ -1,8 +1,8 @@
 //! VastTrack: `{train,test}/<Category>/<Category>-<n>/{imgs/00001.jpg,…,Groundtruth.txt,nlp.txt}`, names with spaces
 //! in them. Positions are counted from 1 there; a frame without the object is `0,0,0,0`.
 
-use super::catalog::{Found, Part};
-use super::{Ask, Entry, Inquiry, Layout, annotation};
+use super::catalog::{CheckedSequence, Subset};
+use super::{Ask, Layout, ScanContext, SequenceFiles, annotation};
 
 pub(super) struct VastTrack;
 
@@ -10,35 +10,36 @@ pub(super) struct VastTrack;
 const BOXES: [&str; 2] = ["Groundtruth.txt", "groundtruth.txt"];
 
 impl Layout for VastTrack {
-    fn folders(&self, part: Part) -> &'static [&'static str] {
+    fn folders(&self, part: Subset) -> &'static [&'static str] {
         match part {
-            Part::Test => &["vasttrack/test", "VastTrack/test", "VASTTRACK/test"],
+            Subset::Test => &["vasttrack/test", "VastTrack/test", "VASTTRACK/test"],
             _ => &["vasttrack/train", "VastTrack/train", "VASTTRACK/train"],
         }
     }
 
-    fn key(&self, part: Part) -> &'static str {
+    fn key(&self, part: Subset) -> &'static str {
         match part {
-            Part::Test => "vasttrack_test_dir",
+            Subset::Test => "vasttrack_test_dir",
             _ => "vasttrack_dir",
         }
     }
 
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
         let style = annotation::Style { from_one: true, ..annotation::Style::default() };
         let mut entries = Vec::new();
-        for category in inquiry.folders(ask.root) {
+        for category in scan.folders(ask.root) {
             let category = ask.root.join(category);
-            for name in inquiry.folders(&category) {
+            for name in scan.folders(&category) {
                 let folder = category.join(&name);
-                let file = BOXES.iter().find(|file| inquiry.exists(&folder.join(file))).unwrap_or(&BOXES[0]);
-                entries.push(Entry { style, ..Entry::new(name, folder.join("imgs"), folder.join(file)) });
+                let file = BOXES.iter().find(|file| scan.exists(&folder.join(file))).unwrap_or(&BOXES[0]);
+                entries
+                    .push(SequenceFiles { style, ..SequenceFiles::new(name, folder.join("imgs"), folder.join(file)) });
             }
         }
         if !entries.is_empty() {
-            inquiry.notes.push("positions are counted from 1 in its files: 1 is taken off x and y".into());
+            scan.notes.push("positions are counted from 1 in its files: 1 is taken off x and y".into());
         }
-        annotation::sequences(ask, entries, inquiry, |_, _, _| None)
+        annotation::sequences(ask, entries, scan, |_, _, _| None)
     }
 }
 

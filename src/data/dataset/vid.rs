@@ -9,38 +9,38 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::catalog::{Found, Part};
-use super::{Ask, FrameFiles, Inquiry, Layout, Sequence, split};
-use crate::text::shown;
+use super::catalog::{CheckedSequence, Subset};
+use super::{Ask, FrameFiles, Layout, ScanContext, Sequence, split};
+use crate::text::excerpt;
 
 pub(super) struct Vid;
 
 const REMEDY: &str = "put the file from ILSVRC2015_VID.tar.gz there";
 
 impl Layout for Vid {
-    fn folders(&self, _part: Part) -> &'static [&'static str] {
+    fn folders(&self, _part: Subset) -> &'static [&'static str] {
         &["vid", "VID", "ILSVRC2015", "imagenet_vid"]
     }
 
-    fn key(&self, _part: Part) -> &'static str {
+    fn key(&self, _part: Subset) -> &'static str {
         "imagenet_dir"
     }
 
-    fn sequences(&self, ask: &Ask<'_>, inquiry: &mut Inquiry) -> Vec<Found> {
+    fn sequences(&self, ask: &Ask<'_>, scan: &mut ScanContext) -> Vec<CheckedSequence> {
         let annotations = ask.root.join("Annotations/VID/train");
         let cache = ask.root.join("cache.json");
-        let found = if !inquiry.exists(&annotations) && inquiry.exists(&cache) {
-            from_cache(ask.root, &cache, inquiry)
+        let found = if !scan.exists(&annotations) && scan.exists(&cache) {
+            from_cache(ask.root, &cache, scan)
         } else {
             let mut videos = Vec::new();
-            for set in inquiry.folders(&annotations) {
-                let names = inquiry.folders(&annotations.join(&set));
+            for set in scan.folders(&annotations) {
+                let names = scan.folders(&annotations.join(&set));
                 videos.extend(names.into_iter().map(|name| format!("{set}/{name}")));
             }
-            let read: Vec<(Vec<Found>, Inquiry)> = videos
+            let read: Vec<(Vec<CheckedSequence>, ScanContext)> = videos
                 .par_iter()
                 .map(|video| {
-                    let mut own = Inquiry::default();
+                    let mut own = ScanContext::default();
                     let frames = ask.root.join("Data/VID/train").join(video);
                     (tracks(&annotations.join(video), &frames, &mut own), own)
                 })
@@ -48,16 +48,16 @@ impl Layout for Vid {
             let mut all = Vec::new();
             for (found, own) in read {
                 all.extend(found);
-                inquiry.join(own);
+                scan.join(own);
             }
             all
         };
-        split::keep(ask, found, |found| &found.sequence.name, inquiry)
+        split::keep(ask, found, |found| &found.sequence.name, scan)
     }
 }
 
 /// One object in one frame.
-struct Seen {
+struct ObjectInFrame {
     track: String,
     object: [f32; 4],
     occluded: bool,
@@ -70,7 +70,7 @@ struct Track {
     visible: Vec<bool>,
 }
 
-fn tracks(annotations: &Path, frames: &Path, own: &mut Inquiry) -> Vec<Found> {
+fn tracks(annotations: &Path, frames: &Path, own: &mut ScanContext) -> Vec<CheckedSequence> {
     let video = annotations.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
     let files: Vec<String> = own.files(annotations).into_iter().filter(|name| name.ends_with(".xml")).collect();
     let mut tracks: BTreeMap<(usize, String), Track> = BTreeMap::new();
@@ -85,7 +85,7 @@ fn tracks(annotations: &Path, frames: &Path, own: &mut Inquiry) -> Vec<Found> {
                 continue;
             }
         };
-        for Seen { track, object, occluded } in seen {
+        for ObjectInFrame { track, object, occluded } in seen {
             let rank = order.iter().position(|known| *known == track).unwrap_or_else(|| {
                 order.push(track.clone());
                 order.len() - 1
@@ -107,16 +107,16 @@ fn tracks(annotations: &Path, frames: &Path, own: &mut Inquiry) -> Vec<Found> {
     let make = |((_, id), track): ((usize, String), Track)| {
         let files = all.slice(track.first, track.first + track.boxes.len());
         let sequence = Sequence::new(&format!("{video}.{id}"), files, track.boxes, Some(track.visible));
-        Found { sequence, problems: Default::default(), truth: None }
+        CheckedSequence { sequence, problems: Default::default(), truth: None }
     };
     tracks.into_iter().map(make).collect()
 }
 
 /// The objects of one annotation file.
-fn parse(text: &str) -> Result<Vec<Seen>, String> {
+fn parse(text: &str) -> Result<Vec<ObjectInFrame>, String> {
     let document =
-        roxmltree::Document::parse(text).map_err(|error| format!("is not XML: {}", shown(error.to_string())))?;
-    let mut seen: Vec<Seen> = Vec::new();
+        roxmltree::Document::parse(text).map_err(|error| format!("is not XML: {}", excerpt(error.to_string())))?;
+    let mut seen: Vec<ObjectInFrame> = Vec::new();
     for object in document.descendants().filter(|node| node.has_tag_name("object")) {
         let field = |name: &str| {
             let node = object.descendants().find(|node| node.has_tag_name(name));
@@ -124,13 +124,13 @@ fn parse(text: &str) -> Result<Vec<Seen>, String> {
         };
         let number = |name: &str| {
             let text = field(name)?;
-            text.parse::<f32>().map_err(|_| format!("{name} is `{}`, no number", shown(text)))
+            text.parse::<f32>().map_err(|_| format!("{name} is `{}`, no number", excerpt(text)))
         };
         let track = field("trackid")?.to_owned();
         let (x1, y1, x2, y2) = (number("xmin")?, number("ymin")?, number("xmax")?, number("ymax")?);
         let occluded = field("occluded")? != "0";
         if !seen.iter().any(|other| other.track == track) {
-            seen.push(Seen { track, object: [x1, y1, x2 - x1, y2 - y1], occluded });
+            seen.push(ObjectInFrame { track, object: [x1, y1, x2 - x1, y2 - y1], occluded });
         }
     }
     Ok(seen)
@@ -146,14 +146,14 @@ struct Cached {
     target_visible: Vec<bool>,
 }
 
-fn from_cache(root: &Path, path: &Path, inquiry: &mut Inquiry) -> Vec<Found> {
-    let Some(text) = inquiry.text(path) else { return Vec::new() };
+fn from_cache(root: &Path, path: &Path, scan: &mut ScanContext) -> Vec<CheckedSequence> {
+    let Some(text) = scan.text(path) else { return Vec::new() };
     let cached: Vec<Cached> = match serde_json::from_str(&text) {
         Ok(cached) => cached,
         Err(error) => {
-            inquiry.problems.file(
+            scan.problems.file(
                 path,
-                format_args!("is not the reference's list of tracks: {}; {REMEDY}", shown(error.to_string())),
+                format_args!("is not the reference's list of tracks: {}; {REMEDY}", excerpt(error.to_string())),
             );
             return Vec::new();
         }
@@ -167,7 +167,7 @@ fn from_cache(root: &Path, path: &Path, inquiry: &mut Inquiry) -> Vec<Found> {
         let files = FrameFiles::listed(&folder, names);
         let name = format!("{video}.{number}");
         let sequence = Sequence::new(&name, files, track.anno, Some(track.target_visible));
-        Found { sequence, problems: Default::default(), truth: None }
+        CheckedSequence { sequence, problems: Default::default(), truth: None }
     };
     cached.into_iter().enumerate().map(make).collect()
 }

@@ -8,11 +8,11 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::rules::{Answer, RULES, VERSION};
 use super::{LabelOptions, threshold};
+use crate::atomic_file::write_atomic;
 use crate::data::dataset::Sequence;
 use crate::data::labels;
 use crate::failure::{Failure, Result};
 use crate::reads;
-use crate::whole::write_whole;
 
 /// Who wrote a file, in its first line.
 const LABELLER: &str = "trackflow data label";
@@ -100,7 +100,7 @@ pub(super) fn write(
         text += &line.to_string();
         text.push('\n');
     }
-    write_whole(&path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))?;
+    write_atomic(&path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))?;
     Ok(())
 }
 

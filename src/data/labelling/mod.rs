@@ -19,8 +19,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::data::attempts::{FrameFault, Origin};
 use crate::data::dataset::{Dataset, Sequence};
+use crate::data::retry::{FrameFault, Origin};
 use crate::failure::{Failure, Result};
 use crate::vision::decode::DecoderKind;
 use file::State;
@@ -144,7 +144,7 @@ fn check_names(all: &[&Sequence]) -> Result<()> {
 enum Frame {
     Hidden,
     Unreadable(FrameFault),
-    Told([Option<Answer>; RULES.len()]),
+    Answered([Option<Answer>; RULES.len()]),
 }
 
 fn sequence_labels(
@@ -153,8 +153,8 @@ fn sequence_labels(
     options: &LabelOptions,
     progress: &(impl Fn(usize) + Sync),
 ) -> Result<Labelled> {
-    let shown = || (0..sequence.len()).filter(|frame| sequence.visible()[*frame]);
-    let first = rules::first_area(shown().map(|frame| sequence.object(frame)));
+    let visible = || (0..sequence.len()).filter(|frame| sequence.visible()[*frame]);
+    let first = rules::first_area(visible().map(|frame| sequence.object(frame)));
     // A long sequence keeps all threads at work.
     let frames: Vec<Frame> = (0..sequence.len())
         .into_par_iter()
@@ -179,10 +179,12 @@ fn sequence_labels(
                     sum.examples.push(format!("{}: {reason}: {detail}", file.display()));
                 }
             }
-            Frame::Told(answers) if options.only_found && !answers.iter().flatten().any(|answer| answer.present) => {
+            Frame::Answered(answers)
+                if options.only_found && !answers.iter().flatten().any(|answer| answer.present) =>
+            {
                 sum.not_found += 1;
             }
-            Frame::Told(answers) => {
+            Frame::Answered(answers) => {
                 sum.frames += 1;
                 let untold = sum.untold.iter_mut().zip(&answers);
                 untold.for_each(|(count, answer)| *count += usize::from(answer.is_none()));
@@ -213,7 +215,7 @@ fn look(sequence: &Sequence, frame: usize, first: Option<f64>, decoder: &mut Rea
             Frame::Unreadable(FrameFault { file: file.path, reason, detail, is_of_file: false, origin: Origin::File })
         }
         Ok(decoder) => match pixels::look(&file, &object, decoder.as_mut()) {
-            Ok(seen) => Frame::Told(rules::answers(&object, first, &seen)),
+            Ok(measures) => Frame::Answered(rules::answers(&object, first, &measures)),
             Err(fault) => Frame::Unreadable(fault),
         },
     }

@@ -1,17 +1,17 @@
 //! What the pixels of a frame tell of an object: its contrast to what is around it, and its sharpness.
 
 use super::rules::threshold::RING;
-use crate::data::attempts::FrameFault;
 use crate::data::dataset::FrameFile;
 use crate::data::frame;
-use crate::vision::area::Part;
+use crate::data::retry::FrameFault;
+use crate::vision::area::DecodedRegion;
 use crate::vision::decode::Decoder;
 use crate::vision::rect::Rect;
 use crate::vision::window::Window;
 
 /// What was measured in a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct PixelMeasures {
     /// Width and height of the frame.
     pub frame: (u32, u32),
     /// Mean brightness inside the box and in the ring around it, the larger by the smaller; none without either.
@@ -24,7 +24,7 @@ pub(super) struct Seen {
 ///
 /// # Errors
 /// The file cannot be read, or is no whole picture.
-pub(super) fn look(file: &FrameFile, object: &Rect, decoder: &mut dyn Decoder) -> Result<Seen, FrameFault> {
+pub(super) fn look(file: &FrameFile, object: &Rect, decoder: &mut dyn Decoder) -> Result<PixelMeasures, FrameFault> {
     let outer = ring(object);
     // A little more, as the box need not lie on whole pixels.
     let reach = (outer.w.max(outer.h) + 4.0).ceil();
@@ -43,7 +43,7 @@ fn ring(object: &Rect) -> Rect {
     Rect::new(cx - 0.5 * w, cy - 0.5 * h, w, h)
 }
 
-fn measure(part: &Part, object: &Rect) -> Seen {
+fn measure(part: &DecodedRegion, object: &Rect) -> PixelMeasures {
     let grey = Grey { part };
     let (inner, outer) = (grey.span(object), grey.span(&ring(object)));
     let (mut inside, mut around) = (Mean::default(), Mean::default());
@@ -63,7 +63,7 @@ fn measure(part: &Part, object: &Rect) -> Seen {
     }
     // A value of 1 of 255 is as dark as a camera tells.
     let contrast = inside.mean().zip(around.mean()).map(|(a, b)| (a.max(1.0), b.max(1.0)));
-    Seen {
+    PixelMeasures {
         frame: part.frame,
         contrast: contrast.map(|(a, b)| a.max(b) / a.min(b)),
         sharpness: edges.variance().filter(|_| edges.count >= 9.0),
@@ -96,7 +96,7 @@ impl Mean {
 
 /// The brightness of a frame, as OpenCV's `COLOR_RGB2GRAY` weighs colours, in frame coordinates.
 struct Grey<'a> {
-    part: &'a Part,
+    part: &'a DecodedRegion,
 }
 
 impl Grey<'_> {
@@ -134,24 +134,24 @@ mod tests {
 
     use super::*;
 
-    fn seen(object: &Rect, value: impl Fn(u32, u32) -> u8) -> Seen {
+    fn measures(object: &Rect, value: impl Fn(u32, u32) -> u8) -> PixelMeasures {
         let picture = RgbImage::from_fn(100, 80, |x, y| Rgb([value(x, y); 3]));
-        measure(&Part::whole(picture), object)
+        measure(&DecodedRegion::whole(picture), object)
     }
 
     #[test]
     fn contrast_is_the_ratio_of_box_and_ring_either_way() {
         let object = Rect::new(30.0, 20.0, 20.0, 10.0);
         let inside = |x: u32, y: u32| (30..50).contains(&x) && (20..30).contains(&y);
-        let ratio = |a: u8, b: u8| seen(&object, |x, y| if inside(x, y) { a } else { b }).contrast.unwrap();
+        let ratio = |a: u8, b: u8| measures(&object, |x, y| if inside(x, y) { a } else { b }).contrast.unwrap();
         assert!((ratio(120, 60) - 2.0).abs() < 1e-9 && (ratio(60, 120) - 2.0).abs() < 1e-9);
         assert!((ratio(0, 0) - 1.0).abs() < 1e-9 && (ratio(0, 200) - 200.0).abs() < 1e-9);
         // What lies beyond the ring does not count.
-        let far = seen(&object, |x, y| if x < 20 || y > 60 { 255 } else { 100 }).contrast.unwrap();
+        let far = measures(&object, |x, y| if x < 20 || y > 60 { 255 } else { 100 }).contrast.unwrap();
         assert!((far - 1.0).abs() < 1e-9, "{far}");
-        let all = seen(&Rect::new(0.0, 0.0, 100.0, 80.0), |_, _| 100);
+        let all = measures(&Rect::new(0.0, 0.0, 100.0, 80.0), |_, _| 100);
         assert_eq!((all.contrast, all.sharpness), (None, Some(0.0)));
-        assert_eq!(seen(&Rect::new(200.0, 0.0, 10.0, 10.0), |_, _| 100).sharpness, None);
+        assert_eq!(measures(&Rect::new(200.0, 0.0, 10.0, 10.0), |_, _| 100).sharpness, None);
     }
 
     #[test]
@@ -159,12 +159,12 @@ mod tests {
         // A chequered board of 0 and 10: the Laplacian is ±40 everywhere, at the mirrored edges too.
         let board = |x: u32, y: u32| if (x + y).is_multiple_of(2) { 0 } else { 10 };
         for object in [Rect::new(30.0, 20.0, 20.0, 10.0), Rect::new(0.0, 0.0, 20.0, 10.0)] {
-            let variance = seen(&object, board).sharpness.unwrap();
+            let variance = measures(&object, board).sharpness.unwrap();
             assert!((variance - 1600.0).abs() < 1e-6, "{variance}");
         }
         // A slope has none but where it is mirrored, and what lies outside of the box has no part in it.
         let slope = |x: u32, _| if x < 50 { x as u8 } else { 255 };
-        assert!(seen(&Rect::new(30.0, 20.0, 20.0, 10.0), slope).sharpness.unwrap() < 1.0);
+        assert!(measures(&Rect::new(30.0, 20.0, 20.0, 10.0), slope).sharpness.unwrap() < 1.0);
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
         let file = FrameFile { path, member: None };
         let mut decoder = crate::vision::decode::DecoderKind::best().decoder().unwrap();
         for object in [Rect::new(30.2, 20.7, 21.3, 10.1), Rect::new(-5.0, 60.0, 30.0, 40.0)] {
-            let whole = measure(&Part::whole(picture.clone()), &object);
+            let whole = measure(&DecodedRegion::whole(picture.clone()), &object);
             assert_eq!(look(&file, &object, decoder.as_mut()).unwrap(), whole);
         }
     }

@@ -1,6 +1,6 @@
 //! When a frame shows a condition, as far as boxes and pixels alone can tell.
 
-use super::pixels::Seen;
+use super::pixels::PixelMeasures;
 use crate::data::condition::Condition;
 use crate::vision::rect::Rect;
 
@@ -79,8 +79,8 @@ pub const RULES: [Rule; 5] = [
 
 /// The conditions that no rule tells: they need eyes, or a detector.
 pub fn untold() -> impl Iterator<Item = Condition> {
-    let told = |condition: &Condition| RULES.iter().any(|rule| rule.condition == *condition);
-    Condition::ALL.into_iter().filter(move |condition| *condition != Condition::Normal && !told(condition))
+    let stated = |condition: &Condition| RULES.iter().any(|rule| rule.condition == *condition);
+    Condition::ALL.into_iter().filter(move |condition| *condition != Condition::Normal && !stated(condition))
 }
 
 /// What a rule finds in a frame.
@@ -115,19 +115,23 @@ pub(super) fn first_area(boxes: impl Iterator<Item = Rect>) -> Option<f64> {
 }
 
 /// The answers of all rules, in their order; none where a rule has nothing to measure.
-pub(super) fn answers(object: &Rect, first_area: Option<f64>, seen: &Seen) -> [Option<Answer>; RULES.len()] {
+pub(super) fn answers(
+    object: &Rect,
+    first_area: Option<f64>,
+    measures: &PixelMeasures,
+) -> [Option<Answer>; RULES.len()] {
     [
         first_area.map(|first| scale(object.area() / first)),
         Some(resolution(object)),
-        seen.contrast.map(|ratio| {
+        measures.contrast.map(|ratio| {
             let depth = (threshold::CONTRAST - ratio) / (threshold::CONTRAST - 1.0);
             Answer::new(ratio, ratio < threshold::CONTRAST, depth)
         }),
-        seen.sharpness.map(|variance| {
+        measures.sharpness.map(|variance| {
             let depth = 1.0 - variance / threshold::SHARPNESS;
             Answer::new(variance, variance < threshold::SHARPNESS, depth)
         }),
-        Some(border(object, seen.frame)),
+        Some(border(object, measures.frame)),
     ]
 }
 
@@ -157,8 +161,8 @@ mod tests {
     use super::*;
 
     fn present(object: Rect, first: f64, contrast: f64, sharpness: f64) -> Vec<&'static str> {
-        let seen = Seen { frame: (320, 240), contrast: Some(contrast), sharpness: Some(sharpness) };
-        let answers = answers(&object, Some(first), &seen);
+        let measures = PixelMeasures { frame: (320, 240), contrast: Some(contrast), sharpness: Some(sharpness) };
+        let answers = answers(&object, Some(first), &measures);
         RULES.iter().zip(answers).filter(|(_, a)| a.is_some_and(|a| a.present)).map(|(rule, _)| rule.name).collect()
     }
 

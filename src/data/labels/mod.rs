@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::data::condition::{Condition, UNLABELLED};
 use crate::data::dataset::{Dataset, Sequence};
 use crate::data::problems::Problems;
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 use crate::failure::{Failure, Result};
 use crate::text;
 use strange::Strange;
@@ -56,8 +56,8 @@ impl ConditionSet {
     }
 
     /// The class index of the frame, drawn when there are several; [`UNLABELLED`] when there is none.
-    pub fn pick(self, draws: &mut Draws) -> i64 {
-        let chosen = draws.below(self.0.count_ones() as usize);
+    pub fn pick(self, rng: &mut CounterRng) -> i64 {
+        let chosen = rng.below(self.0.count_ones() as usize);
         self.iter().nth(chosen).map_or(UNLABELLED, |condition| condition.index() as i64)
     }
 }
@@ -172,7 +172,7 @@ impl fmt::Display for LabelReport {
 }
 
 impl LabelReport {
-    fn add(&mut self, found: &Found, frames: usize) {
+    fn add(&mut self, found: &LabelScan, frames: usize) {
         self.frames += frames;
         self.beyond += found.beyond;
         if found.file {
@@ -188,7 +188,7 @@ impl LabelReport {
 }
 
 #[derive(Default)]
-struct Found {
+struct LabelScan {
     file: bool,
     strange: Strange,
     labels: Labels,
@@ -209,7 +209,7 @@ pub fn attach(datasets: &mut [Dataset], folder: &Path) -> Result<LabelReport> {
     let mut problems = Problems::default();
     let mut strange = Strange::default();
     for dataset in datasets.iter_mut() {
-        let found: Vec<Found> = dataset.sequences.par_iter().map(|sequence| read(sequence, folder)).collect();
+        let found: Vec<LabelScan> = dataset.sequences.par_iter().map(|sequence| read(sequence, folder)).collect();
         for (sequence, found) in dataset.sequences.iter_mut().zip(found) {
             report.add(&found, sequence.len());
             sequence.labels = found.labels;
@@ -235,8 +235,8 @@ pub fn file(folder: &Path, name: &str) -> PathBuf {
     folder.join(name).join(format!("{name}.jsonl"))
 }
 
-fn read(sequence: &Sequence, folder: &Path) -> Found {
-    let mut found = Found::default();
+fn read(sequence: &Sequence, folder: &Path) -> LabelScan {
+    let mut found = LabelScan::default();
     let path = file(folder, &sequence.name);
     let text = match text::read(&path) {
         Ok(text) => text,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{ConditionSet, Soft};
 use crate::data::condition::Condition;
 use crate::settings::nearest;
-use crate::text::shown;
+use crate::text::excerpt;
 
 /// The judged conditions by priority, under the names of both schemas and of this program. Glare is a matter of light,
 /// and the later schema counts the object's changed appearance to the change of light.
@@ -81,13 +81,13 @@ pub(super) fn line(line: &str) -> Result<Line, String> {
         // The position of serde_json is within this line.
         let text = error.to_string();
         let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-        format!("not a JSON object: {} at column {}", shown(what), error.column())
+        format!("not a JSON object: {} at column {}", excerpt(what), error.column())
     })?;
     let id = record.get("frame_id").ok_or("frame_id is missing; frames are counted from 1")?;
     let frame = id
         .as_u64()
         .filter(|&id| id > 0)
-        .ok_or_else(|| format!("frame_id is {}; frames are counted from 1", shown(id.to_string())))?;
+        .ok_or_else(|| format!("frame_id is {}; frames are counted from 1", excerpt(id.to_string())))?;
 
     let mut answers: Vec<(Condition, f32)> = Vec::new();
     let mut unknown = Vec::new();
@@ -126,7 +126,7 @@ pub(super) fn line(line: &str) -> Result<Line, String> {
 /// A number, or one by attribute of which the largest counts.
 fn severity(value: &Value) -> Result<f32, String> {
     let wrong =
-        || format!("severity is {}; write a number from 0 on, or one for each attribute", shown(value.to_string()));
+        || format!("severity is {}; write a number from 0 on, or one for each attribute", excerpt(value.to_string()));
     let number = |value: &Value| value.as_f64().filter(|v| *v >= 0.0).map(|v| v as f32).ok_or_else(wrong);
     match value {
         Value::Object(entries) => entries.values().try_fold(0.0f32, |most, value| Ok(most.max(number(value)?))),
@@ -181,7 +181,7 @@ fn probability(value: &Value) -> Result<f32, String> {
         Value::Bool(flag) => Ok(f32::from(u8::from(*flag))),
         Value::Number(number) if number.as_f64() == Some(0.0) => Ok(0.0),
         Value::Number(number) if number.as_f64() == Some(1.0) => Ok(1.0),
-        other => Err(format!("{} is not 0 or 1", shown(other.to_string()))),
+        other => Err(format!("{} is not 0 or 1", excerpt(other.to_string()))),
     };
     let Value::Object(entry) = value else { return flag(value) };
     if let Some(value) = entry.get("flag") {
@@ -190,6 +190,6 @@ fn probability(value: &Value) -> Result<f32, String> {
     let prob = entry.get("prob").ok_or("holds neither flag nor prob")?;
     match prob.as_f64() {
         Some(p) if (0.0..=1.0).contains(&p) => Ok(p as f32),
-        _ => Err(format!("{} is not a probability", shown(prob.to_string()))),
+        _ => Err(format!("{} is not a probability", excerpt(prob.to_string()))),
     }
 }

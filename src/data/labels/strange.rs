@@ -9,11 +9,11 @@ use crate::data::problems::Problems;
 /// The strange names of one file or of several, each with where it stands first.
 #[derive(Debug, Default)]
 pub(super) struct Strange {
-    names: BTreeMap<(&'static str, String), Place>,
+    names: BTreeMap<(&'static str, String), Occurrence>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Occurrence {
     file: PathBuf,
     line: usize,
     /// Further lines, and further files.
@@ -36,7 +36,7 @@ impl Strange {
                     place.is_fault |= is_fault;
                 }
                 None => {
-                    let place = Place { file: file.to_owned(), line, more: [0; 2], is_fault };
+                    let place = Occurrence { file: file.to_owned(), line, more: [0; 2], is_fault };
                     self.names.insert((*group, name.clone()), place);
                 }
             }
@@ -73,8 +73,8 @@ impl Strange {
 
     /// A line for each name.
     pub fn notes(&self) -> Vec<String> {
-        let note = |((group, name), place): (&(&'static str, String), &Place)| {
-            let Place { file, line, more: [lines, files], .. } = place;
+        let note = |((group, name), place): (&(&'static str, String), &Occurrence)| {
+            let Occurrence { file, line, more: [lines, files], .. } = place;
             let more = match (lines, files) {
                 (0, _) => String::new(),
                 (lines, 0) => format!(" and on {lines} more lines"),

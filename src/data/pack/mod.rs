@@ -14,12 +14,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::atomic_file::write_atomic;
 use crate::data::dataset::packed::{FORMAT, How, SUMMARY, Shard, Summary};
 use crate::data::dataset::{Scan, Sequence};
 use crate::data::problems::Problems;
 use crate::failure::{Failure, Result};
 use crate::lock;
-use crate::whole::write_whole;
 
 pub use convert::Loss;
 
@@ -162,7 +162,7 @@ fn begin(folder: &Path, plan: &Summary) -> Result<()> {
 }
 
 fn write_text(path: &Path, text: &str) -> Result<u64> {
-    write_whole(path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))
+    write_atomic(path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))
 }
 
 fn write_json(path: &Path, summary: &Summary) -> Result<()> {

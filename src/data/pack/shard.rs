@@ -10,12 +10,12 @@ use rayon::prelude::*;
 
 use super::convert::{Converted, Loss, convert};
 use super::{folder_name, write_text};
-use crate::data::dataset::packed::{Entry, How, Shard, index_name};
-use crate::data::dataset::{FrameFile, Place, Sequence};
+use crate::atomic_file::write_atomic;
+use crate::data::dataset::packed::{How, IndexEntry, Shard, index_name};
+use crate::data::dataset::{FrameFile, MemberLocation, Sequence};
 use crate::data::problems::Problems;
 use crate::failure::{Failure, Result};
 use crate::vision::rect::Rect;
-use crate::whole::write_whole;
 
 /// Frames that are converted at a time.
 const CHUNK: usize = 64;
@@ -24,15 +24,15 @@ const CHUNK: usize = 64;
 pub(super) fn whole(folder: &Path, planned: &Shard, sequences: &[&Sequence]) -> Option<Shard> {
     let index = std::fs::read_to_string(folder.join(index_name(&planned.file))).ok()?;
     let bytes = std::fs::metadata(folder.join(&planned.file)).ok()?.len();
-    let entries: Vec<Entry> = index.lines().map(|line| serde_json::from_str(line).ok()).collect::<Option<_>>()?;
+    let entries: Vec<IndexEntry> = index.lines().map(|line| serde_json::from_str(line).ok()).collect::<Option<_>>()?;
     let same = entries.len() == sequences.len()
         && entries.iter().zip(sequences).all(|(entry, sequence)| {
             entry.sequence == *sequence.name
-                && entry.places.len() == sequence.len()
+                && entry.locations.len() == sequence.len()
                 && entry.visible == sequence.visible()
         });
     // A tar file ends with two blocks of zeros after its last member.
-    let ends = entries.iter().flat_map(|entry| &entry.places).map(Place::end).max();
+    let ends = entries.iter().flat_map(|entry| &entry.locations).map(MemberLocation::end).max();
     let end = ends.map_or(0, |end| end.next_multiple_of(512)) + 1024;
     (same && bytes == end).then(|| Shard { bytes, ..planned.clone() })
 }
@@ -51,7 +51,7 @@ pub(super) fn write(
 ) -> Result<Shard> {
     let (path, index) = (folder.join(&planned.file), folder.join(index_name(&planned.file)));
     let (mut problems, mut lines) = (Problems::default(), String::new());
-    let written = write_whole(&path, |file| {
+    let written = write_atomic(&path, |file| {
         let failed = |error: &dyn Display| Failure::output(error.to_string());
         let mut writer =
             Writer { tar: tar::Builder::new(Counted { file: BufWriter::new(file), written: 0 }), seen: HashMap::new() };
@@ -81,7 +81,7 @@ struct Writer<'a> {
 struct Stored {
     folder: String,
     name: String,
-    place: Place,
+    location: MemberLocation,
 }
 
 impl Writer<'_> {
@@ -93,20 +93,20 @@ impl Writer<'_> {
         loss: &mut Loss,
         problems: &mut Problems,
         progress: &(impl Fn(usize) + Sync),
-    ) -> std::io::Result<Entry> {
-        let mut entry = Entry {
+    ) -> std::io::Result<IndexEntry> {
+        let mut entry = IndexEntry {
             sequence: sequence.name.to_string(),
             folder: String::new(),
             names: Vec::with_capacity(sequence.len()),
             boxes: sequence.boxes().to_vec(),
             visible: sequence.visible().to_vec(),
-            places: Vec::with_capacity(sequence.len()),
+            locations: Vec::with_capacity(sequence.len()),
         };
         // A picture that several objects share is stored once, as long as it is stored as it is.
-        if let (1, How::Lossless { .. }, Some(Stored { folder, name, place })) =
+        if let (1, How::Lossless { .. }, Some(Stored { folder, name, location })) =
             (sequence.len(), how, self.seen.get(&sequence.path(0)))
         {
-            (entry.folder, entry.names, entry.places) = (folder.clone(), vec![name.clone()], vec![*place]);
+            (entry.folder, entry.names, entry.locations) = (folder.clone(), vec![name.clone()], vec![*location]);
             progress(1);
             return Ok(entry);
         }
@@ -128,7 +128,7 @@ impl Writer<'_> {
                             problems.file(sequence.frames.folder(), what);
                             continue;
                         };
-                        entry.places.push(self.member(&format!("{}/{name}", entry.folder), &converted)?);
+                        entry.locations.push(self.member(&format!("{}/{name}", entry.folder), &converted)?);
                         entry.names.push(name);
                     }
                     Err((file, what)) => {
@@ -138,15 +138,15 @@ impl Writer<'_> {
             }
             progress(chunk.len());
         }
-        if let ([name], [place]) = (entry.names.as_slice(), entry.places.as_slice()) {
-            let stored = Stored { folder: entry.folder.clone(), name: name.clone(), place: *place };
+        if let ([name], [location]) = (entry.names.as_slice(), entry.locations.as_slice()) {
+            let stored = Stored { folder: entry.folder.clone(), name: name.clone(), location: *location };
             self.seen.insert(sequence.path(0), stored);
         }
         Ok(entry)
     }
 
     /// Appends a member; where it lies.
-    fn member(&mut self, name: &str, converted: &Converted) -> std::io::Result<Place> {
+    fn member(&mut self, name: &str, converted: &Converted) -> std::io::Result<MemberLocation> {
         let bytes = &converted.bytes;
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);
@@ -155,7 +155,7 @@ impl Writer<'_> {
         self.tar.append_data(&mut header, name, bytes.as_slice())?;
         // A member is padded to whole blocks.
         let offset = self.tar.get_ref().written - (bytes.len() as u64).next_multiple_of(512);
-        Ok(Place { offset, length: bytes.len() as u32, head: converted.head, crc: crc32fast::hash(bytes) })
+        Ok(MemberLocation { offset, length: bytes.len() as u32, head: converted.head, crc: crc32fast::hash(bytes) })
     }
 
     fn close(self) -> std::io::Result<()> {
@@ -184,8 +184,8 @@ impl Write for Counted<'_> {
 fn one(sequence: &Sequence, frame: usize, how: &How) -> std::result::Result<Converted, (FrameFile, String)> {
     let file = sequence.file(frame);
     // A frame without the object is scaled as the last one with it.
-    let shown = sequence.visible().get(..=frame).and_then(|visible| visible.iter().rposition(|&seen| seen));
-    let object: Option<Rect> = shown.map(|frame| sequence.object(frame));
+    let display = sequence.visible().get(..=frame).and_then(|visible| visible.iter().rposition(|&seen| seen));
+    let object: Option<Rect> = display.map(|frame| sequence.object(frame));
     let converted = file
         .read()
         .map_err(|error| error.to_string())

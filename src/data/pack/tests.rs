@@ -5,7 +5,7 @@ use image::RgbImage;
 use super::*;
 use crate::data::dataset::{self, Dataset, Roots};
 use crate::data::frame;
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 use crate::vision::decode::{DecoderKind, orientation_segment};
 use crate::vision::orientation::Orientation;
 use crate::vision::rect::Rect;
@@ -23,8 +23,8 @@ fn source(root: &Path) {
         std::fs::create_dir_all(&folder).unwrap();
         let (mut boxes, mut absence, mut cover) = (String::new(), String::new(), String::new());
         for frame in 1..=4u32 {
-            let mut draws = Draws::new(&[number as u64, u64::from(frame)]);
-            let mut byte = || draws.bits() as u8;
+            let mut rng = CounterRng::new(&[number as u64, u64::from(frame)]);
+            let mut byte = || rng.bits() as u8;
             let picture = RgbImage::from_fn(320, 200, |x, y| image::Rgb([x as u8, y as u8, byte() / 8]));
             let path = folder.join(format!("{frame:08}.jpg"));
             picture.save(&path).unwrap();
@@ -73,13 +73,13 @@ fn a_packed_set_gives_the_same_crops() {
     let set = load("packed:packed/GOT10K_train_full", root.path()).unwrap();
     let mut decoder = DecoderKind::best().decoder().unwrap();
     let mut resampler = ExactBilinear::default();
-    let mut draws = Draws::new(&[9]);
+    let mut rng = CounterRng::new(&[9]);
     for (from, to) in original.sequences.iter().zip(&set.sequences) {
         assert_eq!((&from.name, from.boxes(), from.visible()), (&to.name, to.boxes(), to.visible()));
         for frame in 0..from.len() {
             let object = from.object(frame);
-            let shifted = Rect::new(object.x + draws.range(-60.0, 60.0), object.y, object.w, object.h);
-            let window = Window::around(&shifted, draws.range(0.5, 3.0)).unwrap();
+            let shifted = Rect::new(object.x + rng.range(-60.0, 60.0), object.y, object.w, object.h);
+            let window = Window::around(&shifted, rng.range(0.5, 3.0)).unwrap();
             let mut crop = |file, reduction| {
                 let part = frame::read(&file, decoder.as_mut(), Some(&window), reduction).unwrap();
                 resampler.crop(&part, &window.reduced(reduction), 64).unwrap()

@@ -1,9 +1,9 @@
 //! Causal frame sampling: a chain of visible frames with limited gaps, along time or against it.
 
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 
 /// How often a chain is drawn again, with smaller gaps, before the closest visible frames are taken.
-const CHAIN_DRAWS: usize = 24;
+const CHAIN_TRIES: usize = 24;
 
 /// A sequence needs this many visible frames to be sampled from (as in the reference: more than twice a clip's).
 pub fn least_visible(search_frames: usize) -> usize {
@@ -14,14 +14,14 @@ pub fn least_visible(search_frames: usize) -> usize {
 /// half. Neighbours are at most `max_gap` apart where that is possible: the chain starts where room for one full gap
 /// is left, each following frame is uniform among the visible ones in reach, and room is kept for the rest. When a
 /// chain meets no visible frame, or the sequence is too short, gaps shrink by 5 (then by 1) as in the reference;
-/// after [`CHAIN_DRAWS`] chains the closest visible frames from a uniform start are taken, whatever their gaps.
+/// after [`CHAIN_TRIES`] chains the closest visible frames from a uniform start are taken, whatever their gaps.
 ///
 /// `None` when fewer than `search_frames + 1` frames are visible.
-pub fn frames(visible: &[bool], search_frames: usize, max_gap: usize, draws: &mut Draws) -> Option<Vec<usize>> {
+pub fn frames(visible: &[bool], search_frames: usize, max_gap: usize, rng: &mut CounterRng) -> Option<Vec<usize>> {
     let mut gap = max_gap.max(1);
     let mut chosen = None;
-    for _ in 0..CHAIN_DRAWS {
-        chosen = chain(visible, search_frames, gap, draws);
+    for _ in 0..CHAIN_TRIES {
+        chosen = chain(visible, search_frames, gap, rng);
         if chosen.is_some() {
             break;
         }
@@ -31,45 +31,45 @@ pub fn frames(visible: &[bool], search_frames: usize, max_gap: usize, draws: &mu
     }
     let mut frames = match chosen {
         Some(frames) => frames,
-        None => closest(visible, search_frames, draws)?,
+        None => closest(visible, search_frames, rng)?,
     };
-    if draws.chance(0.5) {
+    if rng.chance(0.5) {
         frames.reverse();
     }
     Some(frames)
 }
 
-fn chain(visible: &[bool], search_frames: usize, gap: usize, draws: &mut Draws) -> Option<Vec<usize>> {
+fn chain(visible: &[bool], search_frames: usize, gap: usize, rng: &mut CounterRng) -> Option<Vec<usize>> {
     let length = visible.len();
     let mut frames = Vec::with_capacity(search_frames + 1);
-    frames.push(uniform(visible, 0, length.checked_sub(gap)?, draws)?);
+    frames.push(uniform(visible, 0, length.checked_sub(gap)?, rng)?);
     for remaining in (0..search_frames).rev() {
         let from = frames.last().map_or(0, |last| last + 1);
         // `remaining` more frames have to find a place behind this one.
         let end = (from + gap).min(length.checked_sub(remaining)?);
-        frames.push(uniform(visible, from, end, draws)?);
+        frames.push(uniform(visible, from, end, rng)?);
     }
     Some(frames)
 }
 
 /// A uniform choice among the visible frames of `from..end`.
-pub(super) fn uniform(visible: &[bool], from: usize, end: usize, draws: &mut Draws) -> Option<usize> {
+pub(super) fn uniform(visible: &[bool], from: usize, end: usize, rng: &mut CounterRng) -> Option<usize> {
     let part = visible.get(from..end)?;
     let count = part.iter().filter(|&&seen| seen).count();
     if count == 0 {
         return None;
     }
-    let nth = draws.below(count);
+    let nth = rng.below(count);
     part.iter().enumerate().filter(|(_, seen)| **seen).nth(nth).map(|(i, _)| from + i)
 }
 
-fn closest(visible: &[bool], search_frames: usize, draws: &mut Draws) -> Option<Vec<usize>> {
+fn closest(visible: &[bool], search_frames: usize, rng: &mut CounterRng) -> Option<Vec<usize>> {
     let seen: Vec<usize> = (0..visible.len()).filter(|&i| visible[i]).collect();
     let starts = seen.len().checked_sub(search_frames)?;
     if starts == 0 {
         return None;
     }
-    let start = draws.below(starts);
+    let start = rng.below(starts);
     Some(seen[start..=start + search_frames].to_vec())
 }
 
@@ -92,7 +92,7 @@ mod tests {
             visible in prop::collection::vec(prop::bool::weighted(0.4), 0..120),
             search in 1usize..8, gap in 1usize..90, seed in any::<u64>(),
         ) {
-            let chosen = frames(&visible, search, gap, &mut Draws::new(&[seed]));
+            let chosen = frames(&visible, search, gap, &mut CounterRng::new(&[seed]));
             let count = visible.iter().filter(|&&seen| seen).count();
             prop_assert_eq!(chosen.is_some(), count > search);
             if let Some(chosen) = chosen {
@@ -109,7 +109,7 @@ mod tests {
         let visible = vec![true; 2000];
         let (mut counts, mut forwards) = ([0usize; 71], 0);
         for clip in 0..8000 {
-            let chosen = frames(&visible, 5, 70, &mut Draws::new(&[9, clip])).unwrap();
+            let chosen = frames(&visible, 5, 70, &mut CounterRng::new(&[9, clip])).unwrap();
             forwards += usize::from(chosen[0] < chosen[1]);
             let chain = ascending(chosen);
             if chain[0] < 1600 {
@@ -127,7 +127,7 @@ mod tests {
         let visible = vec![true; 24];
         let mut last = 0;
         for clip in 0..200 {
-            let chain = ascending(frames(&visible, 5, 70, &mut Draws::new(&[clip])).unwrap());
+            let chain = ascending(frames(&visible, 5, 70, &mut CounterRng::new(&[clip])).unwrap());
             last = last.max(chain[5]);
         }
         assert_eq!(last, 23);
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn sparse_visible_frames_are_taken_whatever_their_gaps() {
         let visible: Vec<bool> = (0..400).map(|i| i % 40 == 0).collect();
-        let chain = ascending(frames(&visible, 5, 10, &mut Draws::new(&[1])).unwrap());
+        let chain = ascending(frames(&visible, 5, 10, &mut CounterRng::new(&[1])).unwrap());
         assert!(chain.windows(2).all(|pair| pair[1] - pair[0] == 40), "{chain:?}");
     }
 }

@@ -3,7 +3,7 @@
 use super::PlanOptions;
 use super::causal::least_visible;
 use crate::data::dataset::Dataset;
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 
 /// Indices of sequences that are long enough, and how many are not.
 #[derive(Clone, Debug)]
@@ -39,8 +39,8 @@ impl Eligible {
     }
 
     /// A uniform choice.
-    pub fn draw(&self, draws: &mut Draws) -> Option<usize> {
-        self.sequences.get(draws.below(self.sequences.len())).map(|&i| i as usize)
+    pub fn draw(&self, rng: &mut CounterRng) -> Option<usize> {
+        self.sequences.get(rng.below(self.sequences.len())).map(|&i| i as usize)
     }
 
     /// Why the data set gives no clips at all.
@@ -62,7 +62,7 @@ impl Eligible {
     }
 
     /// How many sequences are left out for which reason.
-    pub fn left_out(&self) -> [(&'static str, usize); 2] {
+    pub fn skipped(&self) -> [(&'static str, usize); 2] {
         [("too_short", self.too_short), ("rarely_visible", self.too_few_visible)]
     }
 

@@ -1,10 +1,10 @@
 //! OSTrack's causal sampling: search frames after the template, never before.
 
 use super::causal::uniform;
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 
 /// How often a template is drawn again, with a larger gap, before any that is followed by a visible frame will do.
-const TEMPLATE_DRAWS: usize = 1000;
+const TEMPLATE_TRIES: usize = 1000;
 
 /// By how much the gap grows when nothing visible follows a template.
 const GAP_STEP: usize = 5;
@@ -14,26 +14,26 @@ const GAP_STEP: usize = 5;
 /// several can be the same. When there is none, another template is drawn and the gap grows by 5, as in the reference.
 ///
 /// `None` when fewer than two frames that qualify are visible.
-pub fn frames(visible: &[bool], search_frames: usize, max_gap: usize, draws: &mut Draws) -> Option<Vec<usize>> {
+pub fn frames(visible: &[bool], search_frames: usize, max_gap: usize, rng: &mut CounterRng) -> Option<Vec<usize>> {
     let templates = visible.len().checked_sub(search_frames)?;
     let last = visible.iter().rposition(|&seen| seen)?;
-    let clip = |template: usize, end: usize, draws: &mut Draws| {
-        let searched = (0..search_frames).map(|_| uniform(visible, template + 1, end.min(visible.len()), draws));
+    let clip = |template: usize, end: usize, rng: &mut CounterRng| {
+        let searched = (0..search_frames).map(|_| uniform(visible, template + 1, end.min(visible.len()), rng));
         let mut frames: Vec<usize> = searched.collect::<Option<_>>()?;
         frames.sort_unstable();
         frames.insert(0, template);
         Some(frames)
     };
-    for draw in 0..TEMPLATE_DRAWS {
-        let template = uniform(visible, 0, templates, draws)?;
+    for draw in 0..TEMPLATE_TRIES {
+        let template = uniform(visible, 0, templates, rng)?;
         let end = template.saturating_add(max_gap).saturating_add(GAP_STEP * draw);
-        if let Some(frames) = clip(template, end, draws) {
+        if let Some(frames) = clip(template, end, rng) {
             return Some(frames);
         }
     }
     // Nearly all visible frames are behind those that could be templates: take one that is followed by something.
-    let template = uniform(visible, 0, templates.min(last), draws)?;
-    clip(template, visible.len(), draws)
+    let template = uniform(visible, 0, templates.min(last), rng)?;
+    clip(template, visible.len(), rng)
 }
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ mod tests {
             visible in prop::collection::vec(prop::bool::weighted(0.4), 0..120),
             search in 1usize..4, gap in 2usize..90, seed in any::<u64>(),
         ) {
-            let chosen = frames(&visible, search, gap, &mut Draws::new(&[seed]));
+            let chosen = frames(&visible, search, gap, &mut CounterRng::new(&[seed]));
             let templates = visible.len().saturating_sub(search);
             let first = visible[..templates].iter().position(|&seen| seen);
             let last = visible.iter().rposition(|&seen| seen);
@@ -66,7 +66,7 @@ mod tests {
         let visible = vec![true; 4000];
         let mut counts = [0usize; 11];
         for clip in 0..10_000 {
-            let chosen = frames(&visible, 1, 10, &mut Draws::new(&[3, clip])).unwrap();
+            let chosen = frames(&visible, 1, 10, &mut CounterRng::new(&[3, clip])).unwrap();
             if chosen[0] < 3900 {
                 counts[chosen[1] - chosen[0]] += 1;
             }
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn the_gap_grows_until_a_visible_frame_is_found() {
         let visible: Vec<bool> = (0..400).map(|i| i % 40 == 0).collect();
-        let chosen = frames(&visible, 1, 10, &mut Draws::new(&[1])).unwrap();
+        let chosen = frames(&visible, 1, 10, &mut CounterRng::new(&[1])).unwrap();
         assert_eq!((chosen[1] - chosen[0]) % 40, 0);
     }
 }

@@ -16,7 +16,7 @@ pub use options::{CropOptions, PlanMode, PlanOptions, SamplerMode};
 use std::sync::Arc;
 
 use crate::data::dataset::{Dataset, Sequence};
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 use crate::failure::{Failure, Result};
 use crate::vision::rect::Rect;
 use crate::vision::window::Window;
@@ -34,10 +34,10 @@ enum Purpose {
 }
 
 /// How often a clip's sequence is drawn again within one attempt.
-const SEQUENCE_DRAWS: u64 = 64;
+const SEQUENCE_TRIES: u64 = 64;
 
 /// How often a frame's window is drawn again before its sequence is given up.
-const WINDOW_DRAWS: usize = 16;
+const WINDOW_TRIES: usize = 16;
 
 /// Plans the clips of one set of data sets. It holds all annotations: threads share one.
 #[derive(Debug)]
@@ -113,10 +113,10 @@ impl Planner {
     }
 
     /// How many sequences give no clips, by data set and reason (a short name, for counters).
-    pub fn left_out(&self) -> impl Iterator<Item = (&Arc<str>, &'static str, usize)> {
+    pub fn skipped(&self) -> impl Iterator<Item = (&Arc<str>, &'static str, usize)> {
         let by_reason = |(dataset, eligible)| {
             let (dataset, eligible): (&Dataset, &Eligible) = (dataset, eligible);
-            eligible.left_out().map(|(reason, count)| (&dataset.name, reason, count))
+            eligible.skipped().map(|(reason, count)| (&dataset.name, reason, count))
         };
         self.datasets.iter().zip(&self.eligible).flat_map(by_reason)
     }
@@ -127,15 +127,15 @@ impl Planner {
     /// 66 when no sequence that was drawn gives a clip.
     pub fn plan(&self, epoch: u64, index: u64, attempt: u64) -> Result<ClipPlan> {
         let mut redraws = Vec::new();
-        for redraw in 0..SEQUENCE_DRAWS {
+        for redraw in 0..SEQUENCE_TRIES {
             let key = Key { epoch, index, attempt, redraw };
-            let mut draws = self.draws(key, Purpose::Sequence);
-            let share = draws.uniform();
+            let mut rng = self.rng(key, Purpose::Sequence);
+            let share = rng.uniform();
             // A share that rounding left beyond the last end belongs to the last data set with sequences.
             let which = self.shares.iter().position(|&end| share < end);
             let which = which.or_else(|| self.eligible.iter().rposition(|e| !e.is_empty())).unwrap_or_default();
             let dataset = &self.datasets[which];
-            let Some(sequence) = self.eligible[which].draw(&mut draws).map(|i| &dataset.sequences[i]) else { continue };
+            let Some(sequence) = self.eligible[which].draw(&mut rng).map(|i| &dataset.sequences[i]) else { continue };
             match self.frames(key, dataset, sequence) {
                 Ok(frames) => return Ok(self.clip(key, dataset, sequence, frames, redraws)),
                 Err(reason) => {
@@ -148,17 +148,17 @@ impl Planner {
         let last = redraws.last().map_or_else(String::new, |redraw| {
             format!("; last: {} of {}: {}", redraw.sequence, redraw.dataset, redraw.reason)
         });
-        let text = format!("clip {index} of epoch {epoch}: {SEQUENCE_DRAWS} sequences drawn, none gives a clip{last}");
+        let text = format!("clip {index} of epoch {epoch}: {SEQUENCE_TRIES} sequences drawn, none gives a clip{last}");
         Err(Failure::input(text))
     }
 
     /// The stream of draws of one purpose. Validation plans leave the epoch out: its clips are the same every time.
-    fn draws(&self, key: Key, purpose: Purpose) -> Draws {
+    fn rng(&self, key: Key, purpose: Purpose) -> CounterRng {
         let (mode, epoch) = match self.options.mode {
             PlanMode::Training => (1, key.epoch),
             PlanMode::Validation => (2, 0),
         };
-        Draws::new(&[self.options.seed, mode, epoch, key.index, key.attempt, key.redraw, purpose as u64])
+        CounterRng::new(&[self.options.seed, mode, epoch, key.index, key.attempt, key.redraw, purpose as u64])
     }
 
     /// The planned frames, template first, without augmentation; or the reason why the sequence gives none.
@@ -168,7 +168,7 @@ impl Planner {
         dataset: &Dataset,
         sequence: &Sequence,
     ) -> std::result::Result<Vec<FramePlan>, &'static str> {
-        let mut draws = self.draws(key, Purpose::Frames);
+        let mut rng = self.rng(key, Purpose::Frames);
         let frames = match dataset.images {
             // A picture stands for every frame of its clip, as in the reference; each crop is jittered on its own.
             true => vec![0; self.options.search_frames + 1],
@@ -178,17 +178,17 @@ impl Planner {
                     SamplerMode::Forward => forward::frames,
                 };
                 let (search_frames, max_gap) = (self.options.search_frames, self.options.max_gap);
-                draw(sequence.visible(), search_frames, max_gap, &mut draws).ok_or("too_few_visible")?
+                draw(sequence.visible(), search_frames, max_gap, &mut rng).ok_or("too_few_visible")?
             }
         };
-        let mut draws = self.draws(key, Purpose::Windows);
+        let mut rng = self.rng(key, Purpose::Windows);
         frames
             .into_iter()
             .enumerate()
             .map(|(position, frame)| {
                 let crop = if position == 0 { &self.options.template } else { &self.options.search };
                 let object = sequence.object(frame);
-                let window = window(&object, crop, &mut draws).ok_or("no_window")?;
+                let window = window(&object, crop, &mut rng).ok_or("no_window")?;
                 Ok(FramePlan {
                     file: sequence.file(frame),
                     frame,
@@ -212,19 +212,19 @@ impl Planner {
     ) -> ClipPlan {
         let mut grey = false;
         if self.options.mode == PlanMode::Training {
-            let mut draws = self.draws(key, Purpose::Augmentation);
-            grey = draws.chance(self.options.grey);
-            let flip = draws.chance(self.options.flip);
+            let mut rng = self.rng(key, Purpose::Augmentation);
+            grey = rng.chance(self.options.grey);
+            let flip = rng.chance(self.options.flip);
             for frame in &mut frames {
-                let own = draws.chance(self.options.flip);
+                let own = rng.chance(self.options.flip);
                 frame.flip = if self.options.flip_per_crop { own } else { flip };
                 let by = self.options.brightness;
-                frame.brightness = draws.range((1.0 - by).max(0.0), 1.0 + by) as f32;
+                frame.brightness = rng.range((1.0 - by).max(0.0), 1.0 + by) as f32;
             }
         }
-        let mut draws = self.draws(key, Purpose::Labels);
+        let mut rng = self.rng(key, Purpose::Labels);
         let template = frames.remove(0);
-        let labels = frames.iter().map(|frame| sequence.labels.of(frame.frame).pick(&mut draws)).collect();
+        let labels = frames.iter().map(|frame| sequence.labels.of(frame.frame).pick(&mut rng)).collect();
         let soft = frames.iter().map(|frame| sequence.labels.soft(frame.frame)).collect();
         ClipPlan {
             epoch: key.epoch,
@@ -245,13 +245,13 @@ impl Planner {
 /// The window around a jittered copy of `object`: its size times `exp(N·scale)`, its centre moved by up to half of
 /// `centre · √area` either way (STARK's `_get_jittered_box`). Windows that are none, or do not hold the object's
 /// centre, are drawn again.
-fn window(object: &Rect, crop: &CropOptions, draws: &mut Draws) -> Option<Window> {
-    (0..WINDOW_DRAWS).find_map(|_| {
-        let w = object.w * (draws.normal() * crop.scale_jitter).exp();
-        let h = object.h * (draws.normal() * crop.scale_jitter).exp();
+fn window(object: &Rect, crop: &CropOptions, rng: &mut CounterRng) -> Option<Window> {
+    (0..WINDOW_TRIES).find_map(|_| {
+        let w = object.w * (rng.normal() * crop.scale_jitter).exp();
+        let h = object.h * (rng.normal() * crop.scale_jitter).exp();
         let reach = (w * h).sqrt() * crop.centre_jitter;
         let (cx, cy) = object.centre();
-        let (cx, cy) = (cx + reach * (draws.uniform() - 0.5), cy + reach * (draws.uniform() - 0.5));
+        let (cx, cy) = (cx + reach * (rng.uniform() - 0.5), cy + reach * (rng.uniform() - 0.5));
         let jittered = Rect::new(cx - 0.5 * w, cy - 0.5 * h, w, h);
         Window::around(&jittered, crop.factor).filter(|window| window.contains(object.centre()))
     })

@@ -56,8 +56,8 @@ fn normal(x: f64) -> f64 {
 
 #[test]
 fn the_tests_of_fit_tell_right_from_wrong() {
-    let mut draws = Draws::new(&[5]);
-    let uniform: Vec<f64> = (0..20_000).map(|_| draws.uniform()).collect();
+    let mut rng = CounterRng::new(&[5]);
+    let uniform: Vec<f64> = (0..20_000).map(|_| rng.uniform()).collect();
     assert!(kolmogorov(uniform.clone(), |x| x) < RARE_DISTANCE);
     assert!(kolmogorov(uniform.iter().map(|x| x * 0.97).collect(), |x| x) > RARE_DISTANCE);
     assert!((normal(0.0) - 0.5).abs() < 1e-6 && (normal(1.959_964) - 0.975).abs() < 1e-6);

@@ -1,7 +1,7 @@
 //! Colours in linear light, and palettes that belong together.
 
 use super::noise::lerp;
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 
 /// Red, green, blue in linear light; 1 is a white sheet in full light.
 pub type Rgb = [f32; 3];
@@ -66,47 +66,47 @@ const SURFACES: [[f64; 3]; 9] = [
 
 impl Palette {
     /// The colours of some surface.
-    pub fn surface(draws: &mut Draws) -> Self {
-        let [hue, saturation, value] = SURFACES[draws.below(SURFACES.len())];
-        let hue = hue + draws.range(-0.03, 0.03);
-        let saturation = saturation * draws.range(0.6, 1.2);
-        let value = value * draws.range(0.8, 1.2);
-        let spread = draws.range(0.18, 0.42);
-        Self::around(draws, hue, saturation, value, spread)
+    pub fn surface(rng: &mut CounterRng) -> Self {
+        let [hue, saturation, value] = SURFACES[rng.below(SURFACES.len())];
+        let hue = hue + rng.range(-0.03, 0.03);
+        let saturation = saturation * rng.range(0.6, 1.2);
+        let value = value * rng.range(0.8, 1.2);
+        let spread = rng.range(0.18, 0.42);
+        Self::around(rng, hue, saturation, value, spread)
     }
 
     /// The colours of a painted thing: any hue, from muted to vivid, mostly bright enough to have a colour at all.
-    pub fn paint(draws: &mut Draws) -> Self {
-        let (hue, value) = (draws.uniform(), draws.range(0.25, 0.95));
-        let saturation = draws.range(0.1, 0.7);
-        let spread = draws.range(0.25, 0.55);
-        let mut palette = Self::around(draws, hue, saturation, value, spread);
+    pub fn paint(rng: &mut CounterRng) -> Self {
+        let (hue, value) = (rng.uniform(), rng.range(0.25, 0.95));
+        let saturation = rng.range(0.1, 0.7);
+        let spread = rng.range(0.25, 0.55);
+        let mut palette = Self::around(rng, hue, saturation, value, spread);
         // A second paint on two of the colours: things are rarely of one hue.
-        if draws.chance(0.6) {
-            let other = hsv(hue + draws.range(0.2, 0.8), draws.range(0.1, 0.7), draws.range(0.2, 0.95));
+        if rng.chance(0.6) {
+            let other = hsv(hue + rng.range(0.2, 0.8), rng.range(0.1, 0.7), rng.range(0.2, 0.95));
             palette.0[2] = other;
-            palette.0[3] = scaled(other, draws.range(0.6, 1.3) as f32).map(|c| c.min(1.0));
+            palette.0[3] = scaled(other, rng.range(0.6, 1.3) as f32).map(|c| c.min(1.0));
         }
         palette
     }
 
     /// A paint whose mean is visibly different from `background`.
-    pub fn against(draws: &mut Draws, background: Rgb) -> Self {
-        Self::apart(draws, background, Self::paint)
+    pub fn against(rng: &mut CounterRng, background: Rgb) -> Self {
+        Self::apart(rng, background, Self::paint)
     }
 
     /// A surface whose mean is visibly different from `other`.
-    pub fn surface_against(draws: &mut Draws, other: Rgb) -> Self {
-        Self::apart(draws, other, Self::surface)
+    pub fn surface_against(rng: &mut CounterRng, other: Rgb) -> Self {
+        Self::apart(rng, other, Self::surface)
     }
 
-    fn apart(draws: &mut Draws, background: Rgb, draw: fn(&mut Draws) -> Self) -> Self {
-        let mut best = draw(draws);
+    fn apart(rng: &mut CounterRng, background: Rgb, draw: fn(&mut CounterRng) -> Self) -> Self {
+        let mut best = draw(rng);
         for _ in 0..12 {
             if distance(best.mean(), background) > 0.3 {
                 break;
             }
-            let other = draw(draws);
+            let other = draw(rng);
             if distance(other.mean(), background) > distance(best.mean(), background) {
                 best = other;
             }
@@ -115,20 +115,20 @@ impl Palette {
     }
 
     /// Shades of one colour, as something that hides before `background` has.
-    pub fn like(draws: &mut Draws, background: Rgb) -> Self {
-        let tone = |draws: &mut Draws, low, high| {
-            let factor = draws.range(low, high) as f32;
-            background.map(|c| (c * factor * draws.range(0.94, 1.06) as f32).min(1.0))
+    pub fn like(rng: &mut CounterRng, background: Rgb) -> Self {
+        let tone = |rng: &mut CounterRng, low, high| {
+            let factor = rng.range(low, high) as f32;
+            background.map(|c| (c * factor * rng.range(0.94, 1.06) as f32).min(1.0))
         };
-        Self([tone(draws, 0.62, 0.78), tone(draws, 0.8, 0.95), tone(draws, 1.0, 1.2), tone(draws, 1.2, 1.4)])
+        Self([tone(rng, 0.62, 0.78), tone(rng, 0.8, 0.95), tone(rng, 1.0, 1.2), tone(rng, 1.2, 1.4)])
     }
 
-    fn around(draws: &mut Draws, hue: f64, saturation: f64, value: f64, spread: f64) -> Self {
+    fn around(rng: &mut CounterRng, hue: f64, saturation: f64, value: f64, spread: f64) -> Self {
         let mut colours = [[0.0; 3]; 4];
-        for (place, colour) in colours.iter_mut().enumerate() {
-            let offset = (place as f64 / 3.0 - 0.5) * spread;
-            let hue = hue + draws.range(-0.035, 0.035);
-            let saturation = (saturation * draws.range(0.8, 1.2)).clamp(0.0, 1.0);
+        for (environment, colour) in colours.iter_mut().enumerate() {
+            let offset = (environment as f64 / 3.0 - 0.5) * spread;
+            let hue = hue + rng.range(-0.035, 0.035);
+            let saturation = (saturation * rng.range(0.8, 1.2)).clamp(0.0, 1.0);
             *colour = hsv(hue, saturation, (value + offset).clamp(0.05, 1.0));
         }
         Self(colours)
@@ -136,9 +136,9 @@ impl Palette {
 
     /// The colour at `t` in `[0, 1]` along the palette.
     pub fn ramp(&self, t: f32) -> Rgb {
-        let place = t.clamp(0.0, 1.0) * 3.0;
-        let low = (place as usize).min(2);
-        mix(self.0[low], self.0[low + 1], place - low as f32)
+        let environment = t.clamp(0.0, 1.0) * 3.0;
+        let low = (environment as usize).min(2);
+        mix(self.0[low], self.0[low + 1], environment - low as f32)
     }
 
     /// The mean of the four colours.
@@ -177,10 +177,10 @@ mod tests {
     #[test]
     fn a_paint_against_a_background_differs_and_one_like_it_does_not() {
         for seed in 0..40 {
-            let mut draws = Draws::new(&[seed]);
-            let background = Palette::surface(&mut draws).mean();
-            assert!(distance(Palette::against(&mut draws, background).mean(), background) > 0.2, "{seed}");
-            assert!(distance(Palette::like(&mut draws, background).mean(), background) < 0.1, "{seed}");
+            let mut rng = CounterRng::new(&[seed]);
+            let background = Palette::surface(&mut rng).mean();
+            assert!(distance(Palette::against(&mut rng, background).mean(), background) > 0.2, "{seed}");
+            assert!(distance(Palette::like(&mut rng, background).mean(), background) < 0.1, "{seed}");
         }
     }
 }

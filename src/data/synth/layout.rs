@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::options::{Manifest, Split, SynthOptions};
+use super::options::{Manifest, SynthOptions, SynthSplit};
 use super::truth::Truth;
 use crate::data::condition::Condition;
 use crate::failure::{Failure, Result};
@@ -67,7 +67,7 @@ impl Layout {
             Err(error) => return Err(failed(out, &error)),
         }
         make(&layout.conditions())?;
-        for split in [Split::Train, Split::Val] {
+        for split in [SynthSplit::Train, SynthSplit::Val] {
             make(&layout.split(split))?;
         }
         Ok(layout)
@@ -83,20 +83,20 @@ impl Layout {
         self.out.join("conditions")
     }
 
-    fn split(&self, split: Split) -> PathBuf {
+    fn split(&self, split: SynthSplit) -> PathBuf {
         self.got10k().join(split.folder())
     }
 
     /// Whether a sequence is there.
-    pub fn has(&self, split: Split, name: &str) -> bool {
+    pub fn has(&self, split: SynthSplit, name: &str) -> bool {
         self.split(split).join(name).is_dir() && self.conditions().join(name).is_dir()
     }
 
     /// Writes a sequence: first its labels, then its pictures and boxes.
-    pub fn write(&self, split: Split, sequence: &Sequence) -> Result<()> {
+    pub fn write(&self, split: SynthSplit, sequence: &Sequence) -> Result<()> {
         let labels = |folder: &Path| write(&folder.join(format!("{}.jsonl", sequence.name)), sequence.labels());
-        place(&self.conditions(), &sequence.name, labels)?;
-        place(&self.split(split), &sequence.name, |folder| {
+        environment(&self.conditions(), &sequence.name, labels)?;
+        environment(&self.split(split), &sequence.name, |folder| {
             for (index, bytes) in sequence.pictures.iter().enumerate() {
                 write(&folder.join(format!("{:08}.jpg", index + 1)), bytes)?;
             }
@@ -113,7 +113,7 @@ impl Layout {
 
     /// Writes the lists of sequences and marks the data set complete.
     pub fn finish(&self, options: &SynthOptions) -> Result<()> {
-        for (split, count) in [(Split::Train, options.train), (Split::Val, options.val)] {
+        for (split, count) in [(SynthSplit::Train, options.train), (SynthSplit::Val, options.val)] {
             let names: String = (0..count).map(|index| split.sequence(index) + "\n").collect();
             replace(&self.split(split).join("list.txt"), &names)?;
         }
@@ -206,12 +206,12 @@ impl Sequence {
 
 /// The annotated box, to a hundredth of a pixel.
 fn rounded(truth: &Truth) -> [f64; 4] {
-    let shown = truth.shown;
-    [shown.x, shown.y, shown.w, shown.h].map(|v| (100.0 * v).round() / 100.0)
+    let in_view = truth.in_view;
+    [in_view.x, in_view.y, in_view.w, in_view.h].map(|v| (100.0 * v).round() / 100.0)
 }
 
 /// Makes `parent/name` by filling a hidden folder beside it; nothing of that name is left when it fails.
-fn place(parent: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+fn environment(parent: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let (partial, whole) = (parent.join(format!(".{name}.partial")), parent.join(name));
     for old in [&partial, &whole] {
         match fs::remove_dir_all(old) {
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn a_sequence_that_fails_half_way_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let failure = place(folder.path(), "S", |partial| {
+        let failure = environment(folder.path(), "S", |partial| {
             write(&partial.join("00000001.jpg"), b"picture")?;
             // A folder is where the second picture should go.
             make(&partial.join("00000002.jpg"))?;
@@ -276,7 +276,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         make(&folder.path().join(".S.partial")).unwrap();
         write(&folder.path().join(".S.partial/00000009.jpg"), b"old").unwrap();
-        place(folder.path(), "S", |partial| write(&partial.join("00000001.jpg"), b"new")).unwrap();
+        environment(folder.path(), "S", |partial| write(&partial.join("00000001.jpg"), b"new")).unwrap();
         let names: Vec<_> = fs::read_dir(folder.path().join("S")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["00000001.jpg"]);
         assert!(!folder.path().join(".S.partial").exists());

@@ -99,12 +99,15 @@ impl LightNow<'_> {
                 (between([1.1; 3], *shade, step(0.18, 0.26, (wave - 0.5).abs())), 0.0)
             }
             Light::Spot { radius, dark, bright, .. } => {
-                let place = dx.hypot(dy) / radius;
-                (between(*bright, *dark, step(0.75, 1.15, place as f32)), 0.0)
+                let environment = dx.hypot(dy) / radius;
+                (between(*bright, *dark, step(0.75, 1.15, environment as f32)), 0.0)
             }
             Light::Glare { radius, .. } => {
-                let place = (dx * dx + dy * dy) / (radius * radius);
-                ([self.flicker; 3], (self.shift * (0.8 / (1.0 + 1.6 * place * place) + 0.2 / (1.0 + place))) as f32)
+                let environment = (dx * dx + dy * dy) / (radius * radius);
+                (
+                    [self.flicker; 3],
+                    (self.shift * (0.8 / (1.0 + 1.6 * environment * environment) + 0.2 / (1.0 + environment))) as f32,
+                )
             }
         }
     }

@@ -8,19 +8,19 @@
 //!
 //! Everything is a pure function of the seed, the split and the index of the sequence.
 
+mod appearance;
 mod colour;
 mod conditions;
-mod film;
+mod environment;
 mod layout;
 mod light;
-mod looks;
 mod motion;
 mod noise;
 mod occlude;
 mod options;
 mod picture;
-mod place;
 mod plan;
+mod recording;
 mod render;
 mod scene;
 mod shape;
@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-pub use options::{Split, SynthOptions};
+pub use options::{SynthOptions, SynthSplit};
 
 use crate::failure::{Failure, Result};
 use layout::{Layout, Sequence};
@@ -69,7 +69,7 @@ pub struct SynthSummary {
 pub fn generate(out: &Path, options: &SynthOptions) -> Result<SynthSummary> {
     options.check()?;
     let layout = Layout::open(out, options)?;
-    let all: Vec<(Split, usize)> = [(Split::Train, options.train), (Split::Val, options.val)]
+    let all: Vec<(SynthSplit, usize)> = [(SynthSplit::Train, options.train), (SynthSplit::Val, options.val)]
         .into_iter()
         .flat_map(|(split, count)| (0..count).map(move |index| (split, index)))
         .collect();
@@ -80,8 +80,8 @@ pub fn generate(out: &Path, options: &SynthOptions) -> Result<SynthSummary> {
     })?;
     layout.finish(options)?;
     Ok(SynthSummary {
-        train: layout.got10k().join(Split::Train.folder()),
-        val: layout.got10k().join(Split::Val.folder()),
+        train: layout.got10k().join(SynthSplit::Train.folder()),
+        val: layout.got10k().join(SynthSplit::Val.folder()),
         conditions: layout.conditions(),
         rendered: missing.len(),
         reused: all.len() - missing.len(),
@@ -89,7 +89,7 @@ pub fn generate(out: &Path, options: &SynthOptions) -> Result<SynthSummary> {
 }
 
 /// Draws a scene, renders its frames one by one and measures them; only the compressed pictures are kept.
-fn render(options: &SynthOptions, split: Split, index: usize) -> Result<Sequence> {
+fn render(options: &SynthOptions, split: SynthSplit, index: usize) -> Result<Sequence> {
     let condition = options.condition_of(index);
     let name = split.sequence(index);
     let key = Key::new(options, split, index);
@@ -99,9 +99,9 @@ fn render(options: &SynthOptions, split: Split, index: usize) -> Result<Sequence
     for at in 0..options.frames {
         let frame = scene.render(at, &mut key.stream(Purpose::Noise, at));
         glances.push(Glance::at(&scene, at, &frame));
-        let bytes = film::compress(&frame.picture, scene.film.quality);
+        let bytes = recording::compress(&frame.picture, scene.recording.quality);
         pictures.push(bytes.map_err(|error| Failure::output(format!("{name}: frame {}: {error}", at + 1)))?);
     }
-    let object = scene.target.looks.shapes[0].name();
-    Ok(Sequence { name, object, size: scene.size, pictures, truths: Glance::settle(&glances), condition })
+    let object = scene.target.appearance.shapes[0].name();
+    Ok(Sequence { name, object, size: scene.size, pictures, truths: Glance::resolve(&glances), condition })
 }

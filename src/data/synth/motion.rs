@@ -1,52 +1,52 @@
 //! Movement in continuous time (one unit is one frame interval), so that a shutter can stay open for part of a frame.
 
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 
 /// A number that swings: a base and a sum of sines.
 #[derive(Clone, Debug)]
 pub struct Wave {
     base: f64,
-    terms: Vec<[f64; 3]>,
+    harmonics: Vec<[f64; 3]>,
 }
 
 impl Wave {
     /// A number that stays.
     pub fn still(base: f64) -> Self {
-        Self { base, terms: Vec::new() }
+        Self { base, harmonics: Vec::new() }
     }
 
     /// `base + amplitude·sin(rate·t + phase)`.
     pub fn sine(base: f64, amplitude: f64, rate: f64, phase: f64) -> Self {
-        Self { base, terms: vec![[amplitude, rate, phase]] }
+        Self { base, harmonics: vec![[amplitude, rate, phase]] }
     }
 
     /// Almost a triangle between `base ± amplitude`: steady change nearly all the time.
     pub fn triangle(base: f64, amplitude: f64, rate: f64, phase: f64) -> Self {
-        let terms = vec![[0.9 * amplitude, rate, phase], [-0.1 * amplitude, 3.0 * rate, 3.0 * phase]];
-        Self { base, terms }
+        let harmonics = vec![[0.9 * amplitude, rate, phase], [-0.1 * amplitude, 3.0 * rate, 3.0 * phase]];
+        Self { base, harmonics }
     }
 
     /// Two sines with random phases that together stay within `base ± amplitude`; the faster one has `rate`.
-    pub fn wander(draws: &mut Draws, base: f64, amplitude: f64, rate: f64) -> Self {
-        let share = draws.range(0.55, 0.85);
-        let slow = rate * draws.range(0.35, 0.6);
-        let terms = vec![
-            [share * amplitude, slow, draws.range(0.0, std::f64::consts::TAU)],
-            [(1.0 - share) * amplitude, rate, draws.range(0.0, std::f64::consts::TAU)],
+    pub fn wander(rng: &mut CounterRng, base: f64, amplitude: f64, rate: f64) -> Self {
+        let share = rng.range(0.55, 0.85);
+        let slow = rate * rng.range(0.35, 0.6);
+        let harmonics = vec![
+            [share * amplitude, slow, rng.range(0.0, std::f64::consts::TAU)],
+            [(1.0 - share) * amplitude, rate, rng.range(0.0, std::f64::consts::TAU)],
         ];
-        Self { base, terms }
+        Self { base, harmonics }
     }
 
     /// The same swing, `factor` times as large, base included.
     pub fn times(mut self, factor: f64) -> Self {
         self.base *= factor;
-        self.terms.iter_mut().for_each(|term| term[0] *= factor);
+        self.harmonics.iter_mut().for_each(|term| term[0] *= factor);
         self
     }
 
     /// The number at time `t`.
     pub fn at(&self, t: f64) -> f64 {
-        self.base + self.terms.iter().map(|[a, rate, phase]| a * (rate * t + phase).sin()).sum::<f64>()
+        self.base + self.harmonics.iter().map(|[a, rate, phase]| a * (rate * t + phase).sin()).sum::<f64>()
     }
 }
 
@@ -130,16 +130,16 @@ impl Path {
     }
 
     /// A round or oval course at about `speed` units per frame.
-    pub fn course(draws: &mut Draws, bounds: Bounds, speed: f64) -> Self {
-        let axis = |draws: &mut Draws, low: f64, high: f64| {
-            let amplitude = 0.5 * (high - low) * draws.range(0.75, 1.0);
-            let base = draws.range(low + amplitude, high - amplitude);
+    pub fn course(rng: &mut CounterRng, bounds: Bounds, speed: f64) -> Self {
+        let axis = |rng: &mut CounterRng, low: f64, high: f64| {
+            let amplitude = 0.5 * (high - low) * rng.range(0.75, 1.0);
+            let base = rng.range(low + amplitude, high - amplitude);
             (base, amplitude)
         };
-        let (x, y) = (axis(draws, bounds.x0, bounds.x1), axis(draws, bounds.y0, bounds.y1));
-        let phase = draws.range(0.0, std::f64::consts::TAU);
-        let rate = speed / (0.5 * (x.1 * x.1 + y.1 * y.1)).sqrt().max(1.0) * if draws.chance(0.5) { 1.0 } else { -1.0 };
-        let lag = draws.range(1.2, 1.9);
+        let (x, y) = (axis(rng, bounds.x0, bounds.x1), axis(rng, bounds.y0, bounds.y1));
+        let phase = rng.range(0.0, std::f64::consts::TAU);
+        let rate = speed / (0.5 * (x.1 * x.1 + y.1 * y.1)).sqrt().max(1.0) * if rng.chance(0.5) { 1.0 } else { -1.0 };
+        let lag = rng.range(1.2, 1.9);
         Self {
             x: Axis::Wave(Wave::sine(x.0, x.1, rate, phase)),
             y: Axis::Wave(Wave::sine(y.0, y.1, rate, phase + lag)),
@@ -147,14 +147,14 @@ impl Path {
     }
 
     /// A varied way through `bounds` at about `speed` units per frame: swinging, bouncing, or going round.
-    pub fn vary(draws: &mut Draws, bounds: Bounds, speed: f64) -> Self {
-        match draws.below(3) {
-            0 => Self::course(draws, bounds, speed),
+    pub fn vary(rng: &mut CounterRng, bounds: Bounds, speed: f64) -> Self {
+        match rng.below(3) {
+            0 => Self::course(rng, bounds, speed),
             1 => {
                 let mut axis = |low: f64, high: f64, speed: f64| Axis::Bounce {
-                    start: draws.range(low, high.max(low + 1e-6)),
-                    velocity: speed * if draws.chance(0.5) { 1.0 } else { -1.0 },
-                    acceleration: 0.02 * speed * draws.range(-1.0, 1.0),
+                    start: rng.range(low, high.max(low + 1e-6)),
+                    velocity: speed * if rng.chance(0.5) { 1.0 } else { -1.0 },
+                    acceleration: 0.02 * speed * rng.range(-1.0, 1.0),
                     low,
                     high,
                 };
@@ -165,7 +165,7 @@ impl Path {
                 let mut axis = |low: f64, high: f64| {
                     let reach = 0.5 * (high - low);
                     let rate = 1.6 * speed / reach.max(1.0);
-                    Axis::Wave(Wave::wander(draws, 0.5 * (low + high), reach, rate.min(0.5)))
+                    Axis::Wave(Wave::wander(rng, 0.5 * (low + high), reach, rate.min(0.5)))
                 };
                 Self { x: axis(bounds.x0, bounds.x1), y: axis(bounds.y0, bounds.y1) }
             }
@@ -187,7 +187,7 @@ mod tests {
         #[test]
         fn every_path_keeps_to_its_bounds(seed in 0u64..1000, speed in 0.2f64..30.0, margin in 5.0f64..150.0) {
             let bounds = Bounds::inside(320.0, 240.0, margin, margin);
-            let path = Path::vary(&mut Draws::new(&[seed]), bounds, speed);
+            let path = Path::vary(&mut CounterRng::new(&[seed]), bounds, speed);
             for step in 0..200 {
                 let (x, y) = path.at(0.37 * f64::from(step));
                 prop_assert!((bounds.x0 - 1e-3..=bounds.x1 + 1e-3).contains(&x), "{x} {bounds:?}");
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_course_keeps_its_speed_and_a_bounce_turns_back() {
         let bounds = Bounds::inside(320.0, 240.0, 40.0, 40.0);
-        let path = Path::course(&mut Draws::new(&[5]), bounds, 6.0);
+        let path = Path::course(&mut CounterRng::new(&[5]), bounds, 6.0);
         let way: f64 = (0..300)
             .map(|i| {
                 let (a, b) = (path.at(0.1 * f64::from(i)), path.at(0.1 * f64::from(i + 1)));

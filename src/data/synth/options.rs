@@ -7,14 +7,14 @@ use crate::failure::{Failure, Result};
 
 /// The two parts of the data set; a sequence of one has nothing in common with a sequence of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
+pub enum SynthSplit {
     /// To train on.
     Train,
     /// Held out.
     Val,
 }
 
-impl Split {
+impl SynthSplit {
     /// The folder in `got10k/`.
     pub fn folder(self) -> &'static str {
         match self {

@@ -41,7 +41,7 @@ pub enum Role {
 
 impl Pose {
     /// A point of the sprite's box (`[-1, 1]²`) in the picture.
-    pub fn place(&self, u: f64, v: f64) -> (f64, f64) {
+    pub fn environment(&self, u: f64, v: f64) -> (f64, f64) {
         let (sin, cos) = self.turn.sin_cos();
         let (dx, dy) = (u * self.half_w, v * self.half_h);
         (self.x + dx * cos - dy * sin, self.y + dx * sin + dy * cos)
@@ -105,7 +105,7 @@ impl Picture {
     fn region(&self, pose: Pose) -> (Range<usize>, Range<usize>) {
         let reach = f64::from(Sampler::REACH);
         let corners =
-            [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)].map(|(u, v)| pose.place(u * reach, v * reach));
+            [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)].map(|(u, v)| pose.environment(u * reach, v * reach));
         let range = |pick: fn(&(f64, f64)) -> f64, limit: usize| {
             let low = corners.iter().map(pick).fold(f64::MAX, f64::min).floor().clamp(0.0, limit as f64);
             let high = corners.iter().map(pick).fold(f64::MIN, f64::max).ceil().clamp(0.0, limit as f64);

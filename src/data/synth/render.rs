@@ -7,7 +7,7 @@ use image::RgbImage;
 use super::picture::{Picture, Pose, Role};
 use super::scene::{Scene, View};
 use super::sprite::Sprite;
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 
 /// More moments than these make no visible difference.
 const MOST_MOMENTS: f64 = 9.0;
@@ -30,12 +30,12 @@ pub struct Frame {
 }
 
 impl Scene {
-    /// Renders frame `index`, which is taken at time `index`. `draws` belongs to the frame.
-    pub fn render(&self, index: usize, draws: &mut Draws) -> Frame {
+    /// Renders frame `index`, which is taken at time `index`. `rng` belongs to the frame.
+    pub fn render(&self, index: usize, rng: &mut CounterRng) -> Frame {
         let t = index as f64;
         let look = self.look(t);
         let moments = self.moments(t);
-        let (mut shown, mut visible, mut whole) = (0.0, 0.0, 0.0);
+        let (mut in_view, mut visible, mut whole) = (0.0, 0.0, 0.0);
         let mut light: Option<Picture> = None;
         for moment in 0..moments {
             let when = self.moment(t, moment, moments);
@@ -44,7 +44,7 @@ impl Scene {
             let pose = self.target_pose(when);
             self.paint_shadow(&mut now, &look, pose);
             now.paint(&look, pose, Role::Target);
-            shown += now.coverage(pose);
+            in_view += now.coverage(pose);
             whole += 4.0 * pose.half_w * pose.half_h * look.fill();
             for actor in &self.before {
                 now.paint(&self.sprites[actor.sprite], self.pose(actor, when), Role::Other);
@@ -62,10 +62,10 @@ impl Scene {
             light.pixels.iter_mut().flatten().for_each(|value| *value *= share);
         }
         Frame {
-            picture: self.film.develop(&light, draws),
+            picture: self.recording.develop(&light, rng),
             target: light.pixels.iter().map(|pixel| pixel[3]).collect(),
-            occluded: if shown > 0.0 { (1.0 - visible / shown).clamp(0.0, 1.0) } else { 0.0 },
-            outside: if whole > 0.0 { (1.0 - shown / whole).clamp(0.0, 1.0) } else { 0.0 },
+            occluded: if in_view > 0.0 { (1.0 - visible / in_view).clamp(0.0, 1.0) } else { 0.0 },
+            outside: if whole > 0.0 { (1.0 - in_view / whole).clamp(0.0, 1.0) } else { 0.0 },
             look,
         }
     }
@@ -75,16 +75,16 @@ impl Scene {
         let (look, pose) = (self.look(t), self.target_pose(t));
         let mut picture = Picture::new(self.size.0, self.size.1);
         picture.paint(&look, pose, Role::Target);
-        let shown = picture.coverage(pose);
+        let in_view = picture.coverage(pose);
         for actor in &self.before {
             picture.paint(&self.sprites[actor.sprite], self.pose(actor, t), Role::Other);
         }
-        if shown > 0.0 { 1.0 - picture.coverage(pose) / shown } else { 0.0 }
+        if in_view > 0.0 { 1.0 - picture.coverage(pose) / in_view } else { 0.0 }
     }
 
     /// The length of the smear that the open shutter leaves at the target and in the corners of the background.
     pub fn smear(&self, t: f64) -> (f64, f64) {
-        let half = 0.5 * self.film.exposure;
+        let half = 0.5 * self.recording.exposure;
         let (before, after) = (self.target_pose(t - half), self.target_pose(t + half));
         let target = (after.x - before.x).hypot(after.y - before.y);
         let (open, shut) = (self.view(t - half), self.view(t + half));
@@ -120,7 +120,7 @@ impl Scene {
 
     /// The time of one of the moments in which the shutter of the frame at `t` is open.
     fn moment(&self, t: f64, moment: usize, moments: usize) -> f64 {
-        t + self.film.exposure * ((moment as f64 + 0.5) / moments as f64 - 0.5)
+        t + self.recording.exposure * ((moment as f64 + 0.5) / moments as f64 - 0.5)
     }
 
     fn moments(&self, t: f64) -> usize {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::film::Film;
+use super::appearance::Appearance;
 use super::light::Light;
-use super::looks::Looks;
 use super::motion::{Path, Wave};
 use super::picture::Pose;
+use super::recording::Recording;
 use super::sprite::{Relief, Sprite};
 use super::world::World;
 use crate::data::condition::Condition;
@@ -54,7 +54,7 @@ pub struct Actor {
 #[derive(Clone, Debug)]
 pub struct Target {
     /// What it looks like.
-    pub looks: Looks,
+    pub appearance: Appearance,
     /// Its only look, if it never changes.
     pub still: Option<Arc<Sprite>>,
     /// Its way, in view coordinates.
@@ -99,7 +99,7 @@ pub struct Scene {
     /// Brightness of all light over time, around 1.
     pub flicker: Wave,
     /// Lens, shutter, sensor and recording.
-    pub film: Film,
+    pub recording: Recording,
 }
 
 /// The camera at one moment.
@@ -129,8 +129,8 @@ impl View {
         (self.pan.0 + dx, self.pan.1 + dy)
     }
 
-    fn pose(&self, place: (f64, f64), half: (f64, f64), turn: f64) -> Pose {
-        let (x, y) = self.screen(place);
+    fn pose(&self, environment: (f64, f64), half: (f64, f64), turn: f64) -> Pose {
+        let (x, y) = self.screen(environment);
         Pose { x, y, half_w: half.0 * self.zoom, half_h: half.1 * self.zoom, turn: turn + self.roll }
     }
 }
@@ -138,7 +138,7 @@ impl View {
 impl Scene {
     /// What the target looks like at time `t`.
     pub fn look(&self, t: f64) -> Arc<Sprite> {
-        self.target.still.clone().unwrap_or_else(|| Arc::new(self.target.looks.sprite(t, self.relief)))
+        self.target.still.clone().unwrap_or_else(|| Arc::new(self.target.appearance.sprite(t, self.relief)))
     }
 
     /// The camera at time `t`.
@@ -163,7 +163,7 @@ impl Scene {
     pub fn pose(&self, actor: &Actor, t: f64) -> Pose {
         let view = self.view(t);
         let (x, y) = actor.path.at(t);
-        let place = match actor.anchor {
+        let environment = match actor.anchor {
             Anchor::View => (x, y),
             Anchor::World => (x - view.pan.0 + view.centre.0, y - view.pan.1 + view.centre.1),
             Anchor::Target => {
@@ -171,6 +171,6 @@ impl Scene {
                 (target.0 + x, target.1 + y)
             }
         };
-        view.pose(place, actor.half, actor.turn.at(t))
+        view.pose(environment, actor.half, actor.turn.at(t))
     }
 }

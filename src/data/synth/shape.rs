@@ -3,7 +3,7 @@
 
 use std::f32::consts::TAU;
 
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 
 /// The silhouette of a thing.
 #[derive(Clone, Debug)]
@@ -34,46 +34,46 @@ pub enum Shape {
 
 impl Shape {
     /// The silhouette of an object that moves.
-    pub fn object(draws: &mut Draws) -> Self {
-        let f = |draws: &mut Draws, low: f64, high: f64| draws.range(low, high) as f32;
-        match draws.below(9) {
-            0 => Self::Superellipse(f(draws, 1.6, 4.5)),
-            1 => Self::RoundedBox(f(draws, 0.15, 0.7)),
-            2 => Self::Polygon(3.0 + draws.below(5) as f32, f(draws, 0.0, 6.3)),
-            3 => Self::Star(4.0 + draws.below(4) as f32, f(draws, 0.45, 0.7), f(draws, 0.0, 6.3)),
-            4 => Self::Vehicle(f(draws, 0.4, 0.62), f(draws, -0.25, 0.25)),
-            5 => Self::Figure(f(draws, 0.25, 0.5)),
-            6 => Self::Fish(f(draws, 0.35, 0.6)),
+    pub fn object(rng: &mut CounterRng) -> Self {
+        let f = |rng: &mut CounterRng, low: f64, high: f64| rng.range(low, high) as f32;
+        match rng.below(9) {
+            0 => Self::Superellipse(f(rng, 1.6, 4.5)),
+            1 => Self::RoundedBox(f(rng, 0.15, 0.7)),
+            2 => Self::Polygon(3.0 + rng.below(5) as f32, f(rng, 0.0, 6.3)),
+            3 => Self::Star(4.0 + rng.below(4) as f32, f(rng, 0.45, 0.7), f(rng, 0.0, 6.3)),
+            4 => Self::Vehicle(f(rng, 0.4, 0.62), f(rng, -0.25, 0.25)),
+            5 => Self::Figure(f(rng, 0.25, 0.5)),
+            6 => Self::Fish(f(rng, 0.35, 0.6)),
             _ => {
-                let amplitude = |draws: &mut Draws| f(draws, 0.02, 0.17);
-                let amplitudes = [amplitude(draws), amplitude(draws), 0.7 * amplitude(draws)];
-                Self::Blob(amplitudes, [0; 3].map(|_| f(draws, 0.0, 6.3)))
+                let amplitude = |rng: &mut CounterRng| f(rng, 0.02, 0.17);
+                let amplitudes = [amplitude(rng), amplitude(rng), 0.7 * amplitude(rng)];
+                Self::Blob(amplitudes, [0; 3].map(|_| f(rng, 0.0, 6.3)))
             }
         }
     }
 
     /// A stone, bush, box or post that stands about in a scene.
-    pub fn prop(draws: &mut Draws) -> Self {
-        match draws.below(3) {
+    pub fn prop(rng: &mut CounterRng) -> Self {
+        match rng.below(3) {
             0 => Self::RoundedBox(0.2),
-            1 => Self::Superellipse(draws.range(1.8, 3.0) as f32),
-            _ => Self::Blob([0.1, 0.09, 0.06], [0; 3].map(|_| draws.range(0.0, 6.3) as f32)),
+            1 => Self::Superellipse(rng.range(1.8, 3.0) as f32),
+            _ => Self::Blob([0.1, 0.09, 0.06], [0; 3].map(|_| rng.range(0.0, 6.3) as f32)),
         }
     }
 
     /// A branch that covers about half of its square.
-    pub fn foliage(draws: &mut Draws) -> Self {
+    pub fn foliage(rng: &mut CounterRng) -> Self {
         let mut leaf = |_| {
-            let (x, y) = (draws.range(-0.95, 0.95) as f32, draws.range(-0.95, 0.95) as f32);
-            let (length, turn) = (draws.range(0.16, 0.26) as f32, draws.range(0.0, 6.3) as f32);
+            let (x, y) = (rng.range(-0.95, 0.95) as f32, rng.range(-0.95, 0.95) as f32);
+            let (length, turn) = (rng.range(0.16, 0.26) as f32, rng.range(0.0, 6.3) as f32);
             [x, y, length, turn.cos(), turn.sin()]
         };
         Self::Foliage((0..34).map(&mut leaf).collect())
     }
 
     /// A hedge with a ragged upper edge.
-    pub fn hedge(draws: &mut Draws) -> Self {
-        Self::Hedge([0; 3].map(|_| draws.range(0.0, 6.3) as f32))
+    pub fn hedge(rng: &mut CounterRng) -> Self {
+        Self::Hedge([0; 3].map(|_| rng.range(0.0, 6.3) as f32))
     }
 
     /// What the annotation calls the thing.
@@ -114,8 +114,8 @@ impl Shape {
                 x.hypot(y) * angle.cos() - (0.5 * sector).cos()
             }
             Self::Star(rays, inner, turn) => {
-                let place = ((y.atan2(x) + turn) / TAU * rays).rem_euclid(1.0);
-                let edge = inner + (1.0 - inner) * (2.0 * place - 1.0).abs();
+                let environment = ((y.atan2(x) + turn) / TAU * rays).rem_euclid(1.0);
+                let edge = inner + (1.0 - inner) * (2.0 * environment - 1.0).abs();
                 0.75 * (x.hypot(y) - edge)
             }
             Self::Blob(amplitudes, phases) => {
@@ -123,9 +123,9 @@ impl Shape {
                 let wave = |k: usize| amplitudes[k] * ((k + 2) as f32 * angle + phases[k]).sin();
                 x.hypot(y) - (0.75 + wave(0) + wave(1) + wave(2))
             }
-            Self::Vehicle(cabin, place) => {
+            Self::Vehicle(cabin, environment) => {
                 let body = rounded(x, y - 0.15, 1.0, 0.38, 0.22);
-                let top = rounded(x - place, y + 0.4, *cabin, 0.42, 0.24);
+                let top = rounded(x - environment, y + 0.4, *cabin, 0.42, 0.24);
                 let wheel = |centre: f32| (x - centre).hypot(1.6 * (y - 0.52)) - 0.24;
                 body.min(top).min(wheel(-0.56)).min(wheel(0.56))
             }

@@ -61,12 +61,12 @@ impl Sprite {
         let outline = raw.iter().map(|p| ((p.0 - x.0) / x.1, (p.1 - y.0) / y.1)).collect();
         let texel = 2.0 * REACH / side as f32;
         let softness = texel * 0.5 * (x.1 + y.1);
-        let place = |index: usize| ((index as f32 + 0.5) * 2.0 / side as f32 - 1.0) * REACH;
+        let environment = |index: usize| ((index as f32 + 0.5) * 2.0 / side as f32 - 1.0) * REACH;
         let mut texels = Vec::with_capacity(side * side);
         for row in 0..side {
-            let v = place(row);
+            let v = environment(row);
             for column in 0..side {
-                let u = place(column);
+                let u = environment(column);
                 let depth = -distance(x.0 + u * x.1, y.0 + v * y.1);
                 let cover = (0.5 + depth / softness).clamp(0.0, 1.0);
                 texels.push(if cover > 0.0 {
@@ -204,18 +204,19 @@ fn shade(u: f32, v: f32, depth: f32, relief: Relief) -> f32 {
 
 /// Where scan lines cross the outline, by linear interpolation of the distance.
 fn outline(distance: &impl Fn(f32, f32) -> f32) -> Vec<(f32, f32)> {
-    let place = |index: usize| (index as f32 / (SCAN - 1) as f32 * 2.0 - 1.0) * 1.1;
-    let grid: Vec<f32> = (0..SCAN * SCAN).map(|index| distance(place(index % SCAN), place(index / SCAN))).collect();
+    let environment = |index: usize| (index as f32 / (SCAN - 1) as f32 * 2.0 - 1.0) * 1.1;
+    let grid: Vec<f32> =
+        (0..SCAN * SCAN).map(|index| distance(environment(index % SCAN), environment(index / SCAN))).collect();
     let mut points = Vec::new();
     for line in 0..SCAN {
         for along in 1..SCAN {
             let crossing = |a: f32, b: f32| ((a < 0.0) != (b < 0.0)).then(|| a / (a - b));
-            let between = |t: f32| place(along - 1) + t * (place(along) - place(along - 1));
+            let between = |t: f32| environment(along - 1) + t * (environment(along) - environment(along - 1));
             if let Some(t) = crossing(grid[line * SCAN + along - 1], grid[line * SCAN + along]) {
-                points.push((between(t), place(line)));
+                points.push((between(t), environment(line)));
             }
             if let Some(t) = crossing(grid[(along - 1) * SCAN + line], grid[along * SCAN + line]) {
-                points.push((place(line), between(t)));
+                points.push((environment(line), between(t)));
             }
         }
     }

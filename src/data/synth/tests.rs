@@ -40,12 +40,17 @@ fn made_with(threads: usize, options: &SynthOptions) -> BTreeMap<String, Vec<u8>
 }
 
 /// A scene, its frames and what is measured in them.
-fn shoot(options: &SynthOptions, split: Split, index: usize, condition: Condition) -> (Scene, Vec<Frame>, Vec<Truth>) {
+fn shoot(
+    options: &SynthOptions,
+    split: SynthSplit,
+    index: usize,
+    condition: Condition,
+) -> (Scene, Vec<Frame>, Vec<Truth>) {
     let key = Key::new(options, split, index);
     let scene = Scene::draw(options, key, condition);
     let frames: Vec<_> = (0..options.frames).map(|at| scene.render(at, &mut key.stream(Purpose::Noise, at))).collect();
     let glances: Vec<_> = frames.iter().enumerate().map(|(at, frame)| Glance::at(&scene, at, frame)).collect();
-    (scene, frames, Glance::settle(&glances))
+    (scene, frames, Glance::resolve(&glances))
 }
 
 /// The class of a label line by the priority rule of the label format.
@@ -135,7 +140,7 @@ fn a_condition_is_measured_in_most_frames_and_in_none_of_a_normal_sequence() {
     let options = SynthOptions { frames: 12, ..small() };
     for condition in Condition::ALL {
         for index in 0..3 {
-            let (_, _, truths) = shoot(&options, Split::Train, index, condition);
+            let (_, _, truths) = shoot(&options, SynthSplit::Train, index, condition);
             let showing = truths.iter().filter(|truth| truth.shows(condition)).count();
             assert!(10 * showing >= 8 * truths.len(), "{condition} {index}: {showing} of {}", truths.len());
             assert!(truths.iter().all(|truth| truth.occluded < 0.95 && truth.outside < 0.85), "{condition} {index}");
@@ -152,9 +157,9 @@ fn a_condition_is_measured_in_most_frames_and_in_none_of_a_normal_sequence() {
 fn the_occluded_part_is_what_disappears_when_the_occluder_is_put_in() {
     let options = small();
     for index in 0..4 {
-        let (mut open, frames, _) = shoot(&options, Split::Val, index, Condition::Occlusion);
+        let (mut open, frames, _) = shoot(&options, SynthSplit::Val, index, Condition::Occlusion);
         open.before.clear();
-        let key = Key::new(&options, Split::Val, index);
+        let key = Key::new(&options, SynthSplit::Val, index);
         for (at, frame) in frames.iter().enumerate() {
             let bare = open.render(at, &mut key.stream(Purpose::Noise, at));
             let part = |frame: &Frame| frame.target.iter().sum::<f32>();
@@ -170,15 +175,20 @@ fn the_occluded_part_is_what_disappears_when_the_occluder_is_put_in() {
 fn the_box_holds_the_whole_target_and_is_tight() {
     let options = small();
     for index in 0..10 {
-        let (_, frames, truths) = shoot(&options, Split::Train, index, Condition::Normal);
+        let (_, frames, truths) = shoot(&options, SynthSplit::Train, index, Condition::Normal);
         for (frame, truth) in frames.iter().zip(truths) {
             let mut seen = Rect::new(f64::MAX, f64::MAX, f64::MIN, f64::MIN);
-            for (place, _) in frame.target.iter().enumerate().filter(|(_, share)| **share > 0.5) {
-                let (x, y) = ((place % options.width) as f64, (place / options.width) as f64);
+            for (environment, _) in frame.target.iter().enumerate().filter(|(_, share)| **share > 0.5) {
+                let (x, y) = ((environment % options.width) as f64, (environment / options.width) as f64);
                 seen = Rect::new(seen.x.min(x), seen.y.min(y), seen.w.max(x + 1.0), seen.h.max(y + 1.0));
             }
-            let shown = truth.shown;
-            let gaps = [seen.x - shown.x, seen.y - shown.y, shown.x + shown.w - seen.w, shown.y + shown.h - seen.h];
+            let in_view = truth.in_view;
+            let gaps = [
+                seen.x - in_view.x,
+                seen.y - in_view.y,
+                in_view.x + in_view.w - seen.w,
+                in_view.y + in_view.h - seen.h,
+            ];
             assert!(gaps.iter().all(|gap| (-1.0..2.5).contains(gap)), "{index}: {gaps:?}");
         }
     }
@@ -187,10 +197,10 @@ fn the_box_holds_the_whole_target_and_is_tight() {
 #[test]
 fn what_is_outside_the_picture_is_cut_off_the_box_and_counted() {
     let options = small();
-    let (_, _, truths) = shoot(&options, Split::Train, 1, Condition::PartialVisibility);
+    let (_, _, truths) = shoot(&options, SynthSplit::Train, 1, Condition::PartialVisibility);
     for truth in truths {
-        assert!(truth.shown.area() < truth.whole.area() && truth.shown.is_sane());
-        let cut = 1.0 - truth.shown.area() / truth.whole.area();
+        assert!(truth.in_view.area() < truth.whole.area() && truth.in_view.is_sane());
+        let cut = 1.0 - truth.in_view.area() / truth.whole.area();
         assert!((cut - truth.outside).abs() < 0.2, "{cut} {}", truth.outside);
         assert!(truth.cover() < 8);
     }

@@ -4,7 +4,7 @@ use std::f32::consts::TAU;
 
 use super::colour::{Palette, Rgb, mix, scaled};
 use super::noise::{cell, fractal, lattice, smooth, step, value};
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
@@ -45,40 +45,40 @@ pub struct Texture {
 
 impl Texture {
     /// Some family in these colours.
-    pub fn new(draws: &mut Draws, palette: Palette, features: Features) -> Self {
-        let family = FAMILIES[draws.below(FAMILIES.len())];
-        Self::of(draws, family, palette, features)
+    pub fn new(rng: &mut CounterRng, palette: Palette, features: Features) -> Self {
+        let family = FAMILIES[rng.below(FAMILIES.len())];
+        Self::of(rng, family, palette, features)
     }
 
     /// Loose ground: earth, grass, asphalt, water.
-    pub fn ground(draws: &mut Draws, palette: Palette, features: Features) -> Self {
+    pub fn ground(rng: &mut CounterRng, palette: Palette, features: Features) -> Self {
         let families = [Family::Terrain, Family::Marble, Family::Leaves, Family::Spots];
-        let family = families[draws.below(families.len())];
-        Self::of(draws, family, palette, features)
+        let family = families[rng.below(families.len())];
+        Self::of(rng, family, palette, features)
     }
 
     /// Walls and pavements.
-    pub fn masonry(draws: &mut Draws, palette: Palette, features: Features) -> Self {
+    pub fn masonry(rng: &mut CounterRng, palette: Palette, features: Features) -> Self {
         let families = [Family::Bricks, Family::Tiles, Family::Bricks, Family::Weave];
-        let family = families[draws.below(families.len())];
-        let mut texture = Self::of(draws, family, palette, features);
-        let tilt = draws.range(-0.06, 0.06) as f32;
+        let family = families[rng.below(families.len())];
+        let mut texture = Self::of(rng, family, palette, features);
+        let tilt = rng.range(-0.06, 0.06) as f32;
         texture.turn = (tilt.cos(), tilt.sin());
         texture
     }
 
     /// Foliage.
-    pub fn leaves(draws: &mut Draws, palette: Palette, features: Features) -> Self {
-        Self::of(draws, Family::Leaves, palette, features)
+    pub fn leaves(rng: &mut CounterRng, palette: Palette, features: Features) -> Self {
+        Self::of(rng, Family::Leaves, palette, features)
     }
 
     /// Another surface of the same family and colours: what a sister of the thing wears.
-    pub fn sister(&self, draws: &mut Draws) -> Self {
-        let angle = draws.range(0.0, f64::from(TAU)) as f32;
+    pub fn sister(&self, rng: &mut CounterRng) -> Self {
+        let angle = rng.range(0.0, f64::from(TAU)) as f32;
         Self {
-            frequency: self.frequency * draws.range(0.85, 1.15) as f32,
+            frequency: self.frequency * rng.range(0.85, 1.15) as f32,
             turn: (angle.cos(), angle.sin()),
-            seed: draws.bits() as u32,
+            seed: rng.bits() as u32,
             ..self.clone()
         }
     }
@@ -88,15 +88,15 @@ impl Texture {
         Self { palette, ..self.clone() }
     }
 
-    fn of(draws: &mut Draws, family: Family, palette: Palette, features: Features) -> Self {
-        let angle = draws.range(0.0, f64::from(TAU)) as f32;
+    fn of(rng: &mut CounterRng, family: Family, palette: Palette, features: Features) -> Self {
+        let angle = rng.range(0.0, f64::from(TAU)) as f32;
         Self {
             family,
             palette,
-            frequency: draws.range(features[0], features[1]) as f32,
+            frequency: rng.range(features[0], features[1]) as f32,
             turn: (angle.cos(), angle.sin()),
-            grain: draws.range(0.06, 0.2) as f32,
-            seed: draws.bits() as u32,
+            grain: rng.range(0.06, 0.2) as f32,
+            seed: rng.bits() as u32,
         }
     }
 

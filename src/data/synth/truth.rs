@@ -43,7 +43,7 @@ pub struct Truth {
     /// The box around the whole target, which may reach beyond the picture.
     pub whole: Rect,
     /// The box of the annotation: its part inside the picture.
-    pub shown: Rect,
+    pub in_view: Rect,
     /// See [`threshold::OCCLUDED`].
     pub occluded: f64,
     /// See [`threshold::OUTSIDE`].
@@ -79,14 +79,14 @@ impl Glance {
         let whole = outline_box(scene, frame, t);
         let truth = Truth {
             whole,
-            shown: whole.clipped(width, height),
+            in_view: whole.clipped(width, height),
             occluded: frame.occluded,
             outside: frame.outside,
             light: light_ratio(scene, &whole, t),
             growth: 1.0,
             smear: scene.smear(t).0 / whole.area().sqrt().max(1e-9),
             change: 0.0,
-            enlarged: scene.film.reduction.map_or(1.0, |reduction| reduction.factor),
+            enlarged: scene.recording.reduction.map_or(1.0, |reduction| reduction.factor),
             sisters: sisters(scene, &whole, t),
             contrast: contrast(scene, index, frame),
         };
@@ -94,7 +94,7 @@ impl Glance {
     }
 
     /// Completes the frames of a sequence by what changes between neighbours.
-    pub fn settle(glances: &[Self]) -> Vec<Truth> {
+    pub fn resolve(glances: &[Self]) -> Vec<Truth> {
         let around = |index: usize| &glances[index.saturating_sub(NEARBY)..(index + NEARBY + 1).min(glances.len())];
         glances
             .iter()
@@ -142,7 +142,7 @@ impl Truth {
 /// The upright box around the target's outline.
 fn outline_box(scene: &Scene, frame: &Frame, t: f64) -> Rect {
     let pose = scene.target_pose(t);
-    let places = || frame.look.outline().iter().map(|&(u, v)| pose.place(f64::from(u), f64::from(v)));
+    let places = || frame.look.outline().iter().map(|&(u, v)| pose.environment(f64::from(u), f64::from(v)));
     let (x0, x1) = extremes(places().map(|p| p.0));
     let (y0, y1) = extremes(places().map(|p| p.1));
     Rect::new(x0, y0, x1 - x0, y1 - y0)
@@ -153,10 +153,10 @@ fn light_ratio(scene: &Scene, target: &Rect, t: f64) -> f64 {
     let light = scene.light.at(t, scene.flicker.at(t));
     let ((cx, cy), reach) = (target.centre(), 0.5 * CROP * target.area().sqrt());
     let steps = 16;
-    let place = |index: i32| reach * (f64::from(index) / f64::from(steps) * 2.0 - 1.0);
+    let environment = |index: i32| reach * (f64::from(index) / f64::from(steps) * 2.0 - 1.0);
     let mut lights = Vec::new();
     for (row, column) in (0..=steps).flat_map(|row| (0..=steps).map(move |column| (row, column))) {
-        let (x, y) = (cx + place(column), cy + place(row));
+        let (x, y) = (cx + environment(column), cy + environment(row));
         if (0.0..scene.size.0 as f64).contains(&x) && (0.0..scene.size.1 as f64).contains(&y) {
             let (gain, veil) = light.gain(x, y);
             lights.push(f64::from(luminance(gain) + veil / 0.25));

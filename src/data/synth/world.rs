@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Range;
 
 use super::colour::Rgb;
+use super::environment::{Colour, Environment};
 use super::picture::{Picture, Role};
-use super::place::{Colour, Place};
 
 /// The side of a tile, the unit in which a background is painted, in pixels.
 const TILE: usize = 32;
@@ -14,22 +14,22 @@ const TILE: usize = 32;
 /// A background.
 pub struct World {
     picture: Picture,
-    place: Place,
+    environment: Environment,
     /// Which tiles are painted, row by row.
     painted: Vec<bool>,
 }
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "World({} x {}, {} decals)", self.picture.width, self.picture.height, self.place.decals.len())
+        write!(f, "World({} x {}, {} decals)", self.picture.width, self.picture.height, self.environment.decals.len())
     }
 }
 
 impl World {
     /// A place of this size in which nothing is painted yet.
-    pub fn new(place: Place, width: usize, height: usize) -> Self {
+    pub fn new(environment: Environment, width: usize, height: usize) -> Self {
         let painted = vec![false; width.div_ceil(TILE) * height.div_ceil(TILE)];
-        Self { picture: Picture::new(width, height), place, painted }
+        Self { picture: Picture::new(width, height), environment, painted }
     }
 
     /// What it looks like, where it has been [revealed](Self::reveal).
@@ -44,8 +44,8 @@ impl World {
             // Interpolation reaches for the neighbouring pixels.
             let (low, high) = (low - 2.0, high + 2.0);
             let mirrored = (low.min(2.0 * limit - high), high.max(-low));
-            let place = |x: f64| x.clamp(0.0, limit - 1.0) as usize / TILE;
-            place(mirrored.0)..place(mirrored.1) + 1
+            let environment = |x: f64| x.clamp(0.0, limit - 1.0) as usize / TILE;
+            environment(mirrored.0)..environment(mirrored.1) + 1
         };
         let across = self.picture.width.div_ceil(TILE);
         for row in tiles(low.1, high.1, self.picture.height) {
@@ -62,9 +62,9 @@ impl World {
         let picture = &mut self.picture;
         let end = |start: usize, side: usize| start..(start + TILE).min(side);
         let within = (end(x, picture.width), end(y, picture.height));
-        fill(picture, &within, &self.place.colour);
-        for decal in &self.place.decals {
-            let thing = &self.place.things[decal.thing];
+        fill(picture, &within, &self.environment.colour);
+        for decal in &self.environment.decals {
+            let thing = &self.environment.things[decal.thing];
             match decal.shadow {
                 Some(strength) => picture.shadow_within(thing, decal.pose, strength, &within),
                 None => picture.paint_within(thing, decal.pose, Role::Other, &within),
@@ -79,8 +79,8 @@ impl World {
         let steps = 12;
         for row in 0..steps {
             for column in 0..steps {
-                let place = |index: i32| reach * (f64::from(index) / f64::from(steps - 1) * 2.0 - 1.0);
-                let pixel = self.picture.mirrored((x + place(column)) as f32, (y + place(row)) as f32);
+                let environment = |index: i32| reach * (f64::from(index) / f64::from(steps - 1) * 2.0 - 1.0);
+                let pixel = self.picture.mirrored((x + environment(column)) as f32, (y + environment(row)) as f32);
                 for c in 0..3 {
                     sum[c] += pixel[c];
                 }
@@ -102,8 +102,8 @@ fn fill(picture: &mut Picture, (columns, rows): &(Range<usize>, Range<usize>), c
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::random::Draws;
-    use crate::data::synth::place::place;
+    use crate::data::random::CounterRng;
+    use crate::data::synth::environment::environment;
     use crate::data::synth::sprite::Relief;
 
     #[test]
@@ -111,8 +111,8 @@ mod tests {
         for word in 0..12 {
             let relief = Relief { towards: (0.6, -0.8), depth: 0.7 };
             let draw = || {
-                let place = place(&mut Draws::new(&[word]), (150, 110), 0.5, relief, false);
-                World::new(place, 150, 110)
+                let environment = environment(&mut CounterRng::new(&[word]), (150, 110), 0.5, relief, false);
+                World::new(environment, 150, 110)
             };
             let (mut once, mut bits) = (draw(), draw());
             once.reveal((0.0, 0.0), (150.0, 110.0));

@@ -114,8 +114,8 @@ mod tests {
     use crate::model::memory;
 
     fn noise(shape: &[i64], seed: u64) -> Tensor {
-        let mut draws = crate::data::random::Draws::new(&[seed]);
-        let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| 2.0 * draws.normal() as f32).collect();
+        let mut rng = crate::data::random::CounterRng::new(&[seed]);
+        let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| 2.0 * rng.normal() as f32).collect();
         Tensor::from_slice(&values).view(shape)
     }
 

@@ -6,7 +6,7 @@ use super::weights::{Kernel, Linear, Weights};
 use crate::failure::Result;
 use crate::model::config::{BoxHeadKind, ClassHead, ClassInput, Config};
 use crate::model::corner::between_corners;
-use crate::model::heads::{BoxPrediction, ConditionHead, ConditionsTold, boxes_at_peak};
+use crate::model::heads::{BoxPrediction, ConditionHead, ConditionPrediction, boxes_at_peak};
 use crate::model::hiptrack::Hiptrack;
 use crate::model::layers::Statistics;
 use crate::model::params::{Params, Scope};
@@ -106,7 +106,7 @@ impl Conditions {
         features: &Features,
         own: Option<&Tensor>,
         search: &Tensor,
-    ) -> ConditionsTold {
+    ) -> ConditionPrediction {
         let pooled = match (self.head.input, &features.template) {
             (ClassInput::Tokens, Some(template)) => {
                 let flat = |x: &Tensor| x.flatten(0, 1).unsqueeze(0);

@@ -105,11 +105,12 @@ impl Session {
             }
             None => (features.search.shallow_clone(), None),
         };
-        let told =
+        let predicted =
             online.conditions.as_ref().map(|head| (head, head.forward(&fused, &features, self.own.as_ref(), search)));
-        let modulated = told.as_ref().and_then(|(head, told)| head.modulate(&fused, &told.logits));
+        let modulated = predicted.as_ref().and_then(|(head, predicted)| head.modulate(&fused, &predicted.logits));
         let maps = online.head.forward(modulated.as_ref().unwrap_or(&fused));
-        let (logits, severity) = told.map_or((None, None), |(_, told)| (Some(told.logits), told.severity));
+        let (logits, severity) =
+            predicted.map_or((None, None), |(_, predicted)| (Some(predicted.logits), predicted.severity));
         let output =
             OnlineOutput { score_map: maps.score, size_map: maps.size, offset_map: maps.offset, logits, severity };
         if let Some(((prompter, history), key)) = remembering.zip(key) {

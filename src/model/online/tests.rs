@@ -1,7 +1,7 @@
 //! The short way against the plain one, on a small model.
 
 use super::*;
-use crate::data::random::Draws;
+use crate::data::random::CounterRng;
 use crate::model::mask::MaskClamp;
 use crate::model::{
     BackboneOutput, BoxHeadKind, ClassHead, ClassInput, Elimination, ForwardOptions, FrameOutput, MemoryEntry, Pooling,
@@ -23,8 +23,8 @@ fn tiny() -> Config {
 }
 
 fn noise(shape: &[i64], word: u64) -> Tensor {
-    let mut draws = Draws::new(&[word]);
-    let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| draws.normal() as f32).collect();
+    let mut rng = CounterRng::new(&[word]);
+    let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| rng.normal() as f32).collect();
     Tensor::from_slice(&values).view(shape)
 }
 

@@ -14,7 +14,7 @@ pub use vitals::{Epoch, Vitals};
 use crate::{
     telemetry::names,
     train::{
-        events::{Observer, Seen},
+        events::{Observer, Preview},
         experiment::Experiment,
         features::Features,
         means::BatchMetrics,
@@ -29,13 +29,13 @@ use std::{
 /// Watches a run, and tells other observers what it thinks of it.
 pub struct Health {
     state: Mutex<(Vitals, BTreeSet<&'static str>)>,
-    tell: Arc<dyn Observer>,
+    observer: Arc<dyn Observer>,
 }
 
 impl Health {
-    /// Watches a run of `experiment`; advice goes to `tell`, and so do all events.
-    pub fn new(experiment: &Experiment, tell: Arc<dyn Observer>) -> Self {
-        Self { state: Mutex::new((Vitals::new(experiment), BTreeSet::new())), tell }
+    /// Watches a run of `experiment`; advice goes to `observer`, and so do all events.
+    pub fn new(experiment: &Experiment, observer: Arc<dyn Observer>) -> Self {
+        Self { state: Mutex::new((Vitals::new(experiment), BTreeSet::new())), observer }
     }
 
     /// The same, which compares validations with those of `baseline`.
@@ -67,21 +67,21 @@ impl Health {
 
 impl Observer for Health {
     fn observe(&self, event: &RunEvent) {
-        self.tell.observe(event);
+        self.observer.observe(event);
         self.look(event);
     }
 
     fn batch(&self, event: &RunEvent, metrics: &BatchMetrics) {
-        self.tell.batch(event, metrics);
+        self.observer.batch(event, metrics);
         self.look(event);
     }
 
-    fn preview(&self, clips: &Seen) {
-        self.tell.preview(clips);
+    fn preview(&self, clips: &Preview) {
+        self.observer.preview(clips);
     }
 
     fn features(&self, features: &Features) {
-        self.tell.features(features);
+        self.observer.features(features);
     }
 }
 
@@ -105,7 +105,7 @@ impl Health {
         }
         for (rule, advice) in advice {
             metrics::counter!(names::HEALTH_ADVICE, "rule" => rule).increment(1);
-            self.tell.observe(&RunEvent::Advice(advice));
+            self.observer.observe(&RunEvent::Advice(advice));
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     failure::{Failure, Result},
-    monitor::past,
-    train::{itinerary::Split, run_event::RunEvent, tally::Terms},
+    monitor::replay,
+    train::{metrics::StepMetrics, run_event::RunEvent, run_schedule::Split},
 };
 use std::{
     collections::BTreeMap,
@@ -57,11 +57,11 @@ impl Baseline {
             let message = format!("--baseline: {}: not found; give the --save_dir of a run", path.display());
             return Err(Failure::input(message));
         }
-        let iou: BTreeMap<u64, f64> = past::events(&path)
+        let iou: BTreeMap<u64, f64> = replay::events(&path)
             .into_iter()
             .filter_map(|line| match line.event {
                 RunEvent::Pass(pass) if pass.split == Split::Val && pass.epoch > 0 => {
-                    Some((pass.epoch, Terms::from(&pass.metrics).iou)).filter(|(_, iou)| iou.is_finite())
+                    Some((pass.epoch, StepMetrics::from(&pass.metrics).iou)).filter(|(_, iou)| iou.is_finite())
                 }
                 _ => None,
             })
@@ -74,7 +74,7 @@ impl Baseline {
     }
 
     /// A validation after `epoch` (from 1) beside this run's; none where either has nothing to compare.
-    pub fn price(&self, epoch: u64, means: &Terms) -> Option<Price> {
+    pub fn price(&self, epoch: u64, means: &StepMetrics) -> Option<Price> {
         let (baseline, accuracy) = (*self.iou.get(&epoch)?, means.accuracy()?);
         Some(Price { epoch, iou: means.iou, baseline, accuracy })
     }

@@ -1,7 +1,7 @@
 //! The rules: pure functions from numbers to advice.
 
 use super::vitals::{COMPARISONS, FRAMES, STEPS, Vitals};
-use crate::train::{run_event::Advice, tally::Terms};
+use crate::train::{metrics::StepMetrics, run_event::Advice};
 
 /// One rule.
 #[derive(Clone, Copy, Debug)]
@@ -31,19 +31,20 @@ const EPOCHS: usize = 3;
 const FEW: usize = 20;
 
 /// The means of the newest epochs' training, when there are so many.
-fn trained(vitals: &Vitals, epochs: usize) -> Option<Vec<&Terms>> {
-    let all: Vec<&Terms> = vitals.epochs.iter().filter_map(|epoch| epoch.train.as_ref()).collect();
+fn trained(vitals: &Vitals, epochs: usize) -> Option<Vec<&StepMetrics>> {
+    let all: Vec<&StepMetrics> = vitals.epochs.iter().filter_map(|epoch| epoch.train.as_ref()).collect();
     (all.len() >= epochs).then(|| all[all.len() - epochs..].to_vec())
 }
 
 /// Accuracy no better than saying always the same → raise λ.
 fn accuracy_at_chance(vitals: &Vitals) -> Option<Advice> {
     let epochs = trained(vitals, EPOCHS)?;
-    let stuck = |terms: &&Terms| {
-        let margin = 2.0 * (vitals.chance * (1.0 - vitals.chance) / terms.labelled.max(1.0)).sqrt();
-        terms.labelled >= FRAMES && terms.accuracy().is_some_and(|share| share < vitals.chance + margin.max(0.02))
+    let stuck = |step_metrics: &&StepMetrics| {
+        let margin = 2.0 * (vitals.chance * (1.0 - vitals.chance) / step_metrics.labelled.max(1.0)).sqrt();
+        step_metrics.labelled >= FRAMES
+            && step_metrics.accuracy().is_some_and(|share| share < vitals.chance + margin.max(0.02))
     };
-    let newest = epochs.last().and_then(|terms| terms.accuracy())?;
+    let newest = epochs.last().and_then(|step_metrics| step_metrics.accuracy())?;
     epochs.iter().all(stuck).then(|| {
         let (lambda, chance) = (vitals.lambda, vitals.chance);
         let remedy = match lambda > 0.0 {
@@ -67,9 +68,9 @@ fn iou_falls(vitals: &Vitals) -> Option<Advice> {
     const FALL: f64 = 0.02;
     // One point, and two standard errors of a share.
     const RISE: f64 = 0.01;
-    let all: Vec<&Terms> = vitals.epochs.iter().filter_map(|epoch| epoch.val.as_ref()).collect();
+    let all: Vec<&StepMetrics> = vitals.epochs.iter().filter_map(|epoch| epoch.val.as_ref()).collect();
     let [.., first, second, third] = all.as_slice() else { return None };
-    let best = all.iter().map(|terms| terms.iou).fold(0.0, f64::max);
+    let best = all.iter().map(|step_metrics| step_metrics.iou).fold(0.0, f64::max);
     let falling = first.iou > second.iou && second.iou > third.iou && best - third.iou >= FALL;
     let (before, now) = (first.accuracy()?, third.accuracy()?);
     let error = 2.0 * (before * (1.0 - before) / first.labelled.max(1.0) * 2.0).sqrt();
@@ -154,15 +155,15 @@ fn class_gradient_dominates(vitals: &Vitals) -> Option<Advice> {
 /// No loss has fallen since the phase began → learning rate.
 fn loss_stands_still(vitals: &Vitals) -> Option<Advice> {
     const FALL: f64 = 0.05;
-    let epochs: Vec<&Terms> = vitals.epochs.iter().filter_map(|epoch| epoch.train.as_ref()).collect();
+    let epochs: Vec<&StepMetrics> = vitals.epochs.iter().filter_map(|epoch| epoch.train.as_ref()).collect();
     let (first, rest) = epochs.split_first().filter(|(_, rest)| rest.len() >= EPOCHS)?;
-    let still = |of: fn(&Terms) -> f64| {
-        let best = rest.iter().map(|terms| of(terms)).fold(f64::INFINITY, f64::min);
+    let still = |of: fn(&StepMetrics) -> f64| {
+        let best = rest.iter().map(|step_metrics| of(step_metrics)).fold(f64::INFINITY, f64::min);
         best >= (1.0 - FALL) * of(first)
     };
-    let class_still = first.labelled == 0.0 || first.weight_class == 0.0 || still(|terms| terms.class);
-    (first.total > 0.0 && still(|terms| terms.total) && still(|terms| terms.box_loss) && class_still).then(|| {
-        let last = rest.last().map_or(0.0, |terms| terms.total);
+    let class_still = first.labelled == 0.0 || first.weight_class == 0.0 || still(|step_metrics| step_metrics.class);
+    (first.total > 0.0 && still(|step_metrics| step_metrics.total) && still(|step_metrics| step_metrics.box_loss) && class_still).then(|| {
+        let last = rest.last().map_or(0.0, |step_metrics| step_metrics.total);
         let message = format!(
             "no loss has fallen by {:.0} % in {} epochs (Loss/total {:.4} then, {last:.4} now); change the learning rate: \
              lower TRAIN.LR if the losses jump about, raise it if they hardly move",

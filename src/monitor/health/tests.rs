@@ -3,9 +3,9 @@ use crate::{
     settings::Node,
     train::{
         confusion::Confusion,
-        itinerary::Split,
+        metrics::StepMetrics,
         run_event::{Batch, GradientComparison, LossMetrics, Pass},
-        tally::Terms,
+        run_schedule::Split,
         tasks::{BlockGradients, Gradients},
     },
 };
@@ -23,7 +23,7 @@ fn advice(vitals: &Vitals) -> Advice {
 }
 
 fn epoch(total: f64, accuracy: f64) -> Epoch {
-    let train = Terms {
+    let train = StepMetrics {
         total,
         box_loss: 0.8 * total,
         class: total,
@@ -31,13 +31,13 @@ fn epoch(total: f64, accuracy: f64) -> Epoch {
         labelled: 400.0,
         weight_class: 0.1,
         applied: 1.0,
-        ..Terms::default()
+        ..StepMetrics::default()
     };
     Epoch { train: Some(train), val: None }
 }
 
 fn validated(iou: f64, accuracy: f64) -> Epoch {
-    let val = Terms { iou, correct: 100.0 * accuracy, labelled: 100.0, ..Terms::default() };
+    let val = StepMetrics { iou, correct: 100.0 * accuracy, labelled: 100.0, ..StepMetrics::default() };
     Epoch { train: None, val: Some(val) }
 }
 

@@ -5,9 +5,9 @@ use crate::{
     data::condition::Condition,
     train::{
         experiment::{Experiment, Training},
-        itinerary::Split,
+        metrics::StepMetrics,
         run_event::RunEvent,
-        tally::Terms,
+        run_schedule::Split,
         tasks::TaskWeighting,
     },
 };
@@ -26,9 +26,9 @@ pub(super) const FRAMES: f64 = 100.0;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Epoch {
     /// Means of its training.
-    pub train: Option<Terms>,
+    pub train: Option<StepMetrics>,
     /// Means of the validation after it.
-    pub val: Option<Terms>,
+    pub val: Option<StepMetrics>,
 }
 
 /// A training step.
@@ -113,7 +113,7 @@ impl Vitals {
                     return false;
                 }
                 self.enter(pass.epoch);
-                let (means, confusion) = (Terms::from(&pass.metrics), &pass.confusion);
+                let (means, confusion) = (StepMetrics::from(&pass.metrics), &pass.confusion);
                 let total: u64 = confusion.rows().iter().flatten().sum();
                 let most = confusion.rows().iter().map(|row| row.iter().sum::<u64>()).max().unwrap_or(0);
                 // Of a handful of frames the most frequent condition says little.

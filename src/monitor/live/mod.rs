@@ -5,11 +5,11 @@
 
 mod clients;
 mod curve;
-mod looks;
+mod meter_history;
 mod now;
 mod page;
-mod past;
-pub(in crate::monitor) mod pictures;
+pub(in crate::monitor) mod previews;
+mod replay;
 mod server;
 pub mod status;
 mod view;
@@ -17,19 +17,19 @@ mod view;
 pub use server::{DEFAULT_ADDRESS, serve};
 
 use crate::{
-    flow::{Board, StopToken},
+    flow::{Board, Shutdown},
     telemetry::process::{Process, timestamp},
     train::{
         confusion::Confusion,
-        events::{Observer, Seen},
-        itinerary::Split,
+        events::{Observer, Preview},
         run_event::{Batch, Checkpoint, LossMetrics, Pass, RunEvent, Timestamp},
+        run_schedule::Split,
     },
 };
 use actix_web::web::Bytes;
 use curve::Curve;
-use looks::Looks;
-use pictures::Pictures;
+use meter_history::MeterHistory;
+use previews::Previews;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -66,7 +66,7 @@ pub struct Live {
     verb: &'static str,
     began: Instant,
     started: f64,
-    shown: Mutex<Shown>,
+    state: Mutex<LiveState>,
     view: Mutex<view::View>,
 }
 
@@ -76,15 +76,15 @@ struct Running {
     board: Arc<Board>,
     /// The most workers of each stage.
     most: BTreeMap<String, usize>,
-    stop: StopToken,
+    stop: Shutdown,
     since: Instant,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct LiveState {
     plan: Option<Plan>,
     running: Option<Running>,
-    looks: Looks,
+    meter_history: MeterHistory,
     /// By training step: the columns of [`TRAIN`].
     train: Curve<{ TRAIN.len() }>,
     /// By seconds since the start: resident bytes.
@@ -92,7 +92,7 @@ struct Shown {
     validations: Vec<Validation>,
     checkpoints: VecDeque<Saved>,
     messages: VecDeque<Message>,
-    pictures: Pictures,
+    previews: Previews,
     /// The newest batch, and the newest training batch with its learning rates.
     last: Option<Batch>,
     newest: Option<Batch>,
@@ -137,16 +137,16 @@ impl Live {
             verb,
             began: Instant::now(),
             started: timestamp(SystemTime::now()),
-            shown: Mutex::new(Shown {
+            state: Mutex::new(LiveState {
                 plan: None,
                 running: None,
-                looks: Looks::default(),
+                meter_history: MeterHistory::default(),
                 train: Curve::new(KEPT),
                 memory: Curve::new(KEPT),
                 validations: Vec::new(),
                 checkpoints: VecDeque::new(),
                 messages: VecDeque::new(),
-                pictures: Pictures::default(),
+                previews: Previews::default(),
                 last: None,
                 newest: None,
                 trained: 0,
@@ -158,36 +158,36 @@ impl Live {
 
     /// Says what the run is about.
     pub fn plan(&self, plan: Plan) {
-        self.shown().plan = Some(plan);
+        self.locked().plan = Some(plan);
     }
 
     /// From now on the run is under way: its meters are on `board`, its stages have at `most` so many workers.
-    pub fn attach(&self, board: Arc<Board>, most: BTreeMap<String, usize>, stop: StopToken) {
-        self.shown().running = Some(Running { board, most, stop, since: Instant::now() });
+    pub fn attach(&self, board: Arc<Board>, most: BTreeMap<String, usize>, stop: Shutdown) {
+        self.locked().running = Some(Running { board, most, stop, since: Instant::now() });
     }
 
     /// A picture of the newest clips as JPEG; none when there is no such.
     fn picture(&self, split: &str, number: usize) -> Option<Bytes> {
-        self.shown().pictures.file(split, number)
+        self.locked().previews.file(split, number)
     }
 
     /// Looks at meters and memory; the server calls it once a second.
-    fn look(&self) {
+    fn snapshot(&self) {
         let now = Instant::now();
         let memory = Process::now().memory.map_or(f64::NAN, |bytes| bytes as f64);
-        let mut shown = self.shown();
-        shown.memory.push((now - self.began).as_secs_f64(), [memory]);
-        if let Some(board) = shown.running.as_ref().map(|running| Arc::clone(&running.board)) {
-            shown.looks.add(now, board.stages(), board.channels());
+        let mut state = self.locked();
+        state.memory.push((now - self.began).as_secs_f64(), [memory]);
+        if let Some(board) = state.running.as_ref().map(|running| Arc::clone(&running.board)) {
+            state.meter_history.add(now, board.stages(), board.channels());
         }
     }
 
-    fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, LiveState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shown {
+impl LiveState {
     fn message(&mut self, warning: bool, text: &str) {
         push(&mut self.messages, Message { at: timestamp(SystemTime::now()), warning, text: text.to_string() });
     }
@@ -253,29 +253,29 @@ fn push<T>(queue: &mut VecDeque<T>, item: T) {
 }
 
 impl Observer for Live {
-    fn preview(&self, clips: &Seen) {
+    fn preview(&self, clips: &Preview) {
         // Pictures are encoded before anybody who asks has to wait.
-        let pictures = pictures::Shown::new(clips);
-        self.shown().pictures.show(pictures);
+        let previews = previews::PreviewFiles::new(clips);
+        self.locked().previews.show(previews);
     }
 
     fn observe(&self, event: &RunEvent) {
-        let mut shown = self.shown();
+        let mut state = self.locked();
         match event {
             RunEvent::Batch(batch) => {
-                shown.trained += if batch.split == Split::Train { batch.clips } else { 0 };
-                shown.batch(batch);
+                state.trained += if batch.split == Split::Train { batch.clips } else { 0 };
+                state.batch(batch);
             }
-            RunEvent::Pass(pass) => shown.pass(pass),
-            RunEvent::Checkpoint(saved) => shown.checkpoint(saved, Some(Timestamp::now())),
+            RunEvent::Pass(pass) => state.pass(pass),
+            RunEvent::Checkpoint(saved) => state.checkpoint(saved, Some(Timestamp::now())),
             RunEvent::Nonfinite(bad) => {
                 let first = bad.clips.first().map_or("", String::as_str);
                 let what = format!("step {} was not finite ({} in a row), with {first}", bad.step + 1, bad.in_a_row);
-                shown.message(true, &what);
+                state.message(true, &what);
             }
-            RunEvent::Advice(advice) => shown.message(true, &format!("advice: {}", advice.message)),
-            RunEvent::Note(note) => shown.message(false, &note.message),
-            RunEvent::Warning(warning) => shown.message(true, &warning.message),
+            RunEvent::Advice(advice) => state.message(true, &format!("advice: {}", advice.message)),
+            RunEvent::Note(note) => state.message(false, &note.message),
+            RunEvent::Warning(warning) => state.message(true, &warning.message),
             RunEvent::Gradients(_) | RunEvent::Run(_) | RunEvent::End(_) => {}
         }
     }

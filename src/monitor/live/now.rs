@@ -1,10 +1,10 @@
 //! The [`Status`] as of now.
 
-use super::{Live, Saved, Shown, TRAIN, Validation, status::*};
+use super::{Live, LiveState, Saved, TRAIN, Validation, status::*};
 use crate::{
     data::condition::Condition,
     flow::{Load, sentence},
-    stages::PRAISE,
+    stages::EXPECTED_BOTTLENECK,
     telemetry::{
         Gpu, gpus, machine,
         process::{Process, timestamp},
@@ -16,35 +16,35 @@ use std::time::SystemTime;
 impl Live {
     /// `starting` before the pipeline runs, `running`, or `stopping` once it drains after a signal or the last step.
     pub(super) fn state(&self) -> &'static str {
-        state(&self.shown())
+        state_name(&self.locked())
     }
 
     /// The whole state of the run as of now.
     pub(super) fn status(&self) -> Status {
-        let shown = self.shown();
-        let elapsed = shown.running.as_ref().map_or(0.0, |running| running.since.elapsed().as_secs_f64());
+        let state = self.locked();
+        let elapsed = state.running.as_ref().map_or(0.0, |running| running.since.elapsed().as_secs_f64());
         let (version, verb, pid) = (env!("CARGO_PKG_VERSION").into(), self.verb.into(), std::process::id());
         Status {
             program: Program { version, verb, pid },
-            state: state(&shown).into(),
+            state: state_name(&state).into(),
             time: timestamp(SystemTime::now()),
             started: self.started,
             elapsed_seconds: Short(elapsed),
-            run: run(&shown, elapsed),
-            pipeline: pipeline(&shown),
-            curves: curves(&shown),
-            validations: shown.validations.iter().map(validation).collect(),
+            run: run(&state, elapsed),
+            pipeline: pipeline(&state),
+            curves: curves(&state),
+            validations: state.validations.iter().map(validation).collect(),
             conditions: Condition::ALL.map(|condition| condition.name().into()).into(),
-            clips: shown.pictures.status(),
-            checkpoints: shown.checkpoints.iter().rev().take(20).map(checkpoint).collect(),
-            messages: shown.messages.iter().rev().take(50).map(message).collect(),
+            clips: state.previews.status(),
+            checkpoints: state.checkpoints.iter().rev().take(20).map(checkpoint).collect(),
+            messages: state.messages.iter().rev().take(50).map(message).collect(),
             process: process(),
         }
     }
 }
 
-fn state(shown: &Shown) -> &'static str {
-    match &shown.running {
+fn state_name(state: &LiveState) -> &'static str {
+    match &state.running {
         None => "starting",
         Some(running) if running.stop.is_stopping() => "stopping",
         Some(_) => "running",
@@ -55,13 +55,13 @@ fn all_short(values: Vec<f64>) -> Vec<Short> {
     values.into_iter().map(Short).collect()
 }
 
-fn run(shown: &Shown, elapsed: f64) -> Option<Run> {
-    let plan = shown.plan.as_ref()?;
-    let last = shown.last.as_ref();
+fn run(state: &LiveState, elapsed: f64) -> Option<Run> {
+    let plan = state.plan.as_ref()?;
+    let last = state.last.as_ref();
     let position = last.map_or(plan.position, |batch| batch.position + 1);
     let done = position.saturating_sub(plan.position) as f64;
     let left = plan.batches.saturating_sub(position) as f64;
-    let newest = shown.newest.as_ref();
+    let newest = state.newest.as_ref();
     let epoch = last.map_or(0, |batch| batch.epoch.saturating_sub(1));
     let mut first = 0;
     let phase = plan.phases.iter().find(|(_, epochs, _)| {
@@ -78,7 +78,7 @@ fn run(shown: &Shown, elapsed: f64) -> Option<Run> {
         split: last.map(|batch| batch.split),
         step: newest.map_or(0, |batch| batch.step + 1),
         steps: plan.epochs * plan.epoch_steps,
-        clips: shown.trained,
+        clips: state.trained,
         progress: if plan.batches > 0 { position as f64 / plan.batches as f64 } else { 0.0 },
         eta_seconds: Short(if done > 0.0 { elapsed / done * left } else { f64::NAN }),
         phase: phase.map(|(name, ..)| name.clone()),
@@ -86,7 +86,7 @@ fn run(shown: &Shown, elapsed: f64) -> Option<Run> {
         weights: phase.map(|(_, _, [r#box, cls])| TaskWeights { r#box: *r#box, cls: *cls }),
         lr: newest.map(|batch| LearningRates { heads: Short(batch.lr.0), backbone: Short(batch.lr_backbone.0) }),
         last: newest.map(|batch| numbers(&batch.metrics)),
-        nonfinite_steps: shown.nonfinite,
+        nonfinite_steps: state.nonfinite,
     })
 }
 
@@ -103,9 +103,9 @@ fn numbers(metrics: &LossMetrics) -> Numbers {
     }
 }
 
-fn pipeline(shown: &Shown) -> Option<Pipeline> {
-    let running = shown.running.as_ref()?;
-    let stages = shown.looks.stages(&running.most);
+fn pipeline(state: &LiveState) -> Option<Pipeline> {
+    let running = state.running.as_ref()?;
+    let stages = state.meter_history.stages(&running.most);
     let loads: Vec<Load> = stages.iter().map(|stage| stage.load.clone()).collect();
     let stages = stages.iter().map(|stage| {
         let (load, report) = (&stage.load, &stage.report);
@@ -121,10 +121,10 @@ fn pipeline(shown: &Shown) -> Option<Pipeline> {
             rate: Short(stage.rate),
             items: report.taken,
             failures: report.failures,
-            left_out: report.left_out,
+            skipped: report.skipped,
         }
     });
-    let channels = shown.looks.channels();
+    let channels = state.meter_history.channels();
     let channels = channels.iter().map(|channel| {
         let report = &channel.report;
         ChannelStatus {
@@ -137,25 +137,25 @@ fn pipeline(shown: &Shown) -> Option<Pipeline> {
         }
     });
     // Before the first items are through, nobody holds anybody up.
-    let looked = shown.looks.seconds() >= 2.0 && loads.iter().any(|load| !load.busy.is_zero());
+    let looked = state.meter_history.seconds() >= 2.0 && loads.iter().any(|load| !load.busy.is_zero());
     let busiest = crate::flow::busiest(&loads).map(|load| load.id.clone());
     Some(Pipeline {
         stages: stages.collect(),
         channels: channels.collect(),
-        window_seconds: Short(shown.looks.seconds()),
-        bottleneck: sentence(&loads, PRAISE).filter(|_| looked),
+        window_seconds: Short(state.meter_history.seconds()),
+        bottleneck: sentence(&loads, EXPECTED_BOTTLENECK).filter(|_| looked),
         busiest: busiest.filter(|_| looked),
     })
 }
 
 /// By training step, each point the mean of its neighbours; memory by seconds since the start.
-fn curves(shown: &Shown) -> Curves {
-    let column = |(at, name): (usize, &&str)| ((*name).to_string(), all_short(shown.train.column(at)));
+fn curves(state: &LiveState) -> Curves {
+    let column = |(at, name): (usize, &&str)| ((*name).to_string(), all_short(state.train.column(at)));
     let train = TrainCurves {
-        step: shown.train.xs().into_iter().map(|step| step as u64).collect(),
+        step: state.train.xs().into_iter().map(|step| step as u64).collect(),
         columns: TRAIN.iter().enumerate().map(column).collect(),
     };
-    let memory = MemoryCurve { seconds: all_short(shown.memory.xs()), bytes: all_short(shown.memory.column(0)) };
+    let memory = MemoryCurve { seconds: all_short(state.memory.xs()), bytes: all_short(state.memory.column(0)) };
     Curves { train, memory }
 }
 

@@ -101,12 +101,12 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
         let mut ticks = rt::time::interval(Duration::from_secs(1));
         loop {
             ticks.tick().await;
-            looking.look();
+            looking.snapshot();
             sweeping.sweep();
         }
     });
     let render = Arc::new(Kept::default());
-    let told = Arc::new(Kept::default());
+    let predicted = Arc::new(Kept::default());
     let app = move || {
         let headers = DefaultHeaders::new()
             .add((header::CONTENT_SECURITY_POLICY, POLICY))
@@ -114,7 +114,7 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
             .add((header::REFERRER_POLICY, "no-referrer"))
             .add((header::CACHE_CONTROL, "no-store"));
         let (metrics, healthy, ready, status) = (recorder.clone(), live.clone(), live.clone(), live.clone());
-        let (render, told) = (Arc::clone(&render), Arc::clone(&told));
+        let (render, predicted) = (Arc::clone(&render), Arc::clone(&predicted));
         let home = live.clone();
         App::new()
             .wrap(headers)
@@ -134,9 +134,9 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
                 let text = || {
                     serde_json::to_string(&status.status()).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
                 };
-                reply("application/json", told.or_made(text))
+                reply("application/json", predicted.or_made(text))
             }))
-            .service(pictures(live.clone()))
+            .service(previews(live.clone()))
             .service(view::picture(live.clone()))
             .service(view::words(live.clone()))
             .default_service(web::to(|| async {
@@ -191,7 +191,7 @@ fn read_only(path: &'static str, answer: impl Fn() -> HttpResponse + Clone + 'st
 }
 
 /// The pictures of the newest clips. What the path says is looked up among those in memory, and nowhere else.
-fn pictures(live: Arc<Live>) -> Resource {
+fn previews(live: Arc<Live>) -> Resource {
     let answer = move |path: web::Path<(String, usize)>| {
         let (split, number) = path.into_inner();
         let picture = live.picture(&split, number);

@@ -1,7 +1,7 @@
 //! `/status.json`: everything that the page draws, for other programs too. [`Status`] is what it holds; numbers are
 //! rounded to the five digits that a drawing needs, and null where there is none.
 
-use crate::train::itinerary::Split;
+use crate::train::run_schedule::Split;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -200,7 +200,7 @@ pub struct StageStatus {
     /// Failures of its workers.
     pub failures: u64,
     /// Items that it left out.
-    pub left_out: u64,
+    pub skipped: u64,
 }
 
 /// A channel.

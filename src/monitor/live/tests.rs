@@ -132,11 +132,11 @@ fn many_events_are_kept_in_bounded_memory() {
         live.observe(&saved(step));
         live.observe(&RunEvent::warning(step.to_string()));
     }
-    let shown = live.shown();
-    assert!(shown.validations.len() <= KEPT && shown.checkpoints.len() <= KEPT && shown.messages.len() <= KEPT);
-    assert!(shown.train.xs().len() <= KEPT);
-    assert_eq!((shown.validations[0].step, shown.train.xs().last().copied()), (0, Some(5000.0)));
-    drop(shown);
+    let state = live.locked();
+    assert!(state.validations.len() <= KEPT && state.checkpoints.len() <= KEPT && state.messages.len() <= KEPT);
+    assert!(state.train.xs().len() <= KEPT);
+    assert_eq!((state.validations[0].step, state.train.xs().last().copied()), (0, Some(5000.0)));
+    drop(state);
     assert!(serde_json::to_string(&live.status()).unwrap().len() < 200_000);
 }
 
@@ -151,7 +151,7 @@ fn a_run_that_goes_on_shows_its_past() {
     log.observe(&validation(1, metrics(0.5), Confusion::from_counts(&counts).unwrap()));
     log.observe(&saved(4));
     let live = Live::new("train");
-    past::events(&path).iter().for_each(|line| live.recall(line));
+    replay::events(&path).iter().for_each(|line| live.recall(line));
     let status = serde_json::to_value(live.status()).unwrap();
     assert_eq!(status["curves"]["train"]["total"], serde_json::json!([0.5]));
     assert_eq!(status["curves"]["train"]["accuracy"], serde_json::json!([0.25]));

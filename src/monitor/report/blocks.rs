@@ -4,7 +4,7 @@ use super::{
     gradients::{Row, group_rows},
     groups::Group,
     history::History,
-    marks::{Series, bars},
+    markers::{Series, bars},
     page::{charts, table},
     svg::{Axes, Curve, fixed, lines, short},
 };

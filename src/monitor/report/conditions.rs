@@ -3,7 +3,7 @@
 use super::{
     groups::Group,
     history::History,
-    marks::{Series, bars, words},
+    markers::{Series, bars, words},
     page::charts,
     svg::heat,
 };

@@ -51,14 +51,14 @@ pub(super) fn curves(groups: &[Group]) -> String {
     if body.is_empty() {
         return body;
     }
-    let mut about = "Means over an epoch's frames; epoch 0 is before training.".to_string();
+    let mut caption = "Means over an epoch's frames; epoch 0 is before training.".to_string();
     if groups.iter().any(Group::has_classes) {
-        about += &format!(" Dotted: {chance:.0} %, a guess among {} conditions.", Condition::COUNT);
+        caption += &format!(" Dotted: {chance:.0} %, a guess among {} conditions.", Condition::COUNT);
     }
     if groups.iter().any(|group| group.runs.len() > 1) {
-        about += " Lines are means over runs, bands reach from the lowest to the highest run.";
+        caption += " Lines are means over runs, bands reach from the lowest to the highest run.";
     }
-    format!("{body}<p class=\"about\">{about}</p>")
+    format!("{body}<p class=\"about\">{caption}</p>")
 }
 
 /// Means over at most 200 stretches of the run.

@@ -61,7 +61,7 @@ pub struct Picture {
 /// `html` is another page.
 pub fn pictures(html: &str) -> Result<Vec<Picture>> {
     let style = style::sheet();
-    let marks = fragment(html, 0, "<p class=\"legend marks\">", "</p>").map(|(text, _)| text);
+    let markers = fragment(html, 0, "<p class=\"legend marks\">", "</p>").map(|(text, _)| text);
     let mut found: Vec<Picture> = Vec::new();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     let mut at = 0;
@@ -70,7 +70,7 @@ pub fn pictures(html: &str) -> Result<Vec<Picture>> {
         let figure = fragment(html, at, "<figure", "</figure>");
         let (picture, end) = match (clip, figure) {
             (Some((clip, end)), Some((figure, _))) if clip.contains(figure) => (row_of_crops(clip)?, end),
-            (_, Some((figure, end))) => (chart(figure, marks)?, end),
+            (_, Some((figure, end))) => (chart(figure, markers)?, end),
             _ => return Ok(found),
         };
         at = end;
@@ -123,8 +123,8 @@ fn words(node: &Node<'_, '_>) -> String {
     node.descendants().filter(Node::is_text).filter_map(|text| text.text()).collect()
 }
 
-/// A chart with its title and its legend, or that of all charts of `marks`.
-fn chart(figure: &str, marks: Option<&str>) -> Result<Option<Drawn>> {
+/// A chart with its title and its legend, or that of all charts of `markers`.
+fn chart(figure: &str, markers: Option<&str>) -> Result<Option<Drawn>> {
     let document = parse(figure)?;
     let root = document.root_element();
     let child = |name: &str| root.children().find(|node| node.has_tag_name(name));
@@ -142,9 +142,9 @@ fn chart(figure: &str, marks: Option<&str>) -> Result<Option<Drawn>> {
         foot = legend_lines(&document.root_element(), text, width, foot, &mut body);
         Ok(())
     };
-    match (child("p"), marks) {
+    match (child("p"), markers) {
         (Some(own), _) => legend(&figure[own.range()])?,
-        (None, Some(marks)) if figure.contains("class=\"mark") => legend(marks)?,
+        (None, Some(markers)) if figure.contains("class=\"mark") => legend(markers)?,
         _ => {}
     }
     Ok(Some((title, width + 2.0 * MARGIN, foot + MARGIN, body)))
@@ -224,7 +224,7 @@ fn row_of_crops(clip: &str) -> Result<Option<Drawn>> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        marks::{Mark, Series, bars, legend, scatter},
+        markers::{Marker, Series, bars, legend, scatter},
         svg::{Axes, Curve, heat, lines},
     };
     use super::*;
@@ -239,11 +239,11 @@ mod tests {
         };
         let axes = Axes { title: "Loss & more, λ‖∇L‖", across: "epoch", up: "loss", level: None };
         let bar = Series { name: "multi".into(), colour: 0, values: vec![Series::value(&[0.5])] };
-        let marks = [Mark { x: 0.0, y: 0.0, class: Some(2) }, Mark { x: 1.0, y: 1.0, class: Some(7) }];
+        let markers = [Marker { x: 0.0, y: 0.0, class: Some(2) }, Marker { x: 1.0, y: 1.0, class: Some(7) }];
         [
             lines(&axes, &[curve("multi"), curve("a < b")]),
             lines(&axes, &[curve("")]),
-            scatter("PCA", ["first", "second"], &marks),
+            scatter("PCA", ["first", "second"], &markers),
             legend(&[Some(2), Some(7)].into()),
             bars("IoU by condition", "IoU", &["occlusion".into()], &[bar], Some(1.0), |value| format!("{value:.2}")),
             heat("Confusion", &["occlusion".into(), "normal".into()], &[vec![3, 1], vec![0, 2]]),

@@ -1,6 +1,6 @@
 //! The comparison of both tasks' gradients as a table: the newest, and over the whole run.
 
-use super::{History, marks::Series};
+use super::{History, markers::Series};
 use std::{fmt::Write, slice};
 
 /// One block over all comparisons.

@@ -4,11 +4,11 @@ use crate::{
     failure::{Failure, Result},
     train::{
         confusion::{Confusion, Recall},
-        itinerary::Split,
         run_event::{
             BlockComparison, End, RunEvent, RunLine, RunStart, Timestamp,
-            read::{self, LeftOut},
+            read::{self, SkippedItem},
         },
+        run_schedule::Split,
     },
 };
 use serde_json::Value;
@@ -51,7 +51,7 @@ pub struct History {
     /// Its calls of the program, in order.
     pub calls: Vec<Call>,
     /// What its log says that this version does not know.
-    pub left_out: LeftOut,
+    pub skipped: SkippedItem,
 }
 
 /// A call of the program.
@@ -124,13 +124,13 @@ impl History {
         for line in lines {
             let line = line.map_err(|error| failed(&error))?;
             last = line.number;
-            if let Some(line) = history.left_out.sift(line) {
+            if let Some(line) = history.skipped.sift(line) {
                 history.add(line);
             }
         }
         // A killed run leaves half a line at the end.
-        history.left_out.forgive_end(last);
-        if let Some((number, why)) = history.left_out.first_damaged() {
+        history.skipped.forgive_end(last);
+        if let Some((number, why)) = history.skipped.first_damaged() {
             let path = path.display();
             return Err(Failure::input(format!("{path}:{number}: no event of a run: {why}; remove the line")));
         }

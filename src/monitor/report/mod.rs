@@ -3,17 +3,17 @@
 mod blocks;
 mod conditions;
 mod curves;
-mod examples;
 pub mod export;
 mod features;
 mod gradients;
 mod groups;
 mod history;
-mod marks;
+mod markers;
+mod messages;
 mod origin;
 mod page;
+mod previews;
 mod results;
-mod said;
 pub mod scores;
 mod svg;
 

@@ -22,8 +22,8 @@ pub(super) fn origin(groups: &[Group]) -> String {
     }
     html += &differences(groups);
     let unread = |run: &History| {
-        let left_out = (!run.left_out.is_empty()).then(|| run.left_out.to_string())?;
-        Some(format!("<li>{}: run.jsonl: {}</li>", escape(&run.name), escape(&left_out)))
+        let skipped = (!run.skipped.is_empty()).then(|| run.skipped.to_string())?;
+        Some(format!("<li>{}: run.jsonl: {}</li>", escape(&run.name), escape(&skipped)))
     };
     let unread: String = runs().filter_map(unread).collect();
     if !unread.is_empty() {
@@ -159,7 +159,7 @@ fn flat(node: &Node) -> BTreeMap<String, String> {
                     walk(&entry.node, &own, all);
                 }
             }
-            _ => drop(all.insert(path.to_string(), shown(node))),
+            _ => drop(all.insert(path.to_string(), display(node))),
         }
     }
     let mut all = BTreeMap::new();
@@ -167,16 +167,16 @@ fn flat(node: &Node) -> BTreeMap<String, String> {
     all
 }
 
-fn shown(node: &Node) -> String {
+fn display(node: &Node) -> String {
     match &node.value {
         Value::Null => "null".into(),
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
         Value::Float(value) => value.to_string(),
         Value::Text(text) => text.clone(),
-        Value::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Value::List(items) => format!("[{}]", items.iter().map(display).collect::<Vec<_>>().join(", ")),
         Value::Map(entries) => {
-            let pairs = entries.iter().map(|entry| format!("{}: {}", entry.key, shown(&entry.node)));
+            let pairs = entries.iter().map(|entry| format!("{}: {}", entry.key, display(&entry.node)));
             format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
         }
     }

@@ -4,12 +4,12 @@ use super::{
     blocks::blocks,
     conditions::conditions,
     curves::curves,
-    examples::examples,
     features::features,
     groups::Group,
+    messages::{message_section, speed},
     origin::origin,
+    previews::previews,
     results::results,
-    said::{said, speed},
     svg::escape,
 };
 use crate::failure::Result;
@@ -18,13 +18,13 @@ use std::fmt::Write;
 const STYLE: &str = include_str!("page.css");
 
 /// The beginning of a page: its title, and a line about it. It ends with [`END`].
-pub(super) fn beginning(title: &str, about: &str) -> String {
+pub(super) fn beginning(title: &str, caption: &str) -> String {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\"><title>{}</title><style>{STYLE}</style></head><body>\n",
         escape(title)
     );
-    let _ = write!(html, "<h1>{}</h1><p class=\"about\">{}</p>", escape(title), escape(about));
+    let _ = write!(html, "<h1>{}</h1><p class=\"about\">{}</p>", escape(title), escape(caption));
     html
 }
 
@@ -38,21 +38,21 @@ pub(super) const END: &str = "</body></html>\n";
 pub fn page(groups: &[Group]) -> Result<String> {
     let names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
     let title = names.join(" and ");
-    let mut html = beginning(&title, &about(groups));
+    let mut html = beginning(&title, &caption(groups));
     html += &section("Results", &results(groups));
     html += &section("Curves", &curves(groups));
     html += &section("Conditions", &conditions(groups));
     html += &section("Feature space", &features(groups)?);
     html += &section("Gradients of the two tasks", &blocks(groups));
-    html += &section("Example tracks", &examples(groups));
+    html += &section("Example tracks", &previews(groups));
     html += &section("Where the time went", &speed(groups));
-    html += &section("Advice, warnings, checkpoints", &said(groups));
+    html += &section("Advice, warnings, checkpoints", &message_section(groups));
     html += &section("How the runs were made", &origin(groups));
     Ok(html + END)
 }
 
 /// What was run, where, by which program.
-fn about(groups: &[Group]) -> String {
+fn caption(groups: &[Group]) -> String {
     let runs = || groups.iter().flat_map(|group| &group.runs);
     let mut parts: Vec<String> = Vec::new();
     for run in runs().filter(|run| !run.experiment.is_empty()) {

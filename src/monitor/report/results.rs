@@ -30,13 +30,13 @@ pub(super) fn results(groups: &[Group]) -> String {
             rows.push(summary(group, classes));
         }
     }
-    let about = match groups.iter().any(|group| group.runs.len() > 1) {
+    let caption = match groups.iter().any(|group| group.runs.len() > 1) {
         true => {
             "<p class=\"about\">IoU and accuracy are those of validations: before training, last, best. Several runs: mean ± standard deviation.</p>"
         }
         false => "<p class=\"about\">IoU and accuracy are those of validations: before training, last, best.</p>",
     };
-    table(&head, &rows) + about + &shared(groups) + &comparison(groups)
+    table(&head, &rows) + caption + &shared(groups) + &comparison(groups)
 }
 
 /// Which runs were validated on what they were trained on.
@@ -112,14 +112,14 @@ fn comparison(groups: &[Group]) -> String {
         let (a, b) = (of(first), of(second));
         let (Some((mean, _)), Some((other, _))) = (mean_and_deviation(&a), mean_and_deviation(&b)) else { continue };
         let p = paired_test(&a, &b).map_or("–".into(), |p| fixed(p, 3));
-        let shown = |value: f64| fixed(value, digits) + unit;
+        let display = |value: f64| fixed(value, digits) + unit;
         let sign = if mean > other { "+" } else { "" };
-        rows.push(vec![name.into(), shown(mean), shown(other), sign.to_string() + &shown(mean - other), p]);
+        rows.push(vec![name.into(), display(mean), display(other), sign.to_string() + &display(mean - other), p]);
     }
     if rows.is_empty() {
         return String::new();
     }
-    let about = match (first.runs.len(), second.runs.len()) {
+    let caption = match (first.runs.len(), second.runs.len()) {
         (a, b) if a == b && a > 1 => {
             let least = 2.0 / f64::from(1u32 << a.min(31));
             format!(
@@ -133,7 +133,7 @@ fn comparison(groups: &[Group]) -> String {
         }
     };
     let head = ["last validation", &first.name, &second.name, "difference", "p"];
-    format!("{}<p class=\"about\">{about}</p>", table(&head, &rows))
+    format!("{}<p class=\"about\">{caption}</p>", table(&head, &rows))
 }
 
 #[cfg(test)]

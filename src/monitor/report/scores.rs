@@ -35,8 +35,8 @@ pub struct SetScores {
 }
 
 /// The page over all data sets.
-pub fn page(title: &str, about: &str, sets: &[SetScores]) -> String {
-    let mut html = beginning(title, about);
+pub fn page(title: &str, caption: &str, sets: &[SetScores]) -> String {
+    let mut html = beginning(title, caption);
     for set in sets {
         let mut body = charts(set.plots.iter().map(|plot| picture(&set.name, plot)));
         for (title, head, rows) in &set.tables {

@@ -40,7 +40,7 @@ impl Complaints {
                     let line = String::from_utf8_lossy(&line).trim().to_owned();
                     if !line.is_empty() {
                         let mut to = to.lock().unwrap_or_else(PoisonError::into_inner);
-                        *to = (to.0 + 1, crate::text::shown(&line));
+                        *to = (to.0 + 1, crate::text::excerpt(&line));
                     }
                 }
             };

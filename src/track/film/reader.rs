@@ -30,7 +30,7 @@ impl Source {
     pub fn open(name: &str, asked: bool) -> Result<Self> {
         let protocol = name.split_once("://").map(|(protocol, _)| protocol);
         if protocol.is_none() && !Path::new(name).exists() {
-            return Err(Failure::input(format!("--video {}: no such file or device", crate::text::shown(name))));
+            return Err(Failure::input(format!("--video {}: no such file or device", crate::text::excerpt(name))));
         }
         let live = asked || is_device(name) || protocol.is_some_and(|protocol| LIVE.contains(&protocol));
         Ok(Self { name: name.to_owned(), live })
@@ -121,11 +121,11 @@ impl Reader {
                 if self.read > 0 && status.is_ok_and(|status| status.success()) {
                     return Ok(None);
                 }
-                let (name, what) = (crate::text::shown(&self.name), self.complaints.last());
+                let (name, what) = (crate::text::excerpt(&self.name), self.complaints.last());
                 Err(Failure::input(format!("{name}: after {} frames ffmpeg says: {what}", self.read)))
             }
             Err(error) => {
-                let name = crate::text::shown(&self.name);
+                let name = crate::text::excerpt(&self.name);
                 Err(Failure::input(format!("{name}: after {} frames: {error}", self.read)))
             }
         }
@@ -142,7 +142,7 @@ impl Reader {
             let word = self.word()?.unwrap_or_default();
             let parsed = word.parse().ok().filter(|number| (1..=LARGEST).contains(number));
             parsed.ok_or_else(|| {
-                std::io::Error::other(format!("`{}` is no size of a picture", crate::text::shown(&word)))
+                std::io::Error::other(format!("`{}` is no size of a picture", crate::text::excerpt(&word)))
             })
         };
         let (width, height, _) = (number()?, number()?, number()?);

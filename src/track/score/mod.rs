@@ -35,14 +35,14 @@ pub struct Pair<'a> {
     /// `x, y, w, h` as annotated; NaN where the annotators wrote so.
     pub truth: &'a [[f64; 4]],
     /// Which frames no mark of the annotators (occluded, out of view, absent, no cover) takes out; where there are any.
-    pub shown: Option<&'a [bool]>,
+    pub visible: Option<&'a [bool]>,
 }
 
 impl Pair<'_> {
     /// Whether the object is to be seen in a frame, by everything that the annotators say.
     pub fn is_present(&self, frame: usize) -> bool {
         let [x, y, w, h] = self.truth[frame];
-        Rect::new(x, y, w, h).is_sane() && self.shown.is_none_or(|shown| shown.get(frame) != Some(&false))
+        Rect::new(x, y, w, h).is_sane() && self.visible.is_none_or(|visible| visible.get(frame) != Some(&false))
     }
 }
 

@@ -60,7 +60,7 @@ pub fn frames(rules: Rules, family: Family, pair: Pair<'_>) -> Result<Frames, Re
     for at in 0..count {
         let flagged = match family {
             Family::VastTrack => truth[at] == [0.0; 4],
-            _ => marked && pair.shown.is_some_and(|shown| shown.get(at) == Some(&false)),
+            _ => marked && pair.visible.is_some_and(|visible| visible.get(at) == Some(&false)),
         };
         let sized = match rules {
             Rules::Pytracking => truth[at].iter().all(|value| *value > 0.0),

@@ -6,8 +6,8 @@ fn boxes(xs: &[f64]) -> Vec<[f64; 4]> {
     xs.iter().map(|&x| [x, 1.0, 10.0, 10.0]).collect()
 }
 
-fn measured(rules: Rules, family: Family, found: &[[f64; 4]], truth: &[[f64; 4]], shown: Option<&[bool]>) -> Frames {
-    frames(rules, family, Pair { found, truth, shown }).unwrap()
+fn measured(rules: Rules, family: Family, found: &[[f64; 4]], truth: &[[f64; 4]], visible: Option<&[bool]>) -> Frames {
+    frames(rules, family, Pair { found, truth, visible }).unwrap()
 }
 
 fn points(frames: &Frames, of: Of) -> [f64; 4] {
@@ -42,8 +42,8 @@ fn bounds_hold_as_in_the_toolkits() {
 fn frames_without_the_object_are_misses_and_hits_by_data_set() {
     let truth = [boxes(&[1.0, 1.0]), vec![[0.0; 4]; 2]].concat();
     let found = boxes(&[1.0, 1.0, 1.0, 1.0]);
-    let shown: &[bool] = &[true, true, false, true];
-    let seen = |family| measured(Rules::Hiptrack, family, &found, &truth, Some(shown));
+    let visible: &[bool] = &[true, true, false, true];
+    let seen = |family| measured(Rules::Hiptrack, family, &found, &truth, Some(visible));
     assert_eq!(points(&seen(Family::Otb), Of::All), [0.5, 0.5, 0.5, 1.0]);
     assert_eq!(points(&seen(Family::Uav), Of::All), [0.5, 0.5, 1.0, 1.0]);
     // Flagged: a miss everywhere. A box without size and without a flag is still a hit of Pnorm.
@@ -64,8 +64,8 @@ fn frames_without_the_object_are_misses_and_hits_by_data_set() {
 fn flags_are_read_in_lasot_alone_but_honest_shares_heed_all() {
     let truth = boxes(&[1.0, 1.0, 1.0]);
     let found = boxes(&[1.0, 1.0, 50.0]);
-    let shown: &[bool] = &[true, true, false];
-    let other = measured(Rules::Hiptrack, Family::Got10k, &found, &truth, Some(shown));
+    let visible: &[bool] = &[true, true, false];
+    let other = measured(Rules::Hiptrack, Family::Got10k, &found, &truth, Some(visible));
     assert_eq!((points(&other, Of::All)[3], other.odd.absent), (2.0 / 3.0, 0));
     assert_eq!(points(&other, Of::Present), [1.0; 4]);
 }
@@ -104,7 +104,8 @@ fn lengths_are_made_equal_but_in_lasot() {
     // A box of zeros is near the corner: a hit within 20 pixels, which the honest share does not have.
     assert_eq!((short.odd.lacking, points(&short, Of::All)), (1, [0.75, 0.75, 1.0, 0.75]));
     assert_eq!(points(&short, Of::Present), [0.75; 4]);
-    let refused = frames(Rules::Hiptrack, Family::Lasot, Pair { found: &boxes(&[1.0; 3]), truth: &truth, shown: None });
+    let refused =
+        frames(Rules::Hiptrack, Family::Lasot, Pair { found: &boxes(&[1.0; 3]), truth: &truth, visible: None });
     assert!(refused.unwrap_err().starts_with("3 boxes for 4 frames, which the toolkits refuse in LaSOT"));
 }
 
@@ -112,12 +113,12 @@ fn lengths_are_made_equal_but_in_lasot() {
 fn what_the_toolkits_refuse_is_refused_with_the_frame() {
     let truth = boxes(&[1.0, 2.0]);
     let why = |family, found: &[[f64; 4]], truth: &[[f64; 4]]| {
-        frames(Rules::Hiptrack, family, Pair { found, truth, shown: None }).unwrap_err()
+        frames(Rules::Hiptrack, family, Pair { found, truth, visible: None }).unwrap_err()
     };
     assert!(why(Family::Otb, &[truth[0], [f64::NAN; 4]], &truth).starts_with("frame 2 of the results is NaN"));
     assert!(why(Family::Otb, &[truth[0], [1.0, 1.0, -1.0, 2.0]], &truth).contains("frame 2 of the results has a neg"));
     assert!(why(Family::Otb, &truth, &[truth[0], [f64::NAN; 4]]).starts_with("frame 2 of the ground truth is NaN"));
     assert!(why(Family::Otb, &truth[..1], &truth[..1]).starts_with("there is one frame only"));
     let uav = [truth[0], [f64::NAN; 4]];
-    assert!(frames(Rules::Hiptrack, Family::Uav, Pair { found: &truth, truth: &uav, shown: None }).is_ok());
+    assert!(frames(Rules::Hiptrack, Family::Uav, Pair { found: &truth, truth: &uav, visible: None }).is_ok());
 }

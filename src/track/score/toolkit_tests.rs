@@ -5,7 +5,7 @@ fn boxes(xs: &[f64]) -> Vec<[f64; 4]> {
 }
 
 fn run<'a>(found: &'a [[f64; 4]], truth: &'a [[f64; 4]]) -> Pair<'a> {
-    Pair { found, truth, shown: None }
+    Pair { found, truth, visible: None }
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn absence_is_not_read_but_said_and_the_honest_mean_heeds_it() {
     let truth = boxes(&[0.0, 0.0, 0.0]);
     let found = boxes(&[0.0, 0.0, 90.0]);
     let mut all = Overlaps::default();
-    all.add(Pair { shown: Some(&[true, true, false]), ..run(&found, &truth) }, None, None).unwrap();
+    all.add(Pair { visible: Some(&[true, true, false]), ..run(&found, &truth) }, None, None).unwrap();
     assert_eq!((all.scores().sr50, all.strict().sr50, all.odd.absence_unread), (Some(0.5), Some(1.0), 1));
 }
 

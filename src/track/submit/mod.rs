@@ -5,10 +5,10 @@ mod trackingnet;
 
 use super::{ResultFiles, Video, results};
 use crate::{
+    atomic_file::write_atomic,
     data::problems::Problems,
     failure::{Failure, Result},
     vision::rect::Rect,
-    whole::write_whole,
 };
 use std::{io::Write, path::Path};
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
@@ -98,7 +98,7 @@ impl Server {
         problems.all_into_result()?;
         let failed = |error: &dyn std::fmt::Display| Failure::output(error.to_string());
         let mut count = 0;
-        let bytes = write_whole(path, |file| {
+        let bytes = write_atomic(path, |file| {
             let mut zip = ZipWriter::new(file);
             // No time of day: the same results give the same bytes.
             let options = SimpleFileOptions::default()

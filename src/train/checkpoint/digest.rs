@@ -26,11 +26,11 @@ impl Digest {
         Ok(())
     }
 
-    /// The checksum, with `about` as the text.
-    pub fn finish(mut self, about: &str) -> String {
+    /// The checksum, with `metadata` as the text.
+    pub fn finish(mut self, metadata: &str) -> String {
         self.lines.sort();
         let mut hasher = Xxh3::new();
-        hasher.update(about.as_bytes());
+        hasher.update(metadata.as_bytes());
         self.lines.iter().for_each(|line| hasher.update(line.as_bytes()));
         format!("{:016x}", hasher.digest())
     }

@@ -4,7 +4,7 @@ use super::{digest::Digest, retention::Validation};
 use crate::{
     data::dataset as data,
     failure::{Failure, Result},
-    train::itinerary::Place,
+    train::run_schedule::EpochPosition,
     weights::{self, Contents, Format, WeightsFile},
 };
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub fn is_weight(name: &str) -> bool {
 
 /// What a checkpoint says of itself, in its header.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct About {
+pub struct Metadata {
     /// Version of this header.
     pub format: u32,
     /// Version of the program that wrote it.
@@ -60,8 +60,8 @@ pub struct About {
     #[serde(default)]
     pub data: Option<BTreeMap<String, data::Digest>>,
     /// The last batch, by which a run of another length finds its place; absent in older checkpoints.
-    #[serde(default)]
-    pub place: Option<Place>,
+    #[serde(default, rename = "place")]
+    pub epoch_position: Option<EpochPosition>,
     /// What the validation that ends with the last batch said.
     #[serde(default)]
     pub validation: Option<Validation>,
@@ -70,7 +70,7 @@ pub struct About {
     pub nonfinite_in_a_row: u64,
 }
 
-impl About {
+impl Metadata {
     /// That of a run before its first batch.
     pub fn new(experiment: String, seed: u64, plan: String) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl About {
             plan,
             progress: serde_json::Value::Null,
             data: None,
-            place: None,
+            epoch_position: None,
             validation: None,
             nonfinite_in_a_row: 0,
         }
@@ -96,7 +96,7 @@ impl About {
 #[derive(Debug)]
 pub struct State {
     /// The header.
-    pub about: About,
+    pub metadata: Metadata,
     /// Tensors by name: the model's PyTorch names, and others under [`OPTIMIZER`], [`EMA`] and [`TASKS`].
     pub tensors: Vec<(String, Tensor)>,
 }
@@ -122,11 +122,11 @@ impl State {
 /// # Errors
 /// The file cannot be written; what was there before is untouched.
 pub fn write(path: &Path, state: &State) -> Result<u64> {
-    let about = serde_json::to_string(&state.about)
+    let metadata = serde_json::to_string(&state.metadata)
         .map_err(|error| Failure::output(format!("{}: could not be written: {error}", path.display())))?;
     let mut digest = Digest::default();
     state.tensors.iter().try_for_each(|(name, tensor)| digest.add(name, tensor))?;
-    let checksum = digest.finish(&about);
+    let checksum = digest.finish(&metadata);
     let named = || state.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
     let group = |prefix: &'static str| {
         let members: Vec<_> = named().filter_map(|(name, x)| Some((name.strip_prefix(prefix)?, x))).collect();
@@ -135,8 +135,8 @@ pub fn write(path: &Path, state: &State) -> Result<u64> {
     let contents = Contents {
         tensors: named().filter(|(name, _)| is_weight(name)).collect(),
         groups: [OPTIMIZER, EMA, TASKS].map(group).into_iter().filter(|(_, members)| !members.is_empty()).collect(),
-        texts: BTreeMap::from([(HEADER.into(), about), (CHECKSUM.into(), checksum)]),
-        numbers: vec![("epoch", state.about.epoch as i64 + 1)],
+        texts: BTreeMap::from([(HEADER.into(), metadata), (CHECKSUM.into(), checksum)]),
+        numbers: vec![("epoch", state.metadata.epoch as i64 + 1)],
     };
     weights::write(path, Format::of(path)?, &contents)
 }
@@ -156,7 +156,7 @@ pub fn read(path: &Path) -> Result<State> {
 pub fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<State> {
     let file = WeightsFile::open(path)?;
     let failed = |what: String| Failure::input(format!("{}: {what}", path.display()));
-    let (text, about) = header(&file)?.ok_or_else(|| {
+    let (text, metadata) = header(&file)?.ok_or_else(|| {
         failed("holds weights but no training state to resume; give it as MODEL.PRETRAIN_FILE".to_string())
     })?;
     let (mut tensors, mut digest) = (Vec::new(), Digest::default());
@@ -167,26 +167,26 @@ pub fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<State> {
             tensors.push((entry.name.clone(), tensor));
         }
     }
-    if about.format > WITHOUT_CHECKSUM {
+    if metadata.format > WITHOUT_CHECKSUM {
         let given = file.texts().get(CHECKSUM).ok_or_else(|| failed("its checksum is missing".into()))?;
         if *given != digest.finish(text) {
             return Err(failed("its checksum does not match: the file is damaged".into()));
         }
     }
-    Ok(State { about, tensors })
+    Ok(State { metadata, tensors })
 }
 
 /// What `file` says of itself, as its text and read; `None` when it is not a checkpoint of ours.
 ///
 /// # Errors
 /// It is one, of another format or damaged.
-pub fn header(file: &WeightsFile) -> Result<Option<(&str, About)>> {
+pub fn header(file: &WeightsFile) -> Result<Option<(&str, Metadata)>> {
     let Some(text) = file.texts().get(HEADER) else { return Ok(None) };
     let failed = |what: String| Failure::input(format!("{}: {what}", file.path().display()));
-    let about: About =
+    let metadata: Metadata =
         serde_json::from_str(text).map_err(|error| failed(format!("its training state cannot be read: {error}")))?;
-    if !(WITHOUT_CHECKSUM..=FORMAT).contains(&about.format) {
-        return Err(failed(format!("has format {}, this program reads formats up to {FORMAT}", about.format)));
+    if !(WITHOUT_CHECKSUM..=FORMAT).contains(&metadata.format) {
+        return Err(failed(format!("has format {}, this program reads formats up to {FORMAT}", metadata.format)));
     }
-    Ok(Some((text, about)))
+    Ok(Some((text, metadata)))
 }

@@ -1,7 +1,7 @@
 //! The folder of a run's checkpoints: names, the newest that is whole, and which ones to keep.
 
 use super::{
-    file::{self, About, State},
+    file::{self, Metadata, State},
     retention::{Candidate, Retention, obsolete},
 };
 use crate::{
@@ -62,7 +62,7 @@ impl Folder {
     /// The file of `state`: `HIPTrack_ep0003_pos00000120.safetensors` after 120 batches at the end of epoch 3, with
     /// `_mid` before the ending when the epoch is unfinished; `OSTrack_…` where the model has no historical prompts.
     pub fn file(&self, state: &State, epoch_end: bool) -> PathBuf {
-        let About { epoch, position, .. } = state.about;
+        let Metadata { epoch, position, .. } = state.metadata;
         let has = |part: &str| state.tensors.iter().any(|(name, _)| name.starts_with(part));
         let plain = has("backbone.") && !has("HIP.");
         let (stem, mid) = (STEMS[usize::from(plain)], if epoch_end { "" } else { "_mid" });
@@ -102,17 +102,19 @@ impl Folder {
     }
 
     /// The same, each with its header where that can be read.
-    fn with_headers(&self) -> Vec<(Saved, Option<About>)> {
+    fn with_headers(&self) -> Vec<(Saved, Option<Metadata>)> {
         let Ok(entries) = std::fs::read_dir(&self.path) else { return Vec::new() };
-        let about = |path: &Path| {
+        let metadata = |path: &Path| {
             let file = WeightsFile::open(path).ok()?;
-            file::header(&file).ok()?.map(|(_, about)| about)
+            file::header(&file).ok()?.map(|(_, metadata)| metadata)
         };
-        let mut found: Vec<(Saved, Option<About>)> = entries
+        let mut found: Vec<(Saved, Option<Metadata>)> = entries
             .flatten()
             .filter_map(|entry| parse(&entry.path()))
-            .map(|named| match about(&named.path) {
-                Some(about) => (Saved { epoch: about.epoch, position: about.position, ..named }, Some(about)),
+            .map(|named| match metadata(&named.path) {
+                Some(metadata) => {
+                    (Saved { epoch: metadata.epoch, position: metadata.position, ..named }, Some(metadata))
+                }
                 None => (named, None),
             })
             .collect();
@@ -170,11 +172,11 @@ impl Folder {
     /// All checkpoints, oldest first, with what their headers say. One whose header cannot be read is not sound.
     pub fn candidates(&self) -> Vec<Candidate> {
         let scores = super::benchmark::read(&self.path);
-        let rated = |(saved, about): (Saved, Option<About>)| {
-            let sound = about.as_ref().is_some_and(|about| about.nonfinite_in_a_row == 0);
+        let rated = |(saved, metadata): (Saved, Option<Metadata>)| {
+            let sound = metadata.as_ref().is_some_and(|metadata| metadata.nonfinite_in_a_row == 0);
             let name = saved.path.file_name().unwrap_or_default().to_string_lossy();
             let benchmark = scores.iter().rev().find(|one| one.checkpoint == name).map(|one| one.score);
-            Candidate { validation: about.and_then(|about| about.validation), benchmark, sound, saved }
+            Candidate { validation: metadata.and_then(|metadata| metadata.validation), benchmark, sound, saved }
         };
         self.with_headers().into_iter().map(rated).collect()
     }

@@ -7,7 +7,7 @@ mod file;
 mod folder;
 mod retention;
 
-pub use file::{About, EMA, FORMAT, OPTIMIZER, State, TASKS, header, is_weight, read, read_some, write};
+pub use file::{EMA, FORMAT, Metadata, OPTIMIZER, State, TASKS, header, is_weight, read, read_some, write};
 pub use folder::{Folder, Saved};
 pub use retention::{Candidate, Metric, Retention, Validation, obsolete};
 

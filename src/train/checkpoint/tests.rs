@@ -3,15 +3,15 @@ use crate::failure::FailureKind;
 use tch::{Kind, Tensor};
 
 fn state(position: u64) -> State {
-    let about = About {
+    let metadata = Metadata {
         position,
         step: position,
         epoch: 2,
         progress: serde_json::json!({"sum": 0.1}),
-        ..About::new("hiptrack/demo".into(), 7, "p".into())
+        ..Metadata::new("hiptrack/demo".into(), 7, "p".into())
     };
     let weight = Tensor::arange(6, (Kind::Float, tch::Device::Cpu)).view([2, 3]) / 3.0;
-    State { about, tensors: vec![("a.weight".into(), weight), ("a.count".into(), Tensor::from(5i64))] }
+    State { metadata, tensors: vec![("a.weight".into(), weight), ("a.count".into(), Tensor::from(5i64))] }
 }
 
 fn names(folder: &Folder) -> Vec<String> {
@@ -30,7 +30,7 @@ fn a_checkpoint_reads_back_bit_for_bit_and_leaves_no_temporary_file() {
     folder.save(&state(9), true, &Retention::default()).unwrap();
     assert_eq!(names(&folder), ["HIPTrack_ep0003_pos00000009.safetensors"]);
     let (_, back) = folder.newest(|_| panic!("it is whole")).unwrap().unwrap();
-    assert_eq!(back.about, state(9).about);
+    assert_eq!(back.metadata, state(9).metadata);
     let weight = &back.tensors.iter().find(|(name, _)| name == "a.weight").unwrap().1;
     assert_eq!(*weight, state(9).tensors[0].1);
 }
@@ -91,7 +91,7 @@ fn a_checkpoint_travels_through_pytorchs_form_with_its_training_state() {
     let path = home.path().join("x.pth.tar");
     write(&path, &state).unwrap();
     let back = read(&path).unwrap();
-    assert_eq!(back.about, state.about);
+    assert_eq!(back.metadata, state.metadata);
     assert_eq!(back.tensors, state.tensors);
 }
 
@@ -101,8 +101,8 @@ fn checkpoints_of_format_1_have_no_checksum_and_are_read() {
     let path = home.path().join("x.safetensors");
     let mut old = state(4);
     for (format, readable) in [(1, true), (2, false), (3, false)] {
-        old.about.format = format;
-        let text = serde_json::to_string(&old.about).unwrap();
+        old.metadata.format = format;
+        let text = serde_json::to_string(&old.metadata).unwrap();
         let contents = crate::weights::Contents {
             tensors: old.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect(),
             texts: [("trackflow".to_string(), text)].into(),
@@ -147,12 +147,12 @@ fn the_best_stays_and_is_told_by_the_header() {
     let folder = Folder::open(home.path()).unwrap();
     for (position, iou) in [(1, 0.5), (2, 0.7), (3, 0.6), (4, 0.4)] {
         let mut state = state(position);
-        state.about.validation = Some(Validation { iou, accuracy: None, loss: 1.0 });
+        state.metadata.validation = Some(Validation { iou, accuracy: None, loss: 1.0 });
         folder.save(&state, true, &Retention { last: 1, ..Retention::default() }).unwrap();
     }
     assert_eq!(folder.list().iter().map(|saved| saved.position).collect::<Vec<_>>(), [2, 4]);
     let mut unsound = state(5);
-    unsound.about.nonfinite_in_a_row = 2;
+    unsound.metadata.nonfinite_in_a_row = 2;
     let (path, _) = folder.save(&unsound, true, &Retention::default()).unwrap();
     assert!(folder.newest_sound().unwrap() < path);
     assert_eq!(folder.newest(|_| ()).unwrap().unwrap().0.position, 5);

@@ -3,7 +3,7 @@
 use super::{Experiment, Family};
 use crate::{
     failure::Result,
-    settings::{Field, FieldType, Limits, Node, Reading, Resume, Standing},
+    settings::{Diagnostics, Field, FieldType, Limits, Node, Resume, Standing},
 };
 
 /// Sections that are read only where they are written; `phase` stands for any name.
@@ -53,14 +53,14 @@ fn renamed(path: &str, name: &str) -> String {
 }
 
 fn fields(file: &str) -> Result<Vec<Field>> {
-    let reading = Reading::new();
-    Experiment::draft(&reading, &Node::parse("", file)?);
-    let mut fields = reading.fields();
+    let diagnostics = Diagnostics::new();
+    Experiment::draft(&diagnostics, &Node::parse("", file)?);
+    let mut fields = diagnostics.fields();
     // Phases are read one by one, so their own section is not asked for by name.
     if let Some(place) = fields.iter().position(|field| field.path == "TRAIN.PHASES") {
         let field = Field {
             path: format!("{PHASES}{ANY}"),
-            about: "A phase of training, under a name of your choice.",
+            description: "A phase of training, under a name of your choice.",
             type_: FieldType::Section,
             schema: serde_json::json!({"type": "object"}),
             default: None,

@@ -30,7 +30,7 @@ pub use training::Training;
 
 use crate::{
     failure::Result,
-    settings::{Config, Key, Node, Reading, Resume, Section},
+    settings::{Config, Diagnostics, Key, Node, Resume, Section},
 };
 use family::Kind;
 use phases::Freezing;
@@ -82,15 +82,15 @@ impl Experiment {
     /// # Errors
     /// Anything in it is wrong: all mistakes at once.
     pub fn from_node(node: &Node) -> Result<Self> {
-        let reading = Reading::new();
-        let experiment = Self::draft(&reading, node);
-        reading.finish()?;
+        let diagnostics = Diagnostics::new();
+        let experiment = Self::draft(&diagnostics, node);
+        diagnostics.finish()?;
         Ok(experiment)
     }
 
-    /// The same, leaving it to the caller to ask `reading` whether anything is wrong; then the value means nothing.
-    pub fn draft(reading: &Reading, node: &Node) -> Self {
-        let mut root = Section::root(reading, node);
+    /// The same, leaving it to the caller to ask `diagnostics` whether anything is wrong; then the value means nothing.
+    pub fn draft(diagnostics: &Diagnostics, node: &Node) -> Self {
+        let mut root = Section::root(diagnostics, node);
         let kind = Kind::of(node);
         let mut notes: Vec<String> = kind.note().into_iter().collect();
         let compat = root.choice(COMPAT, "none", &["none", "reference"]) == "reference";
@@ -110,13 +110,13 @@ impl Experiment {
         if freezing.always && model.pretrain_file.is_none() {
             let message = "starts from scratch, and the backbone is frozen: it stays as it was drawn";
             let file = node.get("MODEL").and_then(|model| model.get("PRETRAIN_FILE"));
-            reading.warn(file.map_or(&node.origin, |file| &file.origin), "MODEL.PRETRAIN_FILE", message);
+            diagnostics.warn(file.map_or(&node.origin, |file| &file.origin), "MODEL.PRETRAIN_FILE", message);
         }
         let context = test::Context { data: &data, kind: &kind };
         let test = Test::read_noting(root.section(TEST), &context, &mut notes);
         root.close();
-        let warnings = reading.warnings().iter().map(ToString::to_string).collect();
-        let (family, resolved, values) = (kind.family(), reading.resolved(), reading.values());
+        let warnings = diagnostics.warnings().iter().map(ToString::to_string).collect();
+        let (family, resolved, values) = (kind.family(), diagnostics.resolved(), diagnostics.values());
         let trains = String::new();
         let mut experiment =
             Self { data, model, training, test, compat, family, resolved, values, trains, notes, warnings };
@@ -126,11 +126,11 @@ impl Experiment {
 }
 
 const COMPAT: Key =
-    Key::new("COMPAT").about("reference: repeat the numbers of the reference where trackflow differs by default.");
-const DATA: Key = Key::new("DATA").about("Data sets, sampling and crops.");
-const MODEL: Key = Key::new("MODEL").about("The network.");
-const TRAIN: Key = Key::new("TRAIN").about("Losses, optimizer, schedule, phases and checkpoints.");
-const TEST: Key = Key::new("TEST").about("The online tracker.").resume(Resume::Free);
+    Key::new("COMPAT").metadata("reference: repeat the numbers of the reference where trackflow differs by default.");
+const DATA: Key = Key::new("DATA").metadata("Data sets, sampling and crops.");
+const MODEL: Key = Key::new("MODEL").metadata("The network.");
+const TRAIN: Key = Key::new("TRAIN").metadata("Losses, optimizer, schedule, phases and checkpoints.");
+const TEST: Key = Key::new("TEST").metadata("The online tracker.").resume(Resume::Free);
 
 #[cfg(test)]
 mod published;

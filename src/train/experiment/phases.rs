@@ -1,7 +1,7 @@
 //! The phases of training: what trains, for how long, how fast.
 
 use super::{Training, family::Family, training::Context};
-use crate::settings::{Config, Entry, Key, Section, Value};
+use crate::settings::{Config, Key, KeyValue, Section, Value};
 
 /// Patterns of all parameters but the backbone's.
 pub const HEADS: [&str; 7] =
@@ -166,7 +166,7 @@ pub(super) fn frozen_by_default(context: &Context<'_>) -> bool {
 }
 
 const PHASES: Key = Key::new("PHASES")
-    .about("Phases of training, one after the other, each under a name of your choice.")
+    .metadata("Phases of training, one after the other, each under a name of your choice.")
     .absent("one phase of EPOCH epochs, or the two of TWO_STAGE")
     .absent_acts();
 
@@ -211,7 +211,7 @@ fn stages(lengths: &Lengths, joint: &Phase) -> Vec<Phase> {
     ]
 }
 
-fn listed_phase<'a>(listed: &Section<'a>, entry: &'a Entry, joint: &Phase, context: &Context<'_>) -> Phase {
+fn listed_phase<'a>(listed: &Section<'a>, entry: &'a KeyValue, joint: &Phase, context: &Context<'_>) -> Phase {
     let mut section = listed.named(entry);
     let phase = Phase::read(&mut section, &Listed { name: &entry.key, joint, context });
     section.close();

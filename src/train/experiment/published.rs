@@ -244,10 +244,10 @@ fn every_key_acts_or_is_refused_or_warns() {
         "MODEL: {NEW_HIP: True, CLS_HEAD: {NUM_CLASSES: 0}}\nTRAIN: {SCHEDULER: {TYPE: cosine}}".into(),
     ] {
         let node = Node::parse("x.yaml", &base).unwrap();
-        let reading = Reading::new();
-        let as_is = meaning(&Experiment::draft(&reading, &node));
-        assert!(reading.is_clean());
-        for field in reading.fields().iter().filter(|field| field.type_ != FieldType::Section) {
+        let diagnostics = Diagnostics::new();
+        let as_is = meaning(&Experiment::draft(&diagnostics, &node));
+        assert!(diagnostics.is_clean());
+        for field in diagnostics.fields().iter().filter(|field| field.type_ != FieldType::Section) {
             let says_something = |value: &String| {
                 let mut node = node.clone();
                 node.set(&format!("{}={value}", field.path)).unwrap();

@@ -178,7 +178,7 @@ pub struct Training {
     pub kept_features: usize,
     /// Clips of the first batch of each pass that the live page and the report show; 0: none.
     #[config(key = "SHOW_CLIPS", default = 3, resume = free)]
-    pub shown_clips: usize,
+    pub preview_clips: usize,
     /// Decay of the weights averaged over the steps, which are then validated; 0: there are none.
     #[config(key = "EMA_DECAY", default = 0.0, min = 0, below = 1)]
     pub ema_decay: f64,
@@ -195,7 +195,7 @@ pub struct Training {
     pub nonfinite_limit: usize,
     /// Parts of a batch that are computed side by side, each with its own batch statistics.
     #[config(key = "SHARDS", default = 1, min = 1)]
-    pub shards: usize,
+    pub replicas: usize,
     /// Threads of libtorch on the CPU, shared out to the parts of SHARDS. The last bits of results depend on it.
     #[config(
         key = "THREADS", default = default_threads(), absent = "as many as there are cores, at most 16", min = 1,
@@ -206,7 +206,7 @@ pub struct Training {
 
 impl Training {
     fn check(&self, section: &mut Section<'_>, _: &Context<'_>) {
-        for (key, parts) in [("ACCUMULATE", self.accumulate), ("SHARDS", self.shards)] {
+        for (key, parts) in [("ACCUMULATE", self.accumulate), ("SHARDS", self.replicas)] {
             if parts > self.batch_size && self.batch_size > 0 {
                 let message =
                     format!("a batch has {0} clips (BATCH_SIZE), and so {0} parts at the most", self.batch_size);
@@ -221,8 +221,8 @@ impl Training {
     }
 
     /// Threads for each operation of libtorch when all shards are at work.
-    pub fn threads_per_shard(&self) -> i32 {
-        i32::try_from((self.threads / self.shards.max(1)).max(1)).unwrap_or(1)
+    pub fn threads_per_replica(&self) -> i32 {
+        i32::try_from((self.threads / self.replicas.max(1)).max(1)).unwrap_or(1)
     }
 }
 

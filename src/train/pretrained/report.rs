@@ -2,7 +2,7 @@
 
 use super::Source;
 use super::source::{PROMPTS, TEMPORAL};
-use crate::weights::shown;
+use crate::weights::one_line;
 use crate::{
     failure::{Failure, Result},
     model::LoadReport,
@@ -11,7 +11,7 @@ use crate::{
 use std::{collections::BTreeMap, path::Path};
 
 /// Names that are printed before a list is cut.
-const SHOWN: usize = 12;
+const MOST_LISTED: usize = 12;
 
 /// What came of loading weights.
 #[derive(Clone, Debug)]
@@ -85,7 +85,7 @@ impl Loaded {
 
     /// What was loaded, for the user: a line, and one more for what was unexpected.
     pub fn lines(&self, path: &Path) -> Vec<String> {
-        let under = if self.under.is_empty() { String::new() } else { format!(" under {}", shown(&self.under)) };
+        let under = if self.under.is_empty() { String::new() } else { format!(" under {}", one_line(&self.under)) };
         let mut first =
             format!("{}: {}, {} tensors loaded{under}", path.display(), self.source, self.report.matched.len());
         if !self.scratch.is_empty() && self.source != Source::Resnet18 {
@@ -97,7 +97,7 @@ impl Loaded {
         let mut lines = vec![first];
         for (other, remedy) in &self.others {
             let Other { key, tensors } = other;
-            let key = shown(key);
+            let key = one_line(key);
             lines.push(format!(
                 "{}: {tensors} other tensors under {key} were not taken ({remedy} takes them)",
                 path.display()
@@ -105,8 +105,8 @@ impl Loaded {
         }
         let unexpected = &self.report.unexpected;
         if !unexpected.is_empty() {
-            let names: Vec<&str> = unexpected.iter().take(SHOWN).map(String::as_str).collect();
-            let more = unexpected.len().saturating_sub(SHOWN);
+            let names: Vec<&str> = unexpected.iter().take(MOST_LISTED).map(String::as_str).collect();
+            let more = unexpected.len().saturating_sub(MOST_LISTED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let names = names.join(", ");
             lines.push(format!(

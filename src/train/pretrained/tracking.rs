@@ -4,12 +4,12 @@ use super::{Loaded, Source, compare, no_film, place, report::parts};
 use crate::{
     failure::{Failure, Result},
     model::{Config, Hiptrack},
-    weights::{Choice, shown},
+    weights::{Choice, one_line},
 };
 use std::path::Path;
 
 /// Names that are printed before a list is cut.
-const SHOWN: usize = 12;
+const MOST_LISTED: usize = 12;
 
 /// What tells the conditions.
 const HEAD: &str = "cls_head.";
@@ -57,7 +57,7 @@ pub fn load_for_tracking(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> R
     loaded.require_same_tracker(path)?;
     let mut lines = loaded.lines(path);
     // What is not used is not "from scratch" either.
-    let under = if loaded.under.is_empty() { String::new() } else { format!(" under {}", shown(&loaded.under)) };
+    let under = if loaded.under.is_empty() { String::new() } else { format!(" under {}", one_line(&loaded.under)) };
     let count = loaded.report.matched.len();
     lines[0] = format!(
         "{}: {}, {count} tensors loaded{under}; nothing that tracks is left out",
@@ -85,15 +85,15 @@ fn refusal(loaded: &Loaded, path: &Path, missing: &[String], reshaped: &[&(Strin
             missing.len(),
             parts(missing)
         ));
-        if missing.len() <= SHOWN {
+        if missing.len() <= MOST_LISTED {
             lines.push(format!("    {}", missing.join(", ")));
         }
     }
-    for (name, have, given) in reshaped.iter().take(SHOWN) {
+    for (name, have, given) in reshaped.iter().take(MOST_LISTED) {
         lines.push(format!("  {name}: shape {given:?}, the experiment's model has {have:?}"));
     }
-    if reshaped.len() > SHOWN {
-        lines.push(format!("  and {} more of another shape", reshaped.len() - SHOWN));
+    if reshaped.len() > MOST_LISTED {
+        lines.push(format!("  and {} more of another shape", reshaped.len() - MOST_LISTED));
     }
     let train = format!(
         "train what it lacks (trackflow train … --set MODEL.PRETRAIN_FILE={name}) and track with that run's checkpoint"

@@ -1,7 +1,7 @@
 //! The losses and metrics of batches and passes, under the names that users know.
 
 use super::Number;
-use crate::train::tally::Terms;
+use crate::train::metrics::StepMetrics;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,28 +49,28 @@ pub struct LossMetrics {
     pub weight_class: Number,
 }
 
-impl From<&Terms> for LossMetrics {
-    fn from(terms: &Terms) -> Self {
+impl From<&StepMetrics> for LossMetrics {
+    fn from(step_metrics: &StepMetrics) -> Self {
         Self {
-            total: terms.total.into(),
-            box_loss: terms.box_loss.into(),
-            giou: terms.giou.into(),
-            l1: terms.l1.into(),
-            location: terms.location.into(),
-            class: terms.class.into(),
-            class_weighted: terms.class_weighted.into(),
-            iou: terms.iou.into(),
-            accuracy: terms.accuracy().map(Number),
-            labelled: terms.labelled.into(),
-            gradient_norm: terms.gradient_norm.into(),
-            applied: terms.applied == 1.0,
-            weight_box: terms.weight_box.into(),
-            weight_class: terms.weight_class.into(),
+            total: step_metrics.total.into(),
+            box_loss: step_metrics.box_loss.into(),
+            giou: step_metrics.giou.into(),
+            l1: step_metrics.l1.into(),
+            location: step_metrics.location.into(),
+            class: step_metrics.class.into(),
+            class_weighted: step_metrics.class_weighted.into(),
+            iou: step_metrics.iou.into(),
+            accuracy: step_metrics.accuracy().map(Number),
+            labelled: step_metrics.labelled.into(),
+            gradient_norm: step_metrics.gradient_norm.into(),
+            applied: step_metrics.applied == 1.0,
+            weight_box: step_metrics.weight_box.into(),
+            weight_class: step_metrics.weight_class.into(),
         }
     }
 }
 
-impl From<&LossMetrics> for Terms {
+impl From<&LossMetrics> for StepMetrics {
     fn from(metrics: &LossMetrics) -> Self {
         let labelled = if metrics.labelled.0.is_finite() { metrics.labelled.0 } else { 0.0 };
         Self {
@@ -96,7 +96,7 @@ impl From<&LossMetrics> for Terms {
 impl LossMetrics {
     /// All numbers by their names in the log, those that are finite.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        let terms = Terms::from(self);
+        let step_metrics = StepMetrics::from(self);
         let rest = [
             ("IoU", self.iou),
             ("Accuracy", self.accuracy.unwrap_or_default()),
@@ -105,7 +105,7 @@ impl LossMetrics {
             ("weight_box", self.weight_box),
             ("weight_cls", self.weight_class),
         ];
-        let all = terms.losses().into_iter().chain(rest.map(|(name, number)| (name, number.0)));
+        let all = step_metrics.losses().into_iter().chain(rest.map(|(name, number)| (name, number.0)));
         all.filter(|(_, value)| value.is_finite())
     }
 }

@@ -15,7 +15,7 @@ pub use metrics::{ConditionScore, LossMetrics};
 pub use number::Number;
 pub use time::Timestamp;
 
-use super::{confusion::Confusion, itinerary::Split, tasks::Gradients};
+use super::{confusion::Confusion, run_schedule::Split, tasks::Gradients};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

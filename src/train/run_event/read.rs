@@ -34,7 +34,7 @@ pub fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<ReadLine
 
 /// What was in a log that this version did not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct SkippedItem {
     /// Lines of events that it does not know, by their names.
     events: BTreeMap<String, usize>,
     /// Places of fields that it does not know.
@@ -43,7 +43,7 @@ pub struct LeftOut {
     damaged: Vec<(usize, String)>,
 }
 
-impl LeftOut {
+impl SkippedItem {
     /// The event of `line`, if it has one that is known; takes note of what is left out.
     pub fn sift(&mut self, line: ReadLine) -> Option<RunLine> {
         match line.event {
@@ -73,7 +73,7 @@ impl LeftOut {
     }
 }
 
-impl fmt::Display for LeftOut {
+impl fmt::Display for SkippedItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if !self.events.is_empty() || !self.fields.is_empty() {

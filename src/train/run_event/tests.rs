@@ -216,7 +216,7 @@ fn a_line_of_an_earlier_version_is_read_completely() {
     let RunEvent::Pass(pass) = line.event else { panic!("{line:?}") };
     assert_eq!(pass.conditions["occlusion"], ConditionScore { frames: 4, iou: 0.25.into() });
     assert!(pass.metrics.box_loss.0.is_nan() && pass.step.is_none() && pass.metrics.applied);
-    assert_eq!(crate::train::tally::Terms::from(&pass.metrics).correct, 1.0);
+    assert_eq!(crate::train::metrics::StepMetrics::from(&pass.metrics).correct, 1.0);
 }
 
 /// `TRACKFLOW_BLESS=1` writes it.

@@ -2,19 +2,19 @@
 //! a batch stay in one small tensor that someone else reads.
 
 mod frames;
-mod look;
+mod preview;
 mod state;
 mod train;
 
-pub use look::Look;
+pub use preview::PreviewTensors;
 
 use super::{
     ema::Ema,
     experiment::{ClassTargets, Experiment, Phase, Training},
-    itinerary::{Split, Visit},
+    metrics::StepMetrics,
     optimizer::{AdamW, AdamWOptions},
-    shards::{Lent, Merged, Part, Shard, side_by_side, split},
-    tally::Terms,
+    replicas::{Merged, Replica, ReplicaOutput, SharedModel, side_by_side, split},
+    run_schedule::{BatchInfo, Split},
     tasks::{Analysis, Balancer},
 };
 use crate::{
@@ -31,7 +31,7 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug)]
 pub struct Batch {
     /// Its place in the run.
-    pub visit: Visit,
+    pub info: BatchInfo,
     /// Crops and template boxes.
     pub input: ClipInput,
     /// Boxes and labels of the search frames.
@@ -43,9 +43,9 @@ pub struct Batch {
 /// What a batch gave.
 #[derive(Debug)]
 pub struct Outcome {
-    /// `[Terms::COUNT + 4 N]` f64 on the device: the fields of [`Terms`] in their order, and a row of
-    /// [`LossTerms::sums`](crate::loss::LossTerms::sums) for each of the N search frames.
-    pub terms: Tensor,
+    /// `[StepMetrics::COUNT + 4 N]` f64 on the device: the fields of [`StepMetrics`] in their order, and a row of
+    /// [`LossComponents::sums`](crate::loss::LossComponents::sums) for each of the N search frames.
+    pub step_metrics: Tensor,
     /// How the losses were weighted.
     pub weights: Weights,
     /// In validation, `[K, K]` f64 on the device: labelled frames by true (row) and told condition.
@@ -83,12 +83,12 @@ pub struct Trainer {
     stochastic: bool,
     seed: u64,
     steps_per_epoch: usize,
-    optimizer: Option<(Stretch, AdamW)>,
+    optimizer: Option<(OptimizerScope, AdamW)>,
     /// The learnt weights of the tasks, for as long as the optimizer.
     balancer: Option<Balancer>,
     ema: Option<Ema>,
     /// The stretch in which the gradients of the tasks were found to add up to the whole one.
-    checked: Option<Stretch>,
+    checked: Option<OptimizerScope>,
     under_way: UnderWay,
 }
 
@@ -105,7 +105,7 @@ enum UnderWay {
 
 /// For how long one optimizer serves: until the phase changes or the class head is frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stretch {
+struct OptimizerScope {
     phase: usize,
     class_frozen: bool,
 }
@@ -155,7 +155,7 @@ impl Trainer {
     /// # Errors
     /// The batch does not fit the model.
     pub fn run(&mut self, batch: &Batch) -> Result<Outcome> {
-        match batch.visit.split {
+        match batch.info.split {
             Split::Train => self.train(batch),
             Split::Val => self.evaluate(batch),
         }
@@ -178,14 +178,14 @@ impl Trainer {
         }
     }
 
-    fn options(&self, visit: &Visit) -> ForwardOptions {
-        let epoch = u32::try_from(visit.epoch + 1).unwrap_or(u32::MAX);
+    fn options(&self, info: &BatchInfo) -> ForwardOptions {
+        let epoch = u32::try_from(info.epoch + 1).unwrap_or(u32::MAX);
         let bounded = |epochs: usize| u32::try_from(epochs).unwrap_or(u32::MAX);
         let (start, warm) = (bounded(self.training.elimination_start), bounded(self.training.elimination_warm));
         let scheduled = self.base_keep_rate.map_or(1.0, |base| keep_rate(epoch, start, warm, base));
-        let (phase, _) = self.training.phase_at(visit.epoch);
+        let (phase, _) = self.training.phase_at(info.epoch);
         let rate = self.training.phases.get(phase).and_then(|phase| phase.keep_rate).unwrap_or(scheduled);
-        let seed = StepSeed { seed: self.seed, step: visit.step };
+        let seed = StepSeed { seed: self.seed, step: info.step };
         let dropout = self.stochastic.then_some(seed);
         let recompute = self.training.activation_checkpointing;
         ForwardOptions { masks: self.masks, dropout, recompute, ..ForwardOptions::training(rate, seed) }
@@ -193,7 +193,7 @@ impl Trainer {
 
     /// Frozen means as in evaluation: a frozen backbone has no drop-path, and where nothing but the class head trains,
     /// batch normalisation keeps its statistics.
-    fn training_options(&self, visit: &Visit) -> ForwardOptions {
+    fn training_options(&self, info: &BatchInfo) -> ForwardOptions {
         let trains = |part: fn(&str) -> bool| {
             self.model.params().parameters().any(|(name, tensor)| part(name) && tensor.requires_grad())
         };
@@ -204,7 +204,7 @@ impl Trainer {
                 false => Statistics::Running,
             },
             class_statistics: if trains(is_class_head) { Statistics::BatchAndUpdate } else { Statistics::Running },
-            ..self.options(visit)
+            ..self.options(info)
         }
     }
 
@@ -232,62 +232,66 @@ impl Trainer {
 
     /// The validated model is the averaged one where there is one; its total is that of the fixed weights.
     fn evaluate(&self, batch: &Batch) -> Result<Outcome> {
-        let (phase, epoch_in_phase) = self.training.phase_at(batch.visit.epoch);
-        let end = if batch.visit.before { 0.0 } else { epoch_in_phase as f64 + 1.0 };
-        let options = self.options(&batch.visit);
+        let (phase, epoch_in_phase) = self.training.phase_at(batch.info.epoch);
+        let end = if batch.info.before { 0.0 } else { epoch_in_phase as f64 + 1.0 };
+        let options = self.options(&batch.info);
         let weights = self.weights(self.training.phases.get(phase), end);
         let keeps = self.training.kept_features > 0;
         let (precision, device) = (self.training.precision, self.model.params().device());
-        let model = Lent::new(self.ema.as_ref().map_or(&self.model, Ema::model));
-        let Part { report, sums, confusion, frames, .. } = self.in_parts(batch, move |shard| {
+        let model = SharedModel::new(self.ema.as_ref().map_or(&self.model, Ema::model));
+        let ReplicaOutput { report, sums, confusion, frames, .. } = self.in_parts(batch, move |replica| {
             tch::no_grad(|| {
-                let output = precision.forward(device, || model.model().evaluate(&shard.input, &options))?;
-                let terms = loss_of_part(&output, &shard.target, &weights, &shard.counts)?;
-                let report = terms.report_tensor().shallow_clone();
-                let confusion = output.logits().map(|logits| confusion(&logits, &shard.target.labels));
-                let frames = Some(frames::frames(&output, &shard.target, keeps));
-                Ok(Part { report, sums: terms.sums, confusion, frames, ..Part::default() })
+                let output = precision.forward(device, || model.model().evaluate(&replica.input, &options))?;
+                let step_metrics = loss_of_part(&output, &replica.target, &weights, &replica.counts)?;
+                let report = step_metrics.report_tensor().shallow_clone();
+                let confusion = output.logits().map(|logits| confusion(&logits, &replica.target.labels));
+                let frames = Some(frames::frames(&output, &replica.target, keeps));
+                Ok(ReplicaOutput { report, sums: step_metrics.sums, confusion, frames, ..ReplicaOutput::default() })
             })
         })?;
         // No gradient, and applied.
         let rest = numbers(&[0.0, 1.0, 1.0, weights.class], report.device());
-        let terms = pack(&report, &rest, &sums);
-        Ok(Outcome { terms, weights, confusion, frames, analysis: None, lr: [0.0; 2], spent: Spent::default() })
+        let step_metrics = pack(&report, &rest, &sums);
+        Ok(Outcome { step_metrics, weights, confusion, frames, analysis: None, lr: [0.0; 2], spent: Spent::default() })
     }
 
-    /// Runs `work` on all parts of `batch`: `TRAIN.SHARDS` of them side by side, `TRAIN.ACCUMULATE` times in a row. What
+    /// Runs `work` on all parts of `batch`: `TRAIN.REPLICAS` of them side by side, `TRAIN.ACCUMULATE` times in a row. What
     /// their losses are divided by is counted over the whole batch beforehand.
-    fn in_parts(&self, batch: &Batch, work: impl Fn(&Shard) -> Result<Part> + Copy + Send) -> Result<Part> {
-        let Training { shards, accumulate, .. } = self.training;
+    fn in_parts(
+        &self,
+        batch: &Batch,
+        work: impl Fn(&Replica) -> Result<ReplicaOutput> + Copy + Send,
+    ) -> Result<ReplicaOutput> {
+        let Training { replicas, accumulate, .. } = self.training;
         let mut merged = Merged::default();
         let config = self.model.config();
         let grid = (config.box_head == BoxHeadKind::Centre).then(|| config.search_grid());
         let counts = Counts::of(&batch.target, grid, config.class_head.as_ref().map(|head| head.classes));
-        let mut all = split(batch, &counts, shards * accumulate).into_iter().peekable();
+        let mut all = split(batch, &counts, replicas * accumulate).into_iter().peekable();
         while all.peek().is_some() {
-            side_by_side(all.by_ref().take(shards).collect(), work)?.into_iter().for_each(|part| merged.add(part));
+            side_by_side(all.by_ref().take(replicas).collect(), work)?.into_iter().for_each(|part| merged.add(part));
         }
         Ok(merged.part())
     }
 
     /// Makes the right parameters trainable, with a fresh optimizer where a new stretch begins.
-    fn prepare(&mut self, visit: &Visit, phase: usize) -> Result<()> {
-        let class_frozen = self.training.freeze_class_epoch.is_some_and(|epoch| visit.epoch + 1 >= epoch);
-        let stretch = Stretch { phase, class_frozen };
-        if self.optimizer.as_ref().is_some_and(|(present, _)| *present == stretch) {
+    fn prepare(&mut self, info: &BatchInfo, phase: usize) -> Result<()> {
+        let class_frozen = self.training.freeze_class_epoch.is_some_and(|epoch| info.epoch + 1 >= epoch);
+        let scope = OptimizerScope { phase, class_frozen };
+        if self.optimizer.as_ref().is_some_and(|(present, _)| *present == scope) {
             return Ok(());
         }
-        self.optimizer = Some((stretch, self.fresh_optimizer(stretch)?));
+        self.optimizer = Some((scope, self.fresh_optimizer(scope)?));
         self.balancer = Balancer::new(self.training.weighting, self.model.params().device());
         Ok(())
     }
 
-    fn fresh_optimizer(&self, stretch: Stretch) -> Result<AdamW> {
-        let Some(phase) = self.training.phases.get(stretch.phase) else {
+    fn fresh_optimizer(&self, scope: OptimizerScope) -> Result<AdamW> {
+        let Some(phase) = self.training.phases.get(scope.phase) else {
             return Err(Failure::config("TRAIN.PHASES: there is no phase"));
         };
         let params = self.model.params();
-        params.set_trainable(|name| phase.trains(name) && !(stretch.class_frozen && is_class_head(name)));
+        params.set_trainable(|name| phase.trains(name) && !(scope.class_frozen && is_class_head(name)));
         let trained: Vec<_> = params
             .parameters()
             .filter(|(_, tensor)| tensor.requires_grad())
@@ -314,12 +318,12 @@ impl Trainer {
     }
 }
 
-/// The options of one of the parts, of which `shards` are computed side by side: its own draws, and only the first of
+/// The options of one of the parts, of which `replicas` are computed side by side: its own draws, and only the first of
 /// those moves the running statistics.
-fn shard_options(options: &ForwardOptions, index: usize, shards: usize) -> ForwardOptions {
+fn replica_options(options: &ForwardOptions, index: usize, replicas: usize) -> ForwardOptions {
     let own = |step: StepSeed| StepSeed { seed: step.seed.wrapping_add((index as u64) << 48), ..step };
     let [statistics, class_statistics] = [options.statistics, options.class_statistics].map(|whose| match whose {
-        Statistics::BatchAndUpdate if !index.is_multiple_of(shards) => Statistics::Batch,
+        Statistics::BatchAndUpdate if !index.is_multiple_of(replicas) => Statistics::Batch,
         same => same,
     });
     ForwardOptions { dropout: options.dropout.map(own), statistics, class_statistics, ..*options }
@@ -344,9 +348,9 @@ fn numbers(values: &[f64], device: Device) -> Tensor {
     Tensor::cat(&each, 0)
 }
 
-/// The report's terms and what else there is of [`Terms`], in their order, and the sums by frame: what one transfer reads.
+/// The report's terms and what else there is of [`StepMetrics`], in their order, and the sums by frame: what one transfer reads.
 fn pack(report: &Tensor, rest: &Tensor, sums: &Tensor) -> Tensor {
-    Tensor::cat(&[&report.narrow(0, 0, Terms::REPORTED as i64), rest, &sums.flatten(0, -1)], 0)
+    Tensor::cat(&[&report.narrow(0, 0, StepMetrics::REPORTED as i64), rest, &sums.flatten(0, -1)], 0)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! A trainer in and out of checkpoints.
 
-use super::{Stretch, Trainer};
+use super::{OptimizerScope, Trainer};
 use crate::{
     failure::{Failure, Result},
     train::{
-        checkpoint::{About, EMA, OPTIMIZER, State, is_weight},
+        checkpoint::{EMA, Metadata, OPTIMIZER, State, is_weight},
         ema::Ema,
         tasks::Balancer,
     },
@@ -13,26 +13,26 @@ use tch::{Device, Tensor};
 
 impl Trainer {
     /// Copies of all tensors that a resumed run needs, on the CPU.
-    pub fn snapshot(&self, about: About) -> State {
+    pub fn snapshot(&self, metadata: Metadata) -> State {
         let copy = |tensor: &Tensor| match tensor.device() {
             Device::Cpu => tensor.detach().copy(),
             _ => tensor.detach().to_device(Device::Cpu),
         };
         let mut tensors: Vec<(String, Tensor)> =
             self.model.params().iter().map(|(name, tensor, _)| (name.to_string(), copy(tensor))).collect();
-        if let Some((stretch, optimizer)) = &self.optimizer {
+        if let Some((scope, optimizer)) = &self.optimizer {
             for slot in &optimizer.slots {
                 tensors.push((format!("{OPTIMIZER}exp_avg.{}", slot.name), copy(&slot.exp_avg)));
                 tensors.push((format!("{OPTIMIZER}exp_avg_sq.{}", slot.name), copy(&slot.exp_avg_sq)));
             }
             tensors.push((format!("{OPTIMIZER}updates"), copy(&optimizer.updates)));
-            let stretch = [stretch.phase as i64, i64::from(stretch.class_frozen)];
-            tensors.push((format!("{OPTIMIZER}stretch"), Tensor::from_slice(&stretch)));
+            let scope = [scope.phase as i64, i64::from(scope.class_frozen)];
+            tensors.push((format!("{OPTIMIZER}stretch"), Tensor::from_slice(&scope)));
         }
         let balancer = self.balancer.iter().flat_map(Balancer::tensors);
         tensors.extend(balancer.map(|(name, tensor)| (name, copy(tensor))));
         tensors.extend(self.ema.iter().flat_map(Ema::tensors).map(|(name, tensor)| (name, copy(tensor))));
-        State { about, tensors }
+        State { metadata, tensors }
     }
 
     /// Puts back what [`Trainer::snapshot`] took. With `changed`, what the experiment has since been given starts fresh:
@@ -49,20 +49,21 @@ impl Trainer {
         self.restore_average(state, changed)?;
         let find = |name: &str| state.tensors.iter().find(|(own, _)| own == name).map(|(_, tensor)| tensor);
         let own = |name: &str| find(&format!("{OPTIMIZER}{name}"));
-        let Some(stretch) = own("stretch") else {
+        let Some(scope) = own("stretch") else {
             self.optimizer = None;
             return Ok(());
         };
-        let stretch = Vec::<i64>::try_from(stretch)?;
-        let &[phase, class_frozen] = stretch.as_slice() else {
+        let scope = Vec::<i64>::try_from(scope)?;
+        let &[phase, class_frozen] = scope.as_slice() else {
             return Err(Failure::input("the checkpoint's optimizer state is damaged"));
         };
-        let stretch = Stretch { phase: usize::try_from(phase).unwrap_or(usize::MAX), class_frozen: class_frozen != 0 };
-        if changed && stretch.phase >= self.training.phases.len() {
+        let scope =
+            OptimizerScope { phase: usize::try_from(phase).unwrap_or(usize::MAX), class_frozen: class_frozen != 0 };
+        if changed && scope.phase >= self.training.phases.len() {
             self.optimizer = None;
             return Ok(());
         }
-        let mut fresh = self.fresh_optimizer(stretch)?;
+        let mut fresh = self.fresh_optimizer(scope)?;
         let missing = |name: &str| Failure::input(format!("the checkpoint's optimizer state lacks {name}"));
         tch::no_grad(|| -> Result<()> {
             for slot in &mut fresh.slots {
@@ -78,7 +79,7 @@ impl Trainer {
             fresh.updates.f_copy_(own("updates").ok_or_else(|| missing("updates"))?)?;
             Ok(())
         })?;
-        self.optimizer = Some((stretch, fresh));
+        self.optimizer = Some((scope, fresh));
         self.balancer = Balancer::new(self.training.weighting, self.model.params().device());
         match &mut self.balancer {
             Some(balancer) => balancer.restore(find).or_else(|failure| if changed { Ok(()) } else { Err(failure) }),

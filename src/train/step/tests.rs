@@ -3,10 +3,10 @@
 
 use super::*;
 use crate::{
-    data::{condition::UNLABELLED, labels::Soft, random::Draws},
+    data::{condition::UNLABELLED, labels::Soft, random::CounterRng},
     train::{
-        checkpoint::{About, OPTIMIZER, TASKS},
-        means::{BatchMetrics, Sums},
+        checkpoint::{Metadata, OPTIMIZER, TASKS},
+        means::{AverageMeter, BatchMetrics},
         network,
     },
 };
@@ -38,14 +38,14 @@ fn trainer(sets: &[&str]) -> Trainer {
 }
 
 fn noise(shape: &[i64], seed: u64) -> Tensor {
-    let mut draws = Draws::new(&[seed]);
-    let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| draws.normal() as f32).collect();
+    let mut rng = CounterRng::new(&[seed]);
+    let values: Vec<f32> = (0..shape.iter().product::<i64>()).map(|_| rng.normal() as f32).collect();
     Tensor::from_slice(&values).view(shape)
 }
 
 /// Five clips. Three frames have a label, unevenly; the last clip's object is outside its crop, where no map has a peak.
 fn batch(split: Split) -> Batch {
-    let visit = Visit { position: 0, split, epoch: 0, batch: 0, of: 1, step: 0, before: false, closes_epoch: true };
+    let info = BatchInfo { position: 0, split, epoch: 0, batch: 0, of: 1, step: 0, before: false, closes_epoch: true };
     let none = UNLABELLED;
     let labels = Tensor::from_slice(&[none, 4, none, none, 2, none, 7, none, none, none]).view([FRAMES, CLIPS]);
     let mut boxes: Vec<f32> = Vec::new();
@@ -60,7 +60,7 @@ fn batch(split: Split) -> Batch {
     }
     soft = soft.contiguous();
     Batch {
-        visit,
+        info,
         input: ClipInput {
             template: noise(&[CLIPS, 3, 32, 32], 1),
             search: noise(&[FRAMES, CLIPS, 3, 64, 64], 2),
@@ -77,7 +77,7 @@ fn values(tensor: &Tensor) -> Vec<f64> {
 
 /// What one step says and leaves behind: the gradients, the tasks' weights, and how the tasks' gradients compare.
 struct Step {
-    terms: Vec<f64>,
+    step_metrics: Vec<f64>,
     state: Vec<(String, Tensor)>,
     blocks: Vec<[f64; 4]>,
 }
@@ -85,14 +85,14 @@ struct Step {
 fn step(sets: &[&str]) -> Step {
     let mut trainer = trainer(sets);
     let batch = batch(Split::Train);
-    trainer.prepare(&batch.visit, 0).unwrap();
-    let options = ForwardOptions { statistics: Statistics::Running, ..trainer.training_options(&batch.visit) };
+    trainer.prepare(&batch.info, 0).unwrap();
+    let options = ForwardOptions { statistics: Statistics::Running, ..trainer.training_options(&batch.info) };
     let outcome = trainer.train_with(&batch, &options).unwrap();
     let blocks = outcome.analysis.unwrap().read().unwrap().blocks;
-    let state = trainer.snapshot(About::new("tiny".into(), 3, String::new())).tensors;
+    let state = trainer.snapshot(Metadata::new("tiny".into(), 3, String::new())).tensors;
     let wanted = |name: &str| name.starts_with(&format!("{OPTIMIZER}exp_avg.")) || name.starts_with(TASKS);
     Step {
-        terms: values(&outcome.terms),
+        step_metrics: values(&outcome.step_metrics),
         state: state.into_iter().filter(|(name, _)| wanted(name)).collect(),
         blocks: blocks.iter().map(|block| [block.box_norm, block.class_norm, block.norm, block.dot]).collect(),
     }
@@ -130,23 +130,23 @@ fn a_batchs_losses_and_gradients_are_its_own_however_it_is_cut() {
         "TRAIN.MTL_MODE=multilabel+film",
     ];
     for (number, way) in ways.into_iter().enumerate() {
-        let run = |shards: usize, accumulate: usize| {
-            let cut = [format!("TRAIN.SHARDS={shards}"), format!("TRAIN.ACCUMULATE={accumulate}")];
+        let run = |replicas: usize, accumulate: usize| {
+            let cut = [format!("TRAIN.REPLICAS={replicas}"), format!("TRAIN.ACCUMULATE={accumulate}")];
             step(&[way, &cut[0], &cut[1], "TRAIN.GRAD_ANALYSIS_INTERVAL=1"])
         };
         let whole = run(1, 1);
-        assert!(whole.terms[4] > 0.0 && whole.terms[5] > 0.0, "{way}: both kinds of counts matter");
-        let labelled = whole.terms[9];
+        assert!(whole.step_metrics[4] > 0.0 && whole.step_metrics[5] > 0.0, "{way}: both kinds of counts matter");
+        let labelled = whole.step_metrics[9];
         assert_eq!(labelled, 3.0, "{way}");
         let size = norm(&whole.gradient());
         // Each way is cut in two of the four ways to do it.
         let cuts = [[(2, 1), (1, 4)], [(1, 2), (2, 2)]];
-        for (shards, accumulate) in cuts[number % 2] {
-            let parts = run(shards, accumulate);
-            let what = format!("{way}, SHARDS {shards}, ACCUMULATE {accumulate}");
-            for (at, (a, b)) in whole.terms.iter().zip(&parts.terms).enumerate() {
+        for (replicas, accumulate) in cuts[number % 2] {
+            let parts = run(replicas, accumulate);
+            let what = format!("{way}, SHARDS {replicas}, ACCUMULATE {accumulate}");
+            for (at, (a, b)) in whole.step_metrics.iter().zip(&parts.step_metrics).enumerate() {
                 // The sums of single frames may be small differences of large numbers.
-                let most = if at < Terms::COUNT { 1e-6 } else { 2e-6 };
+                let most = if at < StepMetrics::COUNT { 1e-6 } else { 2e-6 };
                 assert!(apart(&[*a], &[*b]) < most, "{what}: number {at} is {a} and {b}");
             }
             assert!(apart(&whole.gradient(), &parts.gradient()) < 1e-6, "{what}: the gradients");
@@ -164,15 +164,15 @@ fn a_batchs_losses_and_gradients_are_its_own_however_it_is_cut() {
 }
 
 /// The means of a validation in batches of `size`.
-fn validation(trainer: &mut Trainer, size: i64) -> Terms {
+fn validation(trainer: &mut Trainer, size: i64) -> StepMetrics {
     let whole = batch(Split::Val);
-    let mut sums = Sums::default();
+    let mut sums = AverageMeter::default();
     let mut from = 0;
     while from < CLIPS {
         let clips = size.min(CLIPS - from);
         let part = |tensor: &Tensor, dim: i64| tensor.narrow(dim, from, clips);
         let batch = Batch {
-            visit: whole.visit,
+            info: whole.info,
             input: ClipInput {
                 template: part(&whole.input.template, 0),
                 search: part(&whole.input.search, 1),
@@ -186,9 +186,9 @@ fn validation(trainer: &mut Trainer, size: i64) -> Terms {
             names: whole.names.clone(),
         };
         let outcome = trainer.run(&batch).unwrap();
-        let packed = values(&outcome.terms);
-        let (terms, rest) = Terms::unpack_from(&packed).unwrap();
-        sums.add(&terms, &BatchMetrics::new(clips as usize, &outcome.weights, rest));
+        let packed = values(&outcome.step_metrics);
+        let (step_metrics, rest) = StepMetrics::unpack_from(&packed).unwrap();
+        sums.add(&step_metrics, &BatchMetrics::new(clips as usize, &outcome.weights, rest));
         from += clips;
     }
     sums.means().unwrap()
@@ -199,8 +199,8 @@ fn a_validations_losses_do_not_depend_on_the_size_of_its_batches() {
     for sets in [&["TRAIN.CLS_LOSS_TYPE=CE"][..], &["TRAIN.MTL_MODE=multilabel"], &["TRAIN.FOCAL_WEIGHT=0.5"]] {
         let mut trainer = trainer(sets);
         let whole = validation(&mut trainer, CLIPS);
-        let packed = values(&trainer.run(&batch(Split::Val)).unwrap().terms);
-        let alone = Terms::unpack_from(&packed).unwrap().0;
+        let packed = values(&trainer.run(&batch(Split::Val)).unwrap().step_metrics);
+        let alone = StepMetrics::unpack_from(&packed).unwrap().0;
         for ((name, a), (_, b)) in whole.losses().into_iter().zip(alone.losses()) {
             assert!(apart(&[a], &[b]) < 1e-6, "{sets:?}: {name} of the pass is {a}, of its one batch {b}");
         }

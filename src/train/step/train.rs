@@ -1,13 +1,13 @@
 //! A training step: gradients, what the tasks' weighting makes of them, and the update.
 
-use super::{Batch, Outcome, Spent, Trainer, UnderWay, is_last_shared, numbers, pack, shard_options};
+use super::{Batch, Outcome, Spent, Trainer, UnderWay, is_last_shared, numbers, pack, replica_options};
 use crate::{
     failure::{Failure, Result},
     loss::{Weights, loss_of_part},
     model::{ForwardOptions, Role, Statistics},
     train::{
         experiment::Phase,
-        shards::{Lent, Part},
+        replicas::{ReplicaOutput, SharedModel},
         tasks::{Analysis, Balancer, TaskWeighting, combine},
     },
 };
@@ -16,7 +16,7 @@ use tch::{Kind, Tensor};
 
 /// Which gradients of single tasks a step takes beside the whole one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Apart {
+enum TaskGradients {
     /// None.
     Nothing,
     /// Those of the last shared layer.
@@ -31,90 +31,97 @@ enum Apart {
 
 impl Trainer {
     pub(super) fn train(&mut self, batch: &Batch) -> Result<Outcome> {
-        let visit = batch.visit;
-        let (phase, _) = self.training.phase_at(visit.epoch);
-        self.prepare(&visit, phase)?;
-        let options = self.training_options(&visit);
+        let info = batch.info;
+        let (phase, _) = self.training.phase_at(info.epoch);
+        self.prepare(&info, phase)?;
+        let options = self.training_options(&info);
         self.train_with(batch, &options)
     }
 
     /// A step of the prepared optimizer with these `options` of the forward pass.
     pub(super) fn train_with(&mut self, batch: &Batch, options: &ForwardOptions) -> Result<Outcome> {
-        let visit = batch.visit;
-        let (phase, epoch_in_phase) = self.training.phase_at(visit.epoch);
+        let info = batch.info;
+        let (phase, epoch_in_phase) = self.training.phase_at(info.epoch);
         let phase = self.training.phases.get(phase);
         // The middle of the step, so that a warm-up's first step already moves.
-        let progress = epoch_in_phase as f64 + (visit.batch as f64 + 0.5) / self.steps_per_epoch.max(1) as f64;
+        let progress = epoch_in_phase as f64 + (info.batch as f64 + 0.5) / self.steps_per_epoch.max(1) as f64;
         let lr = phase.map_or(0.0, |phase| phase.lr * self.training.schedule.factor(progress, phase.epochs));
         // Nothing of a backbone that is frozen moves, whatever its multiplier.
         let backbone = phase.is_some_and(Phase::touches_backbone);
         let lr = [lr, if backbone { lr * self.training.backbone_multiplier } else { 0.0 }];
         let weights = self.weights(phase, progress);
         let analysed =
-            self.training.analysis_interval > 0 && visit.step.is_multiple_of(self.training.analysis_interval as u64);
-        let stretch = self.optimizer.as_ref().map(|(stretch, _)| *stretch);
-        let is_checked = self.checked == stretch;
-        let apart = match (self.training.weighting, analysed) {
-            (TaskWeighting::PcGrad, false) => Apart::Instead,
-            (TaskWeighting::Fixed, true) if is_checked => Apart::Class,
-            (_, true) => Apart::All,
-            (TaskWeighting::GradNorm { .. }, false) => Apart::LastShared,
-            _ => Apart::Nothing,
+            self.training.analysis_interval > 0 && info.step.is_multiple_of(self.training.analysis_interval as u64);
+        let scope = self.optimizer.as_ref().map(|(scope, _)| *scope);
+        let is_checked = self.checked == scope;
+        let task_gradients = match (self.training.weighting, analysed) {
+            (TaskWeighting::PcGrad, false) => TaskGradients::Instead,
+            (TaskWeighting::Fixed, true) if is_checked => TaskGradients::Class,
+            (_, true) => TaskGradients::All,
+            (TaskWeighting::GradNorm { .. }, false) => TaskGradients::LastShared,
+            _ => TaskGradients::Nothing,
         };
         let (precision, device) = (self.training.precision, self.model.params().device());
-        let (model, shards) = (Lent::new(&self.model), self.training.shards);
+        let (model, replicas) = (SharedModel::new(&self.model), self.training.replicas);
         let factors = self.balancer.as_ref().map(Balancer::factors);
         let moves = [options.statistics, options.class_statistics].contains(&Statistics::BatchAndUpdate);
         let buffers = moves.then(|| self.buffers());
         let by = factors.as_ref().map(Numbers);
         let before = buffers.iter().flatten().map(Tensor::shallow_clone).collect();
         self.under_way = UnderWay::Gradients(before);
-        let part = self.in_parts(batch, move |shard| {
+        let part = self.in_parts(batch, move |replica| {
             let (model, start) = (model.model(), Instant::now());
-            let options = shard_options(options, shard.index, shards);
-            let output = precision.forward(device, || model.forward(&shard.input, &options))?;
-            let terms = loss_of_part(&output, &shard.target, &weights, &shard.counts)?;
+            let options = replica_options(options, replica.index, replicas);
+            let output = precision.forward(device, || model.forward(&replica.input, &options))?;
+            let step_metrics = loss_of_part(&output, &replica.target, &weights, &replica.counts)?;
             let named = || model.params().parameters().filter(|(_, tensor)| tensor.requires_grad());
             let trained: Vec<&Tensor> = named().map(|(_, tensor)| tensor).collect();
-            let tasks = [&terms.box_task, &terms.class_task];
+            let tasks = [&step_metrics.box_task, &step_metrics.class_task];
             let objective = match by.map(Numbers::tensor) {
-                None => terms.objective.shallow_clone(),
+                None => step_metrics.objective.shallow_clone(),
                 Some(by) => tasks[0] * by.get(0) + tasks[1] * by.get(1),
             };
             let half = Instant::now();
-            let gradients = match apart {
-                Apart::Instead => Vec::new(),
-                _ => Tensor::f_run_backward(&[objective], &trained, apart != Apart::Nothing, false)?,
+            let gradients = match task_gradients {
+                TaskGradients::Instead => Vec::new(),
+                _ => Tensor::f_run_backward(&[objective], &trained, task_gradients != TaskGradients::Nothing, false)?,
             };
-            let of_tasks = match apart {
-                Apart::Nothing => None,
-                Apart::LastShared => {
+            let of_tasks = match task_gradients {
+                TaskGradients::Nothing => None,
+                TaskGradients::LastShared => {
                     let last: Vec<&Tensor> =
                         named().filter(|(name, _)| is_last_shared(model, name)).map(|(_, tensor)| tensor).collect();
                     Some(each(tasks, &last)?)
                 }
-                Apart::All | Apart::Instead => Some(each(tasks, &trained)?),
-                Apart::Class => {
+                TaskGradients::All | TaskGradients::Instead => Some(each(tasks, &trained)?),
+                TaskGradients::Class => {
                     let class = of_task(tasks[1], &trained, false)?;
                     Some([gradients.iter().zip(&class).map(|(whole, class)| without(whole, class)).collect(), class])
                 }
             };
             let (forward, backward) = ((half - start).as_secs_f64(), half.elapsed().as_secs_f64());
             let spent = Spent { forward, backward, update: 0.0 };
-            let report = terms.report_tensor().shallow_clone();
-            Ok(Part { report, sums: terms.sums, gradients, tasks: of_tasks, spent, ..Part::default() })
+            let report = step_metrics.report_tensor().shallow_clone();
+            Ok(ReplicaOutput {
+                report,
+                sums: step_metrics.sums,
+                gradients,
+                tasks: of_tasks,
+                spent,
+                ..ReplicaOutput::default()
+            })
         })?;
         let start = Instant::now();
-        let Part { report, sums, gradients: whole, tasks, spent, .. } = part;
+        let ReplicaOutput { report, sums, gradients: whole, tasks, spent, .. } = part;
         let analysis = match analysed {
-            true => self.analysis(tasks.as_ref(), &whole, factors.as_ref(), apart),
+            true => self.analysis(tasks.as_ref(), &whole, factors.as_ref(), task_gradients),
             false => None,
         };
         if analysed {
-            self.checked = stretch;
+            self.checked = scope;
         }
         let wanted = self.balancer.as_ref().is_some_and(Balancer::wants_norms);
-        let norms = tasks.as_ref().filter(|_| wanted).map(|tasks| self.last_norms(tasks, apart));
+        let norms = tasks.as_ref().filter(|_| wanted).map(|tasks| self.last_norms(tasks, task_gradients));
         let gradients = match (self.training.weighting, &tasks) {
             (TaskWeighting::PcGrad, Some([first, second])) => combine(first, second),
             _ => whole,
@@ -154,9 +161,9 @@ impl Trainer {
             }
         };
         let rest = Tensor::stack(&[update.norm, update.applied], 0).to_kind(Kind::Double);
-        let terms = pack(&report, &Tensor::cat(&[rest, factors], 0), &sums);
+        let step_metrics = pack(&report, &Tensor::cat(&[rest, factors], 0), &sums);
         let spent = Spent { update: start.elapsed().as_secs_f64(), ..spent };
-        Ok(Outcome { terms, weights, confusion: None, frames: None, analysis, lr, spent })
+        Ok(Outcome { step_metrics, weights, confusion: None, frames: None, analysis, lr, spent })
     }
 
     fn analysis(
@@ -164,13 +171,13 @@ impl Trainer {
         tasks: Option<&[Vec<Tensor>; 2]>,
         whole: &[Tensor],
         factors: Option<&Tensor>,
-        apart: Apart,
+        task_gradients: TaskGradients,
     ) -> Option<Analysis> {
         let (_, optimizer) = self.optimizer.as_ref()?;
         let [first, second] = tasks?;
         let names = optimizer.slots.iter().map(|slot| slot.name.as_str());
         let Some(factors) = factors else {
-            return Analysis::of(names, [first, second], whole, apart != Apart::Class);
+            return Analysis::of(names, [first, second], whole, task_gradients != TaskGradients::Class);
         };
         let scaled = |gradients: &[Tensor], factor: Tensor| -> Vec<Tensor> {
             gradients.iter().map(|x| if x.defined() { x * &factor } else { Tensor::new() }).collect()
@@ -179,10 +186,10 @@ impl Trainer {
     }
 
     /// `[2]`: the norms of both tasks' gradients at the last shared layer.
-    fn last_norms(&self, tasks: &[Vec<Tensor>; 2], apart: Apart) -> Tensor {
+    fn last_norms(&self, tasks: &[Vec<Tensor>; 2], task_gradients: TaskGradients) -> Tensor {
         let names = self.optimizer.iter().flat_map(|(_, optimizer)| optimizer.slots.iter().map(|slot| &slot.name));
-        let last: Vec<bool> = match apart {
-            Apart::LastShared => vec![true; tasks[0].len()],
+        let last: Vec<bool> = match task_gradients {
+            TaskGradients::LastShared => vec![true; tasks[0].len()],
             _ => names.map(|name| is_last_shared(&self.model, name)).collect(),
         };
         let norms = tasks.each_ref().map(|gradients| {

@@ -12,7 +12,7 @@ const LARGEST: f64 = 3e38;
 /// comes out. With two tasks the order does not matter. Everywhere else the gradients are added.
 pub fn combine(first: &[Tensor], second: &[Tensor]) -> Vec<Tensor> {
     let shared = || first.iter().zip(second).filter(|(a, b)| a.defined() && b.defined());
-    let sum = |terms: Vec<Tensor>| terms.into_iter().reduce(|sum, term| sum + term);
+    let sum = |step_metrics: Vec<Tensor>| step_metrics.into_iter().reduce(|sum, term| sum + term);
     // Squares of small numbers vanish in f32.
     let dot = |a: &Tensor, b: &Tensor| (a.to_kind(Kind::Double) * b.to_kind(Kind::Double)).sum(Kind::Double);
     let both = sum(shared().map(|(a, b)| dot(a, b)).collect());

@@ -6,7 +6,7 @@ use image::{DynamicImage, ImageError, ImageFormat, ImageReader, Limits, RgbImage
 
 use super::segments::without_filler;
 use super::{Container, DecodeError, DecodeReason, Decoder, Header, check_complete};
-use crate::vision::area::{Area, Part};
+use crate::vision::area::{Area, DecodedRegion};
 use crate::vision::window::Window;
 
 /// Decodes whole frames, JPEG and PNG; grey, palette and transparent pictures come out as RGB. JPEG files of sorts that
@@ -15,12 +15,12 @@ use crate::vision::window::Window;
 pub struct ImageDecoder;
 
 impl Decoder for ImageDecoder {
-    fn decode(&mut self, bytes: &[u8], _window: Option<&Window>) -> Result<Part, DecodeError> {
+    fn decode(&mut self, bytes: &[u8], _window: Option<&Window>) -> Result<DecodedRegion, DecodeError> {
         let header = check_complete(bytes)?;
         decode_complete(bytes, &header)
     }
 
-    fn decode_area(&mut self, bytes: &[u8], _area: &Area, reduction: u32) -> Result<Part, DecodeError> {
+    fn decode_area(&mut self, bytes: &[u8], _area: &Area, reduction: u32) -> Result<DecodedRegion, DecodeError> {
         match reduction {
             1 => self.decode(bytes, None),
             _ => Err(DecodeError::new(DecodeReason::Unsupported, "the decoder `image` does not reduce pictures")),
@@ -32,7 +32,7 @@ impl Decoder for ImageDecoder {
 const LARGEST: u64 = super::MAX_PIXELS * 8;
 
 /// Decodes a file that is known to be complete and of a sane size.
-pub(super) fn decode_complete(bytes: &[u8], header: &Header) -> Result<Part, DecodeError> {
+pub(super) fn decode_complete(bytes: &[u8], header: &Header) -> Result<DecodedRegion, DecodeError> {
     if header.arithmetic {
         return other_jpeg(bytes, None);
     }
@@ -42,7 +42,7 @@ pub(super) fn decode_complete(bytes: &[u8], header: &Header) -> Result<Part, Dec
         (Container::Jpeg, _) => decoded(&without_filler(bytes)?, ImageFormat::Jpeg),
     };
     match decoded {
-        Ok(picture) => Ok(header.orientation.turn(Part::whole(rgb(picture)))),
+        Ok(picture) => Ok(header.orientation.turn(DecodedRegion::whole(rgb(picture)))),
         Err(error @ ImageError::Unsupported(_)) => {
             let error = DecodeError::new(DecodeReason::Unsupported, error.to_string());
             if header.container == Container::Jpeg { other_jpeg(bytes, Some(error)) } else { Err(error) }
@@ -74,11 +74,11 @@ fn decoded(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, ImageError
 
 /// What libjpeg-turbo makes of a file that the crate does not decode, for the reason `why`.
 #[cfg(feature = "turbojpeg")]
-fn other_jpeg(bytes: &[u8], _why: Option<DecodeError>) -> Result<Part, DecodeError> {
+fn other_jpeg(bytes: &[u8], _why: Option<DecodeError>) -> Result<DecodedRegion, DecodeError> {
     super::TurboDecoder::new()?.decode(bytes, None)
 }
 
 #[cfg(not(feature = "turbojpeg"))]
-fn other_jpeg(_bytes: &[u8], why: Option<DecodeError>) -> Result<Part, DecodeError> {
+fn other_jpeg(_bytes: &[u8], why: Option<DecodeError>) -> Result<DecodedRegion, DecodeError> {
     Err(why.unwrap_or_else(|| DecodeError::new(DecodeReason::Unsupported, "arithmetic coding")))
 }

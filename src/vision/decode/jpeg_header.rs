@@ -35,7 +35,7 @@ struct Frame {
 }
 
 #[derive(Default)]
-struct Seen {
+struct HeaderParts {
     frame: Option<Frame>,
     orientation: Option<Orientation>,
     /// Which quantisation tables there are, a bit each.
@@ -47,7 +47,7 @@ struct Seen {
 /// # Errors
 /// It is damaged or cut off, or tells of a picture that is not decoded.
 pub(super) fn read(segments: &mut Segments<'_>) -> Result<Header, DecodeError> {
-    let mut seen = Seen::default();
+    let mut seen = HeaderParts::default();
     while let Some((marker, body)) = segments.next()? {
         match marker {
             _ if is_frame_header(marker) && seen.frame.is_some() => return Err(corrupt("two frame headers")),

@@ -26,7 +26,7 @@ impl DecoderKind {
     }
 
     /// What it does, in a few words.
-    pub fn about(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Image => "whole frames",
             Self::Turbojpeg => "libjpeg-turbo, only the windows that crops need",

@@ -6,7 +6,7 @@ use image::{ImageFormat, RgbImage};
 
 use super::tests::{decoders, encoded, scene};
 use super::*;
-use crate::vision::area::{Area, Part};
+use crate::vision::area::{Area, DecodedRegion};
 
 /// `jpeg` with bytes before its first scan header.
 fn before_scan(jpeg: &[u8], put: &[u8]) -> Vec<u8> {
@@ -46,7 +46,7 @@ fn turned_pictures_are_those_that_an_upright_file_of_the_same_pixels_turns_into(
                         let window = Window { x, y, side, centre: (0.0, 0.0) };
                         let part = decoder.decode(&bytes, Some(&window)).unwrap();
                         assert_eq!(part.frame, expected.frame);
-                        let crop = |part: &Part| crate::vision::crop::crop(part, &window).unwrap();
+                        let crop = |part: &DecodedRegion| crate::vision::crop::crop(part, &window).unwrap();
                         assert!(crop(&part) == crop(&expected), "{format:?} {value} {window:?}");
                     }
                 }
@@ -66,7 +66,7 @@ fn a_reduced_area_is_of_the_turned_picture() {
         for value in 1..=8 {
             let orientation = crate::vision::orientation::Orientation::of_exif(value);
             let expected = orientation.turn(whole.clone());
-            let area = orientation.to_shown(&Area { x: 1, y: 2, width: 5, height: 4 }, stored);
+            let area = orientation.to_upright(&Area { x: 1, y: 2, width: 5, height: 4 }, stored);
             let part = decoder.decode_area(&turned(&plain, value, false), &area, reduction).unwrap();
             assert_eq!((part.frame, part.reduction), (expected.frame, reduction));
             assert!(part.area().contains(&area), "{value}");

@@ -22,7 +22,7 @@ pub use turbojpeg::TurboDecoder;
 
 use std::fmt;
 
-use crate::vision::area::{Area, Part};
+use crate::vision::area::{Area, DecodedRegion};
 use crate::vision::window::Window;
 
 /// Turns the bytes of a whole picture file into pixels; one decoder per thread, as it may keep buffers.
@@ -34,14 +34,14 @@ pub trait Decoder: Send {
     /// # Errors
     /// The bytes are no picture, or one that misses a part: that is an error, never a grey area. A decoder that is
     /// asked for a window need not notice damage in the picture data below it.
-    fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<Part, DecodeError>;
+    fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<DecodedRegion, DecodeError>;
 
     /// The picture in `bytes` at 1/`reduction` of its size as RGB: at least `area` of that, which lies inside and is not
     /// empty. Not every decoder reduces.
     ///
     /// # Errors
     /// As for [`Decoder::decode`].
-    fn decode_area(&mut self, bytes: &[u8], area: &Area, reduction: u32) -> Result<Part, DecodeError>;
+    fn decode_area(&mut self, bytes: &[u8], area: &Area, reduction: u32) -> Result<DecodedRegion, DecodeError>;
 }
 
 /// More pixels than any video frame has; a header that declares more is damaged, or of another kind of picture.

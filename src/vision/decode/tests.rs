@@ -37,7 +37,7 @@ fn real_frames() -> Vec<Vec<u8>> {
 fn whole_pictures_decode() {
     for mut decoder in decoders() {
         let png = decoder.decode(&encoded(ImageFormat::Png), None).unwrap();
-        assert_eq!(png, Part::whole(scene(97, 61)));
+        assert_eq!(png, DecodedRegion::whole(scene(97, 61)));
         let jpeg = decoder.decode(&encoded(ImageFormat::Jpeg), None).unwrap();
         assert_eq!((jpeg.frame, jpeg.pixels.dimensions(), jpeg.origin), ((97, 61), (97, 61), (0, 0)));
         for frame in real_frames() {

@@ -7,8 +7,8 @@ use super::{
     image_crate::decode_complete,
 };
 use crate::vision::{
-    area::{Area, Part},
-    crop::shown,
+    area::{Area, DecodedRegion},
+    crop::visible_area,
     jpeg::{Decompressor, JpegError, JpegErrorKind},
     orientation::Orientation,
     pool,
@@ -39,14 +39,14 @@ impl TurboDecoder {
         orientation: Orientation,
         reduction: u32,
         wanted: impl FnOnce((u32, u32)) -> Option<Area>,
-    ) -> Result<Part, DecodeError> {
+    ) -> Result<DecodedRegion, DecodeError> {
         let opened = self.jpeg.open(bytes)?;
         let frame = (opened.header().width, opened.header().height);
         check_size(frame.0, frame.1)?;
         let frame = (frame.0.div_ceil(reduction), frame.1.div_ceil(reduction));
-        let shown = orientation.size(frame);
-        let Some(area) = wanted(shown) else { return Ok(Part::nothing(shown, reduction)) };
-        if !Area::whole(shown.0, shown.1).contains(&area) {
+        let upright = orientation.size(frame);
+        let Some(area) = wanted(upright) else { return Ok(DecodedRegion::nothing(upright, reduction)) };
+        if !Area::whole(upright.0, upright.1).contains(&area) {
             return Err(DecodeError::new(DecodeReason::Corrupt, "an area outside the picture"));
         }
         let area = orientation.to_stored(&area, frame);
@@ -54,23 +54,23 @@ impl TurboDecoder {
         let mut pixels = pool::take((area.width as usize + 96) * area.height as usize * 3);
         let area = opened.reduced(reduction).read(area, &mut pixels)?;
         let pixels = RgbImage::from_raw(area.width, area.height, pixels).unwrap_or_default();
-        Ok(orientation.turn(Part { pixels, origin: (area.x, area.y), frame, reduction }))
+        Ok(orientation.turn(DecodedRegion { pixels, origin: (area.x, area.y), frame, reduction }))
     }
 }
 
 impl Decoder for TurboDecoder {
-    fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<Part, DecodeError> {
+    fn decode(&mut self, bytes: &[u8], window: Option<&Window>) -> Result<DecodedRegion, DecodeError> {
         let header = check_complete(bytes)?;
         if header.container != Container::Jpeg {
             return decode_complete(bytes, &header);
         }
         self.part(bytes, header.orientation, 1, |frame| match window {
             None => Some(Area::whole(frame.0, frame.1)),
-            Some(window) => shown(window, frame),
+            Some(window) => visible_area(window, frame),
         })
     }
 
-    fn decode_area(&mut self, bytes: &[u8], area: &Area, reduction: u32) -> Result<Part, DecodeError> {
+    fn decode_area(&mut self, bytes: &[u8], area: &Area, reduction: u32) -> Result<DecodedRegion, DecodeError> {
         let header = check_complete(bytes)?;
         match header.container {
             Container::Jpeg => self.part(bytes, header.orientation, reduction, |_| Some(*area)),

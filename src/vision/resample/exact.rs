@@ -8,7 +8,7 @@ use image::RgbImage;
 use super::{Resampler, lines::Lines, vector};
 use crate::{
     failure::Result,
-    vision::{area::Part, pool, window::Window},
+    vision::{area::DecodedRegion, pool, window::Window},
 };
 
 /// Fixed-point one of an interpolation weight.
@@ -116,7 +116,7 @@ impl Resampler for ExactBilinear {
         self.scale(Lines::of_picture(source), width, height)
     }
 
-    fn crop(&mut self, part: &Part, window: &Window, size: u32) -> Result<RgbImage> {
+    fn crop(&mut self, part: &DecodedRegion, window: &Window, size: u32) -> Result<RgbImage> {
         Ok(self.scale(Lines::of_window(part, window)?, size, size))
     }
 }
@@ -128,8 +128,8 @@ mod tests {
     use super::*;
 
     fn noise(width: u32, height: u32, seed: u64) -> RgbImage {
-        let mut draws = crate::vision::golden::Noise::new(seed);
-        RgbImage::from_fn(width, height, |_, _| image::Rgb([draws.byte(), draws.byte(), draws.byte()]))
+        let mut rng = crate::vision::golden::Noise::new(seed);
+        RgbImage::from_fn(width, height, |_, _| image::Rgb([rng.byte(), rng.byte(), rng.byte()]))
     }
 
     /// The same arithmetic, pixel by pixel and without caches, as the algorithm is written down.
@@ -184,7 +184,7 @@ mod tests {
         fn a_window_equals_its_crop_resampled(
             x in -40i64..60, y in -40i64..60, side in 1u32..90, size in 1u32..70, seed in any::<u64>(),
         ) {
-            let part = Part::whole(noise(53, 41, seed));
+            let part = DecodedRegion::whole(noise(53, 41, seed));
             let window = Window { x, y, side, centre: (0.0, 0.0) };
             let crop = crate::vision::crop::crop(&part, &window).unwrap();
             let mut resampler = ExactBilinear::default();

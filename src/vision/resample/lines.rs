@@ -5,8 +5,8 @@ use image::RgbImage;
 use crate::{
     failure::Result,
     vision::{
-        area::Part,
-        crop::{missing, shown},
+        area::DecodedRegion,
+        crop::{missing, visible_area},
         window::Window,
     },
 };
@@ -38,11 +38,11 @@ impl<'a> Lines<'a> {
     ///
     /// # Errors
     /// `part` lacks pixels of the frame that the window shows.
-    pub fn of_window(part: &'a Part, window: &Window) -> Result<Self> {
+    pub fn of_window(part: &'a DecodedRegion, window: &Window) -> Result<Self> {
         let side = window.side as usize;
         let black =
             Self { width: side, height: side, pixels: &[], stride: 0, rows: 0..0, columns: 0..0, padded: Vec::new() };
-        let Some(area) = shown(window, part.frame) else { return Ok(black) };
+        let Some(area) = visible_area(window, part.frame) else { return Ok(black) };
         let have = part.area();
         if !have.contains(&area) {
             return Err(missing(&area, &have));

@@ -14,7 +14,7 @@ use image::RgbImage;
 
 use crate::{
     failure::Result,
-    vision::{area::Part, crop, window::Window},
+    vision::{area::DecodedRegion, crop, window::Window},
 };
 
 /// Scales pictures; one resampler per thread, as it keeps buffers between calls.
@@ -26,7 +26,7 @@ pub trait Resampler: Send {
     ///
     /// # Errors
     /// `part` lacks pixels of the frame that the window shows.
-    fn crop(&mut self, part: &Part, window: &Window, size: u32) -> Result<RgbImage> {
+    fn crop(&mut self, part: &DecodedRegion, window: &Window, size: u32) -> Result<RgbImage> {
         Ok(self.resample(&crop::crop(part, window)?, size, size))
     }
 }

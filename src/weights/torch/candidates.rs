@@ -5,7 +5,7 @@ use super::{
         choice::{Choice, Other, listed},
         pickle::{Object, Pickle, Ref},
     },
-    shown,
+    one_line,
     tree::{self, Collector},
 };
 
@@ -80,8 +80,8 @@ pub(super) fn choose(pickle: &Pickle<'_>, choice: Choice<'_>) -> Result<Chosen, 
         return resolve(pickle, key).ok_or_else(|| {
             let all: Vec<Other> = search(pickle).iter().map(Candidate::other).collect();
             match all.is_empty() {
-                true => format!("has no weights under {}; {}", shown(key), nothing(pickle)),
-                false => format!("has no weights under {}; there are {}", shown(key), listed(&all)),
+                true => format!("has no weights under {}; {}", one_line(key), nothing(pickle)),
+                false => format!("has no weights under {}; there are {}", one_line(key), listed(&all)),
             }
         });
     }
@@ -145,7 +145,10 @@ fn ambiguous(all: &[Candidate], choice: Choice<'_>) -> String {
 fn nothing(pickle: &Pickle<'_>) -> String {
     let members: Vec<(String, Ref)> =
         pickle.entries(pickle.root).map(|_| tree::members(pickle, pickle.root)).unwrap_or_default();
-    let described = members.iter().take(8).map(|(key, at)| format!("{}: {}", shown(key), shown::describe(pickle, *at)));
+    let described = members
+        .iter()
+        .take(8)
+        .map(|(key, at)| format!("{}: {}", one_line(key), super::describe::describe(pickle, *at)));
     let described = described.collect::<Vec<_>>().join("; ");
     if members.iter().any(|(key, _)| key == "ds_version" || key == "ds_config") {
         return "is one part of a DeepSpeed checkpoint, without whole weights; join its parts with the zero_to_fp32.py \
@@ -158,8 +161,8 @@ fn nothing(pickle: &Pickle<'_>) -> String {
     match pickle.made(pickle.root) {
         Some((_, module, name)) if members.is_empty() => format!(
             "holds a whole Python object ({}.{}); save its weights with torch.save(object.state_dict(), FILE)",
-            shown(module),
-            shown(name)
+            one_line(module),
+            one_line(name)
         ),
         _ if members.is_empty() => "holds no tensors".to_string(),
         _ => format!("holds no tensors under names, so no weights; what it has is {described}"),

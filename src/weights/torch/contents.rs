@@ -3,14 +3,13 @@
 use super::{
     super::{
         choice::Choice,
-        file::{Found, Note},
+        file::{Note, WeightsContents},
         pickle::{Object, Pickle, Ref},
     },
     Storage,
     candidates::{self, Chosen},
-    numpy,
+    numpy, one_line,
     rebuild::Described,
-    shown,
     tree::{Collector, Value},
 };
 use std::{
@@ -35,7 +34,7 @@ pub(super) fn find(
     pickle: &Pickle<'_>,
     choice: Choice<'_>,
     storage: impl Fn(&Described) -> Parsed<Storage>,
-) -> Parsed<Found> {
+) -> Parsed<WeightsContents> {
     let root = pickle.entries(pickle.root).unwrap_or_default();
     let named = || root.iter().filter_map(|(key, value)| Some((pickle.text(*key)?, *value)));
     let mut texts = BTreeMap::new();
@@ -61,11 +60,11 @@ pub(super) fn find(
     let mut add = |name: String, value: Value| -> Parsed<()> {
         match value {
             Value::Stored(tensor) => {
-                let place = storage(&tensor).map_err(|error| format!("{}: {error}", shown(&name)))?;
+                let place = storage(&tensor).map_err(|error| format!("{}: {error}", one_line(&name)))?;
                 entries.push(tensor.entry(name, place)?);
             }
             Value::Inline(at) => {
-                let failed = |error: String| format!("{}: {error}", shown(&name));
+                let failed = |error: String| format!("{}: {error}", one_line(&name));
                 let array = numpy::array(pickle, at).map_err(failed)?;
                 let numbers = match arrays.get(&at) {
                     Some(known) => known.clone(),
@@ -107,16 +106,16 @@ pub(super) fn find(
                 continue;
             }
         }
-        notes.push(Note { key: shown(key), what: shown::describe(pickle, value) });
+        notes.push(Note { key: one_line(key), what: super::describe::describe(pickle, value) });
     }
     for (key, value) in weights.others.into_iter().take(MOST_NOTES) {
-        notes.push(Note { key: shown(&key), what: shown::describe(pickle, value) });
+        notes.push(Note { key: one_line(&key), what: super::describe::describe(pickle, value) });
     }
     let mut wrapper = path;
     if !prefix.is_empty() {
         wrapper.push(prefix.trim_end_matches('.').to_string());
     }
-    Ok(Found { entries, wrapper, texts, notes, others })
+    Ok(WeightsContents { entries, wrapper, texts, notes, others })
 }
 
 /// `name` without what wrappers of modules put before it.

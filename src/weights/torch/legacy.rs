@@ -4,7 +4,7 @@
 use super::{
     super::{
         choice::Choice,
-        file::Found,
+        file::WeightsContents,
         pickle::{self, Object, Pickle},
     },
     LONGEST_PICKLE, LONGEST_WITH_NUMBERS, Storage, contents, rebuild,
@@ -14,7 +14,7 @@ use std::{collections::HashMap, fs::File, os::unix::fs::FileExt};
 /// The number of the first pickle, 0x1950a86a20f9469cfc6c, as it stands in the file: LONG1 of ten bytes, and STOP.
 const MAGIC: [u8; 13] = [0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, b'.'];
 
-pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Result<Found, String> {
+pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Result<WeightsContents, String> {
     let mut bytes = vec![0; size.min(LONGEST_PICKLE) as usize];
     file.read_exact_at(&mut bytes, 0).map_err(|error| error.to_string())?;
     // Newer protocols put a frame between their number and this one.
@@ -43,12 +43,12 @@ pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Resu
     let places = places(file, size, at as u64, &saved, &keys)?;
     contents::find(&saved, choice, |tensor| {
         let place = places.get(&tensor.key).copied();
-        place.ok_or_else(|| format!("its storage {} is not in the file", super::shown(&tensor.key)))
+        place.ok_or_else(|| format!("its storage {} is not in the file", super::one_line(&tensor.key)))
     })
 }
 
 /// A pickle that `torch.save` did not write: NumPy's arrays in it have their numbers with them.
-fn plain(file: &File, size: u64, choice: Choice<'_>) -> Result<Found, String> {
+fn plain(file: &File, size: u64, choice: Choice<'_>) -> Result<WeightsContents, String> {
     let foreign = "is a pickle, but not one that torch.save wrote";
     if size > LONGEST_WITH_NUMBERS {
         return Err(format!("{foreign}, and too large ({size} bytes) to be read as one"));
@@ -80,10 +80,10 @@ fn places(
     let mut places = HashMap::new();
     for key in keys.items(keys.root).ok_or("its list of storages is damaged")? {
         let key = keys.text(*key).ok_or("its list of storages is damaged")?;
-        let cut = || format!("was cut off: storage {} is not complete", super::shown(key));
+        let cut = || format!("was cut off: storage {} is not complete", super::one_line(key));
         let mut elements = [0; 8];
         file.read_exact_at(&mut elements, at).map_err(|_| cut())?;
-        let width = widths.get(key).ok_or_else(|| format!("storage {} has no element type", super::shown(key)))?;
+        let width = widths.get(key).ok_or_else(|| format!("storage {} has no element type", super::one_line(key)))?;
         let bytes = u64::from_le_bytes(elements).checked_mul(*width).ok_or_else(cut)?;
         let start = at + 8;
         at = start.checked_add(bytes).filter(|end| *end <= size).ok_or_else(cut)?;

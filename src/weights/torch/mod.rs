@@ -2,16 +2,16 @@
 
 mod candidates;
 mod contents;
+mod describe;
 mod legacy;
 mod numpy;
 mod rebuild;
-mod shown;
 mod tree;
 mod write;
 mod zip;
 
+pub use describe::one_line;
 pub(super) use legacy::open as open_legacy;
-pub use shown::shown;
 pub(super) use write::write;
 pub(super) use zip::open as open_zip;
 

@@ -3,7 +3,7 @@
 
 use super::super::{
     element,
-    file::Entry,
+    file::TensorEntry,
     pickle::{Object, Pickle, Ref},
 };
 use std::{borrow::Cow, sync::Arc};
@@ -70,7 +70,7 @@ fn kind(pickle: &Pickle<'_>, at: Ref) -> Parsed<Kind> {
     }
     let refused = || match name.trim_start_matches(['<', '|', '=']) {
         "O" | "O8" => "an array of Python objects, which is no weight".to_string(),
-        other => format!("an array of element type {}, which weights do not have", super::shown(other)),
+        other => format!("an array of element type {}, which weights do not have", super::one_line(other)),
     };
     element::of_numpy(name.trim_start_matches(['<', '|', '='])).ok_or_else(refused)
 }
@@ -116,7 +116,7 @@ fn encoded<'a>(pickle: &'a Pickle<'_>, at: Ref) -> Option<Cow<'a, [u8]>> {
 
 impl Array {
     /// The entry of this array with its `numbers`.
-    pub fn entry(self, name: String, numbers: Arc<[u8]>) -> Entry {
+    pub fn entry(self, name: String, numbers: Arc<[u8]>) -> TensorEntry {
         let Self { kind, shape, fortran, .. } = self;
         let mut strides = Vec::with_capacity(shape.len());
         let mut next = 1i64;
@@ -126,6 +126,6 @@ impl Array {
         }
         let strides = (fortran && shape.len() > 1 && !shape.contains(&0)).then_some(strides);
         let bytes = numbers.len() as u64;
-        Entry { name, kind, shape, strides, start: 0, bytes, crc: None, inline: Some(numbers) }
+        TensorEntry { name, kind, shape, strides, start: 0, bytes, crc: None, inline: Some(numbers) }
     }
 }

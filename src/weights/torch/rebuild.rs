@@ -3,7 +3,7 @@
 use super::{
     super::{
         element,
-        file::{Entry, LONGEST_NAME},
+        file::{LONGEST_NAME, TensorEntry},
         pickle::{Made, Object, Pickle, Ref},
     },
     Storage,
@@ -74,7 +74,7 @@ fn sort(name: &str) -> String {
         "_rebuild_sparse_tensor" => "a sparse tensor; save it as tensor.to_dense()".into(),
         "_rebuild_meta_tensor_no_storage" => "a tensor without numbers (of the device meta)".into(),
         "_rebuild_tensor_v3" => "a tensor of an element type that cannot be read (of eight bits, or unsigned)".into(),
-        _ => format!("a tensor of a sort that weights do not have ({})", super::shown(name)),
+        _ => format!("a tensor of a sort that weights do not have ({})", super::one_line(name)),
     }
 }
 
@@ -146,7 +146,7 @@ impl Described {
     ///
     /// # Errors
     /// It reaches beyond its storage.
-    pub fn entry(self, name: String, storage: Storage) -> Parsed<Entry> {
+    pub fn entry(self, name: String, storage: Storage) -> Parsed<TensorEntry> {
         let size = self.kind.elt_size_in_bytes() as u64;
         let beyond = || format!("{name}: reaches beyond its storage: the file is damaged");
         let elements = self.shape.iter().try_fold(1u64, |product, side| product.checked_mul(*side as u64));
@@ -163,7 +163,7 @@ impl Described {
         }
         let strides = (!contiguous(&self.shape, &self.strides)).then_some(self.strides);
         let crc = storage.crc.filter(|_| bytes == storage.bytes);
-        Ok(Entry {
+        Ok(TensorEntry {
             name,
             kind: self.kind,
             shape: self.shape,

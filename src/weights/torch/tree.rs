@@ -6,9 +6,8 @@ use super::{
         file::LONGEST_NAME,
         pickle::{Object, Pickle, Ref},
     },
-    numpy,
+    numpy, one_line,
     rebuild::{self, Described},
-    shown,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -122,7 +121,8 @@ impl<'a, 'b> Collector<'a, 'b> {
         if self.visited > MOST || self.named > 16 * MOST {
             return Err("names more tensors than any checkpoint".into());
         }
-        let found = value(self.pickle, at).map_err(|error| format!("{}{}: {error}", shown(prefix), shown(name)))?;
+        let found =
+            value(self.pickle, at).map_err(|error| format!("{}{}: {error}", one_line(prefix), one_line(name)))?;
         let Some(found) = found else { return Ok(false) };
         if prefix.len() + name.len() > LONGEST_NAME {
             return Err(format!("a tensor's name has {} bytes", prefix.len() + name.len()));

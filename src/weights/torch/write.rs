@@ -10,7 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 const ALIGNMENT: u16 = 64;
 
 pub(in super::super) fn write(file: &mut File, contents: &Contents<'_>) -> Result<()> {
-    let mut pickle = Emitter::default();
+    let mut pickle = PickleWriter::default();
     let description = pickle.describe(contents)?;
     let failed = |error: &dyn std::fmt::Display| Failure::output(error.to_string());
     let mut zip = ZipWriter::new(file);
@@ -35,12 +35,12 @@ pub(in super::super) fn write(file: &mut File, contents: &Contents<'_>) -> Resul
 
 /// Emits a pickle of protocol 2, and remembers whose numbers are to follow.
 #[derive(Default)]
-struct Emitter<'a> {
+struct PickleWriter<'a> {
     out: Vec<u8>,
     storages: Vec<&'a Tensor>,
 }
 
-impl<'a> Emitter<'a> {
+impl<'a> PickleWriter<'a> {
     fn describe(&mut self, contents: &Contents<'a>) -> Result<Vec<u8>> {
         self.out.extend([0x80, 2, b'}', b'(']);
         self.text("net");

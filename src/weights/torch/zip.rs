@@ -1,7 +1,7 @@
 //! The zip form: `<name>/data.pkl`, and each storage as `<name>/data/<key>`, uncompressed.
 
 use super::{
-    super::{choice::Choice, file::Found, pickle},
+    super::{choice::Choice, file::WeightsContents, pickle},
     LONGEST_WITH_NUMBERS, Storage, contents,
 };
 use crate::weights::foreign;
@@ -40,7 +40,7 @@ impl Seek for Metered<'_> {
     }
 }
 
-pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Result<Found, String> {
+pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Result<WeightsContents, String> {
     let damaged =
         |error: &dyn std::fmt::Display| format!("its zip is cut off or damaged: {error}; copy or download it again");
     let mut archive = ZipArchive::new(Metered { file, left: DIRECTORY }).map_err(|error| damaged(&error))?;
@@ -56,7 +56,7 @@ pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Resu
         let start = record.data_start().ok_or_else(|| damaged(&"a record without data"))?;
         let bytes = record.size();
         if bytes != record.compressed_size() || start.checked_add(bytes).is_none_or(|end| end > size) {
-            return Err(damaged(&format!("{} lies outside the file", super::shown(&name))));
+            return Err(damaged(&format!("{} lies outside the file", super::one_line(&name))));
         }
         records.insert(name, Storage { start, bytes, crc: Some(record.crc32()) });
     }
@@ -68,7 +68,7 @@ pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Resu
             .into());
     }
     if let Some(name) = packed {
-        let name = super::shown(&name);
+        let name = super::one_line(&name);
         return Err(format!(
             "{name}: compressed or encrypted, which PyTorch's files are not: it was unpacked and packed again; get the \
              original, or pack the folder without compression (zip -0 -r)"
@@ -83,7 +83,8 @@ pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Resu
     let pickle = pickle::parse(&bytes).map_err(|broken| broken.to_string())?;
     contents::find(&pickle, choice, |tensor| {
         let record = records.get(&format!("{top}data/{}", tensor.key)).copied();
-        let record = record.ok_or_else(|| format!("its storage {} is not in the file", super::shown(&tensor.key)))?;
+        let record =
+            record.ok_or_else(|| format!("its storage {} is not in the file", super::one_line(&tensor.key)))?;
         let size = tensor.kind.elt_size_in_bytes() as u64;
         match tensor.elements.checked_mul(size) {
             Some(bytes) if bytes <= record.bytes => Ok(record),

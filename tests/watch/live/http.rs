@@ -22,13 +22,13 @@ pub fn a_run_tells_where_it_is() {
     });
     assert!(get(&run.address, "/healthz").0.contains(" 200 ") && get(&run.address, "/readyz").0.contains(" 200 "));
     assert_eq!(status["state"], "running");
-    let told = &status["run"];
-    assert_eq!((&told["experiment"], &told["device"]), (&"hiptrack/tiny".into(), &"cpu".into()));
-    assert_eq!(told["phases"], serde_json::json!(["head", "joint"]));
-    assert_eq!((&told["phase"], &told["weights"]), (&"joint".into(), &serde_json::json!({"box": 1.0, "cls": 1.0})));
-    assert_eq!(told["steps"], 4 * 100_001);
+    let stated = &status["run"];
+    assert_eq!((&stated["experiment"], &stated["device"]), (&"hiptrack/tiny".into(), &"cpu".into()));
+    assert_eq!(stated["phases"], serde_json::json!(["head", "joint"]));
+    assert_eq!((&stated["phase"], &stated["weights"]), (&"joint".into(), &serde_json::json!({"box": 1.0, "cls": 1.0})));
+    assert_eq!(stated["steps"], 4 * 100_001);
     for key in ["total", "box", "cls", "iou", "accuracy", "gradient_norm"] {
-        assert!(told["last"][key].is_number(), "{key}: {told:#}");
+        assert!(stated["last"][key].is_number(), "{key}: {stated:#}");
     }
     let stages = status["pipeline"]["stages"].as_array().unwrap();
     let decode = stages.iter().find(|stage| stage["id"] == "decode").unwrap();

@@ -3,11 +3,11 @@
 //! Each input is put in its own order first (see [`super::order`]); then the inputs take turns as [`Turns`] says. Which
 //! item comes next is a function of the items alone, so the merged flow is the same in every run.
 
-use super::outbox::Outbox;
+use super::emitter::Emitter;
 use crate::failure::Result;
 use crate::settings::Section;
 use crate::stage::item::Payload;
-use crate::stage::kind::{Blueprint, Kind, Port, World};
+use crate::stage::kind::{Kind, Port, StageConfig, StageContext};
 use crate::stage::traits::Stage;
 
 /// How several inputs take turns.
@@ -71,10 +71,10 @@ impl Shares {
 }
 
 /// The row for a table of kinds.
-pub const fn kind<C: World>() -> Kind<C> {
+pub const fn kind<C: StageContext>() -> Kind<C> {
     Kind {
         name: "merge",
-        about: "makes one flow of several inputs, by ratio or in the order of the run, whatever the timing",
+        description: "makes one flow of several inputs, by ratio or in the order of the run, whatever the timing",
         input: Some(Port::ANY),
         output: Some(Port::ANY),
         ordered: true,
@@ -95,10 +95,12 @@ pub struct Merge {
 impl Merge {
     fn parse(options: &mut Section<'_>) -> Self {
         let by = options
-            .says("how the inputs take turns: by `ratio`, or in the `order` of the run that the items themselves know")
+            .describe(
+                "how the inputs take turns: by `ratio`, or in the `order` of the run that the items themselves know",
+            )
             .choice("by", "ratio", &["ratio", "order"]);
         const RATIO: crate::settings::Key = crate::settings::Key::new("ratio")
-            .about("a share for each input, in the order of `inputs`; equal shares when empty")
+            .description("a share for each input, in the order of `inputs`; equal shares when empty")
             .min(1.0)
             .max(1_000_000.0);
         let ratio = options.value(RATIO, Vec::<u64>::new());
@@ -109,7 +111,7 @@ impl Merge {
     }
 }
 
-impl<C: World> Blueprint<C> for Merge {
+impl<C: StageContext> StageConfig<C> for Merge {
     fn worker(&self, _: &C, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Pass))
     }
@@ -118,7 +120,11 @@ impl<C: World> Blueprint<C> for Merge {
         Some(self.turns.clone())
     }
 
-    fn gives_form(&self, _: &C::Facts, input: Option<&crate::stage::form::Form>) -> Option<crate::stage::form::Form> {
+    fn output_spec(
+        &self,
+        _: &C::Facts,
+        input: Option<&crate::stage::element_spec::ElementSpec>,
+    ) -> Option<crate::stage::element_spec::ElementSpec> {
         input.cloned()
     }
 }
@@ -127,7 +133,7 @@ impl<C: World> Blueprint<C> for Merge {
 struct Pass;
 
 impl Stage for Pass {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         out.emit(payload);
         Ok(())
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{TryRecvError, TrySendError, select};
 use crossbeam_utils::Backoff;
 
-use super::queue::{End, Mouth, Offer, queue};
-use crate::runtime::token::{Cancel, Latch};
+use super::queue::{Offer, QueueReceiver, QueueSender, queue};
+use crate::runtime::shutdown::{CancellationToken, Latch};
 
 /// How often a waiting thread adds its time to the meter, so that a stalled flow shows while it is stalled.
 const LAP: Duration = Duration::from_millis(500);
@@ -68,43 +68,46 @@ impl ChannelStats {
 
 /// The sending side; the channel closes when its last clone is dropped.
 pub(crate) struct Sender<T> {
-    mouth: Arc<Mouth<T>>,
+    queue_sender: Arc<QueueSender<T>>,
     stats: Arc<ChannelStats>,
-    cancel: Cancel,
+    cancellation: CancellationToken,
 }
 
 /// The receiving side.
 pub(crate) struct Receiver<T> {
-    end: End<T>,
+    queue_receiver: QueueReceiver<T>,
     stats: Arc<ChannelStats>,
-    cancel: Cancel,
+    cancellation: CancellationToken,
     /// Closes the channel from this side.
     cut: Option<Latch>,
 }
 
-/// A channel that holds at most `capacity` items and wakes its users when `cancel` fires.
-pub(crate) fn channel<T>(capacity: usize, cancel: &Cancel) -> (Sender<T>, Receiver<T>, Arc<ChannelStats>) {
-    let (mouth, end) = queue(capacity);
+/// A channel that holds at most `capacity` items and wakes its users when `cancellation` fires.
+pub(crate) fn channel<T>(
+    capacity: usize,
+    cancellation: &CancellationToken,
+) -> (Sender<T>, Receiver<T>, Arc<ChannelStats>) {
+    let (queue_sender, queue_receiver) = queue(capacity);
     let capacity = AtomicUsize::new(capacity);
     let stats = Arc::new(ChannelStats { capacity, sent: Side::default(), received: Side::default() });
     (
-        Sender { mouth, stats: Arc::clone(&stats), cancel: cancel.clone() },
-        Receiver { end, stats: Arc::clone(&stats), cancel: cancel.clone(), cut: None },
+        Sender { queue_sender, stats: Arc::clone(&stats), cancellation: cancellation.clone() },
+        Receiver { queue_receiver, stats: Arc::clone(&stats), cancellation: cancellation.clone(), cut: None },
         stats,
     )
 }
 
 /// Changes the capacity of a channel from outside; it keeps no channel open.
 pub(crate) struct Resizer<T> {
-    mouth: Weak<Mouth<T>>,
+    queue_sender: Weak<QueueSender<T>>,
     stats: Arc<ChannelStats>,
 }
 
 impl<T> Resizer<T> {
     /// From here on the channel holds at most `capacity` items, beside those that it held.
     pub(crate) fn resize(&self, capacity: usize) {
-        if let Some(mouth) = self.mouth.upgrade() {
-            mouth.resize(capacity);
+        if let Some(queue_sender) = self.queue_sender.upgrade() {
+            queue_sender.resize(capacity);
             self.stats.capacity.store(capacity, Ordering::Relaxed);
         }
     }
@@ -112,30 +115,30 @@ impl<T> Resizer<T> {
 
 impl<T> Sender<T> {
     pub(crate) fn resizer(&self) -> Resizer<T> {
-        Resizer { mouth: Arc::downgrade(&self.mouth), stats: Arc::clone(&self.stats) }
+        Resizer { queue_sender: Arc::downgrade(&self.queue_sender), stats: Arc::clone(&self.stats) }
     }
 
     /// Waits for a place and puts `item` there.
     ///
     /// Returns how long it was blocked.
     pub(crate) fn send(&self, item: T) -> Result<Duration, Ended> {
-        let blocked = self.put(&self.mouth, item)?;
+        let blocked = self.put(&self.queue_sender, item)?;
         self.stats.sent.items.fetch_add(1, Ordering::Release);
         Ok(blocked)
     }
 
     /// Waits for a place in `permits`; the time counts as time blocked on this channel.
-    pub(crate) fn admit(&self, permits: &Mouth<()>) -> Result<Duration, Ended> {
+    pub(crate) fn admit(&self, permits: &QueueSender<()>) -> Result<Duration, Ended> {
         self.put(permits, ())
     }
 
-    fn put<U>(&self, mouth: &Mouth<U>, item: U) -> Result<Duration, Ended> {
-        if self.cancel.is_cancelled() {
+    fn put<U>(&self, queue_sender: &QueueSender<U>, item: U) -> Result<Duration, Ended> {
+        if self.cancellation.is_cancelled() {
             return Err(Ended::Cancelled);
         }
-        let (mut sender, mut item) = match mouth.offer(item) {
+        let (mut sender, mut item) = match queue_sender.offer(item) {
             Offer::Taken => return Ok(Duration::ZERO),
-            Offer::Gone => return Err(ended(&self.cancel)),
+            Offer::Gone => return Err(ended(&self.cancellation)),
             Offer::Full(sender, item) => (sender, item),
         };
         let mut meter = Meter::start(&self.stats.sent.waited);
@@ -144,22 +147,22 @@ impl<T> Sender<T> {
             backoff.snooze();
             item = match sender.try_send(item) {
                 Ok(()) => return Ok(meter.stop()),
-                Err(TrySendError::Disconnected(_)) => return Err(ended(&self.cancel)),
+                Err(TrySendError::Disconnected(_)) => return Err(ended(&self.cancellation)),
                 Err(TrySendError::Full(item)) => item,
             };
         }
         loop {
             select! {
                 send(sender, item) -> sent => {
-                    return sent.map(|()| meter.stop()).map_err(|_| ended(&self.cancel));
+                    return sent.map(|()| meter.stop()).map_err(|_| ended(&self.cancellation));
                 }
-                recv(self.cancel.ended()) -> _ => return Err(Ended::Cancelled),
+                recv(self.cancellation.ended()) -> _ => return Err(Ended::Cancelled),
                 default(LAP) => {
                     meter.lap();
                     // The queue may have got more places meanwhile.
-                    (sender, item) = match mouth.offer(item) {
+                    (sender, item) = match queue_sender.offer(item) {
                         Offer::Taken => return Ok(meter.stop()),
-                        Offer::Gone => return Err(ended(&self.cancel)),
+                        Offer::Gone => return Err(ended(&self.cancellation)),
                         Offer::Full(sender, item) => (sender, item),
                     };
                 }
@@ -170,14 +173,18 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Self { mouth: Arc::clone(&self.mouth), stats: Arc::clone(&self.stats), cancel: self.cancel.clone() }
+        Self {
+            queue_sender: Arc::clone(&self.queue_sender),
+            stats: Arc::clone(&self.stats),
+            cancellation: self.cancellation.clone(),
+        }
     }
 }
 
 impl<T> Receiver<T> {
     /// The same channel for a receiver of another part of the run; it is closed for it once `cut` has fired.
-    pub(crate) fn across(self, cancel: &Cancel, cut: &Latch) -> Self {
-        Self { cancel: cancel.clone(), cut: Some(cut.clone()), ..self }
+    pub(crate) fn across(self, cancellation: &CancellationToken, cut: &Latch) -> Self {
+        Self { cancellation: cancellation.clone(), cut: Some(cut.clone()), ..self }
     }
 
     fn is_cut(&self) -> bool {
@@ -186,15 +193,15 @@ impl<T> Receiver<T> {
 
     /// Waits for the next item; `Closed` is the natural end.
     pub(crate) fn recv(&mut self) -> Result<T, Ended> {
-        if self.cancel.is_cancelled() {
+        if self.cancellation.is_cancelled() {
             return Err(Ended::Cancelled);
         }
         if self.is_cut() {
             return Err(Ended::Closed);
         }
-        let item = match self.end.try_recv() {
+        let item = match self.queue_receiver.try_recv() {
             Ok(item) => item,
-            Err(TryRecvError::Disconnected) => return Err(ended(&self.cancel)),
+            Err(TryRecvError::Disconnected) => return Err(ended(&self.cancellation)),
             Err(TryRecvError::Empty) => self.wait()?,
         };
         self.stats.received.items.fetch_add(1, Ordering::Release);
@@ -206,9 +213,9 @@ impl<T> Receiver<T> {
         let backoff = Backoff::new();
         while !backoff.is_completed() {
             backoff.snooze();
-            match self.end.try_recv() {
+            match self.queue_receiver.try_recv() {
                 Ok(item) => return Ok(item),
-                Err(TryRecvError::Disconnected) => return Err(ended(&self.cancel)),
+                Err(TryRecvError::Disconnected) => return Err(ended(&self.cancellation)),
                 Err(TryRecvError::Empty) => {}
             }
         }
@@ -216,12 +223,12 @@ impl<T> Receiver<T> {
         loop {
             let cut = self.cut.as_ref().map_or(&never, Latch::ended);
             select! {
-                recv(self.end.receiver()) -> item => match item {
+                recv(self.queue_receiver.receiver()) -> item => match item {
                     Ok(item) => return Ok(item),
-                    Err(_) if self.end.advance() => {}
-                    Err(_) => return Err(ended(&self.cancel)),
+                    Err(_) if self.queue_receiver.advance() => {}
+                    Err(_) => return Err(ended(&self.cancellation)),
                 },
-                recv(self.cancel.ended()) -> _ => return Err(Ended::Cancelled),
+                recv(self.cancellation.ended()) -> _ => return Err(Ended::Cancelled),
                 recv(cut) -> _ => return Err(Ended::Closed),
                 default(LAP) => meter.lap(),
             }
@@ -231,14 +238,14 @@ impl<T> Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        let (stats, cancel, cut) = (Arc::clone(&self.stats), self.cancel.clone(), self.cut.clone());
-        Self { end: self.end.clone(), stats, cancel, cut }
+        let (stats, cancellation, cut) = (Arc::clone(&self.stats), self.cancellation.clone(), self.cut.clone());
+        Self { queue_receiver: self.queue_receiver.clone(), stats, cancellation, cut }
     }
 }
 
 /// What a disconnected channel means: whoever fails cancels before it lets go of its channels.
-fn ended(cancel: &Cancel) -> Ended {
-    if cancel.is_cancelled() { Ended::Cancelled } else { Ended::Closed }
+fn ended(cancellation: &CancellationToken) -> Ended {
+    if cancellation.is_cancelled() { Ended::Cancelled } else { Ended::Closed }
 }
 
 /// Adds the time since its start to `total`, at every lap and when it is dropped.

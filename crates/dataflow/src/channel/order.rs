@@ -50,9 +50,9 @@ use std::collections::BTreeMap;
 
 use super::merge::{Shares, Turns};
 use super::metered::{Ended, Receiver};
-use super::queue::End;
-use crate::stage::handling::Handling;
+use super::queue::QueueReceiver;
 use crate::stage::item::{Item, Payload};
+use crate::stage::item_ops::ItemOps;
 
 /// Puts items back in the order of their numbers.
 #[derive(Default)]
@@ -78,12 +78,12 @@ impl Reorder {
 pub(crate) struct Tail {
     receiver: Receiver<Item>,
     reorder: Reorder,
-    permits: End<()>,
+    permits: QueueReceiver<()>,
 }
 
 impl Tail {
     /// Takes items of `receiver` in order, and takes a permit out of `permits` for each.
-    pub(crate) fn new(receiver: Receiver<Item>, permits: End<()>) -> Self {
+    pub(crate) fn new(receiver: Receiver<Item>, permits: QueueReceiver<()>) -> Self {
         Self { receiver, reorder: Reorder::default(), permits }
     }
 
@@ -113,28 +113,28 @@ impl Tail {
 }
 
 /// Where a worker takes its items from.
-pub(crate) enum Inlet {
+pub(crate) enum StageInput {
     /// One channel, as items come.
     Direct(Receiver<Item>),
     /// One segment, in order.
     Ordered(Tail),
     /// Several segments that take turns.
-    Merged(Junction),
+    Merged(MergeInput),
 }
 
-impl Inlet {
+impl StageInput {
     /// The next item for this worker.
     pub(crate) fn next(&mut self) -> Result<Item, Ended> {
         match self {
             Self::Direct(receiver) => receiver.recv(),
             Self::Ordered(tail) => tail.next(),
-            Self::Merged(junction) => junction.next(),
+            Self::Merged(merge_input) => merge_input.next(),
         }
     }
 }
 
 /// Several segments that end in one stage.
-pub(crate) struct Junction {
+pub(crate) struct MergeInput {
     tails: Vec<Tail>,
     open: Vec<bool>,
     how: How,
@@ -145,18 +145,18 @@ enum How {
     Shares(Shares),
     /// The next item of each input, with its place in the run.
     Order {
-        handling: Handling,
+        item_ops: ItemOps,
         heads: Vec<Option<(Rank, Payload)>>,
     },
 }
 
 type Rank = (u64, u64);
 
-impl Junction {
-    pub(crate) fn new(tails: Vec<Tail>, turns: &Turns, handling: Handling) -> Self {
+impl MergeInput {
+    pub(crate) fn new(tails: Vec<Tail>, turns: &Turns, item_ops: ItemOps) -> Self {
         let how = match turns {
             Turns::Ratio(shares) => How::Shares(Shares::new(shares, tails.len())),
-            Turns::Order => How::Order { handling, heads: tails.iter().map(|_| None).collect() },
+            Turns::Order => How::Order { item_ops, heads: tails.iter().map(|_| None).collect() },
         };
         Self { open: vec![true; tails.len()], tails, how, count: 0 }
     }
@@ -173,13 +173,13 @@ impl Junction {
                     }
                 }
             },
-            How::Order { handling, heads } => {
+            How::Order { item_ops, heads } => {
                 for (input, head) in heads.iter_mut().enumerate() {
                     if head.is_none() && self.open[input] {
                         *head = self.tails[input]
                             .next_payload()?
                             // `links` lets only items through that know their place; a place of 0 keeps the rest moving.
-                            .map(|payload| (handling.rank(&payload).unwrap_or_default(), payload));
+                            .map(|payload| (item_ops.rank(&payload).unwrap_or_default(), payload));
                         self.open[input] = head.is_some();
                     }
                 }

@@ -4,13 +4,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::metered::channel;
-use crate::runtime::token::Cancel;
+use crate::runtime::shutdown::CancellationToken;
 use crate::stage::item::{Item, pack};
 
 /// How long it takes to pass `items` numbers, boxed as stages pass them, from one thread to another through one metered
 /// channel with `capacity` places.
 pub fn pass(items: u64, capacity: usize) -> Duration {
-    let (sender, mut receiver, stats) = channel::<Item>(capacity, &Cancel::new());
+    let (sender, mut receiver, stats) = channel::<Item>(capacity, &CancellationToken::new());
     let start = Instant::now();
     thread::scope(|scope| {
         scope.spawn(move || {

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use crossbeam_channel::{self as crossbeam, TryRecvError, TrySendError};
 
 /// Where items are put in, shared by all senders. When it is dropped, the queue ends behind its last item.
-pub(crate) struct Mouth<T> {
+pub(crate) struct QueueSender<T> {
     newest: RwLock<Newest<T>>,
 }
 
@@ -39,7 +39,7 @@ struct Pipe<T> {
 }
 
 /// Where one receiver takes items out.
-pub(crate) struct End<T> {
+pub(crate) struct QueueReceiver<T> {
     pipe: Arc<Pipe<T>>,
 }
 
@@ -54,9 +54,9 @@ pub(crate) enum Offer<T> {
 }
 
 /// A queue that holds at most `capacity` items.
-pub(crate) fn queue<T>(capacity: usize) -> (Arc<Mouth<T>>, End<T>) {
+pub(crate) fn queue<T>(capacity: usize) -> (Arc<QueueSender<T>>, QueueReceiver<T>) {
     let (newest, pipe) = Newest::new(capacity);
-    (Arc::new(Mouth { newest: RwLock::new(newest) }), End { pipe })
+    (Arc::new(QueueSender { newest: RwLock::new(newest) }), QueueReceiver { pipe })
 }
 
 impl<T> Pipe<T> {
@@ -91,7 +91,7 @@ impl<T> Newest<T> {
     }
 }
 
-impl<T> Mouth<T> {
+impl<T> QueueSender<T> {
     /// Puts `item` in if there is a place.
     pub(crate) fn offer(&self, item: T) -> Offer<T> {
         match self.put(item) {
@@ -127,7 +127,7 @@ impl<T> Mouth<T> {
     }
 }
 
-impl<T> End<T> {
+impl<T> QueueReceiver<T> {
     /// The next item if one is there.
     pub(crate) fn try_recv(&mut self) -> Result<T, TryRecvError> {
         loop {
@@ -138,7 +138,7 @@ impl<T> End<T> {
         }
     }
 
-    /// Where to wait for the next item. When that is disconnected, [`End::advance`] tells whether it was the end.
+    /// Where to wait for the next item. When that is disconnected, [`QueueReceiver::advance`] tells whether it was the end.
     pub(crate) fn receiver(&self) -> &crossbeam::Receiver<T> {
         &self.pipe.receiver
     }
@@ -150,7 +150,7 @@ impl<T> End<T> {
     }
 }
 
-impl<T> Clone for End<T> {
+impl<T> Clone for QueueReceiver<T> {
     fn clone(&self) -> Self {
         Self { pipe: Arc::clone(&self.pipe) }
     }
@@ -162,20 +162,20 @@ mod tests {
     use proptest::prelude::*;
     use std::{sync::Mutex, thread};
 
-    fn send(mouth: &Mouth<(usize, u64)>, item: (usize, u64)) {
-        if let Offer::Full(sender, item) = mouth.offer(item) {
+    fn send(queue_sender: &QueueSender<(usize, u64)>, item: (usize, u64)) {
+        if let Offer::Full(sender, item) = queue_sender.offer(item) {
             sender.send(item).unwrap();
         }
     }
 
-    fn next(end: &mut End<(usize, u64)>) -> Option<(usize, u64)> {
+    fn next(queue_receiver: &mut QueueReceiver<(usize, u64)>) -> Option<(usize, u64)> {
         loop {
-            match end.try_recv() {
+            match queue_receiver.try_recv() {
                 Ok(item) => return Some(item),
                 Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => match end.receiver().recv() {
+                Err(TryRecvError::Empty) => match queue_receiver.receiver().recv() {
                     Ok(item) => return Some(item),
-                    Err(_) if end.advance() => {}
+                    Err(_) if queue_receiver.advance() => {}
                     Err(_) => return None,
                 },
             }
@@ -192,25 +192,25 @@ mod tests {
             receivers in 1usize..4,
         ) {
             const ITEMS: u64 = 500;
-            let (mouth, end) = queue(capacities[0]);
+            let (queue_sender, queue_receiver) = queue(capacities[0]);
             let arrived = Mutex::new(Vec::new());
             thread::scope(|scope| {
                 for _ in 0..receivers {
-                    let (mut end, arrived) = (end.clone(), &arrived);
-                    scope.spawn(move || while let Some(item) = next(&mut end) {
+                    let (mut queue_receiver, arrived) = (queue_receiver.clone(), &arrived);
+                    scope.spawn(move || while let Some(item) = next(&mut queue_receiver) {
                         arrived.lock().unwrap().push(item);
                         thread::yield_now();
                     });
                 }
                 for sender in 0..senders {
-                    let mouth = Arc::clone(&mouth);
-                    scope.spawn(move || (0..ITEMS).for_each(|number| send(&mouth, (sender, number))));
+                    let queue_sender = Arc::clone(&queue_sender);
+                    scope.spawn(move || (0..ITEMS).for_each(|number| send(&queue_sender, (sender, number))));
                 }
                 for &capacity in &capacities {
                     thread::yield_now();
-                    mouth.resize(capacity);
+                    queue_sender.resize(capacity);
                 }
-                drop(mouth);
+                drop(queue_sender);
             });
             let mut arrived = arrived.into_inner().unwrap();
             if receivers == 1 {
@@ -226,36 +226,37 @@ mod tests {
 
     #[test]
     fn a_late_receiver_goes_through_every_channel() {
-        let (mouth, mut end) = queue(1);
+        let (queue_sender, mut queue_receiver) = queue(1);
         for number in 0..4 {
-            send(&mouth, (0, number));
-            mouth.resize(1);
+            send(&queue_sender, (0, number));
+            queue_sender.resize(1);
         }
-        drop(mouth);
-        assert!(std::iter::from_fn(|| next(&mut end)).map(|item| item.1).eq(0..4));
+        drop(queue_sender);
+        assert!(std::iter::from_fn(|| next(&mut queue_receiver)).map(|item| item.1).eq(0..4));
     }
 
     #[test]
     fn places_beyond_the_first_are_made_when_they_are_used() {
         const CAPACITY: usize = 5000;
-        let (mouth, mut end) = queue(CAPACITY);
-        assert_eq!(end.receiver().capacity(), Some(FIRST_PLACES));
-        let fill = |from: u64| (from..).find(|&number| !matches!(mouth.offer((0, number)), Offer::Taken)).unwrap();
+        let (queue_sender, mut queue_receiver) = queue(CAPACITY);
+        assert_eq!(queue_receiver.receiver().capacity(), Some(FIRST_PLACES));
+        let fill =
+            |from: u64| (from..).find(|&number| !matches!(queue_sender.offer((0, number)), Offer::Taken)).unwrap();
         assert_eq!(fill(0), CAPACITY as u64);
         for number in 0..3000 {
-            assert_eq!(next(&mut end), Some((0, number)));
+            assert_eq!(next(&mut queue_receiver), Some((0, number)));
         }
         assert_eq!(fill(CAPACITY as u64), CAPACITY as u64 + 3000);
-        drop(mouth);
-        assert!(std::iter::from_fn(|| next(&mut end)).map(|item| item.1).eq(3000..CAPACITY as u64 + 3000));
+        drop(queue_sender);
+        assert!(std::iter::from_fn(|| next(&mut queue_receiver)).map(|item| item.1).eq(3000..CAPACITY as u64 + 3000));
     }
 
     #[test]
     fn without_receivers_a_sender_is_told_so_and_a_change_is_nothing() {
-        let (mouth, end) = queue(1);
-        mouth.resize(2);
-        drop(end);
-        mouth.resize(3);
-        assert!(matches!(mouth.offer((0, 0)), Offer::Gone));
+        let (queue_sender, queue_receiver) = queue(1);
+        queue_sender.resize(2);
+        drop(queue_receiver);
+        queue_sender.resize(3);
+        assert!(matches!(queue_sender.offer((0, 0)), Offer::Gone));
     }
 }

@@ -4,25 +4,33 @@ use super::graph::{Graph, Node};
 use super::links::{self, Linked};
 use super::spec::{Declared, Spec};
 use crate::failure::Result;
-use crate::settings::{self, Reading, did_you_mean};
-use crate::stage::handling::Handling;
-use crate::stage::kind::{Kind, Role, World};
-use crate::text::shown;
+use crate::settings::{self, Diagnostics, did_you_mean};
+use crate::stage::item_ops::ItemOps;
+use crate::stage::kind::{Kind, Role, StageContext};
+use crate::text::excerpt;
 
-/// Compiles the pipeline file `file` with the stages that `kinds` offers. The resolved file is `reading.resolved()`.
+/// Compiles the pipeline file `file` with the stages that `kinds` offers. The resolved file is `diagnostics.resolved()`.
 ///
 /// # Errors
-/// `Config`, with every problem of `reading`, one a line, in the order of the file.
-pub fn compile<C: World>(reading: &Reading, file: &settings::Node, kinds: &'static [Kind<C>]) -> Result<Graph<C>> {
-    let graph = compile_all(reading, file, kinds);
-    reading.finish()?;
+/// `Config`, with every problem of `diagnostics`, one a line, in the order of the file.
+pub fn compile<C: StageContext>(
+    diagnostics: &Diagnostics,
+    file: &settings::Node,
+    kinds: &'static [Kind<C>],
+) -> Result<Graph<C>> {
+    let graph = compile_all(diagnostics, file, kinds);
+    diagnostics.finish()?;
     graph.ok_or_else(|| crate::failure::Failure::config("the pipeline could not be read"))
 }
 
-/// The same, leaving it to the caller to ask `reading` whether anything is wrong; then there may be no graph.
-pub fn compile_all<C: World>(reading: &Reading, file: &settings::Node, kinds: &'static [Kind<C>]) -> Option<Graph<C>> {
-    let Spec { name, stages } = Spec::read(reading, file, kinds);
-    let linked: Vec<Linked<'_, C>> = (0..stages.len()).map(|index| link(reading, &stages, index)).collect();
+/// The same, leaving it to the caller to ask `diagnostics` whether anything is wrong; then there may be no graph.
+pub fn compile_all<C: StageContext>(
+    diagnostics: &Diagnostics,
+    file: &settings::Node,
+    kinds: &'static [Kind<C>],
+) -> Option<Graph<C>> {
+    let Spec { name, stages } = Spec::read(diagnostics, file, kinds);
+    let linked: Vec<Linked<'_, C>> = (0..stages.len()).map(|index| link(diagnostics, &stages, index)).collect();
     let complaints = links::complaints(&linked, kinds);
     let inputs: Vec<Vec<usize>> = linked.into_iter().map(|stage| stage.inputs).collect();
     let sound = complaints.is_empty();
@@ -31,14 +39,14 @@ pub fn compile_all<C: World>(reading: &Reading, file: &settings::Node, kinds: &'
         let written = stage.inputs.as_ref().filter(|_| complaint.at_inputs);
         let path =
             if complaint.at_inputs { format!("stages.{}.inputs", stage.id) } else { format!("stages.{}", stage.id) };
-        reading.report(written.map_or(&stage.origin, |(_, origin)| origin), &path, complaint.message);
+        diagnostics.report(written.map_or(&stage.origin, |(_, origin)| origin), &path, complaint.message);
     }
     let count = stages.len();
     let nodes: Vec<Node<C>> = stages.into_iter().filter_map(node).collect();
     (sound && nodes.len() == count && count > 1).then(|| Graph::sorted(name, nodes, &inputs))
 }
 
-fn node<C: World>(stage: Declared<C>) -> Option<Node<C>> {
+fn node<C: StageContext>(stage: Declared<C>) -> Option<Node<C>> {
     let built = stage.built?;
     Some(Node {
         id: stage.id,
@@ -47,14 +55,14 @@ fn node<C: World>(stage: Declared<C>) -> Option<Node<C>> {
         auto: built.auto,
         capacity: built.capacity,
         max_failures: built.max_failures,
-        blueprint: built.blueprint.into(),
+        stage_config: built.stage_config.into(),
         options: built.options,
         origin: Some(stage.origin),
     })
 }
 
 /// Finds the stages that stage `index` names as its inputs; the one above it when it names none.
-fn link<'a, C: World>(reading: &Reading, stages: &'a [Declared<C>], index: usize) -> Linked<'a, C> {
+fn link<'a, C: StageContext>(diagnostics: &Diagnostics, stages: &'a [Declared<C>], index: usize) -> Linked<'a, C> {
     let stage = &stages[index];
     let kind = stage.built.as_ref().map(|built| built.kind);
     let mut clear = true;
@@ -73,23 +81,23 @@ fn link<'a, C: World>(reading: &Reading, stages: &'a [Declared<C>], index: usize
                     clear = false;
                     let others = stages.iter().map(|other| other.id.as_str());
                     let known = did_you_mean(name, others.filter(|other| *other != stage.id));
-                    reading.report(
+                    diagnostics.report(
                         origin,
                         &format!("stages.{}.inputs", stage.id),
-                        format!("unknown stage `{}`{known}", shown(name)),
+                        format!("unknown stage `{}`{known}", excerpt(name)),
                     );
                 }
                 found
             })
             .collect(),
     };
-    let blueprint = stage.built.as_ref().map(|built| &built.blueprint);
+    let stage_config = stage.built.as_ref().map(|built| &built.stage_config);
     Linked {
         id: &stage.id,
         kind,
         inputs,
         clear,
-        turns: blueprint.and_then(|blueprint| blueprint.turns()),
-        emits: blueprint.map_or(Handling::NONE, |blueprint| blueprint.emits()),
+        turns: stage_config.and_then(|stage_config| stage_config.turns()),
+        emits: stage_config.map_or(ItemOps::NONE, |stage_config| stage_config.emits()),
     }
 }

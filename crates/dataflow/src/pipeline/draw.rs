@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::graph::Graph;
-use crate::stage::kind::World;
+use crate::stage::kind::StageContext;
 
-impl<C: World> Graph<C> {
+impl<C: StageContext> Graph<C> {
     /// The graph in Graphviz's language: `dot -Tsvg`.
     pub fn dot(&self) -> String {
         let mut text = format!("digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box, style=rounded];\n", self.name());

@@ -6,11 +6,11 @@ use super::links::{self, Linked};
 use super::segments::{Segment, segments};
 use crate::failure::{Failure, Result};
 use crate::settings::Origin;
-use crate::stage::handling::Handling;
-use crate::stage::kind::{Blueprint, Kind, Port, World};
+use crate::stage::item_ops::ItemOps;
+use crate::stage::kind::{Kind, Port, StageConfig, StageContext};
 
 /// One stage of a graph.
-pub struct Node<C: World> {
+pub struct Node<C: StageContext> {
     /// Its name, unique in the graph.
     pub id: String,
     /// Its kind.
@@ -24,14 +24,14 @@ pub struct Node<C: World> {
     /// How often its workers may fail before the run does.
     pub max_failures: u64,
     /// Its options.
-    pub blueprint: Arc<dyn Blueprint<C>>,
+    pub stage_config: Arc<dyn StageConfig<C>>,
     /// The same as the pipeline file says them, defaults filled in.
     pub options: String,
     /// Where the pipeline file declares it.
     pub origin: Option<Origin>,
 }
 
-impl<C: World> Clone for Node<C> {
+impl<C: StageContext> Clone for Node<C> {
     fn clone(&self) -> Self {
         Self {
             id: self.id.clone(),
@@ -40,16 +40,16 @@ impl<C: World> Clone for Node<C> {
             auto: self.auto,
             capacity: self.capacity,
             max_failures: self.max_failures,
-            blueprint: Arc::clone(&self.blueprint),
+            stage_config: Arc::clone(&self.stage_config),
             options: self.options.clone(),
             origin: self.origin.clone(),
         }
     }
 }
 
-impl<C: World> Node<C> {
+impl<C: StageContext> Node<C> {
     /// A stage with the workers and the capacity that its kind prefers, whose first failure ends the run.
-    pub fn new(id: impl Into<String>, kind: &'static Kind<C>, blueprint: impl Blueprint<C> + 'static) -> Self {
+    pub fn new(id: impl Into<String>, kind: &'static Kind<C>, stage_config: impl StageConfig<C> + 'static) -> Self {
         Self {
             id: id.into(),
             kind,
@@ -57,7 +57,7 @@ impl<C: World> Node<C> {
             auto: false,
             capacity: kind.capacity.max(1),
             max_failures: 0,
-            blueprint: Arc::new(blueprint),
+            stage_config: Arc::new(stage_config),
             options: String::new(),
             origin: None,
         }
@@ -91,19 +91,19 @@ impl<C: World> Node<C> {
 }
 
 /// A pipeline that can run.
-pub struct Graph<C: World> {
+pub struct Graph<C: StageContext> {
     name: String,
     nodes: Vec<Node<C>>,
     inputs: Vec<Vec<usize>>,
 }
 
-impl<C: World> Clone for Graph<C> {
+impl<C: StageContext> Clone for Graph<C> {
     fn clone(&self) -> Self {
         Self { name: self.name.clone(), nodes: self.nodes.clone(), inputs: self.inputs.clone() }
     }
 }
 
-impl<C: World> Graph<C> {
+impl<C: StageContext> Graph<C> {
     /// A chain in the order of `nodes`.
     ///
     /// # Errors
@@ -193,10 +193,10 @@ impl<C: World> Graph<C> {
     }
 
     /// What can be done with what stage `index` emits.
-    pub fn handling(&self, index: usize) -> Handling {
+    pub fn item_ops(&self, index: usize) -> ItemOps {
         match self.nodes[index].kind.output {
-            Some(Port::ANY) => self.inputs[index].first().map_or(Handling::NONE, |&input| self.handling(input)),
-            _ => self.nodes[index].blueprint.emits(),
+            Some(Port::ANY) => self.inputs[index].first().map_or(ItemOps::NONE, |&input| self.item_ops(input)),
+            _ => self.nodes[index].stage_config.emits(),
         }
     }
 
@@ -213,12 +213,12 @@ impl<C: World> Graph<C> {
     /// Whether a worker of stage `index` that fails is replaced, so that the run can go on.
     pub fn is_supervised(&self, index: usize) -> bool {
         let node = &self.nodes[index];
-        node.max_failures > 0 && links::can_be_supervised(node.kind) && !node.blueprint.is_vital()
+        node.max_failures > 0 && links::can_be_supervised(node.kind) && !node.stage_config.is_vital()
     }
 }
 
 /// Why a stage of `kind` cannot have so many `workers`.
-pub(crate) fn worker_complaint<C: World>(kind: &Kind<C>, workers: usize) -> String {
+pub(crate) fn worker_complaint<C: StageContext>(kind: &Kind<C>, workers: usize) -> String {
     match kind.worker_limit() {
         _ if workers == 0 => "must be at least 1".to_string(),
         1 if kind.ordered => format!("{} takes its input in order, so it has 1 worker, not {workers}", kind.name),

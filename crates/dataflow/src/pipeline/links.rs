@@ -2,18 +2,18 @@
 
 use super::graph::Node;
 use crate::channel::merge::Turns;
-use crate::stage::handling::Handling;
-use crate::stage::kind::{Kind, Port, Role, World};
+use crate::stage::item_ops::ItemOps;
+use crate::stage::kind::{Kind, Port, Role, StageContext};
 
 /// A stage as far as its links go. What could not be read is absent, and nothing is said about it twice.
-pub(crate) struct Linked<'a, C: World> {
+pub(crate) struct Linked<'a, C: StageContext> {
     pub(crate) id: &'a str,
     pub(crate) kind: Option<&'static Kind<C>>,
     pub(crate) inputs: Vec<usize>,
     /// Whether all that was written about its inputs was understood.
     pub(crate) clear: bool,
     pub(crate) turns: Option<Turns>,
-    pub(crate) emits: Handling,
+    pub(crate) emits: ItemOps,
 }
 
 /// What is wrong with the links of a stage.
@@ -25,26 +25,26 @@ pub(crate) struct Complaint {
     pub(crate) message: String,
 }
 
-impl<'a, C: World> Linked<'a, C> {
+impl<'a, C: StageContext> Linked<'a, C> {
     pub(crate) fn of(node: &'a Node<C>, inputs: &[usize]) -> Self {
         Self {
             id: &node.id,
             kind: Some(node.kind),
             inputs: inputs.to_vec(),
             clear: true,
-            turns: node.blueprint.turns(),
-            emits: node.blueprint.emits(),
+            turns: node.stage_config.turns(),
+            emits: node.stage_config.emits(),
         }
     }
 }
 
 /// Whether a worker of this kind can be replaced: it has no state that the order of its input has formed.
-pub(crate) fn can_be_supervised<C: World>(kind: &Kind<C>) -> bool {
+pub(crate) fn can_be_supervised<C: StageContext>(kind: &Kind<C>) -> bool {
     !kind.ordered && kind.role() != Role::Source
 }
 
 /// Every reason why `stages` cannot run; `kinds` are those that a remedy may name.
-pub(crate) fn complaints<C: World>(stages: &[Linked<'_, C>], kinds: &[Kind<C>]) -> Vec<Complaint> {
+pub(crate) fn complaints<C: StageContext>(stages: &[Linked<'_, C>], kinds: &[Kind<C>]) -> Vec<Complaint> {
     let mut links = Links { stages, kinds, found: Vec::new() };
     links.check_inputs();
     links.check_consumers();
@@ -55,13 +55,13 @@ pub(crate) fn complaints<C: World>(stages: &[Linked<'_, C>], kinds: &[Kind<C>]) 
     links.found
 }
 
-struct Links<'a, C: World> {
+struct Links<'a, C: StageContext> {
     stages: &'a [Linked<'a, C>],
     kinds: &'a [Kind<C>],
     found: Vec<Complaint>,
 }
 
-impl<C: World> Links<'_, C> {
+impl<C: StageContext> Links<'_, C> {
     fn report(&mut self, stage: usize, message: String) {
         self.found.push(Complaint { stage, at_inputs: false, message });
     }
@@ -96,7 +96,7 @@ impl<C: World> Links<'_, C> {
                         if let Some(message) = turns.complaint(count) {
                             self.report(index, message);
                         }
-                        let unranked = stage.inputs.iter().find(|&&input| !self.handling(input).is_ranked());
+                        let unranked = stage.inputs.iter().find(|&&input| !self.item_ops(input).is_ranked());
                         if let (Turns::Order, Some(&input)) = (turns, unranked) {
                             let other = self.stages[input].id;
                             let message =
@@ -109,8 +109,8 @@ impl<C: World> Links<'_, C> {
         }
     }
 
-    fn handling(&self, index: usize) -> Handling {
-        self.origin_of_type(index).map_or(Handling::NONE, |origin| self.stages[origin].emits)
+    fn item_ops(&self, index: usize) -> ItemOps {
+        self.origin_of_type(index).map_or(ItemOps::NONE, |origin| self.stages[origin].emits)
     }
 
     /// The stage that made the items which `index` emits, behind those that pass on items of any type.
@@ -139,7 +139,7 @@ impl<C: World> Links<'_, C> {
                 }
                 ([] | [_], Some(_)) | ([], None) => {}
                 (_, Some(port)) => {
-                    if !self.handling(index).can_copy() {
+                    if !self.item_ops(index).can_copy() {
                         let ids: Vec<String> =
                             consumers.iter().map(|&other| format!("`{}`", self.stages[other].id)).collect();
                         let message = format!("feeds {}, but {} cannot be copied", ids.join(" and "), port.name);

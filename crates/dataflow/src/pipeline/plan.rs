@@ -1,9 +1,9 @@
 //! What a pipeline will use before it runs: threads, channels, and memory at the most.
 
 use super::graph::Graph;
-use crate::settings::Reading;
-use crate::stage::form::{Form, human_bytes};
-use crate::stage::kind::World;
+use crate::settings::Diagnostics;
+use crate::stage::element_spec::{ElementSpec, human_bytes};
+use crate::stage::kind::StageContext;
 
 /// One line of the thread and channel plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Memory {
     }
 }
 
-impl<C: World> Graph<C> {
+impl<C: StageContext> Graph<C> {
     /// Threads, channels and windows on `cores` cores.
     pub fn plan(&self, cores: usize) -> Vec<Planned> {
         let segments = self.segments(cores);
@@ -84,26 +84,26 @@ impl<C: World> Graph<C> {
     }
 
     /// The form of what each stage emits, where it is known.
-    pub fn forms(&self, facts: &C::Facts) -> Vec<Option<Form>> {
-        let mut forms: Vec<Option<Form>> = Vec::with_capacity(self.nodes().len());
+    pub fn element_specs(&self, facts: &C::Facts) -> Vec<Option<ElementSpec>> {
+        let mut element_specs: Vec<Option<ElementSpec>> = Vec::with_capacity(self.nodes().len());
         for (index, node) in self.nodes().iter().enumerate() {
-            let input = self.inputs(index).first().and_then(|&input| forms[input].as_ref());
-            let form = node.blueprint.gives_form(facts, input);
-            forms.push(form);
+            let input = self.inputs(index).first().and_then(|&input| element_specs[input].as_ref());
+            let element_spec = node.stage_config.output_spec(facts, input);
+            element_specs.push(element_spec);
         }
-        forms
+        element_specs
     }
 
-    /// Reports to `reading` where a stage emits items of another shape, type or place than the next expects.
-    pub fn check_forms(&self, reading: &Reading, facts: &C::Facts) {
-        let forms = self.forms(facts);
+    /// Reports to `diagnostics` where a stage emits items of another shape, type or place than the next expects.
+    pub fn check_element_specs(&self, diagnostics: &Diagnostics, facts: &C::Facts) {
+        let element_specs = self.element_specs(facts);
         for (index, node) in self.nodes().iter().enumerate() {
-            let Some(expected) = node.blueprint.takes_form(facts) else { continue };
+            let Some(expected) = node.stage_config.input_spec(facts) else { continue };
             for &input in self.inputs(index) {
-                let Some(given) = &forms[input] else { continue };
+                let Some(given) = &element_specs[input] else { continue };
                 let from = &self.nodes()[self.shaper(input)];
                 if let (Some(message), Some(origin)) = (given.misfit(&from.id, &expected, &node.id), &node.origin) {
-                    reading.report(origin, &format!("stages.{}", node.id), message);
+                    diagnostics.report(origin, &format!("stages.{}", node.id), message);
                 }
             }
         }
@@ -121,25 +121,25 @@ impl<C: World> Graph<C> {
     /// The most memory that the items of this pipeline can take on `cores` cores: channels × capacity, an item coming in
     /// and one going out in the hands of each worker, and what stages keep.
     pub fn memory(&self, facts: &C::Facts, cores: usize) -> Memory {
-        let forms = self.forms(facts);
+        let element_specs = self.element_specs(facts);
         let mut memory = Memory::default();
         for (index, node) in self.nodes().iter().enumerate() {
-            let input = self.inputs(index).first().and_then(|&input| forms[input].as_ref());
-            let output = forms[index].as_ref();
+            let input = self.inputs(index).first().and_then(|&input| element_specs[input].as_ref());
+            let output = element_specs[index].as_ref();
             if output.is_none() && node.kind.output.is_some() {
                 memory.unknown.push(node.id.clone());
             }
             let workers = node.most_workers(cores);
             let hands = format!("{workers} worker{}", if workers == 1 { "" } else { "s" });
             memory.add(&node.id, hands, workers, [input, output]);
-            let kept = node.blueprint.keeps_bytes(facts, input);
+            let kept = node.stage_config.keeps_bytes(facts, input);
             if kept > 0 {
                 let how = format!("keeps {}", human_bytes(kept));
                 memory.lines.push(MemoryLine { what: node.id.clone(), how, host: kept, device: 0 });
             }
             for consumer in self.consumers(index) {
                 let what = format!("{} → {}", node.id, self.nodes()[consumer].id);
-                let each = output.map_or("unknown size".to_string(), |form| human_bytes(form.bytes()));
+                let each = output.map_or("unknown size".to_string(), |element_spec| human_bytes(element_spec.bytes()));
                 memory.add(&what, format!("{} × {each}", node.capacity), node.capacity, [output, None]);
             }
         }
@@ -148,19 +148,24 @@ impl<C: World> Graph<C> {
 }
 
 impl Memory {
-    fn add(&mut self, what: &str, how: String, times: usize, forms: [Option<&Form>; 2]) {
-        let sum = |place: crate::stage::form::Place| {
-            let bytes = forms.iter().flatten().filter(|form| form.place == place).map(|form| form.bytes());
+    fn add(&mut self, what: &str, how: String, times: usize, element_specs: [Option<&ElementSpec>; 2]) {
+        let sum = |place: crate::stage::element_spec::MemoryKind| {
+            let bytes = element_specs
+                .iter()
+                .flatten()
+                .filter(|element_spec| element_spec.place == place)
+                .map(|element_spec| element_spec.bytes());
             bytes.fold(0, u64::saturating_add).saturating_mul(times as u64)
         };
-        let (host, device) = (sum(crate::stage::form::Place::Host), sum(crate::stage::form::Place::Device));
+        let (host, device) =
+            (sum(crate::stage::element_spec::MemoryKind::Host), sum(crate::stage::element_spec::MemoryKind::Device));
         if host > 0 || device > 0 {
             self.lines.push(MemoryLine { what: what.to_string(), how, host, device });
         }
     }
 }
 
-impl<C: World> Graph<C> {
+impl<C: StageContext> Graph<C> {
     /// The names of the stages, by the flows that they belong to.
     pub fn parts(&self) -> Vec<Vec<String>> {
         let mut part: Vec<usize> = (0..self.nodes().len()).collect();

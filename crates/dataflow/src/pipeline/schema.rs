@@ -3,23 +3,23 @@
 use serde_json::{Value, json};
 
 use super::spec::Spec;
-use crate::settings::{Field, Node, Reading, schema};
-use crate::stage::kind::{Kind, World};
+use crate::settings::{Diagnostics, Field, Node, schema};
+use crate::stage::kind::{Kind, StageContext};
 
 /// The keys of a stage of `kind`, with paths below [`STAGE`].
-pub(crate) fn fields<C: World>(kind: &'static Kind<C>) -> Vec<Field> {
-    let reading = Reading::new();
+pub(crate) fn fields<C: StageContext>(kind: &'static Kind<C>) -> Vec<Field> {
+    let diagnostics = Diagnostics::new();
     // The text is ours and is YAML; without it there would be nothing to tell.
     if let Ok(node) = Node::parse("", &format!("stages:\n  x: {{kind: {}}}\n", kind.name)) {
-        Spec::read(&reading, &node, std::slice::from_ref(kind));
+        Spec::read(&diagnostics, &node, std::slice::from_ref(kind));
     }
-    reading.fields()
+    diagnostics.fields()
 }
 
 /// Where the fields of a stage are.
 pub(crate) const STAGE: &str = "stages.x";
 
-impl<C: World> Kind<C> {
+impl<C: StageContext> Kind<C> {
     /// The keys of a stage of this kind; those of its options are below `options`.
     pub fn keys(&'static self) -> Vec<Field> {
         let root = format!("{STAGE}.");
@@ -40,14 +40,14 @@ impl<C: World> Kind<C> {
 }
 
 /// The JSON Schema of pipeline files with the stages that `kinds` offer.
-pub fn pipeline_schema<C: World>(kinds: &'static [Kind<C>]) -> Value {
+pub fn pipeline_schema<C: StageContext>(kinds: &'static [Kind<C>]) -> Value {
     let stages: Vec<Value> = kinds
         .iter()
         .map(|kind| {
             let mut stage = schema(&fields(kind), STAGE);
             stage["title"] = kind.name.into();
-            stage["description"] = kind.about.into();
-            stage["properties"]["kind"] = json!({"const": kind.name, "description": kind.about});
+            stage["description"] = kind.description.into();
+            stage["properties"]["kind"] = json!({"const": kind.name, "description": kind.description});
             if let Value::Object(properties) = &mut stage["properties"]
                 && kind.worker_limit() > 1
                 && let Some(Value::Object(workers)) = properties.get_mut("workers")

@@ -1,7 +1,7 @@
 //! The segments of a graph: from each stage that numbers items to each ordered stage that waits for these numbers.
 
 use super::graph::Graph;
-use crate::stage::kind::World;
+use crate::stage::kind::StageContext;
 
 /// The way from a head to one of its tails. See [`crate::channel::order`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct Segment {
 }
 
 /// All segments, by tail and input. Between head and tail every stage has one input, so the way back is unique.
-pub(crate) fn segments<C: World>(graph: &Graph<C>, cores: usize) -> Vec<Segment> {
+pub(crate) fn segments<C: StageContext>(graph: &Graph<C>, cores: usize) -> Vec<Segment> {
     let mut found = Vec::new();
     for (tail, node) in graph.nodes().iter().enumerate().filter(|(_, node)| node.kind.ordered) {
         debug_assert!(node.kind.ordered);

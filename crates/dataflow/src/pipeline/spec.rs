@@ -13,9 +13,9 @@
 
 use super::graph::worker_complaint;
 use super::links::can_be_supervised;
-use crate::settings::{Entry, FromNode, Node, Origin, Reading, Section, Value, did_you_mean};
-use crate::stage::kind::{Blueprint, Kind, Role, World};
-use crate::text::shown;
+use crate::settings::{Diagnostics, FromNode, KeyValue, Node, Origin, Section, Value, did_you_mean};
+use crate::stage::kind::{Kind, Role, StageConfig, StageContext};
+use crate::text::excerpt;
 
 /// How often the workers of a stage may fail when the file does not say.
 pub const MAX_FAILURES: u64 = 8;
@@ -24,18 +24,18 @@ pub const MAX_FAILURES: u64 = 8;
 const MAX_CAPACITY: f64 = 1_000_000.0;
 
 const CAPACITY: crate::settings::Key = crate::settings::Key::new("capacity")
-    .about("how many items may wait in its output channel")
+    .description("how many items may wait in its output channel")
     .min(1.0)
     .max(MAX_CAPACITY);
 
 /// The file as it was written, each stage with its kind where that is known.
-pub(crate) struct Spec<C: World> {
+pub(crate) struct Spec<C: StageContext> {
     pub(crate) name: String,
     pub(crate) stages: Vec<Declared<C>>,
 }
 
 /// One stage as it was written.
-pub(crate) struct Declared<C: World> {
+pub(crate) struct Declared<C: StageContext> {
     pub(crate) id: String,
     /// Where its name stands.
     pub(crate) origin: Origin,
@@ -48,13 +48,13 @@ pub(crate) struct Declared<C: World> {
 }
 
 /// What the kind makes of a stage.
-pub(crate) struct Built<C: World> {
+pub(crate) struct Built<C: StageContext> {
     pub(crate) kind: &'static Kind<C>,
     pub(crate) workers: usize,
     pub(crate) auto: bool,
     pub(crate) capacity: usize,
     pub(crate) max_failures: u64,
-    pub(crate) blueprint: Box<dyn Blueprint<C>>,
+    pub(crate) stage_config: Box<dyn StageConfig<C>>,
     pub(crate) options: String,
 }
 
@@ -113,38 +113,39 @@ impl FromNode for Workers {
     }
 }
 
-impl<C: World> Spec<C> {
-    /// Reads the file; every problem goes to `reading`.
-    pub(crate) fn read(reading: &Reading, node: &Node, kinds: &'static [Kind<C>]) -> Self {
-        let mut root = Section::root(reading, node);
-        let name = root.says("the pipeline's name").required("name");
-        root.says("what it is for, in a line").optional::<String>("description");
-        let stages = root.says("the stages by name, in the order of the flow").section("stages");
+impl<C: StageContext> Spec<C> {
+    /// Reads the file; every problem goes to `diagnostics`.
+    pub(crate) fn read(diagnostics: &Diagnostics, node: &Node, kinds: &'static [Kind<C>]) -> Self {
+        let mut root = Section::root(diagnostics, node);
+        let name = root.describe("the pipeline's name").required("name");
+        root.describe("what it is for, in a line").optional::<String>("description");
+        let stages = root.describe("the stages by name, in the order of the flow").section("stages");
         if stages.entries().is_empty() {
             root.problem("stages", "a pipeline needs at least a source and a sink");
         }
-        let stages = stages.entries().iter().map(|entry| Declared::read(reading, entry, kinds)).collect();
+        let stages = stages.entries().iter().map(|entry| Declared::read(diagnostics, entry, kinds)).collect();
         root.close();
         Self { name, stages }
     }
 }
 
-impl<C: World> Declared<C> {
-    fn read(reading: &Reading, entry: &Entry, kinds: &'static [Kind<C>]) -> Self {
+impl<C: StageContext> Declared<C> {
+    fn read(diagnostics: &Diagnostics, entry: &KeyValue, kinds: &'static [Kind<C>]) -> Self {
         let id = entry.key.clone();
         let path = format!("stages.{id}");
         if id.is_empty() || !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c)) {
-            reading.report(&entry.origin, &path, "a stage's name consists of a-z, 0-9, _ and -");
+            diagnostics.report(&entry.origin, &path, "a stage's name consists of a-z, 0-9, _ and -");
         }
-        let mut section = Section::at(reading, &path, Some(&entry.node), &entry.origin);
-        let named: String = section.says("what the stage does; `trackflow stages` lists the kinds").required("kind");
+        let mut section = Section::at(diagnostics, &path, Some(&entry.node), &entry.origin);
+        let named: String =
+            section.describe("what the stage does; `trackflow stages` lists the kinds").required("kind");
         let kind = kinds.iter().find(|kind| kind.name == named);
         if kind.is_none() && !named.is_empty() {
             let known = did_you_mean(&named, kinds.iter().map(|kind| kind.name));
-            section.problem("kind", format!("unknown kind `{}`{known}", shown(&named)));
+            section.problem("kind", format!("unknown kind `{}`{known}", excerpt(&named)));
         }
         let inputs = section
-            .says("the stages whose output it takes (default: the stage above)")
+            .describe("the stages whose output it takes (default: the stage above)")
             .optional::<Names>("inputs")
             .map(|names| {
                 let origin = section.node("inputs").map_or(&entry.origin, |node| &node.origin);
@@ -163,10 +164,10 @@ impl<C: World> Declared<C> {
     }
 }
 
-impl<C: World> Built<C> {
+impl<C: StageContext> Built<C> {
     pub(crate) fn read(section: &mut Section<'_>, kind: &'static Kind<C>) -> Self {
         let preferred = kind.workers.clamp(1, kind.worker_limit());
-        let workers = section.says("threads, or auto: as many as the flow turns out to need").checked(
+        let workers = section.describe("threads, or auto: as many as the flow turns out to need").checked(
             "workers",
             Workers::Fixed(preferred),
             |workers| match *workers {
@@ -181,14 +182,15 @@ impl<C: World> Built<C> {
             Role::Sink => 1,
             _ => section.value(CAPACITY, kind.capacity.max(1)),
         };
-        let mut options =
-            section.says("what stages of this kind can be told; `trackflow stages KIND` lists it").section("options");
-        let blueprint = (kind.parse)(&mut options);
-        let written = options.reading().settled_below(options.path());
+        let mut options = section
+            .describe("what stages of this kind can be told; `trackflow stages KIND` lists it")
+            .section("options");
+        let stage_config = (kind.parse)(&mut options);
+        let written = options.diagnostics().recorded_below(options.path());
         options.close();
-        let max_failures = match can_be_supervised(kind) && !blueprint.is_vital() {
+        let max_failures = match can_be_supervised(kind) && !stage_config.is_vital() {
             true => section
-                .says("how often its workers may fail; an item that fails twice is left out")
+                .describe("how often its workers may fail; an item that fails twice is left out")
                 .value("max_failures", MAX_FAILURES),
             false => {
                 if section.node("max_failures").is_some() {
@@ -204,6 +206,6 @@ impl<C: World> Built<C> {
             Workers::Fixed(workers) => (workers, false),
             Workers::Auto => (preferred, true),
         };
-        Self { kind, workers, auto, capacity, max_failures, blueprint, options: written }
+        Self { kind, workers, auto, capacity, max_failures, stage_config, options: written }
     }
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::care::Care;
-use super::wire::{Sizes, renew};
+use super::build::{Sizes, renew};
+use super::policy::WorkerPolicy;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::links::can_be_supervised;
-use crate::stage::kind::World;
+use crate::stage::kind::StageContext;
 use crate::stats::report::Board;
 
 /// A handle to a run. Clones are one handle.
 #[derive(Clone)]
 pub struct Control {
     board: Arc<Board>,
-    cares: Vec<Arc<Care>>,
+    policies: Vec<Arc<WorkerPolicy>>,
     sizes: Arc<Sizes>,
     cores: usize,
 }
@@ -29,15 +29,15 @@ pub struct Reloaded {
 }
 
 impl Control {
-    pub(crate) fn new(board: Arc<Board>, cares: Vec<Arc<Care>>, sizes: Arc<Sizes>, cores: usize) -> Self {
-        Self { board, cares, sizes, cores }
+    pub(crate) fn new(board: Arc<Board>, policies: Vec<Arc<WorkerPolicy>>, sizes: Arc<Sizes>, cores: usize) -> Self {
+        Self { board, policies, sizes, cores }
     }
 
     /// Makes the run that of `new` where that is possible while it goes on, given that it was started with `old`.
     ///
     /// Capacities, workers and the options of stages that are not ordered change at once: each worker changes between two
     /// items, so none is lost or done twice. Nothing changes when the two graphs differ in their stages, kinds or links.
-    pub fn reload<C: World>(&self, old: &Graph<C>, new: &Graph<C>, context: &Arc<C>) -> Reloaded {
+    pub fn reload<C: StageContext>(&self, old: &Graph<C>, new: &Graph<C>, context: &Arc<C>) -> Reloaded {
         let mut reloaded = Reloaded::default();
         let shape = |graph: &Graph<C>| {
             let nodes = graph.nodes().iter().enumerate();
@@ -51,7 +51,7 @@ impl Control {
         }
         self.sizes.change(old, new, self.cores);
         for (index, (before, now)) in old.nodes().iter().zip(new.nodes()).enumerate() {
-            let (id, care) = (&now.id, &self.cares[index]);
+            let (id, policy) = (&now.id, &self.policies[index]);
             if before.capacity != now.capacity {
                 reloaded.applied.push(format!("{id}: capacity {} → {}", before.capacity, now.capacity));
             }
@@ -59,16 +59,16 @@ impl Control {
                 let (was, is) = (before.max_failures, now.max_failures);
                 reloaded.refused.push(format!("{id}: max_failures {was} → {is}: start anew for that"));
             }
-            let running = care.target.load(Ordering::Acquire);
+            let running = policy.target.load(Ordering::Acquire);
             if !now.auto && running != now.workers {
-                care.target.store(now.workers, Ordering::Release);
+                policy.target.store(now.workers, Ordering::Release);
                 reloaded.applied.push(format!("{id}: workers {running} → {}", now.workers));
             }
             if before.options != now.options {
                 let change = format!("{id}: options {} → {}", before.options, now.options);
                 match can_be_supervised(now.kind) {
                     true => {
-                        renew(care, now, context);
+                        renew(policy, now, context);
                         reloaded.applied.push(change);
                     }
                     false => reloaded.refused.push(format!("{change}: {} keeps a state; start anew", now.kind.name)),

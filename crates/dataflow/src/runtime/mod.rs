@@ -1,17 +1,17 @@
-//! A pipeline that runs: threads that loop receive, process, send (`worker`), wired up by `wire`; an actor per stage
-//! (`crew`) under the `supervisor`, which replace, add and rebuild workers (`care`, `control`, `scale`), and
-//! end the run (`token`, `signals`).
+//! A pipeline that runs: threads that loop receive, process, send (`worker`), wired up by `build_workers`; an actor per stage
+//! (`pool`) under the `supervisor`, which replace, add and rebuild workers (`policy`, `control`, `scale`), and
+//! end the run (`shutdown`, `signals`).
 
-pub(crate) mod care;
+pub(crate) mod build;
 pub(crate) mod control;
-mod crew;
+pub(crate) mod isolate;
 pub(crate) mod notice;
 pub(crate) mod panics;
+pub(crate) mod policy;
 pub(crate) mod run;
 pub(crate) mod scale;
+pub(crate) mod shutdown;
 pub(crate) mod signals;
+mod stage_actor;
 mod supervisor;
-pub(crate) mod token;
-pub(crate) mod turnstile;
-pub(crate) mod wire;
 mod worker;

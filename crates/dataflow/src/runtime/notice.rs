@@ -24,10 +24,10 @@ impl Notice {
 }
 
 /// Hears the engine's notices. It must not block for long.
-pub type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
+pub type Notify = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// Prints to standard error.
-pub fn to_stderr() -> Tell {
+pub fn to_stderr() -> Notify {
     Arc::new(|notice| {
         let (word, text) = match &notice {
             Notice::Note(text) => ("note", text),
@@ -39,6 +39,6 @@ pub fn to_stderr() -> Tell {
 }
 
 /// Says nothing.
-pub fn to_nobody() -> Tell {
+pub fn to_nobody() -> Notify {
     Arc::new(|_| {})
 }

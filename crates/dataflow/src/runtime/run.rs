@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 
 use actix::System;
 
-use super::care::Care;
+use super::build::{Common, Sizes, WorkerPool, build_workers};
 use super::control::Control;
-use super::notice::{self, Tell};
+use super::notice::{self, Notify};
+use super::policy::WorkerPolicy;
 use super::scale::Scaling;
+use super::shutdown::{Parts, Shutdown};
 use super::supervisor;
-use super::token::{Parts, StopToken};
-use super::wire::{Common, Crew, Sizes, wire};
 use crate::failure::{Failure, Result};
 use crate::pipeline::graph::Graph;
-use crate::stage::kind::World;
+use crate::stage::kind::StageContext;
 use crate::stats::report::{Board, RunOutcome};
 
 /// What a run is told beyond its graph.
 #[derive(Clone)]
 pub struct Settings {
     /// Hears what happens meanwhile.
-    pub tell: Tell,
+    pub notify: Notify,
     /// How long nothing may move before the run says so.
     pub patience: Duration,
     /// Threads that stages with `workers: auto` may have in all.
@@ -32,7 +32,7 @@ pub struct Settings {
     /// Whether one stage works at a time, which tells what each costs alone.
     pub one_at_a_time: bool,
     /// How long a run that stops or has failed waits for what is on its way. After that the stages that keep state
-    /// ([`super::Blueprint::keeps_state`]) finish with what they have, and threads before them that do not come back are
+    /// ([`super::StageConfig::keeps_state`]) finish with what they have, and threads before them that do not come back are
     /// left behind. `None`: as long as it takes.
     pub grace: Option<Duration>,
     /// What the code of stages waits for outside of the flow at this moment, for messages.
@@ -42,7 +42,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            tell: notice::to_stderr(),
+            notify: notice::to_stderr(),
             patience: Duration::from_secs(120),
             cores: thread::available_parallelism().map_or(1, usize::from),
             scaling_period: Duration::from_secs(2),
@@ -55,9 +55,9 @@ impl Default for Settings {
 
 /// A run whose stages are built and have not started.
 pub struct Run {
-    pub(super) crews: Vec<Crew>,
+    pub(super) pools: Vec<WorkerPool>,
     pub(super) board: Arc<Board>,
-    pub(super) stop: StopToken,
+    pub(super) stop: Shutdown,
     pub(super) parts: Parts,
     pub(super) settings: Settings,
     pub(super) scaling: Vec<Scaling>,
@@ -69,7 +69,7 @@ impl Run {
     ///
     /// # Errors
     /// What the first stage says that cannot be built, with its name.
-    pub fn build<C: World>(graph: &Graph<C>, context: &Arc<C>, stop: StopToken) -> Result<Self> {
+    pub fn build<C: StageContext>(graph: &Graph<C>, context: &Arc<C>, stop: Shutdown) -> Result<Self> {
         Self::build_with(graph, context, stop, Settings::default())
     }
 
@@ -77,27 +77,27 @@ impl Run {
     ///
     /// # Errors
     /// As for [`Run::build`].
-    pub fn build_with<C: World>(
+    pub fn build_with<C: StageContext>(
         graph: &Graph<C>,
         context: &Arc<C>,
-        stop: StopToken,
+        stop: Shutdown,
         settings: Settings,
     ) -> Result<Self> {
         let parts = Parts::new();
         let common = Common {
             stop: stop.clone(),
             parts: parts.clone(),
-            tell: Arc::clone(&settings.tell),
+            notify: Arc::clone(&settings.notify),
             cores: settings.cores,
-            turnstile: settings.one_at_a_time.then(Arc::default),
+            isolation: settings.one_at_a_time.then(Arc::default),
         };
-        let (crews, board, sizes) = wire(graph, context, &common)?;
+        let (pools, board, sizes) = build_workers(graph, context, &common)?;
         let scaling = graph
             .nodes()
             .iter()
             .map(|node| Scaling { auto: node.auto, most: node.most_workers(settings.cores) })
             .collect();
-        Ok(Self { crews, board: Arc::new(board), stop, parts, settings, scaling, sizes: Arc::new(sizes) })
+        Ok(Self { pools, board: Arc::new(board), stop, parts, settings, scaling, sizes: Arc::new(sizes) })
     }
 
     /// The meters, to be read by others while the run goes on.
@@ -107,11 +107,11 @@ impl Run {
 
     /// A handle by which others change the run while it goes on.
     pub fn control(&self) -> Control {
-        Control::new(Arc::clone(&self.board), self.cares(), Arc::clone(&self.sizes), self.settings.cores)
+        Control::new(Arc::clone(&self.board), self.policies(), Arc::clone(&self.sizes), self.settings.cores)
     }
 
-    pub(super) fn cares(&self) -> Vec<Arc<Care>> {
-        self.crews.iter().map(|crew| Arc::clone(&crew.care)).collect()
+    pub(super) fn policies(&self) -> Vec<Arc<WorkerPolicy>> {
+        self.pools.iter().map(|pool| Arc::clone(&pool.policy)).collect()
     }
 
     /// Runs to the end: until the sources are exhausted or `stop` is used and everything has drained, or a stage fails
@@ -146,7 +146,7 @@ impl Run {
 }
 
 /// Builds and runs `graph`; blocks until all is over.
-pub fn run<C: World>(graph: &Graph<C>, context: &Arc<C>, stop: StopToken) -> RunOutcome {
+pub fn run<C: StageContext>(graph: &Graph<C>, context: &Arc<C>, stop: Shutdown) -> RunOutcome {
     match Run::build(graph, context, stop.clone()) {
         Ok(run) => run.join(),
         Err(failure) => RunOutcome {

@@ -41,12 +41,12 @@ pub(crate) struct Scaler {
     budget: usize,
     workers: Vec<usize>,
     rests: Vec<u32>,
-    last: Option<Seen>,
+    last: Option<MeterReading>,
     trial: Option<Trial>,
     quiet: u32,
 }
 
-struct Seen {
+struct MeterReading {
     at: Instant,
     busy: Vec<Duration>,
     /// Items that the sources have emitted.
@@ -76,7 +76,7 @@ impl Scaler {
             self.workers = reports.iter().map(|report| report.workers).collect();
         }
         let items = reports.iter().filter(|report| report.inputs.is_empty()).map(|report| report.emitted).sum();
-        let seen = Seen { at: now, busy: reports.iter().map(|report| report.busy).collect(), items };
+        let seen = MeterReading { at: now, busy: reports.iter().map(|report| report.busy).collect(), items };
         let Some(last) = self.last.replace(seen) else { return Vec::new() };
         let wall = now.saturating_duration_since(last.at).as_secs_f64();
         if wall <= 0.0 {
@@ -232,9 +232,9 @@ mod tests {
                     alive: Duration::ZERO,
                     failures: 0,
                     restarts: 0,
-                    left_out: 0,
-                    examples: Vec::new(),
-                    alone: None,
+                    skipped: 0,
+                    skipped_items: Vec::new(),
+                    isolated_cost: None,
                 })
                 .collect();
             let changes = scaler.look(&reports, self.now);

@@ -6,7 +6,7 @@ use std::{io::Write, sync::Arc, thread};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
 
-use super::token::{StopReason, StopToken};
+use super::shutdown::{Shutdown, StopReason};
 use crate::failure::{Failure, Result};
 
 /// Watches until it is dropped.
@@ -22,7 +22,7 @@ const STOPPING: [(i32, &str); 4] =
 ///
 /// # Errors
 /// `Unavailable` when the handlers cannot be installed.
-pub fn watch_signals(stop: StopToken) -> Result<SignalWatch> {
+pub fn watch_signals(stop: Shutdown) -> Result<SignalWatch> {
     let failed = |error| Failure::unavailable(format!("cannot watch for signals: {error}"));
     let mut signals = Signals::new(STOPPING.map(|(signal, _)| signal)).map_err(failed)?;
     let handle = signals.handle();
@@ -102,7 +102,7 @@ mod tests {
 
     /// The child: stops at the first signal, and would never end by itself.
     fn child() {
-        let stop = StopToken::new();
+        let stop = Shutdown::new();
         let _watch = watch_signals(stop.clone()).unwrap();
         println!("ready");
         while !stop.is_stopping() {

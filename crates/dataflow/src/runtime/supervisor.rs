@@ -3,7 +3,7 @@
 //! A [`StageActor`] starts the threads of its stage, receives one message from each at its end, joins it, and tells the
 //! [`Supervisor`] when all are gone; where the stage is to have more workers than it has, it starts more. The supervisor
 //! publishes the meters every second, watches for stalls, moves threads to where the flow needs them, and ends the
-//! system after the last stage. Stopping needs no message: the sources read the [`crate::StopToken`], the end of their
+//! system after the last stage. Stopping needs no message: the sources read the [`crate::Shutdown`], the end of their
 //! channels drains through.
 
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, System};
 
-use super::care::Care;
-use super::crew::StageActor;
-use super::notice::{Notice, Tell};
+use super::build::WorkerPool;
+use super::notice::{Notice, Notify};
+use super::policy::WorkerPolicy;
 use super::run::{Run, Settings};
 use super::scale::Scaler;
-use super::token::{Parts, StopToken};
-use super::wire::Crew;
+use super::shutdown::{Parts, Shutdown};
+use super::stage_actor::StageActor;
 use crate::stats::publish::Publisher;
 use crate::stats::report::Board;
 use crate::stats::stall::StallWatch;
@@ -35,8 +35,8 @@ pub(super) fn start(run: Run) -> Addr<Supervisor> {
 }
 
 pub(super) struct Supervisor {
-    crews: Vec<Crew>,
-    cares: Vec<Arc<Care>>,
+    pools: Vec<WorkerPool>,
+    policies: Vec<Arc<WorkerPolicy>>,
     /// The stages whose threads are to be waited for.
     running: Vec<bool>,
     prepares: Vec<bool>,
@@ -46,8 +46,8 @@ pub(super) struct Supervisor {
     stall: StallWatch,
     scaler: Option<Scaler>,
     scaling_period: Duration,
-    tell: Tell,
-    stop: StopToken,
+    notify: Notify,
+    stop: Shutdown,
     parts: Parts,
     waiting_for: fn() -> Vec<String>,
 }
@@ -62,21 +62,21 @@ struct Ending {
 
 impl Supervisor {
     fn of(run: Run) -> Self {
-        let cares = run.cares();
-        let Settings { tell, patience, cores, scaling_period, grace, waiting_for, .. } = run.settings;
+        let policies = run.policies();
+        let Settings { notify, patience, cores, scaling_period, grace, waiting_for, .. } = run.settings;
         let any = run.scaling.iter().any(|scaling| scaling.auto);
         Self {
-            running: vec![true; run.crews.len()],
-            prepares: run.crews.iter().map(|crew| crew.prepares).collect(),
+            running: vec![true; run.pools.len()],
+            prepares: run.pools.iter().map(|pool| pool.prepares).collect(),
             ending: Ending { grace, since: None, hurried: None },
-            crews: run.crews,
-            cares,
+            pools: run.pools,
+            policies,
             publisher: Publisher::new(Arc::clone(&run.board)),
             stall: StallWatch::new(patience),
             scaler: any.then(|| Scaler::new(run.scaling, cores)),
             scaling_period,
             board: run.board,
-            tell,
+            notify,
             stop: run.stop,
             parts: run.parts,
             waiting_for,
@@ -86,7 +86,7 @@ impl Supervisor {
     fn watch(&mut self) {
         self.publisher.publish();
         if let Some(text) = self.stall.look(&self.board, Instant::now(), self.waiting_for) {
-            (self.tell)(Notice::Warning(text));
+            (self.notify)(Notice::Warning(text));
         }
     }
 
@@ -119,13 +119,13 @@ impl Supervisor {
             for waits in (self.waiting_for)() {
                 text.push_str(&format!("\n  {waits}"));
             }
-            (self.tell)(Notice::Warning(text));
+            (self.notify)(Notice::Warning(text));
             hanging.iter().for_each(|&stage| self.running[stage] = false);
         }
-        self.end_if_alone(context);
+        self.end_if_idle(context);
     }
 
-    fn end_if_alone(&mut self, context: &mut Context<Self>) {
+    fn end_if_idle(&mut self, context: &mut Context<Self>) {
         if !self.running.contains(&true) {
             context.stop();
         }
@@ -135,9 +135,9 @@ impl Supervisor {
         let Some(scaler) = &mut self.scaler else { return };
         for change in scaler.look(&self.board.stages(), Instant::now()) {
             for (stage, workers) in change.targets {
-                self.cares[stage].target.store(workers, Ordering::Release);
+                self.policies[stage].target.store(workers, Ordering::Release);
             }
-            (self.tell)(Notice::Note(change.reason));
+            (self.notify)(Notice::Note(change.reason));
         }
     }
 }
@@ -154,8 +154,8 @@ impl Actor for Supervisor {
         if self.ending.grace.is_some() {
             context.run_interval(HURRY, Self::hurry);
         }
-        for (number, crew) in self.crews.drain(..).enumerate() {
-            StageActor::new(number, crew, context.address()).start();
+        for (number, pool) in self.pools.drain(..).enumerate() {
+            StageActor::new(number, pool, context.address()).start();
         }
     }
 
@@ -177,6 +177,6 @@ impl Handler<StageEnded> for Supervisor {
 
     fn handle(&mut self, StageEnded(stage): StageEnded, context: &mut Self::Context) {
         self.running[stage] = false;
-        self.end_if_alone(context);
+        self.end_if_idle(context);
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::care::{Care, pause};
-use super::notice::{Notice, Tell};
+use super::notice::{Notice, Notify};
 use super::panics::guard;
-use super::token::{Cancel, StopToken};
+use super::policy::{WorkerPolicy, pause};
+use super::shutdown::{CancellationToken, Shutdown};
+use crate::channel::emitter::Emitter;
 use crate::channel::metered::Ended;
-use crate::channel::order::Inlet;
-use crate::channel::outbox::Outbox;
+use crate::channel::order::StageInput;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::stage::item::Payload;
 use crate::stage::traits::{Source, Stage};
@@ -18,7 +18,7 @@ use crate::stats::report::StageStats;
 /// The work of one thread.
 pub(crate) enum Work {
     Source(Box<dyn Source>),
-    Stage(Box<dyn Stage>, Inlet),
+    Stage(Box<dyn Stage>, StageInput),
 }
 
 /// One worker with all its ends.
@@ -28,14 +28,14 @@ pub(crate) struct Worker {
     pub(crate) kind: &'static str,
     pub(crate) index: usize,
     pub(crate) work: Work,
-    pub(crate) outbox: Outbox,
-    pub(crate) stop: StopToken,
-    pub(crate) cancel: Cancel,
+    pub(crate) emitter: Emitter,
+    pub(crate) stop: Shutdown,
+    pub(crate) cancellation: CancellationToken,
     /// Whether what it knows is to be saved after a failure of its own.
     pub(crate) keeps_state: bool,
     pub(crate) stats: Arc<StageStats>,
-    pub(crate) care: Arc<Care>,
-    pub(crate) tell: Tell,
+    pub(crate) policy: Arc<WorkerPolicy>,
+    pub(crate) notify: Notify,
 }
 
 /// Why a worker is gone.
@@ -44,46 +44,47 @@ pub(crate) enum Exit {
     /// Nothing is left to do, or the run has failed.
     Done,
     /// The stage was to have fewer workers.
-    TooMany,
+    ScaledDown,
 }
 
 impl Worker {
     /// Runs to the end. On a failure the run is cancelled *before* the channel ends are dropped, so that no other
     /// worker takes the closed channel for a natural end.
     pub(crate) fn run(self) -> Exit {
-        let Self { id, kind, index, mut work, mut outbox, stop, cancel, keeps_state, stats, care, tell } = self;
+        let Self { id, kind, index, mut work, mut emitter, stop, cancellation, keeps_state, stats, policy, notify } =
+            self;
         stats.enter();
         let born = Instant::now();
-        let outbox = &mut outbox;
+        let emitter = &mut emitter;
         let mut drive = Drive {
             id: &id,
             kind,
             index,
             stats: &stats,
             stop: &stop,
-            cancel: &cancel,
-            care: &care,
-            tell: &tell,
-            outbox,
+            cancellation: &cancellation,
+            policy: &policy,
+            notify: &notify,
+            emitter,
             in_a_row: 0,
         };
         let ran = match &mut work {
             Work::Source(source) => drive.source(source.as_mut()),
-            Work::Stage(stage, inlet) => drive.stage(stage, inlet),
+            Work::Stage(stage, stage_input) => drive.stage(stage, stage_input),
         };
         let end_run = |failure: &Failure| {
-            if !cancel.cancel(failure.clone()) {
-                tell(Notice::Warning(format!("while the run was ending: {failure}")));
+            if !cancellation.cancel(failure.clone()) {
+                notify(Notice::Warning(format!("while the run was ending: {failure}")));
             }
         };
         if let Err(failure) = &ran {
-            match (&mut work, keeps_state && !cancel.is_cancelled()) {
+            match (&mut work, keeps_state && !cancellation.is_cancelled()) {
                 (Work::Stage(stage, _), true) => {
-                    if !cancel.cancel_after_saving(failure.clone()) {
-                        tell(Notice::Warning(format!("while the run was ending: {failure}")));
+                    if !cancellation.cancel_after_saving(failure.clone()) {
+                        notify(Notice::Warning(format!("while the run was ending: {failure}")));
                     }
-                    drive.outbox.discard();
-                    let salvaged = drive.guarded(|outbox| stage.salvage(outbox));
+                    drive.emitter.discard();
+                    let salvaged = drive.guarded(|emitter| stage.salvage(emitter));
                     if let Err(failure) = salvaged.and_then(|()| drive.verdict().map(drop)) {
                         end_run(&failure);
                     }
@@ -112,11 +113,11 @@ struct Drive<'a> {
     kind: &'static str,
     index: usize,
     stats: &'a StageStats,
-    stop: &'a StopToken,
-    cancel: &'a Cancel,
-    care: &'a Care,
-    tell: &'a Tell,
-    outbox: &'a mut Outbox,
+    stop: &'a Shutdown,
+    cancellation: &'a CancellationToken,
+    policy: &'a WorkerPolicy,
+    notify: &'a Notify,
+    emitter: &'a mut Emitter,
     /// Failures since the last item that went well.
     in_a_row: u32,
 }
@@ -128,7 +129,7 @@ impl Drive<'_> {
             self.stats.count_in();
             // `emit` takes it that it is called from inside the stage.
             self.stats.enter_code();
-            self.outbox.emit(payload);
+            self.emitter.emit(payload);
             self.stats.leave_code();
             if self.verdict()?.is_some() {
                 break;
@@ -137,34 +138,34 @@ impl Drive<'_> {
         Ok(Exit::Done)
     }
 
-    fn stage(&mut self, stage: &mut Box<dyn Stage>, inlet: &mut Inlet) -> Result<Exit> {
-        let mut edition = self.care.recipe.edition();
+    fn stage(&mut self, stage: &mut Box<dyn Stage>, stage_input: &mut StageInput) -> Result<Exit> {
+        let mut generation = self.policy.factory.generation();
         let mut exit = Exit::Done;
         loop {
-            let item = match inlet.next() {
+            let item = match stage_input.next() {
                 Ok(item) => item,
                 Err(Ended::Closed) => break,
                 Err(Ended::Cancelled) => return Ok(Exit::Done),
             };
-            if edition != self.care.recipe.edition() {
-                edition = self.care.recipe.edition();
+            if generation != self.policy.factory.generation() {
+                generation = self.policy.factory.generation();
                 self.rebuild(stage)?;
             }
             if let Some(payload) = item.payload {
                 self.stats.count_in();
                 self.process(stage, payload, item.seq)?;
             }
-            self.outbox.settle(item.seq);
+            self.emitter.complete(item.seq);
             if self.verdict()?.is_some() {
                 return Ok(Exit::Done);
             }
-            if self.care.is_too_many(self.index) {
-                exit = Exit::TooMany;
+            if self.policy.is_scaled_down(self.index) {
+                exit = Exit::ScaledDown;
                 break;
             }
         }
-        self.guarded(|outbox| stage.finish(outbox))?;
-        self.outbox.settle_finish();
+        self.guarded(|emitter| stage.finish(emitter))?;
+        self.emitter.complete_finish();
         self.verdict()?;
         Ok(exit)
     }
@@ -172,24 +173,24 @@ impl Drive<'_> {
     /// Processes an item; where the stage is supervised, a second time by a new worker when the first attempt fails, and
     /// then the item is left out.
     fn process(&mut self, stage: &mut Box<dyn Stage>, payload: Payload, seq: u64) -> Result<()> {
-        if self.care.budget.is_none() {
-            return self.guarded(|outbox| stage.process(payload, outbox));
+        if self.policy.budget.is_none() {
+            return self.guarded(|emitter| stage.process(payload, emitter));
         }
-        let spare = self.care.handling.copy(&payload);
-        let Err(failure) = self.guarded(|outbox| stage.process(payload, outbox)) else {
+        let spare = self.policy.item_ops.copy(&payload);
+        let Err(failure) = self.guarded(|emitter| stage.process(payload, emitter)) else {
             self.in_a_row = 0;
             return Ok(());
         };
         self.recover(stage, failure.clone())?;
-        let identity = spare.as_ref().and_then(|spare| self.care.handling.identity(spare));
+        let identity = spare.as_ref().and_then(|spare| self.policy.item_ops.identity(spare));
         let identity = identity.unwrap_or_else(|| format!("item {seq}"));
         let mut last = failure;
         if let Some(spare) = spare {
-            match self.guarded(|outbox| stage.process(spare, outbox)) {
+            match self.guarded(|emitter| stage.process(spare, emitter)) {
                 Ok(()) => {
                     self.in_a_row = 0;
                     let text = format!("{identity} went through at the second attempt; the first: {last}");
-                    (self.tell)(Notice::Warning(text));
+                    (self.notify)(Notice::Warning(text));
                     return Ok(());
                 }
                 Err(failure) => {
@@ -198,18 +199,18 @@ impl Drive<'_> {
                 }
             }
         }
-        (self.tell)(Notice::Warning(format!("{identity} is left out: {last}")));
+        (self.notify)(Notice::Warning(format!("{identity} is left out: {last}")));
         self.stats.quarantine(identity, last.message);
         Ok(())
     }
 
     /// Replaces the worker's stage after `failure`, unless that is to end the run.
     fn recover(&mut self, stage: &mut Box<dyn Stage>, failure: Failure) -> Result<()> {
-        self.outbox.discard();
-        if !self.care.covers(&failure) {
+        self.emitter.discard();
+        if !self.policy.covers(&failure) {
             return Err(failure);
         }
-        let budget = self.care.budget.unwrap_or(0);
+        let budget = self.policy.budget.unwrap_or(0);
         if self.stats.failures() >= budget {
             let message = format!("{}; {budget} failures were allowed (max_failures)", failure.message);
             return Err(Failure { message, ..failure });
@@ -217,15 +218,15 @@ impl Drive<'_> {
         self.stats.count_failure();
         self.in_a_row += 1;
         // Nothing is ever sent here: this sleeps until the time is over or the run is cancelled.
-        let _ = self.cancel.ended().recv_timeout(pause(self.in_a_row));
+        let _ = self.cancellation.ended().recv_timeout(pause(self.in_a_row));
         self.rebuild(stage)?;
         self.stats.count_restart();
         Ok(())
     }
 
     fn rebuild(&mut self, stage: &mut Box<dyn Stage>) -> Result<()> {
-        let (recipe, index) = (&self.care.recipe, self.index);
-        let new = recipe.build(index).map_err(|failure| of_stage(self.id, self.kind, failure))?;
+        let (factory, index) = (&self.policy.factory, self.index);
+        let new = factory.build(index).map_err(|failure| of_stage(self.id, self.kind, failure))?;
         let old = std::mem::replace(stage, new);
         // What a broken worker does in its last moments is no news.
         let _ = guard(|| drop(old));
@@ -233,12 +234,12 @@ impl Drive<'_> {
     }
 
     /// Calls into the stage, timed; an error or a panic comes back with the stage's name.
-    fn guarded<T>(&mut self, body: impl FnOnce(&mut Outbox) -> Result<T>) -> Result<T> {
-        self.outbox.take_blocked();
+    fn guarded<T>(&mut self, body: impl FnOnce(&mut Emitter) -> Result<T>) -> Result<T> {
+        self.emitter.take_blocked();
         self.stats.enter_code();
         let begin = Instant::now();
-        let result = guard(|| body(self.outbox));
-        self.stats.add_busy(begin.elapsed().saturating_sub(self.outbox.take_blocked()));
+        let result = guard(|| body(self.emitter));
+        self.stats.add_busy(begin.elapsed().saturating_sub(self.emitter.take_blocked()));
         self.stats.leave_code();
         match result {
             Ok(result) => result.map_err(|failure| of_stage(self.id, self.kind, failure)),
@@ -247,7 +248,7 @@ impl Drive<'_> {
     }
 
     fn verdict(&self) -> Result<Option<Ended>> {
-        self.outbox.verdict().map_err(|failure| failure.within(format!("stage `{}` (kind {})", self.id, self.kind)))
+        self.emitter.verdict().map_err(|failure| failure.within(format!("stage `{}` (kind {})", self.id, self.kind)))
     }
 }
 

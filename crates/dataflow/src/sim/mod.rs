@@ -7,14 +7,14 @@ use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use stages::{Batch, Collect, Count, Discard, DropEvery, Fault, Flaky, Hold, Order, Sleep, Split, Work};
+pub use stages::{Batch, Collect, Count, Discard, DropEvery, Fault, Flaky, Hold, Order, Sleep, Ungroup, Work};
 
+use crate::channel::emitter::Emitter;
 use crate::channel::merge;
-use crate::channel::outbox::Outbox;
 use crate::settings::Section;
 use crate::stage::count;
-use crate::stage::handling::Traveller;
-use crate::stage::kind::{Kind, Port, World};
+use crate::stage::item_ops::StreamItem;
+use crate::stage::kind::{Kind, Port, StageContext};
 
 /// What a simulated run shares: a valve for stages that stall, and what the sink has seen.
 #[derive(Clone, Debug, Default)]
@@ -42,11 +42,11 @@ impl Sim {
     }
 }
 
-impl World for Sim {
+impl StageContext for Sim {
     type Facts = ();
 }
 
-impl Traveller for u64 {
+impl StreamItem for u64 {
     fn rank(&self) -> Option<(u64, u64)> {
         Some((0, *self))
     }
@@ -68,7 +68,7 @@ impl Valve {
     }
 
     /// Waits until the valve is open or the run is cancelled.
-    pub fn pass(&self, out: &Outbox) {
+    pub fn pass(&self, out: &Emitter) {
         let mut open = lock(&self.0.0);
         while !*open && !out.cancelled() {
             let waited = self.0.1.wait_timeout(open, Duration::from_millis(10));
@@ -87,7 +87,7 @@ const GROUPS: Port = Port { name: "groups of numbers" };
 /// A stage from numbers to numbers with any number of workers.
 const PASS: Kind<Sim> = Kind {
     name: "",
-    about: "",
+    description: "",
     input: Some(NUMBERS),
     output: Some(NUMBERS),
     ordered: false,
@@ -101,46 +101,52 @@ const PASS: Kind<Sim> = Kind {
 pub static KINDS: &[Kind<Sim>] = &[
     Kind {
         name: "count",
-        about: "emits 0, 1, 2, …",
+        description: "emits 0, 1, 2, …",
         input: None,
         parse: |options| Box::new(Count::parse(options)),
         ..PASS
     },
     Kind {
         name: "sleep",
-        about: "waits before it passes a number on",
+        description: "waits before it passes a number on",
         parse: |options| Box::new(Sleep::parse(options)),
         ..PASS
     },
     Kind {
         name: "drop",
-        about: "drops every n-th number",
+        description: "drops every n-th number",
         parse: |options| Box::new(DropEvery::parse(options)),
         ..PASS
     },
     Kind {
         name: "hold",
-        about: "holds one number until the valve opens",
+        description: "holds one number until the valve opens",
         parse: |options| Box::new(Hold::parse(options)),
         ..PASS
     },
     Kind {
         name: "fault",
-        about: "fails or panics at one number",
+        description: "fails or panics at one number",
         parse: |options| Box::new(Fault::parse(options)),
         ..PASS
     },
     Kind {
         name: "flaky",
-        about: "fails or panics now and then, at some numbers always",
+        description: "fails or panics now and then, at some numbers always",
         parse: |options| Box::new(Flaky::parse(options)),
         ..PASS
     },
-    Kind { name: "order", about: "passes numbers on in order", ordered: true, parse: |_| Box::new(Order), ..PASS },
+    Kind {
+        name: "order",
+        description: "passes numbers on in order",
+        ordered: true,
+        parse: |_| Box::new(Order),
+        ..PASS
+    },
     merge::kind(),
     Kind {
         name: "batch",
-        about: "groups numbers",
+        description: "groups numbers",
         output: Some(GROUPS),
         ordered: true,
         parse: |options| Box::new(Batch::parse(options)),
@@ -148,7 +154,7 @@ pub static KINDS: &[Kind<Sim>] = &[
     },
     Kind {
         name: "work",
-        about: "waits for each group, in order, before it passes it on",
+        description: "waits for each group, in order, before it passes it on",
         input: Some(GROUPS),
         output: Some(GROUPS),
         ordered: true,
@@ -157,15 +163,15 @@ pub static KINDS: &[Kind<Sim>] = &[
     },
     Kind {
         name: "split",
-        about: "ungroups numbers",
+        description: "ungroups numbers",
         input: Some(GROUPS),
         ordered: true,
-        parse: |_| Box::new(Split),
+        parse: |_| Box::new(Ungroup),
         ..PASS
     },
     Kind {
         name: "collect",
-        about: "writes numbers down in order",
+        description: "writes numbers down in order",
         output: None,
         ordered: true,
         parse: |options| Box::new(Collect::parse(options)),
@@ -173,12 +179,12 @@ pub static KINDS: &[Kind<Sim>] = &[
     },
     Kind {
         name: "discard",
-        about: "takes numbers as they come",
+        description: "takes numbers as they come",
         output: None,
         parse: |options| Box::new(Discard::parse(options)),
         ..PASS
     },
-    Kind { name: "drain", about: "takes items of any type as they come", ..count::kind() },
+    Kind { name: "drain", description: "takes items of any type as they come", ..count::kind() },
 ];
 
 fn at_least_one(value: &u64) -> Option<String> {
@@ -188,8 +194,8 @@ fn at_least_one(value: &u64) -> Option<String> {
 impl Count {
     fn parse(options: &mut Section<'_>) -> Self {
         Self {
-            items: options.says("how many numbers").value("items", 1000),
-            first: options.says("the first of them").value("first", 0),
+            items: options.describe("how many numbers").value("items", 1000),
+            first: options.describe("the first of them").value("first", 0),
         }
     }
 }
@@ -197,11 +203,11 @@ impl Count {
 impl Sleep {
     fn parse(options: &mut Section<'_>) -> Self {
         let range = |value: &f64| (!(0.0..=3_600_000.0).contains(value)).then(|| "must be from 0 to 3600000".into());
-        let mean = options.says("milliseconds for each number").checked("ms", 1.0, range).clamp(0.0, 3_600_000.0);
+        let mean = options.describe("milliseconds for each number").checked("ms", 1.0, range).clamp(0.0, 3_600_000.0);
         Self {
             mean: Duration::from_secs_f64(mean / 1000.0),
             jitter: options
-                .says("anything from 0 to twice that instead, which depends on the number alone")
+                .describe("anything from 0 to twice that instead, which depends on the number alone")
                 .value("jitter", false),
         }
     }
@@ -210,27 +216,27 @@ impl Sleep {
 impl Work {
     fn parse(options: &mut Section<'_>) -> Self {
         let range = |value: &f64| (!(0.0..=3_600_000.0).contains(value)).then(|| "must be from 0 to 3600000".into());
-        let mean = options.says("milliseconds for each group").checked("ms", 1.0, range).clamp(0.0, 3_600_000.0);
+        let mean = options.describe("milliseconds for each group").checked("ms", 1.0, range).clamp(0.0, 3_600_000.0);
         Self { time: Duration::from_secs_f64(mean / 1000.0) }
     }
 }
 
 impl DropEvery {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { every: options.says("drops the numbers that this divides").checked("every", 2, at_least_one) }
+        Self { every: options.describe("drops the numbers that this divides").checked("every", 2, at_least_one) }
     }
 }
 
 impl Hold {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { at: options.says("the number that is held").value("at", 0) }
+        Self { at: options.describe("the number that is held").value("at", 0) }
     }
 }
 
 impl Fault {
     fn parse(options: &mut Section<'_>) -> Self {
-        let at = options.says("the number at which it breaks").value("at", 0);
-        match options.says("whether it returns an error or panics").choice("how", "fail", &["fail", "panic"]) {
+        let at = options.describe("the number at which it breaks").value("at", 0);
+        match options.describe("whether it returns an error or panics").choice("how", "fail", &["fail", "panic"]) {
             "panic" => Self::panic(at),
             _ => Self::fail(at),
         }
@@ -240,28 +246,28 @@ impl Fault {
 impl Flaky {
     fn parse(options: &mut Section<'_>) -> Self {
         Self {
-            once: options.says("fails once at the numbers that this divides; 0: at none").value("once", 0),
-            always: options.says("fails always at the numbers that this divides; 0: at none").value("always", 0),
-            panics: options.says("whether it panics rather than return an error").value("panics", false),
+            once: options.describe("fails once at the numbers that this divides; 0: at none").value("once", 0),
+            always: options.describe("fails always at the numbers that this divides; 0: at none").value("always", 0),
+            panics: options.describe("whether it panics rather than return an error").value("panics", false),
         }
     }
 }
 
 impl Batch {
     fn parse(options: &mut Section<'_>) -> Self {
-        let size = options.says("numbers in a group").checked("size", 2, at_least_one);
+        let size = options.describe("numbers in a group").checked("size", 2, at_least_one);
         Self { size: usize::try_from(size).unwrap_or(usize::MAX) }
     }
 }
 
 impl Collect {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { stalled: options.says("whether it waits for the valve first").value("stalled", false) }
+        Self { stalled: options.describe("whether it waits for the valve first").value("stalled", false) }
     }
 }
 
 impl Discard {
     fn parse(options: &mut Section<'_>) -> Self {
-        Self { stalled: options.says("whether it waits for the valve first").value("stalled", false) }
+        Self { stalled: options.describe("whether it waits for the valve first").value("stalled", false) }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Sim;
 use crate::failure::{Failure, FailureKind, Result};
-use crate::{Blueprint, Handling, Outbox, Payload, Source, Stage, pack, unpack};
+use crate::{Emitter, ItemOps, Payload, Source, Stage, StageConfig, pack, unpack};
 
 /// Emits `first..first + items`.
 #[derive(Default)]
@@ -70,7 +70,7 @@ pub struct Work {
 }
 
 /// Takes groups apart.
-pub struct Split;
+pub struct Ungroup;
 
 /// Notes each number in the journal.
 pub struct Collect {
@@ -104,27 +104,27 @@ impl Fault {
 /// A worker that is one function of a number.
 struct Each<F>(F);
 
-impl<F: FnMut(u64, &mut Outbox) -> Result<()> + Send> Stage for Each<F> {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+impl<F: FnMut(u64, &mut Emitter) -> Result<()> + Send> Stage for Each<F> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         (self.0)(unpack(payload)?, out)
     }
 }
 
-fn each(body: impl FnMut(u64, &mut Outbox) -> Result<()> + Send + 'static) -> Result<Box<dyn Stage>> {
+fn each(body: impl FnMut(u64, &mut Emitter) -> Result<()> + Send + 'static) -> Result<Box<dyn Stage>> {
     Ok(Box::new(Each(body)))
 }
 
-impl Blueprint<Sim> for Count {
+impl StageConfig<Sim> for Count {
     fn source(&self, _: &Sim) -> Result<Box<dyn Source>> {
         Ok(Box::new(Counter(self.first..self.first.saturating_add(self.items))))
     }
 
-    fn emits(&self) -> Handling {
+    fn emits(&self) -> ItemOps {
         NUMBER
     }
 }
 
-const NUMBER: Handling = Handling::of::<u64>().ranked();
+const NUMBER: ItemOps = ItemOps::of::<u64>().ranked();
 
 struct Counter(std::ops::Range<u64>);
 
@@ -134,8 +134,8 @@ impl Source for Counter {
     }
 }
 
-impl Blueprint<Sim> for Sleep {
-    fn emits(&self) -> Handling {
+impl StageConfig<Sim> for Sleep {
+    fn emits(&self) -> ItemOps {
         NUMBER
     }
 
@@ -157,8 +157,8 @@ fn fraction(number: u64) -> f64 {
     (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-impl Blueprint<Sim> for DropEvery {
-    fn emits(&self) -> Handling {
+impl StageConfig<Sim> for DropEvery {
+    fn emits(&self) -> ItemOps {
         NUMBER
     }
 
@@ -173,8 +173,8 @@ impl Blueprint<Sim> for DropEvery {
     }
 }
 
-impl Blueprint<Sim> for Hold {
-    fn emits(&self) -> Handling {
+impl StageConfig<Sim> for Hold {
+    fn emits(&self) -> ItemOps {
         NUMBER
     }
 
@@ -190,8 +190,8 @@ impl Blueprint<Sim> for Hold {
     }
 }
 
-impl Blueprint<Sim> for Fault {
-    fn emits(&self) -> Handling {
+impl StageConfig<Sim> for Fault {
+    fn emits(&self) -> ItemOps {
         NUMBER
     }
 
@@ -208,8 +208,8 @@ impl Blueprint<Sim> for Fault {
     }
 }
 
-impl Blueprint<Sim> for Flaky {
-    fn emits(&self) -> Handling {
+impl StageConfig<Sim> for Flaky {
+    fn emits(&self) -> ItemOps {
         NUMBER
     }
 
@@ -229,8 +229,8 @@ impl Blueprint<Sim> for Flaky {
     }
 }
 
-impl Blueprint<Sim> for Order {
-    fn emits(&self) -> Handling {
+impl StageConfig<Sim> for Order {
+    fn emits(&self) -> ItemOps {
         NUMBER
     }
 
@@ -242,7 +242,7 @@ impl Blueprint<Sim> for Order {
     }
 }
 
-impl Blueprint<Sim> for Batch {
+impl StageConfig<Sim> for Batch {
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Batcher { size: self.size.max(1), group: Vec::new() }))
     }
@@ -254,7 +254,7 @@ struct Batcher {
 }
 
 impl Stage for Batcher {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         self.group.push(unpack(payload)?);
         if self.group.len() == self.size {
             out.emit(pack(std::mem::take(&mut self.group)));
@@ -262,7 +262,7 @@ impl Stage for Batcher {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Outbox) -> Result<()> {
+    fn finish(&mut self, out: &mut Emitter) -> Result<()> {
         if !self.group.is_empty() {
             out.emit(pack(std::mem::take(&mut self.group)));
         }
@@ -270,7 +270,7 @@ impl Stage for Batcher {
     }
 }
 
-impl Blueprint<Sim> for Work {
+impl StageConfig<Sim> for Work {
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Worker(self.time)))
     }
@@ -279,15 +279,15 @@ impl Blueprint<Sim> for Work {
 struct Worker(Duration);
 
 impl Stage for Worker {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         thread::sleep(self.0);
         out.emit(payload);
         Ok(())
     }
 }
 
-impl Blueprint<Sim> for Split {
-    fn emits(&self) -> Handling {
+impl StageConfig<Sim> for Ungroup {
+    fn emits(&self) -> ItemOps {
         NUMBER
     }
 
@@ -299,13 +299,13 @@ impl Blueprint<Sim> for Split {
 struct Splitter;
 
 impl Stage for Splitter {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         unpack::<Vec<u64>>(payload)?.into_iter().for_each(|number| out.emit(pack(number)));
         Ok(())
     }
 }
 
-impl Blueprint<Sim> for Collect {
+impl StageConfig<Sim> for Collect {
     fn worker(&self, sim: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let (stalled, sim) = (self.stalled, sim.clone());
         each(move |number, out| {
@@ -318,7 +318,7 @@ impl Blueprint<Sim> for Collect {
     }
 }
 
-impl Blueprint<Sim> for Discard {
+impl StageConfig<Sim> for Discard {
     fn worker(&self, sim: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let (stalled, valve) = (self.stalled, sim.valve.clone());
         each(move |_, out| {

@@ -2,16 +2,16 @@
 //! count for it.
 
 use super::item::Payload;
-use super::kind::{Blueprint, Kind, Port, World};
+use super::kind::{Kind, Port, StageConfig, StageContext};
 use super::traits::Stage;
-use crate::channel::outbox::Outbox;
+use crate::channel::emitter::Emitter;
 use crate::failure::Result;
 
 /// The row for a table of kinds.
-pub const fn kind<C: World>() -> Kind<C> {
+pub const fn kind<C: StageContext>() -> Kind<C> {
     Kind {
         name: "count",
-        about: "counts items of any type and drops them, to measure what comes before",
+        description: "counts items of any type and drops them, to measure what comes before",
         input: Some(Port::ANY),
         output: None,
         ordered: false,
@@ -24,14 +24,14 @@ pub const fn kind<C: World>() -> Kind<C> {
 
 struct Count;
 
-impl<C: World> Blueprint<C> for Count {
+impl<C: StageContext> StageConfig<C> for Count {
     fn worker(&self, _: &C, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Self))
     }
 }
 
 impl Stage for Count {
-    fn process(&mut self, _: Payload, _: &mut Outbox) -> Result<()> {
+    fn process(&mut self, _: Payload, _: &mut Emitter) -> Result<()> {
         Ok(())
     }
 }

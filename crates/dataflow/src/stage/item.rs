@@ -15,7 +15,7 @@ pub(crate) struct Item {
     pub(crate) payload: Option<Payload>,
 }
 
-/// Boxes `value` for [`crate::Outbox::emit`] or as what a source returns.
+/// Boxes `value` for [`crate::Emitter::emit`] or as what a source returns.
 pub fn pack<T: Send + 'static>(value: T) -> Payload {
     Box::new(value)
 }

@@ -1,14 +1,14 @@
 //! A kind of stage: what its author declares about it, and how a pipeline's options become workers.
 
-use super::form::Form;
-use super::handling::Handling;
+use super::element_spec::ElementSpec;
+use super::item_ops::ItemOps;
 use super::traits::{Source, Stage};
 use crate::channel::merge::Turns;
 use crate::failure::{Failure, Result};
 use crate::settings::Section;
 
 /// What a run gives to every stage that it builds.
-pub trait World: Send + Sync + 'static {
+pub trait StageContext: Send + Sync + 'static {
     /// What is known before a run about the items that will flow: enough to tell their shapes and sizes.
     type Facts;
 }
@@ -37,11 +37,11 @@ pub enum Role {
 }
 
 /// One row of a table of kinds; `C` is what a run gives to every stage that it builds.
-pub struct Kind<C: World> {
+pub struct Kind<C: StageContext> {
     /// As `kind:` names it.
     pub name: &'static str,
     /// What it does, in one line.
-    pub about: &'static str,
+    pub description: &'static str,
     /// What it takes; nothing for a source.
     pub input: Option<Port>,
     /// What it gives; nothing for a sink.
@@ -55,10 +55,10 @@ pub struct Kind<C: World> {
     /// Capacity of the output channel when the pipeline does not say.
     pub capacity: usize,
     /// Reads `options:`. Problems are reported to the section; what is returned then is never used.
-    pub parse: fn(&mut Section<'_>) -> Box<dyn Blueprint<C>>,
+    pub parse: fn(&mut Section<'_>) -> Box<dyn StageConfig<C>>,
 }
 
-impl<C: World> Kind<C> {
+impl<C: StageContext> Kind<C> {
     /// Where the kind stands in a pipeline.
     pub fn role(&self) -> Role {
         match (self.input, self.output) {
@@ -76,7 +76,7 @@ impl<C: World> Kind<C> {
 
 /// The parsed options of one stage, from which a run builds its workers. Of the first two methods a kind has the one
 /// that its role calls for; the others have defaults that promise nothing.
-pub trait Blueprint<C: World>: Send + Sync {
+pub trait StageConfig<C: StageContext>: Send + Sync {
     /// The source.
     ///
     /// # Errors
@@ -94,22 +94,22 @@ pub trait Blueprint<C: World>: Send + Sync {
     }
 
     /// What the engine may do with emitted items beyond passing them on: copy, order and name them.
-    fn emits(&self) -> Handling {
-        Handling::NONE
+    fn emits(&self) -> ItemOps {
+        ItemOps::NONE
     }
 
     /// The shape of its input, where it insists on one.
-    fn takes_form(&self, _facts: &C::Facts) -> Option<Form> {
+    fn input_spec(&self, _facts: &C::Facts) -> Option<ElementSpec> {
         None
     }
 
     /// The shape of an emitted item, where that is known; `input` is the shape of what it takes.
-    fn gives_form(&self, _facts: &C::Facts, _input: Option<&Form>) -> Option<Form> {
+    fn output_spec(&self, _facts: &C::Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
         None
     }
 
     /// Bytes that all workers together keep beyond the item that each has in its hands, for example a cache.
-    fn keeps_bytes(&self, _facts: &C::Facts, _input: Option<&Form>) -> u64 {
+    fn keeps_bytes(&self, _facts: &C::Facts, _input: Option<&ElementSpec>) -> u64 {
         0
     }
 

@@ -1,7 +1,7 @@
 //! What a stage's author writes: a source, or a stage that turns payloads into payloads.
 
 use super::item::Payload;
-use crate::channel::outbox::Outbox;
+use crate::channel::emitter::Emitter;
 use crate::failure::Result;
 
 /// The first stage of a pipeline. It runs on one thread of its own.
@@ -24,13 +24,13 @@ pub trait Stage: Send {
     ///
     /// # Errors
     /// Ends the run; the failure keeps its kind and is reported with the stage's name.
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()>;
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()>;
 
     /// Runs after the last payload, also when the run was stopped, and not when it failed. An ordered stage may emit.
     ///
     /// # Errors
     /// As for [`Stage::process`].
-    fn finish(&mut self, _out: &mut Outbox) -> Result<()> {
+    fn finish(&mut self, _out: &mut Emitter) -> Result<()> {
         Ok(())
     }
 
@@ -39,7 +39,7 @@ pub trait Stage: Send {
     ///
     /// # Errors
     /// Are said beside the first failure, which ends the run.
-    fn salvage(&mut self, _out: &mut Outbox) -> Result<()> {
+    fn salvage(&mut self, _out: &mut Emitter) -> Result<()> {
         Ok(())
     }
 }

@@ -44,9 +44,9 @@ pub fn busiest(loads: &[Load]) -> Option<&Load> {
     loads.iter().max_by(|a, b| a.utilisation().total_cmp(&b.utilisation()))
 }
 
-/// One sentence about `loads`. `praise` is said when the bottleneck is of the kind in it: the one that is
+/// One sentence about `loads`. `expected_bottleneck` is said when the bottleneck is of the kind in it: the one that is
 /// meant to be.
-pub fn sentence(loads: &[Load], praise: (&str, &str)) -> Option<String> {
+pub fn sentence(loads: &[Load], expected_bottleneck: (&str, &str)) -> Option<String> {
     let worst = busiest(loads)?;
     let (id, percent) = (&worst.id, 100.0 * worst.utilisation());
     Some(if worst.utilisation() < BUSY {
@@ -54,8 +54,8 @@ pub fn sentence(loads: &[Load], praise: (&str, &str)) -> Option<String> {
             "no stage is a bottleneck: `{id}` is the busiest ({percent:.0} % busy); if that is too slow, the cores may \
              be shared with others, or channels too short for items of uneven cost (a larger capacity shows it)"
         )
-    } else if worst.kind == praise.0 {
-        format!("`{id}` is the bottleneck ({percent:.0} % busy): {}", praise.1)
+    } else if worst.kind == expected_bottleneck.0 {
+        format!("`{id}` is the bottleneck ({percent:.0} % busy): {}", expected_bottleneck.1)
     } else if worst.workers < worst.most {
         let more = worst.workers + 1;
         format!(

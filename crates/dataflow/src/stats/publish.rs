@@ -20,7 +20,7 @@ struct StageMetrics {
     items: Total,
     failures: Total,
     restarts: Total,
-    left_out: Total,
+    skipped: Total,
     workers: Gauge,
     busy: TotalSeconds,
 }
@@ -55,7 +55,7 @@ impl Publisher {
             metrics.items.reach(meter.stats.taken());
             metrics.failures.reach(meter.stats.failures());
             metrics.restarts.reach(meter.stats.restarts());
-            metrics.left_out.reach(meter.stats.left_out());
+            metrics.skipped.reach(meter.stats.skipped());
             metrics.workers.set(meter.stats.workers() as f64);
             metrics.busy.reach(meter.stats.busy());
         }
@@ -98,7 +98,7 @@ impl StageMetrics {
             items: Total::new(counter!(names::STAGE_ITEMS, &labels)),
             failures: Total::new(counter!(names::STAGE_FAILURES, &labels)),
             restarts: Total::new(counter!(names::STAGE_RESTARTS, &labels)),
-            left_out: Total::new(counter!(names::STAGE_LEFT_OUT, &labels)),
+            skipped: Total::new(counter!(names::STAGE_LEFT_OUT, &labels)),
             workers: gauge!(names::STAGE_WORKERS, &labels),
             busy: TotalSeconds::new(names::STAGE_BUSY, &[("stage", id), ("kind", kind)]),
         }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::channel::metered::{ChannelStats, nanos};
 use crate::failure::Result;
-use crate::runtime::token::StopReason;
-use crate::runtime::turnstile::{Alone, Turnstile};
+use crate::runtime::isolate::{IsolatedCost, Isolation};
+use crate::runtime::shutdown::StopReason;
 
 /// The meter of one stage, on cache lines of its own; [`StageReport`] says what each number means.
 #[derive(Debug, Default)]
@@ -27,20 +27,20 @@ pub(crate) struct StageStats {
     inside: AtomicUsize,
     failures: AtomicU64,
     restarts: AtomicU64,
-    left_out: AtomicU64,
+    skipped: AtomicU64,
     /// The first of those that were left out.
-    examples: Mutex<Vec<LeftOut>>,
+    skipped_items: Mutex<Vec<SkippedItem>>,
     /// Where one stage works at a time.
-    turnstile: Option<Arc<Turnstile>>,
-    alone: Mutex<Alone>,
+    isolation: Option<Arc<Isolation>>,
+    isolated_cost: Mutex<IsolatedCost>,
 }
 
 /// How many items that were left out are kept by name.
-const EXAMPLES: usize = 100;
+const MOST_SKIPPED_ITEMS: usize = 100;
 
 /// An item that failed twice, and that the run went on without.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct SkippedItem {
     /// What it was.
     pub identity: String,
     /// Why.
@@ -48,8 +48,8 @@ pub struct LeftOut {
 }
 
 impl StageStats {
-    pub(crate) fn new(turnstile: Option<Arc<Turnstile>>) -> Self {
-        Self { turnstile, ..Self::default() }
+    pub(crate) fn new(isolation: Option<Arc<Isolation>>) -> Self {
+        Self { isolation, ..Self::default() }
     }
 
     pub(crate) fn taken(&self) -> u64 {
@@ -102,29 +102,29 @@ impl StageStats {
         self.restarts.load(Ordering::Acquire)
     }
 
-    pub(crate) fn left_out(&self) -> u64 {
-        self.left_out.load(Ordering::Acquire)
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Acquire)
     }
 
     pub(crate) fn enter_code(&self) {
-        if let Some(turnstile) = &self.turnstile {
-            turnstile.enter();
+        if let Some(isolation) = &self.isolation {
+            isolation.enter();
         }
         self.inside.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn leave_code(&self) {
         self.inside.fetch_sub(1, Ordering::Relaxed);
-        if let Some(turnstile) = &self.turnstile {
-            let stay = turnstile.leave();
-            let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-            alone.wall += stay.wall;
-            alone.processor += stay.processor;
+        if let Some(isolation) = &self.isolation {
+            let stay = isolation.leave();
+            let mut isolated_cost = self.isolated_cost.lock().unwrap_or_else(PoisonError::into_inner);
+            isolated_cost.wall += stay.wall;
+            isolated_cost.processor += stay.processor;
         }
     }
 
-    fn alone(&self) -> Option<Alone> {
-        self.turnstile.as_ref().map(|_| *self.alone.lock().unwrap_or_else(PoisonError::into_inner))
+    fn isolated_cost(&self) -> Option<IsolatedCost> {
+        self.isolation.as_ref().map(|_| *self.isolated_cost.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn count_restart(&self) {
@@ -132,15 +132,15 @@ impl StageStats {
     }
 
     pub(crate) fn quarantine(&self, identity: String, reason: String) {
-        self.left_out.fetch_add(1, Ordering::Release);
-        let mut examples = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
-        if examples.len() < EXAMPLES {
-            examples.push(LeftOut { identity, reason });
+        self.skipped.fetch_add(1, Ordering::Release);
+        let mut skipped_items = self.skipped_items.lock().unwrap_or_else(PoisonError::into_inner);
+        if skipped_items.len() < MOST_SKIPPED_ITEMS {
+            skipped_items.push(SkippedItem { identity, reason });
         }
     }
 
-    fn examples(&self) -> Vec<LeftOut> {
-        self.examples.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn skipped_items(&self) -> Vec<SkippedItem> {
+        self.skipped_items.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn enter(&self) {
@@ -225,11 +225,11 @@ pub struct StageReport {
     /// How often a worker that had failed was replaced.
     pub restarts: u64,
     /// Items that failed twice and that the run went on without.
-    pub left_out: u64,
+    pub skipped: u64,
     /// The first of them.
-    pub examples: Vec<LeftOut>,
+    pub skipped_items: Vec<SkippedItem>,
     /// What it has cost alone, where one stage worked at a time.
-    pub alone: Option<Alone>,
+    pub isolated_cost: Option<IsolatedCost>,
 }
 
 /// What went through a channel.
@@ -271,9 +271,9 @@ impl Board {
                 alive: meter.stats.alive(),
                 failures: meter.stats.failures(),
                 restarts: meter.stats.restarts(),
-                left_out: meter.stats.left_out(),
-                examples: meter.stats.examples(),
-                alone: meter.stats.alone(),
+                skipped: meter.stats.skipped(),
+                skipped_items: meter.stats.skipped_items(),
+                isolated_cost: meter.stats.isolated_cost(),
             })
             .collect()
     }

@@ -11,12 +11,12 @@ pub(crate) struct StallWatch {
     /// The counts when something last moved, and when that was.
     last: Option<(u64, Instant)>,
     /// How long the stall had lasted when it was last told.
-    told: Duration,
+    reported: Duration,
 }
 
 impl StallWatch {
     pub(crate) fn new(patience: Duration) -> Self {
-        Self { patience, last: None, told: Duration::ZERO }
+        Self { patience, last: None, reported: Duration::ZERO }
     }
 
     /// The words for a stall that has lasted as long as the patience, and again each time that it has doubled.
@@ -26,15 +26,15 @@ impl StallWatch {
         match self.last {
             Some((count, since)) if count == moved => {
                 let still = now.saturating_duration_since(since);
-                if still < self.patience || still < 2 * self.told || stages.iter().all(|stage| stage.running == 0) {
+                if still < self.patience || still < 2 * self.reported || stages.iter().all(|stage| stage.running == 0) {
                     return None;
                 }
-                self.told = still;
+                self.reported = still;
                 Some(describe(board, &stages, still, &waiting_for()))
             }
             _ => {
                 self.last = Some((moved, now));
-                self.told = Duration::ZERO;
+                self.reported = Duration::ZERO;
                 None
             }
         }

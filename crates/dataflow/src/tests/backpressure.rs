@@ -31,7 +31,7 @@ fn check(nodes: Vec<Node<Sim>>, taken: u64) {
     assert_eq!(places as u64, taken, "the expectation itself");
     let sim = Sim::default();
     let running = Running::start(&chain(nodes), &sim);
-    running.settles_at(taken);
+    running.stays_at(taken);
     assert!(running.board.channels().iter().all(|channel| channel.depth <= channel.capacity));
     sim.valve.open();
     let outcome = running.join();
@@ -74,7 +74,7 @@ fn workers_of_an_unordered_sink_count_too() {
     let sim = Sim::default();
     let sink = node("discard", Discard { stalled: true }).workers(3);
     let running = Running::start(&chain(vec![count(2), sleep(2, 4), sink]), &sim);
-    running.settles_at(2 + 4 + 1 + 2 + 3);
+    running.stays_at(2 + 4 + 1 + 2 + 3);
     sim.valve.open();
     assert_eq!(running.join().stages[2].taken, ITEMS);
 }
@@ -87,7 +87,7 @@ fn a_straggler_does_not_let_the_reorder_buffer_grow() {
     let sink = node("collect", Collect { stalled: false });
     let running = Running::start(&chain(vec![count(2), hold, sink]), &sim);
     // Released: 0..7. Window: 2 + 3 + 4. One more is in the source's hands.
-    running.settles_at(7 + (2 + 3 + 4) + 1);
+    running.stays_at(7 + (2 + 3 + 4) + 1);
     assert_eq!(sim.journal(), (0..7).collect::<Vec<_>>());
     sim.valve.open();
     assert_eq!(running.join().result, Ok(()));

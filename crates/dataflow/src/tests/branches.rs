@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{Running, node, run};
 use crate::merge::Merge;
 use crate::sim::{Collect, Count, Discard, DropEvery, Flaky, Sim, Sleep};
-use crate::{Graph, Node, Run, Settings, StopReason, StopToken, Turns};
+use crate::{Graph, Node, Run, Settings, Shutdown, StopReason, Turns};
 
 fn count(first: u64, items: u64, capacity: usize) -> Node<Sim> {
     node("count", Count { items, first }).capacity(capacity)
@@ -117,7 +117,7 @@ fn a_stalled_merge_holds_exactly_what_there_is_room_for() {
     let running = Running::start(&stalled, &sim);
     // The sink holds 0, the channel before it 1000 and 1, the merge 1001: so two of each source are through.
     // First source: 2 released; its way has 2 + 4 places and 3 workers, and it holds one more itself.
-    running.settles_at(2 + (2 + 4 + 3) + 1);
+    running.stays_at(2 + (2 + 4 + 3) + 1);
     let stages = running.board.stages();
     let second = stages.iter().find(|stage| stage.id == "count2").unwrap();
     // Second source: 2 released, 1 place, and one in its hands.
@@ -139,7 +139,7 @@ fn a_stalled_branch_holds_the_source() {
     ]);
     let running = Running::start(&stalled, &sim);
     // The stalled sink holds one, its channel three, the source one.
-    running.settles_at(3 + 2);
+    running.stays_at(3 + 2);
     let other = running.board.stages()[1].taken;
     assert_eq!(other, 5, "the other branch comes first in the file, and has what the source holds");
     sim.valve.open();
@@ -226,8 +226,8 @@ proptest! {
         stop_after in prop::option::of(0u64..3000),
         parts in prop::collection::vec((0u8..6, 1usize..4, 1usize..3, 0u64..80, 0usize..8), 0..9),
     ) {
-        let stop = StopToken::new();
-        let settings = Settings { tell: crate::to_nobody(), ..Settings::default() };
+        let stop = Shutdown::new();
+        let settings = Settings { notify: crate::to_nobody(), ..Settings::default() };
         let run = Run::build_with(&build(&parts, items), &Arc::default(), stop.clone(), settings).unwrap();
         let stopper = stop_after.map(|micros| std::thread::spawn(move || {
             std::thread::sleep(Duration::from_micros(micros));
@@ -241,7 +241,7 @@ proptest! {
             let given: u64 = stage.inputs.iter().filter_map(|input| emitted(input)).sum();
             prop_assert!(stage.inputs.is_empty() || stage.taken == given, "{:?}", stage);
             prop_assert!(!stage.inputs.is_empty() || stage.taken == items || outcome.stopped.is_some());
-            prop_assert!(stage.kind == "discard" || stage.emitted + stage.left_out == stage.taken, "{:?}", stage);
+            prop_assert!(stage.kind == "discard" || stage.emitted + stage.skipped == stage.taken, "{:?}", stage);
         }
     }
 }

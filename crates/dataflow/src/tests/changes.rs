@@ -5,11 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use super::{chain, node, wait_until};
-use crate::settings::{self, Reading};
+use crate::settings::{self, Diagnostics};
 use crate::sim::{Collect, Count, Discard, KINDS, Sim, Sleep};
-use crate::{Graph, Node, Run, Settings, StopReason, StopToken, Tell, compile};
+use crate::{Graph, Node, Notify, Run, Settings, Shutdown, StopReason, compile};
 
-fn ears() -> (Tell, Arc<Mutex<Vec<String>>>) {
+fn ears() -> (Notify, Arc<Mutex<Vec<String>>>) {
     let said = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&said);
     (Arc::new(move |notice| heard.lock().unwrap().push(notice.text().to_string())), said)
@@ -21,7 +21,7 @@ fn sleep(millis: f64) -> Node<Sim> {
 
 #[test]
 fn automatic_workers_grow_where_the_flow_waits() {
-    let (tell, said) = ears();
+    let (notify, said) = ears();
     let mut slow = sleep(8.0).capacity(8);
     slow.auto = true;
     let mut quick = sleep(0.1).capacity(8);
@@ -34,8 +34,8 @@ fn automatic_workers_grow_where_the_flow_waits() {
         node("order", Sleep { mean: Duration::from_millis(2), jitter: false }).capacity(8),
         node("collect", Collect { stalled: false }),
     ]);
-    let settings = Settings { tell, cores: 12, scaling_period: Duration::from_millis(150), ..Settings::default() };
-    let (stop, sim) = (StopToken::new(), Sim::default());
+    let settings = Settings { notify, cores: 12, scaling_period: Duration::from_millis(150), ..Settings::default() };
+    let (stop, sim) = (Shutdown::new(), Sim::default());
     let run = Run::build_with(&graph, &Arc::new(sim.clone()), stop.clone(), settings).unwrap();
     let board = run.board();
     let run = thread::spawn(move || run.join());
@@ -52,7 +52,7 @@ fn automatic_workers_grow_where_the_flow_waits() {
 }
 
 fn compiled(text: &str) -> Graph<Sim> {
-    compile(&Reading::new(), &settings::Node::parse("p.yaml", text).unwrap(), KINDS).unwrap()
+    compile(&Diagnostics::new(), &settings::Node::parse("p.yaml", text).unwrap(), KINDS).unwrap()
 }
 
 const BEFORE: &str = "\
@@ -65,7 +65,7 @@ stages:
 
 #[test]
 fn a_new_file_changes_workers_and_options_without_losing_an_item() {
-    let (sim, stop) = (Arc::new(Sim::default()), StopToken::new());
+    let (sim, stop) = (Arc::new(Sim::default()), Shutdown::new());
     let old = compiled(BEFORE);
     let run = Run::build(&old, &sim, stop.clone()).unwrap();
     let (control, board) = (run.control(), run.board());
@@ -109,18 +109,18 @@ fn a_capacity_that_changes_is_filled_and_no_more() {
         ))
     };
     let (sim, small, large) = (Arc::new(Sim::default()), file(2, 1), file(5, 9));
-    let run = Run::build(&small, &sim, StopToken::new()).unwrap();
+    let run = Run::build(&small, &sim, Shutdown::new()).unwrap();
     let (control, board) = (run.control(), run.board());
     let run = thread::spawn(move || run.join());
-    let settles_at = |places: u64| {
+    let stays_at = |places: u64| {
         wait_until(|| board.stages()[0].taken == places);
         thread::sleep(Duration::from_millis(60));
         assert_eq!(board.stages()[0].taken, places);
     };
-    settles_at(2 + 1 + 4);
+    stays_at(2 + 1 + 4);
     assert_eq!(control.reload(&small, &large, &sim).refused, Vec::<String>::new());
     // The old channel before the sink still holds its item; the other one has been emptied by the workers behind it.
-    settles_at(5 + 9 + 4 + 1);
+    stays_at(5 + 9 + 4 + 1);
     assert_eq!(control.reload(&large, &small, &sim).refused, Vec::<String>::new());
     sim.valve.open();
     assert_eq!(run.join().unwrap().result, Ok(()));
@@ -131,7 +131,7 @@ fn a_capacity_that_changes_is_filled_and_no_more() {
 fn a_file_with_other_stages_is_refused_as_a_whole() {
     let sim = Arc::new(Sim::default());
     let old = compiled(BEFORE);
-    let run = Run::build(&old, &sim, StopToken::new()).unwrap();
+    let run = Run::build(&old, &sim, Shutdown::new()).unwrap();
     let reloaded = run.control().reload(
         &old,
         &compiled(&BEFORE.replace("kind: sleep", "kind: drop").replace(", options: {ms: 1}", "")),
@@ -142,15 +142,15 @@ fn a_file_with_other_stages_is_refused_as_a_whole() {
 
 #[test]
 fn a_stall_names_the_stage_that_everyone_waits_for() {
-    let (tell, said) = ears();
-    let settings = Settings { tell, patience: Duration::from_millis(900), ..Settings::default() };
+    let (notify, said) = ears();
+    let settings = Settings { notify, patience: Duration::from_millis(900), ..Settings::default() };
     let graph = chain(vec![
         node("count", Count { items: 100, first: 0 }).capacity(2),
         sleep(0.0).capacity(3),
         node("discard", Discard { stalled: true }),
     ]);
     let sim = Sim::default();
-    let run = Run::build_with(&graph, &Arc::new(sim.clone()), StopToken::new(), settings).unwrap();
+    let run = Run::build_with(&graph, &Arc::new(sim.clone()), Shutdown::new(), settings).unwrap();
     let run = thread::spawn(move || run.join());
     let everyone_waits = |text: &String| text.contains("everyone waits for `discard2` (1 of 1 workers inside)");
     let is_full =

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::failure::FailureKind;
-use crate::settings::{Node, Reading};
+use crate::settings::{Diagnostics, Node};
 use crate::sim::{KINDS, Sim};
-use crate::{Graph, StopToken, compile, run};
+use crate::{Graph, Shutdown, compile, run};
 
 fn graph(text: &str) -> crate::failure::Result<(Graph<Sim>, String)> {
-    let reading = Reading::new();
-    let graph = compile(&reading, &Node::parse("p.yaml", text)?, KINDS)?;
-    Ok((graph, reading.resolved()))
+    let diagnostics = Diagnostics::new();
+    let graph = compile(&diagnostics, &Node::parse("p.yaml", text)?, KINDS)?;
+    Ok((graph, diagnostics.resolved()))
 }
 
 fn problems(text: &str) -> String {
@@ -67,7 +67,7 @@ fn a_file_becomes_a_plan_and_runs() {
           stalled: false
     "#);
     let sim = Sim::default();
-    assert_eq!(run(&graph, &Arc::new(sim.clone()), StopToken::new()).result, Ok(()));
+    assert_eq!(run(&graph, &Arc::new(sim.clone()), Shutdown::new()).result, Ok(()));
     assert_eq!(sim.journal(), (0..20).collect::<Vec<_>>());
 }
 
@@ -234,7 +234,7 @@ stages:
     }
     "#);
     let sim = Sim::default();
-    assert_eq!(run(&graph, &Arc::new(sim.clone()), StopToken::new()).result, Ok(()));
+    assert_eq!(run(&graph, &Arc::new(sim.clone()), Shutdown::new()).result, Ok(()));
     assert_eq!(sim.journal(), [0, 100, 1, 2, 101, 3, 4, 102, 5]);
     assert_eq!(self::graph(&resolved).unwrap().0.plan(2), graph.plan(2));
 }

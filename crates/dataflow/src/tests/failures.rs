@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Running, chain, node, run};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::sim::{Collect, Count, Fault, Sim, Sleep, Valve};
-use crate::{Blueprint, Graph, Node, Outbox, Payload, Source, Stage, pack};
+use crate::{Emitter, Graph, Node, Payload, Source, Stage, StageConfig, pack};
 
 fn around(node_in_the_middle: Node<Sim>) -> Graph<Sim> {
     chain(vec![
@@ -39,14 +39,14 @@ fn a_panic_is_a_stage_failure_with_name_kind_and_message() {
 /// Fails at its first item, when the valve opens.
 struct FailsWhenOpened(Valve);
 
-impl Blueprint<Sim> for FailsWhenOpened {
+impl StageConfig<Sim> for FailsWhenOpened {
     fn worker(&self, sim: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Self(sim.valve.clone())))
     }
 }
 
 impl Stage for FailsWhenOpened {
-    fn process(&mut self, _: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, _: Payload, out: &mut Emitter) -> Result<()> {
         self.0.pass(out);
         Err(Failure::stage("opened"))
     }
@@ -63,7 +63,7 @@ fn everyone_who_is_blocked_wakes() {
     ]);
     let running = Running::start(&graph, &sim);
     // Upstream all wait to send, the sink waits to receive.
-    running.settles_at(1 + 1 + 4 + 2);
+    running.stays_at(1 + 1 + 4 + 2);
     sim.valve.open();
     let outcome = running.join();
     assert_eq!(outcome.result, Err(Failure::stage("stage `order2`: opened")));
@@ -78,7 +78,7 @@ struct Odd {
     panics_in_drop: bool,
 }
 
-impl Blueprint<Sim> for Odd {
+impl StageConfig<Sim> for Odd {
     fn source(&self, _: &Sim) -> Result<Box<dyn Source>> {
         Ok(Box::new(self.clone()))
     }
@@ -106,7 +106,7 @@ impl Source for Odd {
 }
 
 impl Stage for Odd {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         match self.what {
             "wrong type" => out.emit(pack("text")),
             "twice" => {
@@ -118,7 +118,7 @@ impl Stage for Odd {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Outbox) -> Result<()> {
+    fn finish(&mut self, out: &mut Emitter) -> Result<()> {
         self.finished.store(true, Ordering::Relaxed);
         match self.what {
             "late" => out.emit(pack(0u64)),

@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::{chain, node, run};
 use crate::sim::{Collect, Count, Sim, Sleep};
 use crate::stats::{names, seconds};
-use crate::{Graph, Run, Settings, StopToken, to_nobody};
+use crate::{Graph, Run, Settings, Shutdown, to_nobody};
 
 fn value(text: &str, series: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{series}\n{text}"));
@@ -58,11 +58,11 @@ fn one_stage_at_a_time_tells_what_each_costs() {
         node("collect", Collect { stalled: false }),
     ];
     let graph = chain(nodes);
-    let settings = Settings { one_at_a_time: true, tell: to_nobody(), ..Settings::default() };
-    let outcome = Run::build_with(&graph, &Arc::new(Sim::default()), StopToken::new(), settings).unwrap().join();
+    let settings = Settings { one_at_a_time: true, notify: to_nobody(), ..Settings::default() };
+    let outcome = Run::build_with(&graph, &Arc::new(Sim::default()), Shutdown::new(), settings).unwrap().join();
     assert_eq!(outcome.result, Ok(()));
-    let wall: Vec<Duration> = outcome.stages.iter().map(|stage| stage.alone.unwrap().wall).collect();
+    let wall: Vec<Duration> = outcome.stages.iter().map(|stage| stage.isolated_cost.unwrap().wall).collect();
     assert!(wall[1] >= Duration::from_millis(60) && wall[2] >= Duration::from_millis(120), "{wall:?}");
     assert!(outcome.wall >= wall.iter().sum::<Duration>(), "{wall:?} in {:?}", outcome.wall);
-    assert_eq!(run(&graph, &Sim::default()).stages[1].alone, None);
+    assert_eq!(run(&graph, &Sim::default()).stages[1].isolated_cost, None);
 }

@@ -16,12 +16,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::sim::{KINDS, Sim};
-use super::{Blueprint, Board, Graph, Node, Run, RunOutcome, StopToken};
+use super::{Board, Graph, Node, Run, RunOutcome, Shutdown, StageConfig};
 
 /// A stage of the simulated kind `name`, named like it and its place.
-fn node(name: &str, blueprint: impl Blueprint<Sim> + 'static) -> Node<Sim> {
+fn node(name: &str, stage_config: impl StageConfig<Sim> + 'static) -> Node<Sim> {
     let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
-    Node::new(name, kind, blueprint)
+    Node::new(name, kind, stage_config)
 }
 
 fn chain(nodes: Vec<Node<Sim>>) -> Graph<Sim> {
@@ -44,13 +44,13 @@ fn wait_until(condition: impl Fn() -> bool) {
 /// A run in the background.
 struct Running {
     board: Arc<Board>,
-    stop: StopToken,
+    stop: Shutdown,
     run: JoinHandle<RunOutcome>,
 }
 
 impl Running {
     fn start(graph: &Graph<Sim>, sim: &Sim) -> Self {
-        let stop = StopToken::new();
+        let stop = Shutdown::new();
         let run = Run::build(graph, &Arc::new(sim.clone()), stop.clone()).unwrap();
         Self { board: run.board(), stop, run: thread::spawn(move || run.join()) }
     }
@@ -60,7 +60,7 @@ impl Running {
     }
 
     /// Waits until the source has taken `count` items, and then a little for one that would be too many.
-    fn settles_at(&self, count: u64) {
+    fn stays_at(&self, count: u64) {
         wait_until(|| self.taken() >= count);
         thread::sleep(Duration::from_millis(25));
         assert_eq!(self.taken(), count);
@@ -72,5 +72,5 @@ impl Running {
 }
 
 fn run(graph: &Graph<Sim>, sim: &Sim) -> RunOutcome {
-    super::run(graph, &Arc::new(sim.clone()), StopToken::new())
+    super::run(graph, &Arc::new(sim.clone()), Shutdown::new())
 }

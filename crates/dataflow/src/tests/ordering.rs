@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{chain, node, run};
 use crate::Node;
-use crate::sim::{Batch, Collect, Count, DropEvery, Order, Sim, Sleep, Split};
+use crate::sim::{Batch, Collect, Count, DropEvery, Order, Sim, Sleep, Ungroup};
 
 /// A middle part: one stage, or a pair that groups and ungroups.
 fn part() -> impl Strategy<Value = (u8, usize, usize, u64)> {
@@ -20,7 +20,7 @@ fn nodes((what, workers, capacity, number): (u8, usize, usize, u64)) -> Vec<Node
         }
         1 => vec![node("drop", DropEvery { every: number + 1 }).workers(workers)],
         2 => vec![node("order", Order)],
-        _ => vec![node("batch", Batch { size: workers }), node("split", Split)],
+        _ => vec![node("batch", Batch { size: workers }), node("split", Ungroup)],
     };
     nodes.into_iter().map(|node| node.capacity(capacity)).collect()
 }

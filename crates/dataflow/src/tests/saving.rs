@@ -8,7 +8,7 @@ use super::{chain, node};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::sim::{Collect, Count, Sim};
 use crate::{
-    Blueprint, Graph, Node, Outbox, Payload, Run, Settings, Stage, StopReason, StopToken, pack, to_nobody, unpack,
+    Emitter, Graph, Node, Payload, Run, Settings, Shutdown, Stage, StageConfig, StopReason, pack, to_nobody, unpack,
 };
 
 /// What its worker does at number 5.
@@ -23,14 +23,14 @@ enum Trick {
 /// Passes numbers on, up to a trick.
 struct Tricky(Trick, Arc<AtomicBool>);
 
-impl Blueprint<Sim> for Tricky {
+impl StageConfig<Sim> for Tricky {
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Self(self.0, Arc::clone(&self.1))))
     }
 }
 
 impl Stage for Tricky {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         let number: u64 = unpack(payload)?;
         match (self.0, number) {
             (Trick::Hang, 5) | (Trick::HangAndElsewhereFail, 6) => {
@@ -58,7 +58,7 @@ struct Sum {
     after: Arc<AtomicBool>,
 }
 
-impl Blueprint<Sim> for Sum {
+impl StageConfig<Sim> for Sum {
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Self { after: Arc::clone(&self.after), ..*self }))
     }
@@ -69,7 +69,7 @@ impl Blueprint<Sim> for Sum {
 }
 
 impl Stage for Sum {
-    fn process(&mut self, payload: Payload, _: &mut Outbox) -> Result<()> {
+    fn process(&mut self, payload: Payload, _: &mut Emitter) -> Result<()> {
         let number: u64 = unpack(payload)?;
         assert!(number != self.fails_at, "told to panic");
         self.sum += number;
@@ -77,18 +77,18 @@ impl Stage for Sum {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Outbox) -> Result<()> {
+    fn finish(&mut self, out: &mut Emitter) -> Result<()> {
         out.emit(pack(self.sum));
         Ok(())
     }
 
-    fn salvage(&mut self, out: &mut Outbox) -> Result<()> {
+    fn salvage(&mut self, out: &mut Emitter) -> Result<()> {
         self.finish(out)
     }
 }
 
 fn run(trick: Trick, fails_at: u64) -> (Result<()>, Vec<u64>) {
-    let (sim, stop) = (Sim::default(), StopToken::new());
+    let (sim, stop) = (Sim::default(), Shutdown::new());
     let (hangs, after) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let sum = Sum { fails_at, sum: 0, after: Arc::clone(&after) };
     let graph: Graph<Sim> = chain(vec![
@@ -97,7 +97,7 @@ fn run(trick: Trick, fails_at: u64) -> (Result<()>, Vec<u64>) {
         node("merge", sum),
         node("collect", Collect { stalled: false }),
     ]);
-    let settings = Settings { tell: to_nobody(), grace: Some(Duration::from_millis(100)), ..Settings::default() };
+    let settings = Settings { notify: to_nobody(), grace: Some(Duration::from_millis(100)), ..Settings::default() };
     let run = Run::build_with(&graph, &Arc::new(sim.clone()), stop.clone(), settings).unwrap();
     let run = std::thread::spawn(move || run.join());
     if trick == Trick::Hang {

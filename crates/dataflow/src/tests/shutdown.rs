@@ -5,15 +5,15 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Running, chain, node};
-use crate::sim::{Batch, Collect, Count, Sim, Sleep, Split};
-use crate::{Blueprint, Graph, Outbox, Payload, Stage, StopReason, StopToken, pack, unpack};
+use crate::sim::{Batch, Collect, Count, Sim, Sleep, Ungroup};
+use crate::{Emitter, Graph, Payload, Shutdown, Stage, StageConfig, StopReason, pack, unpack};
 
 fn endless() -> Graph<Sim> {
     chain(vec![
         node("count", Count { items: u64::MAX, ..Count::default() }).capacity(2),
         node("sleep", Sleep { mean: Duration::from_micros(30), jitter: true }).workers(4).capacity(3),
         node("batch", Batch { size: 3 }).capacity(1),
-        node("split", Split).capacity(2),
+        node("split", Ungroup).capacity(2),
         node("collect", Collect { stalled: false }),
     ])
 }
@@ -34,7 +34,7 @@ fn what_was_taken_arrives_when_stopped_at_any_moment() {
 
 #[test]
 fn a_run_stopped_before_it_starts_takes_nothing() {
-    let (sim, stop) = (Sim::default(), StopToken::new());
+    let (sim, stop) = (Sim::default(), Shutdown::new());
     stop.stop(StopReason::Reached("nothing to do".into()));
     let outcome = crate::run(&endless(), &Arc::new(sim), stop);
     assert_eq!((outcome.result, outcome.stages[0].taken), (Ok(()), 0));
@@ -48,7 +48,7 @@ fn a_stop_while_the_sink_is_stalled_drains_when_it_goes_on() {
         node("collect", Collect { stalled: true }),
     ]);
     let running = Running::start(&graph, &sim);
-    running.settles_at(4);
+    running.stays_at(4);
     running.stop.stop(StopReason::Signal(2));
     sim.valve.open();
     assert_eq!(running.join().result, Ok(()));
@@ -58,14 +58,14 @@ fn a_stop_while_the_sink_is_stalled_drains_when_it_goes_on() {
 /// Asks for a stop at number `at`, and discards what comes after, as a trainer does at its last step.
 struct Until(u64);
 
-impl Blueprint<Sim> for Until {
+impl StageConfig<Sim> for Until {
     fn worker(&self, _: &Sim, _: usize) -> crate::failure::Result<Box<dyn Stage>> {
         Ok(Box::new(Self(self.0)))
     }
 }
 
 impl Stage for Until {
-    fn process(&mut self, payload: Payload, out: &mut Outbox) -> crate::failure::Result<()> {
+    fn process(&mut self, payload: Payload, out: &mut Emitter) -> crate::failure::Result<()> {
         if !out.stopping() {
             let number: u64 = unpack(payload)?;
             out.emit(pack(number));

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{chain, node};
 use crate::failure::{Failure, FailureKind};
 use crate::sim::{Collect, Count, Fault, Flaky, Sim, Sleep};
-use crate::{Graph, Node, Run, RunOutcome, Settings, StopReason, StopToken};
+use crate::{Graph, Node, Run, RunOutcome, Settings, Shutdown, StopReason};
 
 fn flaky(once: u64, always: u64, panics: bool) -> Node<Sim> {
     node("flaky", Flaky { once, always, panics })
@@ -26,9 +26,9 @@ fn around(middle: Node<Sim>, items: u64) -> Graph<Sim> {
 fn run(graph: &Graph<Sim>, sim: &Sim) -> (RunOutcome, Vec<String>) {
     let said = Arc::new(Mutex::new(Vec::new()));
     let ears = Arc::clone(&said);
-    let tell: crate::Tell = Arc::new(move |notice| ears.lock().unwrap().push(notice.text().to_string()));
-    let settings = Settings { tell, ..Settings::default() };
-    let run = Run::build_with(graph, &Arc::new(sim.clone()), StopToken::new(), settings).unwrap();
+    let notify: crate::Notify = Arc::new(move |notice| ears.lock().unwrap().push(notice.text().to_string()));
+    let settings = Settings { notify, ..Settings::default() };
+    let run = Run::build_with(graph, &Arc::new(sim.clone()), Shutdown::new(), settings).unwrap();
     let outcome = run.join();
     let said = said.lock().unwrap().clone();
     (outcome, said)
@@ -42,7 +42,7 @@ fn an_item_that_fails_once_goes_through_at_the_second_attempt() {
         assert_eq!(outcome.result, Ok(()));
         assert_eq!(sim.journal(), (1..=50).collect::<Vec<_>>());
         let stage = &outcome.stages[1];
-        assert_eq!((stage.failures, stage.restarts, stage.left_out, stage.taken), (5, 5, 0, 50));
+        assert_eq!((stage.failures, stage.restarts, stage.skipped, stage.taken), (5, 5, 0, 50));
         assert_eq!(said.len(), 5);
         assert!(said.iter().any(|text| text.starts_with("number 20 went through at the second attempt")), "{said:?}");
     }
@@ -55,8 +55,8 @@ fn an_item_that_fails_twice_is_left_out_by_name() {
     assert_eq!(outcome.result, Ok(()));
     assert_eq!(sim.journal(), (1..60).filter(|n| n % 20 != 0).collect::<Vec<_>>());
     let stage = &outcome.stages[1];
-    assert_eq!((stage.failures, stage.restarts, stage.left_out), (4, 4, 2));
-    let mut names: Vec<&str> = stage.examples.iter().map(|left| left.identity.as_str()).collect();
+    assert_eq!((stage.failures, stage.restarts, stage.skipped), (4, 4, 2));
+    let mut names: Vec<&str> = stage.skipped_items.iter().map(|left| left.identity.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["number 20", "number 40"]);
     assert!(said.iter().any(|text| text.starts_with("number 20 is left out: stage `flaky1` (kind flaky) panicked")));
@@ -117,8 +117,8 @@ proptest! {
             node("sleep", Sleep { mean, jitter: true }).workers(2).capacity(2),
             node("collect", Collect { stalled: false }),
         ]);
-        let stop = StopToken::new();
-        let settings = Settings { tell: crate::to_nobody(), ..Settings::default() };
+        let stop = Shutdown::new();
+        let settings = Settings { notify: crate::to_nobody(), ..Settings::default() };
         let run = Run::build_with(&graph, &Arc::new(sim.clone()), stop.clone(), settings).unwrap();
         let stopper = stop_after.map(|micros| std::thread::spawn(move || {
             std::thread::sleep(Duration::from_micros(micros));
@@ -129,7 +129,7 @@ proptest! {
         prop_assert_eq!(outcome.result, Ok(()));
         let taken = outcome.stages[0].taken;
         prop_assert_eq!(sim.journal(), (1..=taken).filter(|n| passes(*n, always)).collect::<Vec<_>>());
-        let left_out = (1..=taken).filter(|n| !passes(*n, always)).count() as u64;
-        prop_assert_eq!(outcome.stages[2].left_out, left_out);
+        let skipped = (1..=taken).filter(|n| !passes(*n, always)).count() as u64;
+        prop_assert_eq!(outcome.stages[2].skipped, skipped);
     }
 }

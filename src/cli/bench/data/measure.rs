@@ -4,25 +4,25 @@ use super::DataBenchArgs;
 use crate::{
     cli::{find, load, train::sets},
     data::{
-        attempts::Quarantine,
         dataset::Roots,
         outage::Outage,
         rejects::{Budget, Rejects},
+        retry::Quarantine,
     },
     failure::{Failure, Result},
-    flow::{Graph, Run, Settings, StopReason, StopToken, compile_all, sentence},
+    flow::{Graph, Run, Settings, Shutdown, StopReason, compile_all, sentence},
     reads,
-    settings::Reading,
-    stages::{Facts, KINDS, PRAISE, RunContext, SaveRequest},
+    settings::Diagnostics,
+    stages::{EXPECTED_BOTTLENECK, Facts, KINDS, RunContext, SaveRequest},
     telemetry::machine,
     train::{
-        checkpoint::{About, Folder},
+        checkpoint::{Folder, Metadata},
         device,
         events::Observer,
         experiment::Experiment,
-        itinerary::{Itinerary, Split, batches},
+        metrics::Progress,
         run_event::RunEvent,
-        tally::Progress,
+        run_schedule::{RunSchedule, Split, batches},
     },
     vision::pool,
 };
@@ -100,7 +100,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
         Rejects::new(Budget { floor: experiment.data.max_rejected as u64, share: experiment.data.max_rejected_share });
     let observer: Arc<dyn Observer> = Arc::new(Warnings { quiet: args.json });
     let batch = experiment.training.batch_size;
-    let itinerary = Itinerary {
+    let schedule = RunSchedule {
         // Never reached.
         epochs: 1 << 40,
         train_batches: batches(planners.train.clips_per_epoch(), batch, Split::Train),
@@ -120,10 +120,10 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
         rejects: rejects.clone(),
         quarantine,
         outage: Outage::new(Duration::from_secs_f64(experiment.data.patience)),
-        itinerary,
+        schedule,
         position: 0,
         max_steps: None,
-        about: About::new(args.config.clone(), args.seed, String::new()),
+        metadata: Metadata::new(args.config.clone(), args.seed, String::new()),
         experiment,
         device: Device::Cpu,
         trainer: Mutex::new(None),
@@ -133,7 +133,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
     });
 
     let before = device::peak_memory(Device::Cpu)?;
-    let stop = StopToken::new();
+    let stop = Shutdown::new();
     let settings = Settings { grace: Some(GRACE), waiting_for: reads::waiting, ..Settings::default() };
     let run = Run::build_with(&graph, &context, stop.clone(), settings)?;
     let board = run.board();
@@ -180,7 +180,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
         windows: rates.len(),
         seconds: marks.last().zip(marks.first()).map_or(0.0, |(last, first)| (last.at - first.at).as_secs_f64()),
         stages: stages.collect(),
-        bottleneck: sentence(&loads, PRAISE).unwrap_or_default(),
+        bottleneck: sentence(&loads, EXPECTED_BOTTLENECK).unwrap_or_default(),
         peak_bytes: device::peak_memory(Device::Cpu)?,
         before_bytes: before,
         ceiling_bytes: ceiling,
@@ -196,7 +196,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
 fn graph(args: &DataBenchArgs, experiment: &Experiment) -> Result<Graph<RunContext>> {
     let mut node = find::pipeline(&args.pipeline)?;
     if let [workers] = args.workers.as_slice() {
-        let draft = compile_all(&Reading::new(), &node, &KINDS);
+        let draft = compile_all(&Diagnostics::new(), &node, &KINDS);
         let decoders: Vec<String> = draft
             .iter()
             .flat_map(|graph| graph.nodes().iter())
@@ -207,10 +207,10 @@ fn graph(args: &DataBenchArgs, experiment: &Experiment) -> Result<Graph<RunConte
             node.set(&format!("stages.{id}.workers={workers}"))?;
         }
     }
-    let reading = Reading::new();
-    let graph = find::graph(&reading, &args.pipeline, &node, &KINDS)?;
-    graph.check_forms(&reading, &Facts { experiment: experiment.clone(), on_accelerator: false });
-    find::finish(&reading)?;
+    let diagnostics = Diagnostics::new();
+    let graph = find::graph(&diagnostics, &args.pipeline, &node, &KINDS)?;
+    graph.check_element_specs(&diagnostics, &Facts { experiment: experiment.clone(), on_accelerator: false });
+    find::finish(&diagnostics)?;
     let has = |kind: &str| graph.nodes().iter().any(|node| node.kind.name == kind);
     match !has("step") && has("count") {
         true => Ok(graph),
@@ -231,7 +231,7 @@ struct Mark {
 }
 
 /// Marks after warming up and then at the end of each window; stops the run.
-fn windows(seconds: Duration, arrived: impl Fn() -> u64, stop: &StopToken) -> Vec<Mark> {
+fn windows(seconds: Duration, arrived: impl Fn() -> u64, stop: &Shutdown) -> Vec<Mark> {
     let begin = Instant::now();
     let warm = (seconds / 4).clamp(Duration::from_secs(1), WINDOW);
     let count = (seconds.as_secs_f64() / WINDOW.as_secs_f64()).round().max(1.0);

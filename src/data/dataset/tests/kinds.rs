@@ -15,10 +15,10 @@ fn names(set: &Dataset) -> Vec<&str> {
 fn a_folder_is_read_alike_for_training_and_tracking() {
     let root = tempfile::tempdir().unwrap();
     let set = root.path().join("set");
-    for (name, place, truth) in
+    for (name, location, truth) in
         [("a", "Imgs", "Groundtruth.txt"), ("b", "color", "groundtruth_rect.txt"), ("c", ".", "groundtruth.txt")]
     {
-        frames(&set.join(name).join(place), 4, |i| format!("f_{i}_rgb.jpg"));
+        frames(&set.join(name).join(location), 4, |i| format!("f_{i}_rgb.jpg"));
         write(&set.join(name).join(truth), BOXES);
     }
     // A thumbnail beside the folder of frames.

@@ -2,8 +2,8 @@
 
 use super::Picture;
 use crate::{
+    atomic_file::write_atomic,
     failure::{Failure, Result},
-    whole::write_whole,
 };
 use resvg::{tiny_skia, usvg};
 use std::{io::Write as _, path::Path, sync::Arc};
@@ -32,7 +32,7 @@ pub fn write(pictures: &[Picture], folder: &Path) -> Result<usize> {
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_whole(path, |file| file.write_all(bytes).map_err(|error| Failure::output(error.to_string()))).map(drop)
+    write_atomic(path, |file| file.write_all(bytes).map_err(|error| Failure::output(error.to_string()))).map(drop)
 }
 
 fn png(svg: &str, fonts: &Arc<usvg::fontdb::Database>) -> Result<Vec<u8>> {

@@ -25,8 +25,8 @@ pub(super) fn sheet() -> String {
         let Some(close) = close else { break };
         let body = &rest[open + 1..open + close];
         rest = &rest[open + close + 1..];
-        let draws = ["stroke", "fill", "opacity"].iter().any(|property| body.contains(property));
-        if draws && !selector.starts_with('@') && !selector.starts_with(".clip") {
+        let rng = ["stroke", "fill", "opacity"].iter().any(|property| body.contains(property));
+        if rng && !selector.starts_with('@') && !selector.starts_with(".clip") {
             text += &format!("{} {{{body}}} ", selector.replace(":not(.hollow)", ""));
         }
     }

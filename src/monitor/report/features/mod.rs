@@ -1,18 +1,18 @@
 //! What is in the pooled features, before and after training.
 
-mod plane;
 mod probe;
 mod probes;
+mod projection;
 
 use super::{
     groups::Group,
-    marks::{Mark, legend, scatter},
+    markers::{Marker, legend, scatter},
     svg::escape,
 };
 use crate::{
     data::condition::Condition,
     failure::{Failure, Result},
-    monitor::keeper::read_features,
+    monitor::artifacts::read_features,
     train::features::Features,
 };
 use probes::probes;
@@ -87,14 +87,14 @@ impl Table {
         })
     }
 
-    fn marks(&self, plane: &Tensor) -> Result<Vec<Mark>> {
-        let places = Vec::<f64>::try_from(plane.f_contiguous()?.f_view([-1])?)?;
-        let mark = |(row, place): (usize, &[f64])| Mark {
+    fn markers(&self, projection: &Tensor) -> Result<Vec<Marker>> {
+        let places = Vec::<f64>::try_from(projection.f_contiguous()?.f_view([-1])?)?;
+        let marker = |(row, place): (usize, &[f64])| Marker {
             x: place[0],
             y: place[1],
             class: self.condition(row).map(Condition::index),
         };
-        Ok(places.chunks_exact(2).enumerate().map(mark).collect())
+        Ok(places.chunks_exact(2).enumerate().map(marker).collect())
     }
 }
 
@@ -110,14 +110,15 @@ struct Panel {
 /// # Errors
 /// 66 when a file of features is damaged.
 pub(super) fn features(groups: &[Group]) -> Result<String> {
-    let (mut panels, mut said): (Vec<Panel>, String) = (Vec::new(), String::new());
+    let (mut panels, mut message_section): (Vec<Panel>, String) = (Vec::new(), String::new());
     // The baseline stands before what is compared with it, and what was before training stands first.
     for which in ["first", "latest"] {
         for group in groups.iter().rev() {
             let Some((title, kept)) = first_kept(group, which)? else { continue };
             let table = Table::new(&kept)?;
             if table.len() < 8 {
-                let _ = write!(said, "<p>{}: {} frames are too few to show.</p>", escape(&title), table.len());
+                let _ =
+                    write!(message_section, "<p>{}: {} frames are too few to show.</p>", escape(&title), table.len());
                 continue;
             }
             // Groups that start from the same weights look the same: once is enough.
@@ -129,24 +130,24 @@ pub(super) fn features(groups: &[Group]) -> Result<String> {
         }
     }
     if panels.is_empty() {
-        return Ok(said);
+        return Ok(message_section);
     }
     let mut html = String::new();
     let mut plots = String::new();
     for panel in &panels {
-        let (plane, shares) = plane::pca(&panel.table.x)?;
+        let (projection, shares) = projection::pca(&panel.table.x)?;
         let axis = |n: usize| format!("PC {} ({:.0} % of the variance)", n + 1, 100.0 * shares[n]);
         let title = format!("PCA, {}", panel.title);
-        plots += &scatter(&title, [&axis(0), &axis(1)], &panel.table.marks(&plane)?);
+        plots += &scatter(&title, [&axis(0), &axis(1)], &panel.table.markers(&projection)?);
     }
     let _ = write!(html, "<div class=\"charts three\">{plots}</div>");
     plots.clear();
     let mut there = BTreeSet::new();
     for panel in &panels {
-        let every = panel.table.len().div_ceil(plane::MOST_NEIGHBOURS);
+        let every = panel.table.len().div_ceil(projection::MOST_NEIGHBOURS);
         let fewer = panel.table.only(|row| row.is_multiple_of(every))?;
         let title = format!("t-SNE, {}", panel.title);
-        plots += &scatter(&title, ["t-SNE 1", "t-SNE 2"], &fewer.marks(&plane::tsne(&fewer.x)?)?);
+        plots += &scatter(&title, ["t-SNE 1", "t-SNE 2"], &fewer.markers(&projection::tsne(&fewer.x)?)?);
         there.extend((0..panel.table.len()).map(|row| panel.table.condition(row).map(Condition::index)));
     }
     let _ = write!(
@@ -156,7 +157,7 @@ pub(super) fn features(groups: &[Group]) -> Result<String> {
          &amp; Hinton 2008) shows neighbours, not distances.</p>",
         legend(&there)
     );
-    Ok(html + &said + &probes(groups)?)
+    Ok(html + &message_section + &probes(groups)?)
 }
 
 /// The features `first` or `latest` of the group's first run that has kept such, and which they are.

@@ -55,7 +55,7 @@ fn held_out(x: &Tensor, targets: &Tensor, groups: &[usize]) -> Result<Tensor> {
     let folds: Vec<Tensor> = (0..FOLDS).map(rows).collect();
     let sums = folds
         .iter()
-        .map(|rows| Sums::of(&x.f_index_select(0, rows)?, &targets.f_index_select(0, rows)?))
+        .map(|rows| RegressionSums::of(&x.f_index_select(0, rows)?, &targets.f_index_select(0, rows)?))
         .collect::<Result<Vec<_>>>()?;
     let out = Tensor::zeros_like(targets);
     for fold in 0..FOLDS {
@@ -68,19 +68,19 @@ fn held_out(x: &Tensor, targets: &Tensor, groups: &[usize]) -> Result<Tensor> {
         let (asked, truth) = (x.f_index_select(0, &folds[aside])?, targets.f_index_select(0, &folds[aside])?);
         let mut best = (f64::INFINITY, PENALTIES[0]);
         for penalty in PENALTIES {
-            let error = (fit.tell(&asked, penalty)? - &truth).square().mean(Kind::Double).double_value(&[]);
+            let error = (fit.predict(&asked, penalty)? - &truth).square().mean(Kind::Double).double_value(&[]);
             if error < best.0 {
                 best = (error, penalty);
             }
         }
-        let told = without(&[fold])?.tell(&x.f_index_select(0, &folds[fold])?, best.1)?;
-        let _ = out.shallow_clone().f_index_copy_(0, &folds[fold], &told)?;
+        let predicted = without(&[fold])?.predict(&x.f_index_select(0, &folds[fold])?, best.1)?;
+        let _ = out.shallow_clone().f_index_copy_(0, &folds[fold], &predicted)?;
     }
     Ok(out)
 }
 
 /// What a regression has to know of some rows: how many there are, and sums and products of features and targets.
-struct Sums {
+struct RegressionSums {
     rows: f64,
     x: Tensor,
     y: Tensor,
@@ -88,7 +88,7 @@ struct Sums {
     cross: Tensor,
 }
 
-impl Sums {
+impl RegressionSums {
     fn of(x: &Tensor, y: &Tensor) -> Result<Self> {
         let sum = |values: &Tensor| values.sum_dim_intlist([0i64].as_slice(), true, Kind::Double);
         let turned = x.transpose(0, 1);
@@ -126,9 +126,10 @@ struct Ridge {
 impl Ridge {
     /// Fitted to the rows of all `parts`. A feature that does not vary in them, measured by its variance in `all` rows,
     /// is worth nothing.
-    fn new<'a>(parts: impl Iterator<Item = &'a Sums>, all: &Tensor) -> Result<Self> {
-        let sums = parts.map(Sums::share).reduce(|sum, part| sum.and(&part));
-        let Sums { rows, x, y, gram, cross } = sums.ok_or_else(|| Failure::stage("a probe without any frames"))?;
+    fn new<'a>(parts: impl Iterator<Item = &'a RegressionSums>, all: &Tensor) -> Result<Self> {
+        let sums = parts.map(RegressionSums::share).reduce(|sum, part| sum.and(&part));
+        let RegressionSums { rows, x, y, gram, cross } =
+            sums.ok_or_else(|| Failure::stage("a probe without any frames"))?;
         let (gram, cross) = (gram - x.transpose(0, 1) * &x / rows, cross - x.transpose(0, 1) * &y / rows);
         let variance = gram.diagonal(0, 0, 1).unsqueeze(0) / rows;
         let varies = variance.gt_tensor(&(all * 1e-9));
@@ -138,7 +139,7 @@ impl Ridge {
     }
 
     /// What it tells of `x` with a penalty of so much times the number of rows.
-    fn tell(&self, x: &Tensor, penalty: f64) -> Result<Tensor> {
+    fn predict(&self, x: &Tensor, penalty: f64) -> Result<Tensor> {
         let eye = Tensor::eye(self.gram.size()[0], (Kind::Double, self.gram.device()));
         let gram = &self.gram + eye * (penalty * self.rows);
         let weights = Tensor::f_linalg_solve(&gram, &self.cross, true)?;
@@ -166,8 +167,9 @@ pub fn condition(table: &Table) -> Result<Option<ConditionProbe>> {
     }
     let indices: Vec<i64> = labels.iter().map(|label| *label as i64).collect();
     let truth = Tensor::from_slice(&indices);
-    let told = held_out(&table.x, &truth.one_hot(Condition::COUNT as i64).to_kind(Kind::Double), &table.groups)?;
-    let right = told.argmax(-1, false).eq_tensor(&truth).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+    let predicted = held_out(&table.x, &truth.one_hot(Condition::COUNT as i64).to_kind(Kind::Double), &table.groups)?;
+    let right =
+        predicted.argmax(-1, false).eq_tensor(&truth).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
     let most = counts.iter().max().copied().unwrap_or_default();
     Ok(Some(ConditionProbe {
         accuracy: right,
@@ -187,13 +189,13 @@ pub fn boxes(table: &Table) -> Result<Option<BoxProbe>> {
         return Ok(None);
     }
     let truth = &table.boxes;
-    let told = held_out(&table.x, truth, &table.groups)?;
+    let predicted = held_out(&table.x, truth, &table.groups)?;
     let middle = truth.mean_dim([0i64].as_slice(), true, Kind::Double);
     let mean = |values: Tensor| values.mean(Kind::Double).double_value(&[]);
-    let (rest, variance) = (mean((&told - truth).square()), mean((truth - &middle).square()));
+    let (rest, variance) = (mean((&predicted - truth).square()), mean((truth - &middle).square()));
     Ok(Some(BoxProbe {
         r2: if variance > 1e-12 { 1.0 - rest / variance } else { 0.0 },
-        l1: mean((&told - truth).abs()),
+        l1: mean((&predicted - truth).abs()),
         l1_mean: mean((truth - &middle).abs()),
         of: [table.len(), groups],
     }))
@@ -209,12 +211,12 @@ mod tests {
         // 400 frames of 40 sequences; the feature holds the condition and the box, plus noise.
         let label = |row: usize| (noise(row as u64 * 7 + 1) * 4.0) as i64;
         let place = |row: usize| [noise(row as u64 * 11 + 2), noise(row as u64 * 13 + 3), 0.2, 0.3];
-        let told = |row: usize| {
+        let predicted = |row: usize| {
             let mut feature: Vec<f32> = (0..4).map(|k| f32::from(u8::from(label(row) == k))).collect();
             feature.extend(place(row).iter().map(|value| 3.0 * *value as f32 + 1.0));
             feature
         };
-        let known = table(400, 10, label, place, told);
+        let known = table(400, 10, label, place, predicted);
         let found = condition(&known).unwrap().unwrap();
         assert!(found.accuracy > 0.98 && found.chance < 0.4 && found.of == [400, 40], "{found:?}");
         let found = boxes(&known).unwrap().unwrap();
@@ -257,11 +259,12 @@ mod tests {
 
         let centre = x.mean_dim([0i64].as_slice(), true, Kind::Double);
         let centred = &x - &centre;
-        let parts = [(0, 25), (25, 15)]
-            .map(|(from, count)| Sums::of(&centred.narrow(0, from, count), &y.narrow(0, from, count)).unwrap());
+        let parts = [(0, 25), (25, 15)].map(|(from, count)| {
+            RegressionSums::of(&centred.narrow(0, from, count), &y.narrow(0, from, count)).unwrap()
+        });
         let all = centred.square().mean_dim([0i64].as_slice(), true, Kind::Double);
-        let told = Ridge::new(parts.iter(), &all).unwrap().tell(&(ask - centre), 0.1).unwrap();
-        let error = (told - &known).abs().max().double_value(&[]);
+        let predicted = Ridge::new(parts.iter(), &all).unwrap().predict(&(ask - centre), 0.1).unwrap();
+        let error = (predicted - &known).abs().max().double_value(&[]);
         assert!(error < 1e-9 && known.std(false).double_value(&[]) > 0.1, "{error}");
     }
 

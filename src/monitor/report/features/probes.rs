@@ -9,12 +9,12 @@ use super::{
     Table,
     probe::{self, BoxProbe, ConditionProbe},
 };
-use crate::{failure::Result, monitor::keeper::read_features};
+use crate::{failure::Result, monitor::artifacts::read_features};
 use std::fmt::Write;
 
 /// What the probes of a group's runs found at one time.
 #[derive(Debug, Default)]
-struct Found {
+struct ProbeResults {
     conditions: Vec<ConditionProbe>,
     boxes: Vec<BoxProbe>,
     /// Frames and sequences of the first run, and how many runs.
@@ -25,7 +25,7 @@ struct Found {
     epochs: Option<(usize, usize)>,
 }
 
-impl Found {
+impl ProbeResults {
     fn of(group: &Group, which: &str) -> Result<Self> {
         let mut found = Self::default();
         for run in &group.runs {
@@ -135,13 +135,13 @@ fn spatial(r2: f64) -> String {
 /// # Errors
 /// 66 when a file of features is damaged.
 pub(super) fn probes(groups: &[Group]) -> Result<String> {
-    let (mut rows, mut said) = (Vec::new(), String::new());
+    let (mut rows, mut message_section) = (Vec::new(), String::new());
     for group in groups {
         for which in ["first", "latest"] {
-            let found = Found::of(group, which)?;
+            let found = ProbeResults::of(group, which)?;
             if found.runs > 0 {
                 rows.push(found.row(group));
-                let _ = write!(said, "<li>{}, {}.</li>", escape(&group.name), escape(&found.sentence()));
+                let _ = write!(message_section, "<li>{}, {}.</li>", escape(&group.name), escape(&found.sentence()));
             }
         }
     }
@@ -161,7 +161,7 @@ pub(super) fn probes(groups: &[Group]) -> Result<String> {
         "L1 of the mean box",
     ];
     Ok(format!(
-        "<h3>Linear probes of the frozen features</h3>{}<ul>{said}</ul><p class=\"about\">Ridge regression, five-fold by \
+        "<h3>Linear probes of the frozen features</h3>{}<ul>{message_section}</ul><p class=\"about\">Ridge regression, five-fold by \
          sequence: no probe has seen the sequence that it is judged on. Several runs: mean ± standard deviation. Chance \
          is the most frequent condition. Box as shares of the search crop.</p>",
         table(&head, &rows)
