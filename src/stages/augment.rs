@@ -79,8 +79,8 @@ struct Strength {
 impl Augment {
     fn parse(section: &mut Section<'_>) -> Self {
         let mut declared = Vec::new();
-        for (key, metadata, effect, condition) in EFFECTS {
-            let strength: Strength = section.nested(Key::new(key).metadata(metadata), Usage::Active, &());
+        for (key, description, effect, condition) in EFFECTS {
+            let strength: Strength = section.nested(Key::new(key).description(description), Usage::Active, &());
             let Strength { probability, most, least, relabel } = strength;
             let label = relabel.then_some(condition);
             let strength = (least.min(most), most);

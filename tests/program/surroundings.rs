@@ -59,7 +59,7 @@ impl Told {
     }
 
     /// Waits for a line with these words.
-    fn says(&self, words: &str) -> String {
+    fn describe(&self, words: &str) -> String {
         let (begin, mut said) = (Instant::now(), String::new());
         while begin.elapsed() < LONG {
             match self.lines.recv_timeout(Duration::from_secs(1)) {

@@ -67,9 +67,9 @@ impl FieldAttributes {
         for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("config")) {
             attribute.parse_nested_meta(|meta| found.add(&meta))?;
         }
-        let metadata = documentation(&field.attrs);
-        if !metadata.is_empty() {
-            found.declare(quote!(.metadata(#metadata)));
+        let description = documentation(&field.attrs);
+        if !description.is_empty() {
+            found.declare(quote!(.description(#description)));
         }
         Ok(found)
     }

@@ -85,7 +85,7 @@ fn experiment_row(field: &Field, families: &[(Family, Keys); 3]) -> String {
         _ => format!(" Only {}.", known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" and ")),
     };
     let old = field.alias.map_or(String::new(), |old| format!(" Old name: {old}."));
-    let metadata = format!("{}{only}{old}", field.metadata);
+    let metadata = format!("{}{only}{old}", field.description);
     row(field, &absent, Some(field.resume.describe()), &metadata)
 }
 
@@ -115,7 +115,7 @@ fn stages<C: StageContext>(kinds: &'static [Kind<C>]) -> String {
                 (_, "workers" | "capacity") => "as its kind says".into(),
                 _ => default(field),
             };
-            text += &row(field, &absent, None, field.metadata);
+            text += &row(field, &absent, None, field.description);
         }
     }
     for kind in kinds {
@@ -130,7 +130,7 @@ fn stages<C: StageContext>(kinds: &'static [Kind<C>]) -> String {
             let absent = option.absent.map_or_else(|| default(&option), str::to_string);
             // Options of options keep their path.
             let path = option.path.replace('.', ": ");
-            text += &row(&Field { path, ..option.clone() }, &absent, None, option.metadata);
+            text += &row(&Field { path, ..option.clone() }, &absent, None, option.description);
         }
     }
     text

@@ -13,7 +13,7 @@
 
 use crate::{
     failure::Result,
-    settings::{Diagnostics, Entry, Node, Section, Value},
+    settings::{Diagnostics, KeyValue, Node, Section, Value},
 };
 use std::path::Path;
 
@@ -96,7 +96,7 @@ fn keys(section: &Section<'_>) -> Vec<String> {
     entries.iter().filter_map(|entry| assignment(section, entry)).collect()
 }
 
-fn assignment(section: &Section<'_>, entry: &Entry) -> Option<String> {
+fn assignment(section: &Section<'_>, entry: &KeyValue) -> Option<String> {
     match flow(&entry.node) {
         Some(value) => Some(format!("{}={value}", entry.key)),
         None => {
@@ -108,7 +108,7 @@ fn assignment(section: &Section<'_>, entry: &Entry) -> Option<String> {
 }
 
 fn named(section: Section<'_>) -> Vec<(String, Vec<String>)> {
-    let arm = |entry: &Entry| {
+    let arm = |entry: &KeyValue| {
         let path = format!("{}.{}", section.path(), entry.key);
         let keys = keys(&Section::at(section.diagnostics(), &path, Some(&entry.node), &entry.origin));
         (entry.key.clone(), keys)

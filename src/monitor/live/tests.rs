@@ -1,6 +1,6 @@
 use super::*;
 use crate::failure::FailureKind;
-use crate::monitor::{past, run_log};
+use crate::monitor::{replay, run_log};
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},

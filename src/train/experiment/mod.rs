@@ -125,12 +125,12 @@ impl Experiment {
     }
 }
 
-const COMPAT: Key =
-    Key::new("COMPAT").metadata("reference: repeat the numbers of the reference where trackflow differs by default.");
-const DATA: Key = Key::new("DATA").metadata("Data sets, sampling and crops.");
-const MODEL: Key = Key::new("MODEL").metadata("The network.");
-const TRAIN: Key = Key::new("TRAIN").metadata("Losses, optimizer, schedule, phases and checkpoints.");
-const TEST: Key = Key::new("TEST").metadata("The online tracker.").resume(Resume::Free);
+const COMPAT: Key = Key::new("COMPAT")
+    .description("reference: repeat the numbers of the reference where trackflow differs by default.");
+const DATA: Key = Key::new("DATA").description("Data sets, sampling and crops.");
+const MODEL: Key = Key::new("MODEL").description("The network.");
+const TRAIN: Key = Key::new("TRAIN").description("Losses, optimizer, schedule, phases and checkpoints.");
+const TEST: Key = Key::new("TEST").description("The online tracker.").resume(Resume::Free);
 
 #[cfg(test)]
 mod published;

@@ -166,7 +166,7 @@ pub(super) fn frozen_by_default(context: &Context<'_>) -> bool {
 }
 
 const PHASES: Key = Key::new("PHASES")
-    .metadata("Phases of training, one after the other, each under a name of your choice.")
+    .description("Phases of training, one after the other, each under a name of your choice.")
     .absent("one phase of EPOCH epochs, or the two of TWO_STAGE")
     .absent_acts();
 
