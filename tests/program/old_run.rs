@@ -94,3 +94,13 @@ fn its_checkpoint_loads() {
         assert!(printed.contains(expected), "{expected}: {printed}");
     }
 }
+
+#[test]
+fn no_retired_word_is_a_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Ok(output) = std::process::Command::new("python3").arg("scripts/check-words").current_dir(root).output() else {
+        eprintln!("SKIPPED: names were not checked: there is no python3");
+        return;
+    };
+    assert!(output.status.success(), "{}", crate::support::text(&output));
+}

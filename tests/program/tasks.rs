@@ -170,8 +170,8 @@ fn parts_in_a_row_are_as_parts_side_by_side_and_lambda_grows() {
             events(&out, "batch").iter().map(|event| event["Loss/total"].as_f64().unwrap()).collect();
         (totals, events(&out, "batch"))
     };
-    let (whole, _) = run("whole", &["--set", "TRAIN.SHARDS=1"]);
-    let (parts, _) = run("parts", &["--set", "TRAIN.SHARDS=1", "--set", "TRAIN.ACCUMULATE=3"]);
+    let (whole, _) = run("whole", &["--set", "TRAIN.REPLICAS=1"]);
+    let (parts, _) = run("parts", &["--set", "TRAIN.REPLICAS=1", "--set", "TRAIN.ACCUMULATE=3"]);
     assert!(whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-4 * a.abs()), "{whole:?} {parts:?}");
     let schedule = ["--set", "TRAIN.CLS_WEIGHT_SCHEDULE.TYPE=linear", "--set", "TRAIN.CLS_WEIGHT_SCHEDULE.EPOCHS=1"];
     let (_, batches) = run("lambda", &schedule);
@@ -254,7 +254,7 @@ fn losses_are_those_of_the_batch_and_of_the_pass_where_half_the_clips_have_no_la
     };
     let step_metrics = ["Loss/total", "Loss/box", "Loss/location", "Loss/cls", "Loss/cls_weighted", "gradient_norm"];
     let cut = |shards: usize, accumulate: usize| {
-        let sets = [format!("TRAIN.SHARDS={shards}"), format!("TRAIN.ACCUMULATE={accumulate}")];
+        let sets = [format!("TRAIN.REPLICAS={shards}"), format!("TRAIN.ACCUMULATE={accumulate}")];
         run(&format!("{shards}-{accumulate}"), &["TRAIN.BATCH_SIZE=4", &sets[0], &sets[1]], "9")
     };
     let whole = cut(1, 1);

@@ -239,3 +239,25 @@ fn a_condition_head_with_tokens_of_its_own_is_read_and_its_misfits_are_named() {
     let short = with("INPUT: tokens, STEM: [8], ", "").map(|read| crate::train::network::config(&read).check());
     assert!(short.unwrap().unwrap_err().message.contains("use 4 positive widths"));
 }
+
+#[test]
+fn the_former_name_of_replicas_is_read_with_a_note_and_both_are_refused() {
+    let old = experiment("TRAIN: {SHARDS: 2}").unwrap();
+    assert_eq!(old.training.replicas, 2);
+    assert!(
+        old.warnings.iter().any(|note| note.contains("TRAIN.SHARDS: is the old name of REPLICAS")),
+        "{:?}",
+        old.warnings
+    );
+    assert!(old.resolved.contains("REPLICAS: 2") && !old.resolved.contains("SHARDS"), "{}", old.resolved);
+    let new = experiment("TRAIN: {REPLICAS: 2}").unwrap();
+    assert!(new.training.replicas == 2 && !new.warnings.iter().any(|note| note.contains("REPLICAS")));
+    for (text, expected) in [
+        ("TRAIN: {SHARDS: 2, REPLICAS: 2}", "leave SHARDS out"),
+        ("TRAIN: {SHARDS: 0}", "at least 1"),
+        ("TRAIN: {SHARDS: two}", "expected"),
+    ] {
+        let message = experiment(text).err().unwrap().to_string();
+        assert!(message.contains("TRAIN.SHARDS") && message.contains(expected), "{message}");
+    }
+}

@@ -194,9 +194,9 @@ pub struct Training {
     #[config(key = "NONFINITE_LIMIT", default = 20, min = 1, resume = free)]
     pub nonfinite_limit: usize,
     /// Parts of a batch that are computed side by side, each with its own batch statistics.
-    #[config(key = "SHARDS", default = 1, min = 1)]
+    #[config(key = "REPLICAS", alias = "SHARDS", default = 1, min = 1)]
     pub replicas: usize,
-    /// Threads of libtorch on the CPU, shared out to the parts of SHARDS. The last bits of results depend on it.
+    /// Threads of libtorch on the CPU, shared out to the parts of REPLICAS. The last bits of results depend on it.
     #[config(
         key = "THREADS", default = default_threads(), absent = "as many as there are cores, at most 16", min = 1,
         resume = noted("losses may differ in their last bits")
@@ -206,7 +206,7 @@ pub struct Training {
 
 impl Training {
     fn check(&self, section: &mut Section<'_>, _: &Context<'_>) {
-        for (key, parts) in [("ACCUMULATE", self.accumulate), ("SHARDS", self.replicas)] {
+        for (key, parts) in [("ACCUMULATE", self.accumulate), ("REPLICAS", self.replicas)] {
             if parts > self.batch_size && self.batch_size > 0 {
                 let message =
                     format!("a batch has {0} clips (BATCH_SIZE), and so {0} parts at the most", self.batch_size);

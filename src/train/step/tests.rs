@@ -143,7 +143,7 @@ fn a_batchs_losses_and_gradients_are_its_own_however_it_is_cut() {
         let cuts = [[(2, 1), (1, 4)], [(1, 2), (2, 2)]];
         for (replicas, accumulate) in cuts[number % 2] {
             let parts = run(replicas, accumulate);
-            let what = format!("{way}, SHARDS {replicas}, ACCUMULATE {accumulate}");
+            let what = format!("{way}, REPLICAS {replicas}, ACCUMULATE {accumulate}");
             for (at, (a, b)) in whole.step_metrics.iter().zip(&parts.step_metrics).enumerate() {
                 // The sums of single frames may be small differences of large numbers.
                 let most = if at < StepMetrics::COUNT { 1e-6 } else { 2e-6 };
