@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_run_has_one_step_one_aggregate_and_one_writer_of_checkpoints() {
         let head = "name: x\nstages:\n  sample: {kind: sample}\n  decode: {kind: decode}\n  crop: {kind: crop}\n  \
-                    augment: {kind: augment}\n  collate: {kind: collate}\n  upload: {kind: upload}\n";
+                    augment: {kind: augment}\n";
         let line = |id: &str, kind: &str, from: &str| format!("  {id}: {{kind: {kind}, inputs: [{from}]}}\n");
         let side = |step: &str, id: &str| {
             let (aggregate, checkpoint) = (format!("a{id}"), format!("c{id}"));
@@ -49,9 +49,13 @@ mod tests {
             check(&diagnostics, &graph, None);
             diagnostics.problems().iter().map(|problem| format!("{}: {}", problem.origin.line, problem.path)).collect()
         };
-        let step = |id: &str| line(id, "step", "upload");
+        // Batches cannot be copied: each step has its own from the clips on.
+        let step = |id: &str| {
+            let (batches, uploaded) = (format!("b{id}"), format!("u{id}"));
+            line(&batches, "collate", "augment") + &line(&uploaded, "upload", &batches) + &line(id, "step", &uploaded)
+        };
         assert_eq!(found(format!("{head}{}{}", step("s"), side("s", "1"))), Vec::<String>::new());
         let twice = found(format!("{head}{}{}{}{}", step("s"), step("t"), side("s", "1"), side("t", "2")));
-        assert_eq!(twice, ["10: stages.t", "13: stages.a2", "14: stages.c2"]);
+        assert_eq!(twice, ["12: stages.t", "15: stages.a2", "16: stages.c2"]);
     }
 }
