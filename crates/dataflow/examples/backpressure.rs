@@ -13,9 +13,9 @@ use trackflow_dataflow::{Run, Shutdown, compile};
 const PIPELINE: &str = "\
 name: held-up
 stages:
-  - { id: numbers, kind: count, capacity: 3, options: { items: 100 } }
-  - { id: work, kind: sleep, workers: 4, capacity: 5, options: { ms: 0.1 } }
-  - { id: sink, kind: collect, options: { stalled: true } }
+  numbers: { kind: count, capacity: 3, options: { items: 100 } }
+  work: { kind: sleep, workers: 4, capacity: 5, options: { ms: 0.1 } }
+  sink: { kind: collect, options: { stalled: true } }
 ";
 
 /// Items taken from the source while the sink stands still, the most that can be, and items that arrived in the end.

@@ -13,9 +13,9 @@ use trackflow_dataflow::{
 const PIPELINE: &str = "\
 name: squares
 stages:
-  - { id: numbers, kind: count, options: { up_to: 1000 } }
-  - { id: square, kind: power, workers: 4, capacity: 8, options: { exponent: 2 } }
-  - { id: total, kind: sum }
+  numbers: { kind: count, options: { up_to: 1000 } }
+  square: { kind: power, workers: 4, capacity: 8, options: { exponent: 2 } }
+  total: { kind: sum }
 ";
 
 /// What the run shares with its stages: here, where the result goes.

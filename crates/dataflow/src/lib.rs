@@ -7,21 +7,21 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use trackflow_dataflow::settings::{Node, Reading};
+//! use trackflow_dataflow::settings::{Diagnostics, Node};
 //! use trackflow_dataflow::sim::{KINDS, Sim};
-//! use trackflow_dataflow::{StopToken, compile, run};
+//! use trackflow_dataflow::{Shutdown, compile, run};
 //!
 //! let file = "
 //! name: shape
 //! stages:
-//!   - { id: numbers, kind: count, capacity: 2, options: { items: 50 } }
-//!   - { id: work, kind: sleep, workers: 3, capacity: 4, options: { ms: 0.1 } }
-//!   - { id: sink, kind: collect }
+//!   numbers: { kind: count, capacity: 2, options: { items: 50 } }
+//!   work: { kind: sleep, workers: 3, capacity: 4, options: { ms: 0.1 } }
+//!   sink: { kind: collect }
 //! ";
-//! let graph = compile(&Reading::new(), &Node::parse("shape.yaml", file)?, KINDS)?;
+//! let graph = compile(&Diagnostics::new(), &Node::parse("shape.yaml", file)?, KINDS)?;
 //! let sim = Sim::default();
 //! sim.valve.open();
-//! let outcome = run(&graph, &Arc::new(sim.clone()), StopToken::new());
+//! let outcome = run(&graph, &Arc::new(sim.clone()), Shutdown::new());
 //! outcome.result?;
 //! assert_eq!(sim.journal(), (0..50).collect::<Vec<_>>()); // in order, whoever was faster
 //! assert_eq!(outcome.channels[1].items, 50);

@@ -11,9 +11,9 @@ fn numbers_are_squared_by_four_workers_and_added_up() {
     let pipeline = "\
 name: cubes
 stages:
-  - { id: numbers, kind: count, options: { up_to: 10 } }
-  - { id: cube, kind: power, workers: 3, options: { exponent: 3 } }
-  - { id: total, kind: sum }
+  numbers: { kind: count, options: { up_to: 10 } }
+  cube: { kind: power, workers: 3, options: { exponent: 3 } }
+  total: { kind: sum }
 ";
     let (total, outcome) = numbers::total(pipeline).unwrap();
     assert_eq!(total, 3025);

@@ -72,6 +72,6 @@ impl ItemOps {
 
 impl fmt::Debug for ItemOps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handling").field("copy", &self.can_copy()).field("ranked", &self.ranked).finish()
+        f.debug_struct("ItemOps").field("copy", &self.can_copy()).field("ranked", &self.ranked).finish()
     }
 }
