@@ -47,16 +47,16 @@ fn killed_at_thirty_instants_a_run_goes_on_bit_for_bit() {
     for kill in 0..30 {
         let mut command = long(&broken);
         let points = Failpoints::of(&mut command);
-        // Before, within and after the writing of a checkpoint: the first of the call, the second or the third.
-        let point = ["write.begun", "write.filled", "write.renamed", ""][kill % 4];
+        // Before, within and after the writing of a checkpoint: the first of the call, the second or the third. The last
+        // ones come at any time, which can be after the end.
+        let point = if kill < 24 { ["write.begun", "write.filled", "write.renamed"][kill % 3] } else { "" };
         let mut child = quiet(command);
         if point.is_empty() {
-            // And at any time.
             draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             std::thread::sleep(Duration::from_secs_f64((draw >> 40) as f64 / f64::from(1u32 << 24) * wall));
         } else {
-            for later in (0..=kill / 4 % 3).rev() {
-                points.arm(point, ".safetensors");
+            for later in (0..=kill / 3 % 3).rev() {
+                points.arm(point, "checkpoints/train/");
                 wait_until("a checkpoint", || {
                     assert_eq!(child.try_wait().unwrap(), None, "kill {kill}: the run is over");
                     points.is_reached(point)
@@ -359,12 +359,15 @@ fn a_loop_of_calls_with_a_time_limit_ends_with_the_run() {
     // The two hours of the first two calls are over while their first checkpoint is written.
     let calls = std::thread::scope(|scope| {
         let calls = scope.spawn(|| succeed(&mut shell));
-        for _ in 0..2 {
-            points.arm("write.begun", ".safetensors");
+        for call in 1..=2 {
+            points.arm("write.begun", "checkpoints/train/");
             wait_until("a checkpoint", || points.is_reached("write.begun") || calls.is_finished());
             assert!(!calls.is_finished(), "{:?}", calls.join());
             points.pass_time(7200);
             points.release("write.begun");
+            let log = || std::fs::read_to_string(out.join("run.jsonl")).unwrap_or_default();
+            let ended = || log().lines().filter(|line| line.contains(r#""reason":"time_limit""#)).count();
+            wait_until("the end of the call", || ended() >= call);
         }
         calls.join().unwrap()
     });
