@@ -189,7 +189,8 @@ fn pipeline(folder: &Path, workers: usize) -> PathBuf {
 
 fn warnings(save_dir: &Path) -> Vec<String> {
     let log = std::fs::read_to_string(save_dir.join("run.jsonl")).unwrap();
-    log.lines().filter(|line| line.contains("\"warning\"")).map(str::to_owned).collect()
+    let events = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    events.filter(|event| event["event"] == "warning").map(|event| event["message"].to_string()).collect()
 }
 
 const LATE: [&str; 2] = ["--set", "DATA.CHECK=annotations"];

@@ -38,12 +38,12 @@ fn long(data: &Path, save_dir: &Path) -> Command {
 }
 
 /// A process, and the lines that it writes.
-struct Told {
+struct Printed {
     child: Running,
     lines: Receiver<String>,
 }
 
-impl Told {
+impl Printed {
     fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = channel();
@@ -144,7 +144,7 @@ fn goes_on(data: &Path, home: &Path, out: &Path) {
 fn a_signal_ends_a_run_whose_reads_hang_and_nothing_is_lost() {
     let home = tempfile::tempdir().unwrap();
     let (data, out) = (own_data(home.path()), home.path().join("out"));
-    let run = Told::start(&mut long(&data, &out));
+    let run = Printed::start(&mut long(&data, &out));
     run.describe("[train: 1,");
     let train = data.join("got10k/train");
     frames(&train).iter().for_each(|frame| freeze(frame));
@@ -166,7 +166,7 @@ fn a_signal_ends_a_run_whose_reads_hang_and_nothing_is_lost() {
 fn a_time_limit_ends_a_run_whose_validation_hangs() {
     let home = tempfile::tempdir().unwrap();
     let (data, out) = (own_data(home.path()), home.path().join("out"));
-    let run = Told::start(on(&data, &out).args(["--time_limit", "30s"]));
+    let run = Printed::start(on(&data, &out).args(["--time_limit", "30s"]));
     run.describe("[train: 1,");
     let val = data.join("got10k/val");
     frames(&val).iter().for_each(|frame| freeze(frame));
@@ -204,7 +204,7 @@ fn the_start_and_every_verb_that_reads_hear_the_first_signal() {
         of(&["data", "stats", "GOT10K_train_full"]),
         of(&["data", "pack", "GOT10K_train_full"]),
     ];
-    let running: Vec<Told> = verbs.into_iter().map(|mut verb| Told::start(&mut verb)).collect();
+    let running: Vec<Printed> = verbs.into_iter().map(|mut verb| Printed::start(&mut verb)).collect();
     for (verb, run) in running.into_iter().enumerate() {
         let slow = run.describe("a disk or a server does not answer: ");
         assert!(slow.contains("SYN_Train_000003/groundtruth.txt for "), "{slow}");
@@ -225,7 +225,7 @@ fn data_that_is_away_is_waited_for() {
     let (data, out, away) = (own_data(home.path()), home.path().join("out"), home.path().join("away"));
     let mut command = long(&data, &out);
     command.args(["--max_steps", "400"]);
-    let run = Told::start(&mut command);
+    let run = Printed::start(&mut command);
     for (word, round) in ["[train: 1,", "the data is back"].into_iter().zip(1..) {
         run.describe(word);
         fs::rename(&data, &away).unwrap();
@@ -255,7 +255,7 @@ fn data_that_is_away_is_waited_for() {
 fn data_that_does_not_come_back_ends_the_run_after_saving() {
     let home = tempfile::tempdir().unwrap();
     let (data, out, away) = (own_data(home.path()), home.path().join("out"), home.path().join("away"));
-    let run = Told::start(long(&data, &out).args(["--set", "DATA.PATIENCE=1"]));
+    let run = Printed::start(long(&data, &out).args(["--set", "DATA.PATIENCE=1"]));
     run.describe("[train: 1,");
     fs::rename(&data, &away).unwrap();
     let (code, said) = run.ends();
@@ -271,7 +271,7 @@ fn a_run_that_fails_saves_what_it_has_done() {
     let home = tempfile::tempdir().unwrap();
     let (data, out) = (own_data(home.path()), home.path().join("out"));
     // More broken frames than are allowed.
-    let run = Told::start(&mut long(&data, &out));
+    let run = Printed::start(&mut long(&data, &out));
     run.describe("[train: 1,");
     let train = data.join("got10k/train");
     let aside = home.path().join("aside");

@@ -43,7 +43,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let trackers = trackers::of(args)?;
     let found = found(args)?;
     let boards = boards(args, &trackers, &found)?;
-    let Found { sets, subjects, mut notes, .. } = found;
+    let Results { sets, subjects, mut notes, .. } = found;
     notes.extend(boards.1);
     let (boards, plan) = (boards.0, plan(args));
     let groups = groups::groups(args, plan, &boards, &subjects, &mut notes)?;
@@ -71,24 +71,24 @@ fn plan(args: &EvaluateArgs) -> Plan {
 }
 
 /// What is scored against.
-struct Found {
+struct Results {
     sets: Vec<NamedSet>,
     subjects: Vec<Subject>,
     notes: Vec<String>,
 }
 
-fn found(args: &EvaluateArgs) -> Result<Found> {
+fn found(args: &EvaluateArgs) -> Result<Results> {
     if args.exclude_invalid_frames && args.rules == Some(Rules::Got10k) {
         let what = "the GOT-10k toolkit leaves out what it leaves out; the option is one of hiptrack and pytracking";
         return Err(Failure::usage(format!("--exclude_invalid_frames --rules got10k: {what}")));
     }
     let sets = track::named_sets(&args.dataset)?;
     let (subjects, notes) = track::subjects(&sets, &args.sequence, &Roots::open(args.data_dir.as_deref())?)?;
-    Ok(Found { sets, subjects, notes })
+    Ok(Results { sets, subjects, notes })
 }
 
 /// The scores of all trackers on all data sets, and what is to be said of them.
-fn boards(args: &EvaluateArgs, trackers: &[Tracker], found: &Found) -> Result<(Vec<Board>, Vec<String>)> {
+fn boards(args: &EvaluateArgs, trackers: &[Tracker], found: &Results) -> Result<(Vec<Board>, Vec<String>)> {
     let (plan, mut notes, mut problems) = (plan(args), Vec::new(), Problems::default());
     let mut boards = Vec::new();
     for set in &found.sets {

@@ -73,9 +73,11 @@ pub(super) fn changes(made: &Metadata, experiment: &Experiment, seed: u64) -> Ve
     }
     for key in keys {
         let (before, after) = (line(&made_plan, key), line(&now, key));
-        let before = before.or_else(|| line(&default, key).filter(|_| !key.starts_with("TRAIN.PHASES.")));
+        let field = known.as_ref().and_then(|keys| keys.get(key));
+        let by_default = || line(&default, key).or_else(|| field.and_then(|field| field.default.as_deref()));
+        let before = before.or_else(|| by_default().filter(|_| !key.starts_with("TRAIN.PHASES.")));
         // A key that is absent has no effect; what made it so is a change of its own.
-        let absent_acts = known.as_ref().and_then(|keys| keys.get(key)).is_some_and(|field| field.absent_acts);
+        let absent_acts = field.is_some_and(|field| field.absent_acts);
         if before == after || after.is_none() && !absent_acts {
             continue;
         }

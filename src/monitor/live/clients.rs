@@ -26,11 +26,11 @@ pub(super) struct Clients {
 #[derive(Debug, Default)]
 struct Seats {
     next: u64,
-    taken: VecDeque<Seat>,
+    taken: VecDeque<Connection>,
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Connection {
     number: u64,
     socket: RawFd,
     since: Instant,
@@ -46,7 +46,7 @@ fn held(seats: &Mutex<Seats>) -> MutexGuard<'_, Seats> {
     seats.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Seat {
+impl Connection {
     /// The server sees the end of the connection, and closes it.
     fn dismiss(&self) {
         // SAFETY: it touches no memory. The socket is open, as its client leaves its seat on the same thread.
@@ -71,7 +71,7 @@ impl Clients {
         }
         let number = seats.next;
         seats.next += 1;
-        seats.taken.push_back(Seat { number, socket, since: Instant::now() });
+        seats.taken.push_back(Connection { number, socket, since: Instant::now() });
         Some(Client { number, seats: Arc::clone(&self.seats) })
     }
 
@@ -79,7 +79,7 @@ impl Clients {
     pub fn sweep(&self) {
         let mut seats = held(&self.seats);
         while seats.taken.front().is_some_and(|oldest| oldest.since.elapsed() > LONGEST) {
-            seats.taken.pop_front().iter().for_each(Seat::dismiss);
+            seats.taken.pop_front().iter().for_each(Connection::dismiss);
         }
     }
 }

@@ -13,7 +13,7 @@ pub fn is_there() -> bool {
 }
 
 /// The document after some polls, and what the page complained about.
-fn visit(url: &str, arguments: &[&str]) -> (String, String) {
+fn load(url: &str, arguments: &[&str]) -> (String, String) {
     let profile = tempfile::tempdir().unwrap();
     let mut command = Command::new(BROWSER);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]);
@@ -30,7 +30,7 @@ pub fn the_page_draws_a_run() {
     let run = Run::start(home.path(), &[]);
     run.wait(|status| status["pipeline"]["bottleneck"].is_string() && status["run"]["epoch"].as_u64() > Some(2));
     for arguments in [&["--window-size=1440,1000"][..], &["--window-size=500,900", "--force-dark-mode"][..]] {
-        let (document, complaints) = visit(&format!("http://{}/", run.address), arguments);
+        let (document, complaints) = load(&format!("http://{}/", run.address), arguments);
         assert_eq!(complaints, "");
         for part in [
             "<h1 id=\"title\">hiptrack/tiny</h1>",
@@ -88,7 +88,7 @@ pub fn a_report_fits_desks_and_phones() {
     let url = format!("file://{}", frames.display());
     for colours in ["--blink-settings=preferredColorScheme=1", "--blink-settings=preferredColorScheme=0"] {
         let (document, complaints) =
-            visit(&url, &["--allow-file-access-from-files", "--window-size=1400,1000", colours]);
+            load(&url, &["--allow-file-access-from-files", "--window-size=1400,1000", colours]);
         assert_eq!(complaints, "");
         for width in [390, 1280] {
             let sound = format!("[{width}: 0 over, 0 beyond, 0 flat, many pictures]");

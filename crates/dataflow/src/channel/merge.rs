@@ -159,9 +159,9 @@ mod tests {
             let total = shares.iter().sum::<u64>() as usize;
             let mut turns = Shares::new(&shares, shares.len());
             for _ in 0..periods {
-                let mut seen = vec![0; shares.len()];
-                (0..total).filter_map(|_| turns.turn(|_| true)).for_each(|input| seen[input] += 1);
-                prop_assert_eq!(&seen, &shares);
+                let mut taken = vec![0; shares.len()];
+                (0..total).filter_map(|_| turns.turn(|_| true)).for_each(|input| taken[input] += 1);
+                prop_assert_eq!(&taken, &shares);
             }
         }
     }

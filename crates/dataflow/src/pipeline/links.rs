@@ -199,7 +199,7 @@ impl<C: StageContext> Links<'_, C> {
 
     /// A way from `start` against the flow to itself.
     fn way_back(&self, start: usize) -> Option<Vec<usize>> {
-        let mut seen = vec![false; self.stages.len()];
+        let mut visited = vec![false; self.stages.len()];
         let mut open = vec![vec![start]];
         while let Some(path) = open.pop() {
             let here = path[path.len() - 1];
@@ -207,7 +207,7 @@ impl<C: StageContext> Links<'_, C> {
                 if input == start {
                     return Some(path);
                 }
-                if !std::mem::replace(&mut seen[input], true) {
+                if !std::mem::replace(&mut visited[input], true) {
                     let mut longer = path.clone();
                     longer.push(input);
                     open.push(longer);

@@ -76,8 +76,8 @@ impl Scaler {
             self.workers = reports.iter().map(|report| report.workers).collect();
         }
         let items = reports.iter().filter(|report| report.inputs.is_empty()).map(|report| report.emitted).sum();
-        let seen = MeterReading { at: now, busy: reports.iter().map(|report| report.busy).collect(), items };
-        let Some(last) = self.last.replace(seen) else { return Vec::new() };
+        let current = MeterReading { at: now, busy: reports.iter().map(|report| report.busy).collect(), items };
+        let Some(last) = self.last.replace(current) else { return Vec::new() };
         let wall = now.saturating_duration_since(last.at).as_secs_f64();
         if wall <= 0.0 {
             return Vec::new();
