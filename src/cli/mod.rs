@@ -44,6 +44,7 @@ mod watch;
 use crate::failure::{Failure, Result};
 use crate::telemetry::{log, machine};
 use clap::{Parser, Subcommand};
+use std::sync::OnceLock;
 
 /// Trains multi-task visual object trackers as a dataflow of actors over bounded channels.
 #[derive(Debug, Parser)]
@@ -126,8 +127,10 @@ fn room(descriptors: u64) -> Result<()> {
     if usize::try_from(tch::get_num_threads()).is_ok_and(|threads| threads > cores) {
         tch::set_num_threads(i32::try_from(cores).unwrap_or(i32::MAX));
     }
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(cores).build_global();
-    threads.map_err(|error| {
+    // A process has one pool, however many commands it runs.
+    static THREADS: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    let start = || rayon::ThreadPoolBuilder::new().num_threads(cores).build_global().map_err(|error| error.to_string());
+    THREADS.get_or_init(start).clone().map_err(|error| {
         Failure::unavailable(format!("threads cannot be started: {error}; raise the limits (ulimit -u, ulimit -v)"))
     })
 }

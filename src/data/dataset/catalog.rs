@@ -71,7 +71,7 @@ pub fn known_names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Roots {
-    /// The folder that a key of [`PATHS_FILE`] stands for, when it is there.
+    /// The folder that a key of `PATHS_FILE` stands for, when it is there.
     pub fn found(&self, key: &str) -> Option<PathBuf> {
         let (_, layout, part) = KNOWN.iter().find(|(_, layout, part)| layout.key(*part) == key)?;
         match self.own(key) {

@@ -55,7 +55,7 @@ pub struct Picture {
     pub svg: String,
 }
 
-/// The pictures of a page that [`super::page`] made, in its order.
+/// The pictures of a page that `page` made, in its order.
 ///
 /// # Errors
 /// `html` is another page.

@@ -84,7 +84,7 @@ pub struct Training {
         map = |epoch| usize::try_from(epoch).ok()
     )]
     pub freeze_class_epoch: Option<usize>,
-    /// A key of an older tracker that nothing reads: only [0] is accepted.
+    /// A key of an older tracker that nothing reads: only `[0]` is accepted.
     #[config(
         key = "FREEZE_LAYERS", as = Option<Vec<usize>>, map = |_| (), refused = other_layers(section),
         inactive = Some("nothing reads it; FREEZE_BACKBONE freezes")

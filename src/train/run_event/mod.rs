@@ -1,5 +1,5 @@
-//! What a run tells, as one type: [`RunEvent`]. `run.jsonl` is written and read by it ([`line`](self::line)), and whoever
-//! shows or reports a run is given it. [`schema`](self::schema) describes it for other programs.
+//! What a run tells, as one type: [`RunEvent`]. `run.jsonl` is written and read by it ([`mod@line`]), and whoever
+//! shows or reports a run is given it. [`schema`] describes it for other programs.
 
 mod data;
 pub mod line;

@@ -2,7 +2,7 @@
 //!
 //! A file is UTF-8, with or without a byte-order mark; its lines end with LF, CR LF or CR, as every editor and toolkit
 //! takes them. Anything else is refused with what it is. What messages show of a file's content goes through
-//! [`excerpt`], which escapes and cuts it.
+//! [`excerpt()`], which escapes and cuts it.
 
 mod excerpt;
 

@@ -32,7 +32,7 @@ pub struct Settings {
     /// Whether one stage works at a time, which tells what each costs alone.
     pub one_at_a_time: bool,
     /// How long a run that stops or has failed waits for what is on its way. After that the stages that keep state
-    /// ([`super::StageConfig::keeps_state`]) finish with what they have, and threads before them that do not come back are
+    /// ([`crate::StageConfig::keeps_state`]) finish with what they have, and threads before them that do not come back are
     /// left behind. `None`: as long as it takes.
     pub grace: Option<Duration>,
     /// What the code of stages waits for outside of the flow at this moment, for messages.

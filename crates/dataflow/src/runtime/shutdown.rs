@@ -90,7 +90,7 @@ impl Latch {
 }
 
 /// What the two parts of a run have in common: the stages that prepare, and those from the one that keeps the run's
-/// state on, which save it ([`crate::flow::StageConfig::keeps_state`]).
+/// state on, which save it ([`crate::StageConfig::keeps_state`]).
 ///
 /// A failure among those that prepare ends them at once; the input of the others closes, so that they finish, and with
 /// that save. A failure of the others ends everything.
