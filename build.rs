@@ -6,6 +6,8 @@ fn main() {
     println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+        // For the tests that build a device of their own.
+        println!("cargo:rustc-env=TRACKFLOW_LIBTORCH_LIB={lib}");
     }
     #[cfg(feature = "turbojpeg")]
     compile_jpeg_shim();

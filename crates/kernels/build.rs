@@ -7,7 +7,7 @@ fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     println!("cargo:rerun-if-changed=build.rs");
-    let mut sources = vec!["guard", "adamw", "precision", "memory", "recompute"];
+    let mut sources = vec!["guard", "adamw", "precision", "memory", "recompute", "shared", "stream"];
     if cfg!(feature = "cpu-kernels") {
         sources.extend(["cpu/attention", "cpu/winograd", "cpu/convolution", "cpu/linear", "cpu/packed"]);
     }

@@ -4,8 +4,8 @@ use crate::{
     data::dataset::{KEYS, PATHS_FILE, Roots, cache_folder},
     failure::{Failure, FailureKind, Result},
     monitor::live,
-    telemetry::machine,
-    train::device::DeviceChoice,
+    telemetry::{self, Driver, machine},
+    train::device::{DeviceChoice, INSTALL, cuda_part, gpu_left_out},
 };
 use clap::Args;
 use std::{
@@ -51,6 +51,8 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
     let roots = Roots::open(args.data_dir.as_deref())?;
     let mut found = vec![
         ("libtorch", libtorch()),
+        ("driver", driver()),
+        ("CUDA libraries", cuda_libraries()),
         ("device", device(args.device)),
         ("processors", processors()),
         ("memory", memory()),
@@ -84,8 +86,45 @@ fn libtorch() -> Finding {
     }
 }
 
+/// NVIDIA's driver, and the GPUs that it knows.
+fn driver() -> Finding {
+    match telemetry::driver() {
+        Ok(driver) if driver.gpus.is_empty() => {
+            Finding::Missing(format!("NVIDIA {}, which finds no GPU; check nvidia-smi", driver.version))
+        }
+        Ok(Driver { version, cuda: [major, minor], gpus }) => {
+            let gpus = gpus.iter().enumerate().map(|(number, (name, memory))| {
+                format!("cuda:{number} {name}, {:.0} GiB", *memory as f64 / f64::from(1 << 30))
+            });
+            let gpus = gpus.collect::<Vec<_>>().join("; ");
+            let text = format!("NVIDIA {version}, for CUDA {major}.{minor} and before: {gpus}");
+            if major < LEAST_CUDA {
+                return Finding::Missing(format!(
+                    "{text}; torch 2.11.0 of PyPI is for CUDA {LEAST_CUDA}: a newer driver, or a torch for CUDA {major}"
+                ));
+            }
+            Finding::Ok(text)
+        }
+        Err(error) => Finding::Missing(format!("none ({error}); a GPU of NVIDIA needs it, a CPU does not")),
+    }
+}
+
+/// What torch 2.11.0 of PyPI was built for.
+const LEAST_CUDA: i32 = 13;
+
+/// libtorch's CUDA part, and what it needs.
+fn cuda_libraries() -> Finding {
+    match cuda_part() {
+        Ok(()) => Finding::Ok("libtorch_cuda.so and all that it needs".into()),
+        Err(error) => Finding::Missing(format!("{error}; for a GPU {INSTALL}")),
+    }
+}
+
 fn device(choice: DeviceChoice) -> Finding {
     match choice.open() {
+        Ok(device) if gpu_left_out(choice, device).is_some() => {
+            Finding::Bad(FailureKind::Unavailable, gpu_left_out(choice, device).unwrap_or_default())
+        }
         Ok(tch::Device::Cuda(number)) => Finding::Ok(format!("cuda:{number}")),
         Ok(_) => Finding::Ok("cpu (no GPU answers: training a full model takes days; the demo runs)".into()),
         Err(failure) => Finding::Bad(failure.kind, failure.message),

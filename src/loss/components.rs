@@ -3,7 +3,6 @@
 use super::class::{ClassComponents, ClassLoss};
 use super::counts::{Counts, over};
 use super::focal::{self, focal_sum};
-use super::heatmap::heatmap;
 use super::overlap::generalised_iou;
 use crate::failure::{Failure, Result};
 use crate::model::ClipOutput;
@@ -192,12 +191,11 @@ pub fn loss_of_part(
     let edges = corners.as_ref().unwrap_or(&predicted);
     let l1 = (edges - truth).abs().sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>) / (4.0 * clips);
     let none = || l1.detach().zeros_like();
-    let (location_sum, own_peaks, location) = match &counts.peaks {
-        Some(peaks) if corners.is_none() => {
-            let map = heatmap(&target.boxes, scores.size()[3]);
-            let sum = focal_sum(&scores, &map);
+    let (location_sum, own_peaks, location) = match (&counts.peaks, &counts.maps) {
+        (Some(peaks), Some(maps)) if corners.is_none() => {
+            let sum = focal_sum(&scores, maps);
             let location = over(&sum, peaks);
-            (sum, focal::peaks(&map), location)
+            (sum, focal::peaks(maps), location)
         }
         _ => (none(), none(), none()),
     };
@@ -219,14 +217,15 @@ pub fn loss_of_part(
 
     let mean = |x: &Tensor| x.detach().mean(Kind::Double);
     let count = |x: &Tensor| x.detach().sum(Kind::Double);
+    let (mean_box, mean_class) = (mean(&boxed), mean(&weighted));
     let report = [
-        mean(&boxed) + mean(&weighted),
-        mean(&boxed),
+        &mean_box + &mean_class,
+        mean_box,
         mean(&giou),
         mean(&l1),
         mean(&location),
         mean(&class_loss),
-        mean(&weighted),
+        mean_class,
         mean(&iou),
         count(&class.correct),
         count(&class.labelled),

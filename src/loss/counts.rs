@@ -14,23 +14,28 @@ pub struct Counts {
     pub peaks: Option<Tensor>,
     /// `[N]` f32: labelled clips of each frame; none without a condition head.
     pub labelled: Option<Tensor>,
+    /// `[N, B, G, G]`: the heat maps themselves, of the clips that these counts are handed to.
+    pub maps: Option<Tensor>,
 }
 
 impl Counts {
     /// The counts of `target`, for score maps of `grid` × `grid` and `classes` conditions where the model has them. They
     /// are taken on the device; nothing waits for it.
     pub fn of(target: &Target, grid: Option<i64>, classes: Option<i64>) -> Self {
+        let maps = grid.map(|grid| heatmap(&target.boxes, grid));
         Self {
             clips: target.labels.size().get(1).copied().unwrap_or_default(),
-            peaks: grid.map(|grid| peaks(&heatmap(&target.boxes, grid))),
+            peaks: maps.as_ref().map(peaks),
+            maps,
             labelled: classes.map(|classes| labelled(&target.labels, classes)),
         }
     }
 
-    /// The same counts for another part of the batch.
-    pub fn share(&self) -> Self {
+    /// The same counts for a part of the batch: `length` clips from the one of number `from` on.
+    pub fn share(&self, from: i64, length: i64) -> Self {
+        let maps = self.maps.as_ref().map(|maps| maps.narrow(1, from, length));
         let share = |counts: &Option<Tensor>| counts.as_ref().map(Tensor::shallow_clone);
-        Self { clips: self.clips, peaks: share(&self.peaks), labelled: share(&self.labelled) }
+        Self { clips: self.clips, peaks: share(&self.peaks), labelled: share(&self.labelled), maps }
     }
 }
 

@@ -7,8 +7,16 @@ use tch::{Kind, Tensor};
 ///
 /// A box with negative width or height gives NaN in both: it is a fault that the step must see, not a score.
 pub fn generalised_iou(a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
-    let corner = |x: &Tensor| x.narrow(-1, 0, 2);
-    let opposite = |x: &Tensor| x.narrow(-1, 2, 2);
+    // On a GPU split once, as the gradient of each cut would be as large as the whole; on a CPU that would change the
+    // order in which gradients are summed.
+    let halves = |x: &Tensor| if x.device().is_cuda() { x.split(2, -1) } else { Vec::new() };
+    let split = [(a, halves(a)), (b, halves(b))];
+    let half = |x: &Tensor, at: usize| match split.iter().find(|(whole, _)| std::ptr::eq(*whole, x)) {
+        Some((_, halves)) if halves.len() == 2 => halves[at].shallow_clone(),
+        _ => x.narrow(-1, 2 * at as i64, 2),
+    };
+    let corner = |x: &Tensor| half(x, 0);
+    let opposite = |x: &Tensor| half(x, 1);
     let area = |x: &Tensor| product(&(opposite(x) - corner(x)));
     let overlap = opposite(a).minimum(&opposite(b)) - corner(a).maximum(&corner(b));
     let intersection = product(&overlap.clamp_min(0.0));

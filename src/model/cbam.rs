@@ -34,7 +34,14 @@ impl Cbam {
         let gate = |pooled: Tensor| self.excite.forward(&self.squeeze.forward(&pooled).relu());
         let mean = x.mean_dim([2i64, 3].as_slice(), false, None::<Kind>);
         let largest = x.flatten(2, 3).max_dim(2, false).0;
-        let x = x * (gate(mean) + gate(largest)).sigmoid().unsqueeze(2).unsqueeze(3);
+        let gates = if x.device().is_cuda() {
+            // Together, as a launch costs more there than what it computes; on a CPU the bits might differ.
+            let both = gate(Tensor::cat(&[mean, largest], 0)).chunk(2, 0);
+            &both[0] + &both[1]
+        } else {
+            gate(mean) + gate(largest)
+        };
+        let x = x * gates.sigmoid().unsqueeze(2).unsqueeze(3);
         let pooled = Tensor::cat(&[x.max_dim(1, true).0, x.mean_dim([1i64].as_slice(), true, None::<Kind>)], 1);
         let place = self.spatial.forward(&pooled).sigmoid();
         x * place

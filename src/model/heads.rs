@@ -7,6 +7,7 @@ use super::corner::CornerHead;
 use super::init::Init;
 use super::layers::{BatchNorm2d, Conv2d, ConvShape, Linear, Statistics};
 use super::params::Scope;
+use super::towers::SideBySide;
 use tch::{Kind, Tensor};
 
 /// The score that the map starts from, so that the many cells without an object do not drown the one with it (Lin et
@@ -40,6 +41,16 @@ impl Tower {
         let weight = Init::xavier(shape.fan_in(), shape.fan_out());
         let last = Conv2d::new(scope.at(format_args!("conv5_{name}")), shape, weight, bias);
         Self { layers, last }
+    }
+
+    /// The convolutions with their normalisations, without the last.
+    pub fn layers(&self) -> &[(Conv2d, BatchNorm2d)] {
+        &self.layers
+    }
+
+    /// The last convolution.
+    pub fn last(&self) -> &Conv2d {
+        &self.last
     }
 
     /// The map in f32, whatever the precision of the convolutions.
@@ -95,11 +106,25 @@ impl BoxHead {
         }
     }
 
-    /// The box of `features` `[B, C, G, G]`.
-    pub fn forward(&self, features: &Tensor, statistics: Statistics) -> BoxPrediction {
+    /// The towers of a centre head: score, size, offset.
+    pub fn centre_towers(&self) -> Option<[&Tower; 3]> {
         match self {
-            Self::Centre(head) => head.forward(features, statistics),
-            Self::Corner(head) => head.forward(features, statistics),
+            Self::Centre(CentreHead { score, offset, size }) => Some([score, size, offset]),
+            Self::Corner(_) => None,
+        }
+    }
+
+    /// The box of `features` `[B, C, G, G]`; by the head's towers `side_by_side` where they were put so.
+    pub fn forward(
+        &self,
+        features: &Tensor,
+        side_by_side: Option<&SideBySide<'_>>,
+        statistics: Statistics,
+    ) -> BoxPrediction {
+        match (self, side_by_side) {
+            (_, Some(towers)) => CentreHead::of_joined(&towers.forward(features, statistics)),
+            (Self::Centre(head), None) => head.forward(features, statistics),
+            (Self::Corner(head), None) => head.forward(features, statistics),
         }
     }
 }
@@ -128,6 +153,21 @@ impl CentreHead {
         let score = bounded(self.score.forward(features, statistics));
         let offset = self.offset.forward(features, statistics);
         let size = bounded(self.size.forward(features, statistics));
+        Self::prediction(score, size, offset)
+    }
+
+    /// What the towers' outputs `[B, 5, G, G]` say: score, size and offset, the first two before they are bounded.
+    fn of_joined(maps: &Tensor) -> BoxPrediction {
+        // Split, not cut out: the gradient of each cut would be as large as the whole.
+        let two = |x: &Tensor, sizes: [i64; 2]| {
+            <[Tensor; 2]>::try_from(x.split_with_sizes(sizes, 1)).unwrap_or_else(|_| unreachable!("two parts"))
+        };
+        let [bounded, offset] = two(maps, [3, 2]);
+        let [score, size] = two(&bounded.sigmoid().clamp(1e-4, 1.0 - 1e-4), [1, 2]);
+        Self::prediction(score, size, offset)
+    }
+
+    fn prediction(score: Tensor, size: Tensor, offset: Tensor) -> BoxPrediction {
         let boxes = boxes_at_peak(&score, &size, &offset);
         BoxPrediction { boxes, score, size, offset, corners: None }
     }

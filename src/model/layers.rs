@@ -23,6 +23,9 @@ impl Linear {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        if let Some([weight, bias]) = native::shared(&self.weight, &self.bias) {
+            return x.linear(&weight, Some(&bias));
+        }
         native::linear(x, &self.weight, &self.bias).unwrap_or_else(|| x.linear(&self.weight, Some(&self.bias)))
     }
 }
@@ -45,7 +48,9 @@ impl LayerNorm {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), 1e-6, true)
+        let own = native::shared(&self.weight, &self.bias);
+        let [weight, bias] = own.as_ref().map_or([&self.weight, &self.bias], |[weight, bias]| [weight, bias]);
+        x.layer_norm(weight.size(), Some(weight), Some(bias), 1e-6, true)
     }
 }
 
@@ -90,6 +95,10 @@ impl ConvShape {
 }
 
 impl Conv2d {
+    pub fn parameters(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
+    }
+
     pub fn new(mut scope: Scope<'_>, shape: ConvShape, weight: Init, bias: Init) -> Self {
         let ConvShape { channels_in, channels_out, kernel, stride } = shape;
         let weight = scope.parameter("weight", &[channels_out, channels_in, kernel, kernel], weight);
@@ -103,6 +112,9 @@ impl Conv2d {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        if let Some([weight, bias]) = native::shared(&self.weight, &self.bias) {
+            return x.conv2d(&weight, Some(&bias), [self.stride], [self.padding], [1], 1);
+        }
         let wide = if self.stride == 1 { native::convolution(x, &self.weight, &self.bias) } else { None };
         wide.unwrap_or_else(|| x.conv2d(&self.weight, Some(&self.bias), [self.stride], [self.padding], [1], 1))
     }
@@ -140,6 +152,22 @@ impl BatchNorm2d {
         }
     }
 
+    pub fn parameters(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
+    }
+
+    /// Running mean and variance.
+    pub fn statistics(&self) -> [&Tensor; 2] {
+        [&self.mean, &self.variance]
+    }
+
+    /// Counts a batch whose statistics moved the running ones.
+    pub fn count(&self) {
+        if !native::count_later(&self.batches) {
+            let _ = tch::no_grad(|| self.batches.shallow_clone().g_add_scalar_(1));
+        }
+    }
+
     pub fn forward(&self, x: &Tensor, statistics: Statistics) -> Tensor {
         let by_batch = statistics != Statistics::Running;
         let running = match statistics {
@@ -147,9 +175,11 @@ impl BatchNorm2d {
             _ => (Some(&self.mean), Some(&self.variance)),
         };
         if statistics == Statistics::BatchAndUpdate {
-            let _ = tch::no_grad(|| self.batches.shallow_clone().g_add_scalar_(1));
+            self.count();
         }
-        x.batch_norm(Some(&self.weight), Some(&self.bias), running.0, running.1, by_batch, 0.1, 1e-5, true)
+        let own = native::shared(&self.weight, &self.bias);
+        let [weight, bias] = own.as_ref().map_or([&self.weight, &self.bias], |[weight, bias]| [weight, bias]);
+        x.batch_norm(Some(weight), Some(bias), running.0, running.1, by_batch, 0.1, 1e-5, true)
     }
 }
 

@@ -42,13 +42,20 @@ pub fn without_removed(mask: Tensor, removed: &[Tensor], grid: i64) -> Tensor {
 fn fill(edges: &Tensor, size: i64, clamp: MaskClamp) -> Tensor {
     let edge = |at: i64| edges.narrow(1, at, 1);
     let (x0, y0, x1, y1) = match clamp {
-        MaskClamp::Correct => (edge(0), edge(1), edge(2), edge(3)),
+        MaskClamp::Correct => return inside(&edges.narrow(1, 0, 2), &edges.narrow(1, 2, 2), size),
         // Python reads a negative slice bound from the end; x0 and y1 are clamped at 0, y0 and x1 are not.
         MaskClamp::Reference => (edge(0).clamp_min(0), wrapped(&edge(1), size), wrapped(&edge(2), size), edge(3)),
     };
-    let pixels = Tensor::arange(size, (Kind::Int, edges.device())).unsqueeze(0);
-    let inside = |from: Tensor, to: Tensor| pixels.ge_tensor(&from).logical_and(&pixels.lt_tensor(&to));
-    let (columns, rows) = (inside(x0, x1), inside(y0, y1));
+    inside(&Tensor::cat(&[x0, y0], 1), &Tensor::cat(&[x1, y1], 1), size)
+}
+
+/// The mask of the pixels from `low` `[B, (x, y)]` on and before `high`.
+fn inside(low: &Tensor, high: &Tensor, size: i64) -> Tensor {
+    let pixels = Tensor::arange(size, (Kind::Int, low.device()));
+    let (low, high) = (low.unsqueeze(2), high.unsqueeze(2));
+    // `[B, columns and rows, size]`
+    let inside = pixels.ge_tensor(&low).logical_and(&pixels.lt_tensor(&high));
+    let (columns, rows) = (inside.select(1, 0), inside.select(1, 1));
     rows.unsqueeze(2).logical_and(&columns.unsqueeze(1)).unsqueeze(1).to_kind(Kind::Float)
 }
 

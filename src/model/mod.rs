@@ -27,6 +27,7 @@ pub mod memory;
 pub mod online;
 pub mod params;
 mod prompts;
+mod towers;
 mod vit;
 
 pub use clip::{ClipInput, ClipOutput, Corners, ForwardOptions, FrameOutput, StepSeed};

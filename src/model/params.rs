@@ -2,6 +2,7 @@
 
 use super::init::Init;
 use crate::failure::{Failure, Result};
+use crate::native;
 use std::collections::{HashMap, HashSet};
 use tch::{Device, Kind, Tensor};
 
@@ -29,6 +30,8 @@ pub struct Params {
     device: Device,
     /// Whether the tensors have shapes and names only.
     sketch: bool,
+    /// On a GPU, the memory of all buffers, by type: what is done to all of them is one launch.
+    buffers: Vec<Tensor>,
 }
 
 /// What became of the tensors given to [`Params::load`].
@@ -65,7 +68,7 @@ impl LoadReport {
 
 impl Params {
     pub(super) fn new(device: Device) -> Self {
-        Self { entries: Vec::new(), index: HashMap::new(), device, sketch: false }
+        Self { entries: Vec::new(), index: HashMap::new(), device, sketch: false, buffers: Vec::new() }
     }
 
     /// Tensors that have shapes and names, but share one number each: for whoever asks how large a model is.
@@ -96,6 +99,51 @@ impl Params {
     /// The parameters among them.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.iter().filter(|(_, _, role)| *role == Role::Parameter).map(|(name, tensor, _)| (name, tensor))
+    }
+
+    /// The buffers, as many of them as there are in one tensor where that is possible.
+    pub fn buffers(&self) -> Vec<&Tensor> {
+        match self.buffers.as_slice() {
+            [] => self.iter().filter(|(_, _, role)| *role == Role::Buffer).map(|(_, tensor, _)| tensor).collect(),
+            whole => whole.iter().collect(),
+        }
+    }
+
+    /// Lays the tensors out as a GPU likes them: buffers of a type side by side, kernels with their channels last. The
+    /// modules' handles follow.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub(super) fn arrange(&mut self) -> Result<()> {
+        if !self.device.is_cuda() || self.sketch {
+            return Ok(());
+        }
+        tch::no_grad(|| {
+            for kind in [Kind::Float, Kind::Int64] {
+                let of_kind = |entry: &&mut NamedParam| entry.role == Role::Buffer && entry.tensor.kind() == kind;
+                let mut entries: Vec<&mut NamedParam> = self.entries.iter_mut().filter(of_kind).collect();
+                if entries.is_empty() {
+                    continue;
+                }
+                let parts = entries
+                    .iter()
+                    .map(|entry| entry.tensor.f_flatten(0, -1))
+                    .collect::<std::result::Result<Vec<_>, _>>()?;
+                let whole = Tensor::f_cat(&parts, 0)?;
+                let mut from = 0;
+                for entry in &mut entries {
+                    let (size, count) = (entry.tensor.size(), entry.tensor.numel() as i64);
+                    entry.tensor.f_set_data(&whole.f_narrow(0, from, count)?.f_view(size.as_slice())?)?;
+                    from += count;
+                }
+                self.buffers.push(whole);
+            }
+            for entry in self.entries.iter_mut().filter(|entry| entry.tensor.dim() == 4) {
+                let last = native::channels_last(&entry.tensor)?;
+                entry.tensor.f_set_data(&last)?;
+            }
+            Ok(())
+        })
     }
 
     /// The tensor of that name.

@@ -26,7 +26,7 @@ use crate::{
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tch::Tensor;
 
@@ -95,21 +95,26 @@ impl AggregateStage {
         }
     }
 
-    fn report(&mut self, report: StepReport, out: &Emitter) -> Result<()> {
-        let StepReport { info, names: clip_names, outcome, time } = report;
+    fn report(&mut self, report: StepReport, out: &mut Emitter) -> Result<()> {
+        let StepReport { info, names: clip_names, outcome, step_metrics, confusion, frames, clock, meter } = report;
         let clips = clip_names.len();
         let asked = Instant::now();
-        let values = Vec::<f64>::try_from(&outcome.step_metrics)?;
+        let values = Vec::<f64>::try_from(&step_metrics.finish()?)?;
         let sync = asked.elapsed();
+        let time = clock.time()?;
+        if let Some(meter) = meter {
+            out.leave_out(sync);
+            meter.add_busy(Duration::try_from_secs_f64(time.forward).unwrap_or_default());
+        }
         let unpacked = StepMetrics::unpack_from(&values);
         let (step_metrics, sums) = unpacked.ok_or_else(|| Failure::stage("a step report has the wrong length"))?;
         let metrics = BatchMetrics::new(clips, &outcome.weights, sums);
-        let confusion = match &outcome.confusion {
-            Some(counts) => Confusion::from_counts(&Vec::<f64>::try_from(counts.flatten(0, -1))?),
+        let confusion = match confusion {
+            Some(counts) => Confusion::from_counts(&Vec::<f64>::try_from(counts.finish()?.flatten(0, -1))?),
             None => None,
         };
-        let overlaps = match &outcome.frames {
-            Some(rows) => Some(self.frames(&info, rows, &clip_names)?),
+        let overlaps = match frames {
+            Some(rows) => Some(self.frames(&info, &rows.finish()?, &clip_names)?),
             None => None,
         };
         let (pass, in_a_row) = {
@@ -122,7 +127,12 @@ impl AggregateStage {
         self.prometheus.batch(&info, clips, &step_metrics, outcome.lr);
         if info.split == Split::Train {
             self.prometheus.phase(self.training.phase_at(info.epoch).0);
-            self.prometheus.time(&time, &outcome.spent, sync);
+            let busy = {
+                let mut progress = self.progress();
+                progress.add_time(&time);
+                progress.device_busy()
+            };
+            self.prometheus.time(&time, &outcome.spent()?, sync, busy);
         }
         self.observer.batch(&batch_event(&info, clips, &step_metrics, outcome.lr, time), &metrics);
         if let Some(analysis) = outcome.analysis {
@@ -201,12 +211,12 @@ fn pass_event(info: &BatchInfo, means: &StepMetrics, confusion: Confusion, overl
 impl Stage for AggregateStage {
     fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         match unpack(payload)? {
-            StepOutput::Report(report) => self.report(report, out),
+            StepOutput::Report(report) => self.report(*report, out),
             StepOutput::PreviewTensors { info, preview } => {
                 self.observer.preview(&render(info, &preview, &self.pixels)?);
                 Ok(())
             }
-            StepOutput::Snapshot { mut state, epoch_end, stall } => {
+            StepOutput::Snapshot { mut state, epoch_end, ready, stall } => {
                 let (progress, in_a_row) = {
                     let progress = self.progress();
                     (serde_json::to_value(&*progress), progress.nonfinite_in_a_row)
@@ -217,7 +227,7 @@ impl Stage for AggregateStage {
                 metadata.nonfinite_in_a_row = in_a_row;
                 let position = metadata.position;
                 metadata.validation = self.validated.filter(|(at, _)| *at == position).map(|(_, said)| said);
-                out.emit(pack(PendingCheckpoint { state, epoch_end, stall }));
+                out.emit(pack(PendingCheckpoint { state, ready, epoch_end, stall }));
                 Ok(())
             }
         }

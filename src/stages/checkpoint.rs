@@ -114,7 +114,8 @@ impl Stage for CheckpointStage {
         if !std::mem::replace(&mut self.yields, true) {
             yield_to_others();
         }
-        let pending: PendingCheckpoint = unpack(payload)?;
+        let mut pending: PendingCheckpoint = unpack(payload)?;
+        pending.state.download(&pending.ready)?;
         let (step, position) = (pending.state.metadata.step, pending.state.metadata.position);
         if let Some(name) = pending.state.not_finite()? {
             self.warn(format!("no checkpoint after step {step}: {name} is not finite; the earlier ones stay"));

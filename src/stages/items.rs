@@ -2,7 +2,9 @@
 
 use crate::{
     data::plan::ClipPlan,
-    flow::Port,
+    failure::Result,
+    flow::{Meter, Port},
+    native::stream::{Download, Event},
     train::{
         checkpoint::State,
         events::StepTime,
@@ -13,6 +15,7 @@ use crate::{
 };
 use image::RgbImage;
 use std::sync::Arc;
+use tch::Tensor;
 
 pub(super) const PLANNED_CLIPS: Port = Port { name: "planned clips" };
 pub(super) const DECODED_CLIPS: Port = Port { name: "decoded clips" };
@@ -126,17 +129,47 @@ pub struct StepReport {
     pub info: BatchInfo,
     /// What its clips are called.
     pub names: Arc<[String]>,
-    /// Its numbers, still on the device.
+    /// How it was trained on; what is large of it is below.
     pub outcome: Outcome,
-    /// Where its time went.
-    pub time: StepTime,
+    /// [`Outcome::step_metrics`], on their way to the host.
+    pub step_metrics: Download,
+    /// [`Outcome::confusion`], on its way to the host.
+    pub confusion: Option<Download>,
+    /// [`Outcome::frames`], on their way to the host.
+    pub frames: Option<Download>,
+    /// When it began and ended.
+    pub clock: StepClock,
+    /// Where the device's time is to be counted, where the step's own thread does not wait for the device.
+    pub meter: Option<Meter>,
+}
+
+/// Moments of the device around a step.
+#[derive(Debug)]
+pub struct StepClock {
+    /// The end of what came before.
+    pub idle: Arc<Event>,
+    /// The batch is there.
+    pub begin: Event,
+    /// Everything is done.
+    pub end: Event,
+}
+
+impl StepClock {
+    /// The times between them, once the last one is over.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn time(&self) -> Result<StepTime> {
+        let (data, forward) = (self.idle.until(&self.begin)?, self.begin.until(&self.end)?);
+        Ok(StepTime { data: data.as_secs_f64(), forward: forward.as_secs_f64() })
+    }
 }
 
 /// What leaves the step.
 #[derive(Debug)]
 pub enum StepOutput {
     /// A batch is done.
-    Report(StepReport),
+    Report(Box<StepReport>),
     /// Some clips of the batch `info`, for people to look at.
     PreviewTensors {
         /// Which batch.
@@ -150,6 +183,8 @@ pub enum StepOutput {
         state: Box<State>,
         /// Whether an epoch ends here.
         epoch_end: bool,
+        /// When the tensors are what they are to be.
+        ready: Event,
         /// Seconds that the step took for the copies.
         stall: f64,
     },
@@ -160,11 +195,28 @@ pub enum StepOutput {
 pub struct PendingCheckpoint {
     /// What to write.
     pub state: Box<State>,
+    /// When its tensors, which may be on a device, are what they are to be.
+    pub ready: Event,
     /// Whether an epoch ends here.
     pub epoch_end: bool,
     /// Seconds that the step took for the copies.
     pub stall: f64,
 }
 
-/// A batch on the device, as the step takes it.
-pub(super) type DeviceBatch = Batch;
+/// A batch on the device, or on its way there.
+#[derive(Debug)]
+pub(super) struct DeviceBatch {
+    /// What the step takes.
+    pub batch: Batch,
+    /// When it is there: who uses it before waits for nothing else, and for nothing on a CPU.
+    pub ready: Arc<Event>,
+}
+
+impl DeviceBatch {
+    /// All its tensors.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let (input, target) = (&self.batch.input, &self.batch.target);
+        let always = [&input.template, &input.search, &input.template_boxes, &target.boxes, &target.labels];
+        always.into_iter().chain(&target.soft)
+    }
+}

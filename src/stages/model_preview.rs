@@ -106,9 +106,9 @@ mod tests {
         let (template, search) = (bytes(2 * 4 * 4 * 3), bytes(3 * 2 * 8 * 8 * 3));
         let numbers = |count: i64| Tensor::arange(count, (Kind::Float, Device::Cpu)) / 100.0;
         let preview = PreviewTensors {
-            template: normaliser.planes(&template, &[2, 4, 4, 3]).unwrap(),
+            template: normaliser.planes(&Tensor::from_slice(&template).view([2, 4, 4, 3])).unwrap(),
             template_boxes: numbers(8).view([2, 4]),
-            search: normaliser.planes(&search, &[3, 2, 8, 8, 3]).unwrap(),
+            search: normaliser.planes(&Tensor::from_slice(&search).view([3, 2, 8, 8, 3])).unwrap(),
             truth: numbers(24).view([3, 2, 4]),
             predicted: numbers(24).view([3, 2, 4]),
             labels: Tensor::from_slice(&[0i64, 9, UNLABELLED, 3, 4, 5]).view([3, 2]),

@@ -101,9 +101,13 @@ impl PrometheusMetrics {
         }
     }
 
-    /// Where the time of a training step went; `sync` is how long its numbers took to come from the device.
-    pub fn time(&self, time: &StepTime, spent: &Spent, sync: Duration) {
+    /// Where the time of a training step went; `sync` is how long its numbers took to come from the
+    /// device, and `busy` the share of the time that it was busy.
+    pub fn time(&self, time: &StepTime, spent: &Spent, sync: Duration, busy: Option<f64>) {
         histogram!(names::TRAIN_STEP_SECONDS).record(time.forward);
+        if let Some(busy) = busy {
+            gauge!(names::TRAIN_DEVICE_BUSY).set(busy);
+        }
         histogram!(names::TRAIN_DATA_WAIT_SECONDS).record(time.data);
         histogram!(names::TRAIN_SYNC_SECONDS).record(sync.as_secs_f64());
         for (part, seconds) in

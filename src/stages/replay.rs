@@ -8,7 +8,10 @@ use crate::{
     loss::Target,
     model::ClipInput,
     settings::Section,
-    train::run_schedule::{BatchInfo, RunSchedule, Split},
+    train::{
+        run_schedule::{BatchInfo, RunSchedule, Split},
+        step::Batch,
+    },
 };
 
 pub(super) const KIND: Kind<RunContext> = Kind {
@@ -59,6 +62,7 @@ impl ReplayStage {
 
 /// The same tensors as the batch of another visit.
 fn again(batch: &DeviceBatch, info: BatchInfo) -> DeviceBatch {
+    let DeviceBatch { batch, ready } = batch;
     let ClipInput { template, search, template_boxes } = &batch.input;
     let input = ClipInput {
         template: template.shallow_clone(),
@@ -68,14 +72,14 @@ fn again(batch: &DeviceBatch, info: BatchInfo) -> DeviceBatch {
     let Target { boxes, labels, soft } = &batch.target;
     let soft = soft.as_ref().map(|soft| soft.shallow_clone());
     let target = Target { boxes: boxes.shallow_clone(), labels: labels.shallow_clone(), soft };
-    DeviceBatch { info, input, target, names: batch.names.clone() }
+    DeviceBatch { batch: Batch { info, input, target, names: batch.names.clone() }, ready: ready.clone() }
 }
 
 impl Stage for ReplayStage {
     fn process(&mut self, payload: Payload, out: &mut Emitter) -> Result<()> {
         let batch: DeviceBatch = unpack(payload)?;
-        self.count(&batch.info);
-        let copy = again(&batch, batch.info);
+        self.count(&batch.batch.info);
+        let copy = again(&batch, batch.batch.info);
         self.kept.push(batch);
         out.emit(pack(copy));
         Ok(())

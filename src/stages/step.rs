@@ -4,10 +4,10 @@ use super::{Facts, RunContext, SaveRequest, element_specs::small, items::*};
 use crate::{
     failure::{Failure, FailureKind, Result},
     flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, guard, pack, unpack},
+    native::stream::{Download, Event, Stream},
     settings::Section,
     train::{
         checkpoint::Metadata,
-        events::StepTime,
         experiment::Training,
         run_schedule::{BatchInfo, EpochPosition, Split},
         step::Trainer,
@@ -17,6 +17,7 @@ use std::{
     sync::{Arc, PoisonError},
     time::Instant,
 };
+use tch::{Device, Tensor};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "step",
@@ -43,7 +44,8 @@ impl StageConfig<RunContext> for Step {
             save_request: context.save_request.clone(),
             last: None,
             saved: true,
-            idle_since: Instant::now(),
+            idle: Arc::new(Stream::current(context.device)?.record()?),
+            device: context.device,
         }))
     }
 
@@ -68,11 +70,13 @@ struct StepStage {
     last: Option<BatchInfo>,
     /// Whether what was done so far is in a snapshot.
     saved: bool,
-    idle_since: Instant,
+    device: Device,
+    /// The end of what the device was asked for so far.
+    idle: Arc<Event>,
 }
 
 impl StepStage {
-    fn snapshot(&mut self, info: &BatchInfo, epoch_end: bool, out: &mut Emitter) {
+    fn snapshot(&mut self, info: &BatchInfo, epoch_end: bool, out: &mut Emitter) -> Result<()> {
         let start = Instant::now();
         let metadata = Metadata {
             position: info.position + 1,
@@ -82,9 +86,11 @@ impl StepStage {
             epoch_position: Some(EpochPosition::from(info)),
             ..self.metadata.clone()
         };
-        let state = Box::new(self.trainer.snapshot(metadata));
+        let state = Box::new(self.trainer.snapshot(metadata)?);
+        let ready = Stream::current(self.device)?.record()?;
         self.saved = true;
-        out.emit(pack(StepOutput::Snapshot { state, epoch_end, stall: start.elapsed().as_secs_f64() }));
+        out.emit(pack(StepOutput::Snapshot { state, epoch_end, ready, stall: start.elapsed().as_secs_f64() }));
+        Ok(())
     }
 }
 
@@ -94,39 +100,57 @@ impl Stage for StepStage {
         if out.stopping() {
             return Ok(());
         }
-        let batch: DeviceBatch = unpack(payload)?;
-        let start = Instant::now();
-        let data = (start - self.idle_since).as_secs_f64();
+        let there: DeviceBatch = unpack(payload)?;
+        let (start, stream) = (Instant::now(), Stream::current(self.device)?);
+        stream.after(&there.ready)?;
+        // Before the first kernel that reads them: the upload's stream must not use their memory again earlier.
+        there.tensors().try_for_each(|tensor| stream.uses(tensor))?;
+        let (batch, begin) = (&there.batch, stream.record()?);
         // Most calls into libtorch have no other way than a panic to say what is wrong.
-        let outcome = guard(|| self.trainer.run(&batch)).unwrap_or_else(|panic| Err(Failure::panicked(panic)));
+        let outcome = guard(|| self.trainer.run(batch)).unwrap_or_else(|panic| Err(Failure::panicked(panic)));
         let outcome = outcome.map_err(out_of_memory)?;
-        let time = StepTime { data, forward: start.elapsed().as_secs_f64() };
+        let clock = StepClock { idle: Arc::clone(&self.idle), begin, end: stream.record()? };
         let info = batch.info;
         (self.last, self.saved) = (Some(info), false);
-        out.emit(pack(StepOutput::Report(StepReport { info, names: Arc::clone(&batch.names), outcome, time })));
+        // A GPU is busy when it says so, not while it is being asked.
+        let meter = self.device.is_cuda().then(|| out.meter());
+        let begin = |tensor: &Option<Tensor>| tensor.as_ref().map(Download::begin).transpose();
+        let report = StepReport {
+            info,
+            names: Arc::clone(&batch.names),
+            step_metrics: Download::begin(&outcome.step_metrics)?,
+            confusion: begin(&outcome.confusion)?,
+            frames: begin(&outcome.frames)?,
+            outcome,
+            clock,
+            meter,
+        };
+        out.emit(pack(StepOutput::Report(Box::new(report))));
         let display = self.training.preview_clips;
         if info.batch == 0 && display > 0 {
-            let preview = self.trainer.preview(&batch, i64::try_from(display).unwrap_or(i64::MAX))?;
+            let preview = self.trainer.preview(batch, i64::try_from(display).unwrap_or(i64::MAX))?;
             out.emit(pack(StepOutput::PreviewTensors { info, preview }));
         }
         let interval = self.training.saving.interval as u64;
         let due = info.split == Split::Train && interval > 0 && (info.step + 1).is_multiple_of(interval);
         let asked = self.save_request.take();
         if info.closes_epoch {
-            self.snapshot(&info, true, out);
+            self.snapshot(&info, true, out)?;
         } else if due || asked {
-            self.snapshot(&info, false, out);
+            self.snapshot(&info, false, out)?;
         }
-        self.idle_since = Instant::now();
+        self.idle = Arc::new(stream.record()?);
+        if self.device.is_cuda() {
+            out.leave_out(start.elapsed());
+        }
         Ok(())
     }
 
     fn finish(&mut self, out: &mut Emitter) -> Result<()> {
         match self.last {
             Some(info) if !self.saved => self.snapshot(&info, false, out),
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// What the last step that went well has left.
@@ -136,7 +160,7 @@ impl Stage for StepStage {
 }
 
 /// What to do about a device that has no memory left.
-fn out_of_memory(failure: Failure) -> Failure {
+pub(super) fn out_of_memory(failure: Failure) -> Failure {
     if failure.kind != FailureKind::Memory {
         return failure;
     }

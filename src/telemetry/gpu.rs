@@ -21,6 +21,37 @@ pub struct Gpu {
     pub watts: Option<f64>,
 }
 
+/// NVIDIA's driver on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Driver {
+    /// Its version.
+    pub version: String,
+    /// The newest CUDA that it can run: major and minor version.
+    pub cuda: [i32; 2],
+    /// Name and memory in bytes of each of its GPUs.
+    pub gpus: Vec<(String, u64)>,
+}
+
+/// The driver of this machine.
+///
+/// # Errors
+/// Why there is none that answers.
+pub fn driver() -> Result<Driver, String> {
+    let nvml = Nvml::init().map_err(|error| error.to_string())?;
+    let unknown = || "unknown".to_string();
+    let cuda = nvml.sys_cuda_driver_version().unwrap_or(0);
+    let gpu = |index| {
+        let gpu = nvml.device_by_index(index).ok();
+        let name = gpu.as_ref().and_then(|gpu| gpu.name().ok()).unwrap_or_else(unknown);
+        (name, gpu.and_then(|gpu| gpu.memory_info().ok()).map_or(0, |memory| memory.total))
+    };
+    Ok(Driver {
+        version: nvml.sys_driver_version().unwrap_or_else(|_| unknown()),
+        cuda: [cuda / 1000, cuda % 1000 / 10],
+        gpus: (0..nvml.device_count().unwrap_or(0)).map(gpu).collect(),
+    })
+}
+
 static NEWEST: Mutex<Vec<Gpu>> = Mutex::new(Vec::new());
 
 /// The GPUs of this machine as they were a few seconds ago; none before metrics are recorded.

@@ -7,7 +7,7 @@ pub mod names;
 pub mod process;
 mod recorder;
 
-pub use gpu::{Gpu, gpu_names, gpus};
+pub use gpu::{Driver, Gpu, driver, gpu_names, gpus};
 pub use recorder::{Recorder, record};
 pub use trackflow_dataflow::stats::SecondsCounter;
 

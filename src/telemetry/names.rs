@@ -33,7 +33,9 @@ trackflow_dataflow::declare_metrics! { PROGRAM:
     TRAIN_STEP_SECONDS = "train_step_seconds", Histogram(STEP_BUCKETS), Second, [],
         "Seconds from one batch to the next without the wait for data.";
     TRAIN_PART_SECONDS = "train_part_seconds_total", Seconds, Second, ["part"],
-        "Seconds of the host in the parts of steps: forward, backward, update.";
+        "Seconds of the device in the parts of steps: forward, backward, update.";
+    TRAIN_DEVICE_BUSY = "train_device_busy_ratio", Gauge, Ratio, [],
+        "Share of the time since training began that the device spent on steps, by its own clock.";
     TRAIN_DATA_WAIT_SECONDS = "train_data_wait_seconds", Histogram(WAIT_BUCKETS), Second, [],
         "Seconds that a step waited for its batch.";
     TRAIN_SYNC_SECONDS = "train_sync_seconds", Histogram(WAIT_BUCKETS), Second, [],

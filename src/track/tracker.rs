@@ -199,5 +199,5 @@ fn pixels(
     size: u32,
 ) -> Result<Tensor> {
     let crop = resampler.crop(frame, window, size)?;
-    normaliser.planes(crop.as_raw(), &[1, i64::from(size), i64::from(size), 3])
+    normaliser.planes_of(crop.as_raw(), &[1, i64::from(size), i64::from(size), 3])
 }

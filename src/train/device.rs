@@ -4,7 +4,7 @@
 use crate::{
     failure::{Failure, Result},
     native,
-    telemetry::process::Process,
+    telemetry::{driver, process::Process},
 };
 use std::{error::Error, sync::OnceLock};
 use tch::{Cuda, Device};
@@ -67,7 +67,7 @@ impl DeviceChoice {
             Some(number) if number < count => Ok(Device::Cuda(number)),
             Some(number) => {
                 let why = match (missing, count) {
-                    (Some(error), _) => format!("this libtorch has no CUDA part ({error}); install plain torch 2.11.0"),
+                    (Some(error), _) => format!("this libtorch has no CUDA part ({error}); {INSTALL}"),
                     (None, 0) => "no GPU answers; check nvidia-smi".to_string(),
                     (None, count) => format!("there are {count} GPUs, numbered from 0"),
                 };
@@ -75,6 +75,35 @@ impl DeviceChoice {
             }
         }
     }
+}
+
+/// Why training goes on a CPU although there is a GPU; none where it does not, or where the CPU was asked for.
+pub fn gpu_left_out(choice: DeviceChoice, device: Device) -> Option<String> {
+    if choice != DeviceChoice::Auto || device.is_cuda() {
+        return None;
+    }
+    let driver = driver().ok().filter(|driver| !driver.gpus.is_empty())?;
+    let why = match load_cuda() {
+        Err(error) => format!("this libtorch cannot use it ({error}); {INSTALL}"),
+        Ok(()) => "libtorch finds none: a driver that is too old, or CUDA_VISIBLE_DEVICES hides it".to_string(),
+    };
+    let (name, count) = (&driver.gpus[0].0, driver.gpus.len());
+    Some(format!(
+        "there is a GPU ({count} × {name}, driver {}), but {why}; --device cpu says that the CPU is meant",
+        driver.version
+    ))
+}
+
+/// What brings the CUDA part.
+pub const INSTALL: &str = "install all of torch 2.11.0 (pip3 install torch==2.11.0) and build with LIBTORCH_USE_PYTORCH=1, or put \
+                           the folders of its libraries into LD_LIBRARY_PATH";
+
+/// Loads libtorch's CUDA part.
+///
+/// # Errors
+/// Which library is missing.
+pub fn cuda_part() -> std::result::Result<(), String> {
+    load_cuda()
 }
 
 /// Waits until `device` has done what was asked of it. A CPU always has.

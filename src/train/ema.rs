@@ -55,16 +55,16 @@ impl Ema {
             let share = share.to_kind(Kind::Float);
             let pairs = self.model.params().iter().zip(model.params().iter());
             for (((_, average, role), (_, tensor, _)), differs) in pairs.zip(&mut self.differs) {
-                let mut average = average.shallow_clone();
-                match role {
-                    Role::Parameter => {
-                        *differs |= tensor.requires_grad();
-                        if *differs {
-                            let _ = average.f_lerp_tensor_(&tensor.detach(), &share)?;
-                        }
+                if role == Role::Parameter {
+                    *differs |= tensor.requires_grad();
+                    if *differs {
+                        let _ = average.shallow_clone().f_lerp_tensor_(&tensor.detach(), &share)?;
                     }
-                    Role::Buffer => average.f_copy_(tensor)?,
                 }
+            }
+            let buffers = self.model.params().buffers().into_iter().zip(model.params().buffers());
+            for (average, buffer) in buffers {
+                average.shallow_clone().f_copy_(buffer)?;
             }
             Ok(())
         })

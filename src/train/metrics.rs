@@ -3,6 +3,7 @@
 
 use super::{
     confusion::Confusion,
+    events::StepTime,
     means::{AverageMeter, BatchMetrics},
     overlaps::Overlaps,
     run_schedule::{BatchInfo, Split},
@@ -136,9 +137,23 @@ pub struct Progress {
     pub nonfinite_in_a_row: u64,
     /// Non-finite training steps altogether.
     pub nonfinite: u64,
+    /// Seconds of the device on training steps and between them, in this call.
+    #[serde(skip)]
+    pub device: [f64; 2],
 }
 
 impl Progress {
+    /// A training step took the device so many seconds, after so many without one.
+    pub fn add_time(&mut self, time: &StepTime) {
+        self.device = [self.device[0] + time.forward, self.device[1] + time.data];
+    }
+
+    /// The share of the time from the first training step of this call that the device spent on steps; none without any.
+    pub fn device_busy(&self) -> Option<f64> {
+        let [busy, idle] = self.device;
+        (busy > 0.0).then(|| busy / (busy + idle))
+    }
+
     /// Adds a batch; the means of its pass, which conditions were taken for which in it, and its IoUs by condition, when
     /// it was the last one.
     pub fn add(

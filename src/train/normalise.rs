@@ -22,14 +22,23 @@ impl Normaliser {
         Self { scale: channels(&scale), shift: channels(&shift), device }
     }
 
-    /// `[…, H, W, 3]` bytes as `[…, 3, H, W]` normalised f32 on the device.
+    /// `[…, H, W, 3]` bytes of the host as `[…, 3, H, W]` normalised f32 on the device.
     ///
     /// # Errors
     /// Bytes that do not have this shape.
-    pub fn planes(&self, bytes: &[u8], shape: &[i64]) -> Result<Tensor> {
-        let bytes = send(&Tensor::f_from_data_size(bytes, shape, Kind::Uint8)?, self.device)?;
-        let last = shape.len() as i64 - 1;
+    pub fn planes_of(&self, bytes: &[u8], shape: &[i64]) -> Result<Tensor> {
+        self.planes(&send(&Tensor::f_from_slice(bytes)?.f_view(shape)?, self.device)?)
+    }
+
+    /// `[…, H, W, 3]` bytes on the device as `[…, 3, H, W]` normalised f32.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    pub fn planes(&self, bytes: &Tensor) -> Result<Tensor> {
+        let last = bytes.dim() as i64 - 1;
         let planes = bytes.f_movedim_int(last, last - 2)?.f_to_kind(Kind::Float)?;
-        Ok((planes * &self.scale + &self.shift).f_contiguous()?)
+        let planes = planes.f_mul(&self.scale)?.f_add(&self.shift)?;
+        // A GPU's convolutions read them as they lie, with the channels last.
+        if planes.device().is_cuda() { Ok(planes) } else { Ok(planes.f_contiguous()?) }
     }
 }

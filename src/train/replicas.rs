@@ -5,9 +5,10 @@
 //! shard normalises by its own statistics, and the first one's move the running ones. What their losses are divided by is
 //! counted over the whole batch, so that nothing but those statistics depends on how it is cut.
 
-use super::step::{Batch, Spent};
+use super::step::{Batch, PartMoments};
 use crate::{
     failure::{Failure, Result},
+    flow::guard,
     loss::{Counts, Target},
     model::{ClipInput, Hiptrack},
 };
@@ -41,8 +42,8 @@ pub(super) struct ReplicaOutput {
     pub confusion: Option<Tensor>,
     /// A row for each search frame, clip-major, where they were taken.
     pub frames: Option<Tensor>,
-    /// Where its time went.
-    pub spent: Spent,
+    /// When its parts were over.
+    pub moments: Option<PartMoments>,
 }
 
 /// The model, lent to the thread of a shard.
@@ -74,7 +75,7 @@ pub(super) fn split(batch: &Batch, counts: &Counts, count: usize) -> Vec<Replica
             let part = |tensor: &Tensor, dim| tensor.narrow(dim, from, length);
             Replica {
                 index: index as usize,
-                counts: counts.share(),
+                counts: counts.share(from, length),
                 input: ClipInput {
                     template: part(&batch.input.template, 0),
                     search: part(&batch.input.search, 1),
@@ -93,10 +94,7 @@ pub(super) fn split(batch: &Batch, counts: &Counts, count: usize) -> Vec<Replica
 /// Runs `work` on every shard, the first on this thread. The parts come back in order.
 ///
 /// # Errors
-/// The first shard's that fails.
-///
-/// # Panics
-/// When `work` panics, with its message.
+/// The first shard's that fails, or whose work panics.
 pub(super) fn side_by_side(
     replicas: Vec<Replica>,
     work: impl Fn(&Replica) -> Result<ReplicaOutput> + Copy + Send,
@@ -104,13 +102,18 @@ pub(super) fn side_by_side(
     let mut replicas = replicas.into_iter();
     let first = replicas.next().ok_or_else(|| Failure::stage("a batch without clips"))?;
     std::thread::scope(|scope| {
-        let others: Vec<_> = replicas.map(|replica| scope.spawn(move || work(&replica))).collect();
-        let mut parts = vec![work(&first)];
+        let others: Vec<_> = replicas.map(|replica| scope.spawn(move || guarded(|| work(&replica)))).collect();
+        let mut parts = vec![guarded(|| work(&first))];
         for other in others {
             parts.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         parts.into_iter().collect()
     })
+}
+
+/// A panic of libtorch's is as much of a failure as its error.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    guard(work).unwrap_or_else(|message| Err(Failure::panicked(message)))
 }
 
 /// One part for the whole batch: the sum of its parts, in the order in which they come.

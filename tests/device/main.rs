@@ -2,10 +2,12 @@
 //! nothing but libtorch and the goldens, so it can be carried to another machine:
 //!
 //! - `TRACKFLOW_TEST_DEVICE`: `cpu` (the default) or `cuda:N`;
-//! - `TRACKFLOW_GOLDEN`: the folder of goldens (default `../shared/golden`).
+//! - `TRACKFLOW_GOLDEN`: the folder of goldens (default `../shared/golden`), `TRACKFLOW_GOLDEN_OSTRACK` that of plain
+//!   OSTrack's.
 //!
 //! It prints one JSON object a comparison. On the CPU only bfloat16 is compared: `parity` has f32, with a tighter bound.
 
+mod ostrack;
 #[path = "../parity/recipe.rs"]
 #[allow(dead_code, reason = "parity uses more of it")]
 mod recipe;
@@ -35,16 +37,17 @@ struct Case {
     target: Target,
 }
 
-fn files() -> Vec<(u64, PathBuf)> {
-    let folder = std::env::var_os("TRACKFLOW_GOLDEN")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden"), PathBuf::from);
+/// The goldens in the folder that `variable` names, by seed.
+fn files(variable: &str, usual: &str) -> Vec<(u64, PathBuf)> {
+    let folder =
+        std::env::var_os(variable).map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(usual), PathBuf::from);
     let seed =
         |path: &Path| path.file_name()?.to_str()?.strip_prefix("seed")?.strip_suffix(".safetensors")?.parse().ok();
     let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
     let mut found: Vec<_> = entries.filter_map(|entry| Some((seed(&entry.path())?, entry.path()))).collect();
     found.sort();
     if found.is_empty() {
-        eprintln!("SKIPPED: no seed<N>.safetensors in {} (TRACKFLOW_GOLDEN names the folder)", folder.display());
+        eprintln!("SKIPPED: no seed<N>.safetensors in {} ({variable} names the folder)", folder.display());
     }
     found
 }
@@ -188,7 +191,7 @@ fn the_device_computes_what_the_reference_computes() {
     let exact = Precision::default();
     exact.apply_tf32().unwrap();
     let mut ok = true;
-    for (seed, path) in files() {
+    for (seed, path) in files("TRACKFLOW_GOLDEN", "../shared/golden") {
         let case = Case::new(seed, &path, device);
         if device.is_cuda() {
             ok &= case.check("k10", 1.0, exact) & case.check("k07", 0.7, exact);
@@ -196,5 +199,8 @@ fn the_device_computes_what_the_reference_computes() {
         // Which tokens are eliminated is decided by gaps that bfloat16 cannot tell, so all stay.
         ok &= case.check("k10", 1.0, Precision { autocast: true, ..exact });
     }
+    let half = Precision { autocast: true, ..exact };
+    let precisions = [exact, half];
+    ok &= ostrack::check(device, if device.is_cuda() { &precisions } else { &precisions[1..] });
     assert!(ok, "see the lines with \"ok\":false");
 }

@@ -39,7 +39,7 @@ fn cut(options: &Options, frame: &DecodedRegion, object: &Rect, factor: f64, siz
     let side = i64::from(size);
     let normaliser = Normaliser::new(&options.mean, &options.std, Device::Cpu);
     Cut {
-        pixels: normaliser.planes(crop.as_raw(), &[1, side, side, 3]).unwrap(),
+        pixels: normaliser.planes_of(crop.as_raw(), &[1, side, side, 3]).unwrap(),
         place: [window.x as f64, window.y as f64, f64::from(window.side)],
         sum: sum as f64,
     }

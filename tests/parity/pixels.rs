@@ -65,18 +65,18 @@ pub fn augmentation(golden: &Golden) {
     augment::brightness(&mut bright, 1.15);
     let mut compare = Comparison::default();
     let half = 0.5 / 255.0 + 1e-6;
-    let raw = Normaliser::new(&[0.0; 3], &[1.0; 3], Device::Cpu).planes(bright.as_raw(), &[8, 8, 3]).unwrap();
+    let raw = Normaliser::new(&[0.0; 3], &[1.0; 3], Device::Cpu).planes_of(bright.as_raw(), &[8, 8, 3]).unwrap();
     compare.tensor("brightness", &raw, golden.get("tojitter.f1.15"), absolute(half));
     let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
     let normaliser = Normaliser::new(&mean, &std, Device::Cpu);
-    let normal = normaliser.planes(bright.as_raw(), &[8, 8, 3]).unwrap();
+    let normal = normaliser.planes_of(bright.as_raw(), &[8, 8, 3]).unwrap();
     compare.tensor("normalised", &normal, golden.get("tojitter.norm"), absolute(half / 0.224));
     // Normalisation alone, on what the reference normalised, without the rounding to bytes.
     let exact = Tensor::from_slice(&mean).view([3, 1, 1]);
     let exact = (golden.get("tojitter.f1.15") - exact) / Tensor::from_slice(&std).view([3, 1, 1]);
     compare.tensor("normalisation", &exact, golden.get("tojitter.norm"), absolute(1e-6));
     let bytes: Vec<u8> = (0..=255).flat_map(|value| [value; 3]).collect();
-    let have = normaliser.planes(&bytes, &[1, 256, 3]).unwrap();
+    let have = normaliser.planes_of(&bytes, &[1, 256, 3]).unwrap();
     let expected: Vec<f64> =
         (0..3).flat_map(|c| (0..256).map(move |v| (f64::from(v) / 255.0 - mean[c]) / std[c])).collect();
     compare.values("every byte", &floats(&have), &expected, absolute(1e-6));

@@ -75,10 +75,15 @@ impl Failure {
         Self::new(FailureKind::Stage, message)
     }
 
-    /// Code that panicked with `message`; libtorch's errors reach it that way too, where a call has no other.
+    /// Code that panicked with `message`; libtorch's errors reach it that way too, where a call has no other. Of these its
+    /// C++ trace is cut off.
     pub fn panicked(message: impl Into<String>) -> Self {
         let message = message.into();
-        Self::new(if lacks_memory(&message) { FailureKind::Memory } else { FailureKind::Panic }, message)
+        let kind = if lacks_memory(&message) { FailureKind::Memory } else { FailureKind::Panic };
+        match message.split_once("Torch(\"").and_then(|(_, text)| text.split_once("\\nException raised from")) {
+            Some((text, _)) => Self::new(kind, format!("libtorch: {}", text.trim())),
+            None => Self::new(kind, message),
+        }
     }
 
     /// A result that could not be written.
@@ -133,6 +138,10 @@ mod tests {
         assert_eq!(kind("CUDA out of memory. Tried to allocate 2.00 GiB"), FailureKind::Memory);
         assert_eq!(kind("DefaultCPUAllocator: can't allocate memory: you tried to"), FailureKind::Memory);
         assert_eq!(kind("index out of bounds"), FailureKind::Panic);
+        let panic =
+            "called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory.\\nException raised from x\")";
+        let failure = Failure::panicked(panic);
+        assert_eq!(failure, Failure::new(FailureKind::Memory, "libtorch: CUDA out of memory."));
         #[cfg(feature = "tch")]
         {
             let error = tch::TchError::Torch("CUDA out of memory.\nException raised from x".into());

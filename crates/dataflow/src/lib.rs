@@ -35,7 +35,7 @@ pub mod sim;
 pub mod stage;
 pub mod stats;
 
-pub use channel::emitter::Emitter;
+pub use channel::emitter::{Emitter, Meter};
 pub use channel::merge::{self, Turns};
 pub use channel::overhead;
 pub use pipeline::compile::{compile, compile_all};

@@ -9,14 +9,19 @@ pub mod memory;
 mod none;
 mod precision;
 mod recompute;
+mod shared;
+pub mod stream;
+pub mod uploads;
 
 pub use adamw::{Hyper, adamw, norm};
 #[cfg(feature = "cpu-kernels")]
 pub use cpu::{PackedConvolution, PackedLinear, Pass, attention, convolution, linear};
+pub use memory::channels_last;
 #[cfg(not(feature = "cpu-kernels"))]
 pub use none::{PackedConvolution, PackedLinear, Pass, attention, convolution, linear};
-pub use precision::{Autocast, allow_tf32};
+pub use precision::{Autocast, allow_tf32, autocast_is_on};
 pub use recompute::recompute;
+pub use shared::{Sharing, Use, copy_all, count_later, shared};
 
 use std::ffi::{CStr, c_char, c_int};
 #[cfg(feature = "cpu-kernels")]

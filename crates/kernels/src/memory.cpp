@@ -13,4 +13,9 @@ int trackflow_native_peak_memory(int index, int64_t *bytes) {
     *bytes = at::accelerator::getDeviceStats(static_cast<c10::DeviceIndex>(index)).allocated_bytes[total].peak;
   });
 }
+
+// A copy of a map or kernel [.., .., .., ..] with its channels last in memory.
+int trackflow_native_channels_last(const at::Tensor *tensor, at::Tensor **out) {
+  return trackflow::guarded([&] { *out = new at::Tensor(tensor->contiguous(at::MemoryFormat::ChannelsLast)); });
+}
 }

@@ -16,7 +16,7 @@ thread_local! {
 }
 
 /// Whether products on this thread are in bfloat16.
-pub(super) fn autocast_is_on() -> bool {
+pub fn autocast_is_on() -> bool {
     DEPTH.get() > 0
 }
 

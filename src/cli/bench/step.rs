@@ -80,6 +80,8 @@ struct Measured {
     forward: f64,
     backward: f64,
     update: f64,
+    /// Share of it until the host had asked for everything; near 1 on a GPU, it is the host that is slow.
+    asked: f64,
     clips_per_second: f64,
     /// Most resident memory of the process.
     peak_bytes: u64,
@@ -157,16 +159,17 @@ fn measure(args: &StepArgs, experiment: &mut Experiment) -> Result<Measured> {
     let steps = args.steps as usize + 1;
     let mut trainer = Trainer::new(experiment, model, 1, steps)?;
     let run = RunSchedule { epochs: 1, train_batches: steps, val_batches: 0, val_interval: 1, val_before: false };
-    let (mut seconds, mut spent) = (Vec::new(), Vec::new());
+    let (mut seconds, mut asked, mut spent) = (Vec::new(), Vec::new(), Vec::new());
     for info in (0..steps as u64).filter_map(|position| run.batch_info(position)) {
         let batch = batch(experiment, info, device);
         device::wait(device);
         let start = Instant::now();
         let outcome = trainer.run(&batch)?;
+        asked.push(start.elapsed().as_secs_f64());
         let step_metrics = Vec::<f64>::try_from(&outcome.step_metrics)?;
         device::wait(device);
         seconds.push(start.elapsed().as_secs_f64());
-        spent.push(outcome.spent);
+        spent.push(outcome.spent()?);
         if !step_metrics.iter().all(|term| term.is_finite()) {
             return Err(Failure::stage("bench step: the loss is not finite"));
         }
@@ -186,6 +189,7 @@ fn measure(args: &StepArgs, experiment: &mut Experiment) -> Result<Measured> {
         forward: share(|spent| spent.forward),
         backward: share(|spent| spent.backward),
         update: share(|spent| spent.update),
+        asked: median(&asked) / all,
         clips_per_second: clips as f64 / all,
         peak_bytes: device::peak_memory(device)?,
     })

@@ -14,8 +14,9 @@ use crate::{
     lock::FolderLock,
     model::online::Online,
     monitor::live::Live,
+    telemetry::log,
     track::{self, Jobs, NamedSet, Options, Video, provenance, results},
-    train::{experiment::Experiment, network},
+    train::{device::gpu_left_out, experiment::Experiment, network},
     weights::Choice,
 };
 use clap::Args;
@@ -264,8 +265,9 @@ fn trackers(
 ) -> Result<(Vec<Online>, bool)> {
     tch::set_num_threads(i32::try_from(workers.threads).unwrap_or(i32::MAX));
     let (mut all, mut predicted) = (Vec::new(), false);
-    for (at, device) in args.device.0.iter().enumerate() {
-        let device = device.open()?;
+    for (at, choice) in args.device.0.iter().enumerate() {
+        let device = choice.open()?;
+        gpu_left_out(*choice, device).iter().for_each(|why| log::warn(why));
         let (model, loaded) =
             network::build_for_tracking(experiment, weights, Choice::option(args.key.as_deref()), device)?;
         predicted = loaded.conditions && weights::condition_head_is_trained(&model);

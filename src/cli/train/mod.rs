@@ -44,6 +44,7 @@ use crate::{
     telemetry::{log, machine, names},
     train::{
         checkpoint::{Folder, Metadata},
+        device::gpu_left_out,
         events::Observer,
         experiment::Experiment,
         network,
@@ -86,6 +87,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     network::check_pretrained(&experiment)?;
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
     let device = args.device.open()?;
+    gpu_left_out(args.device, device).iter().for_each(|why| log::warn(why));
     let facts = Facts { experiment: experiment.clone(), on_accelerator: device.is_cuda() };
     stages::check(&diagnostics, &graph, Some(&facts));
     find::finish(&diagnostics)?;

@@ -43,7 +43,7 @@ pub(super) fn print(facts: &Facts<'_>) {
     log::say("");
     results(progress, facts.shared);
     if !complete {
-        times(outcome, facts.limits);
+        times(outcome, facts.limits, progress);
     }
     for count in rejects.counts() {
         log::say(&format!("planned again: {} clips of {} ({})", count.count, count.dataset, count.reason));
@@ -100,12 +100,18 @@ fn results(progress: &Progress, shared: Option<&Shared>) {
     log::say("");
 }
 
-fn times(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) {
+fn times(outcome: &RunOutcome, limits: &BTreeMap<String, usize>, progress: &Progress) {
     let wall = outcome.wall.as_secs_f64().max(1e-9);
     let first = |kind: &str| outcome.stages.iter().find(|stage| stage.kind == kind);
     let clips = first("collate").map_or(0, |stage| stage.taken);
     let batches = first("step").map_or(0, |stage| stage.taken);
     log::say(&format!("{clips} clips in {batches} batches, {wall:.1} s, {:.1} samples/s", clips as f64 / wall));
+    if let Some(busy) = progress.device_busy() {
+        log::say(&format!(
+            "device busy with training steps for {:.1} % of the time between the first and the last",
+            100.0 * busy
+        ));
+    }
     log::say("");
     log::say(&load::table(outcome, limits));
 }

@@ -38,7 +38,8 @@ impl Needs<'_> {
         let of = machine.map_or(String::new(), |ram| format!(" of {}", human_bytes(ram)));
         println!("together about {}{of} of this machine's memory", human_bytes(self.host(items)));
         if self.on_gpu {
-            let device = items.device().saturating_add(step.bytes());
+            // The copy for a checkpoint is made there first.
+            let device = items.device().saturating_add(step.bytes()).saturating_add(step.checkpoint);
             println!("and about {} of the GPU's, workspaces of its libraries not counted", human_bytes(device));
         }
     }

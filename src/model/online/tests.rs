@@ -56,7 +56,7 @@ fn plain(
     let options = ForwardOptions::evaluation();
     let see = |image: &Tensor| model.backbone(template, image, &options);
     let read = |image: &Tensor, features: &BackboneOutput, fused: &Tensor| {
-        model.read_with(fused, model.conditions_of(template, image, features, &options), &options)
+        model.read_with(fused, model.conditions_of(template, image, features, &options), None, &options)
     };
     let Some(prompts) = model.prompts() else {
         let alone = |image: &Tensor, features| read(image, &features, &model.search_features(&features));

@@ -1,9 +1,10 @@
 //! The file of one checkpoint.
 
-use super::{digest::Digest, retention::Validation};
+use super::{digest::Digest, download::Downloader, retention::Validation};
 use crate::{
     data::dataset as data,
     failure::{Failure, Result},
+    native::stream::Event,
     train::run_schedule::EpochPosition,
     weights::{self, Contents, Format, WeightsFile},
 };
@@ -102,6 +103,23 @@ pub struct State {
 }
 
 impl State {
+    /// Brings the tensors to the host that are still on a device, where they are what they are to be once `ready` is over:
+    /// piece by piece through page-locked memory, on a stream of its own, so that training goes on meanwhile.
+    ///
+    /// # Errors
+    /// A copy that libtorch refuses.
+    pub fn download(&mut self, ready: &Event) -> Result<()> {
+        let Some(device) = self.tensors.iter().map(|(_, tensor)| tensor.device()).find(|device| device.is_cuda())
+        else {
+            return Ok(());
+        };
+        let mut downloader = Downloader::new(device, ready)?;
+        for (_, tensor) in self.tensors.iter_mut().filter(|(_, tensor)| tensor.device().is_cuda()) {
+            *tensor = downloader.bring(tensor)?;
+        }
+        downloader.finish()
+    }
+
     /// The first tensor that holds a number that is none, of those that training goes on from.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 pub mod benchmark;
 mod digest;
+mod download;
 mod file;
 mod folder;
 mod retention;

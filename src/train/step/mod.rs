@@ -23,6 +23,7 @@ use crate::{
     model::{
         BoxHeadKind, ClipInput, ForwardOptions, Hiptrack, MaskClamp, Params, Statistics, StepSeed, keep_rate::keep_rate,
     },
+    native::stream::Event,
 };
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -57,11 +58,49 @@ pub struct Outcome {
     pub analysis: Option<Analysis>,
     /// Learning rates of the heads and of the backbone; 0 in validation.
     pub lr: [f64; 2],
-    /// Where the host's time went.
-    pub spent: Spent,
+    /// When the parts of a training step were over; none in validation.
+    pub moments: Option<Moments>,
 }
 
-/// The host's seconds in the parts of a training step (of its first shards); on a CPU that is the time they take.
+impl Outcome {
+    /// Where the time of a training step went, once it is over.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn spent(&self) -> Result<Spent> {
+        let Some(Moments { part, update, end }) = &self.moments else { return Ok(Spent::default()) };
+        let seconds = |from: &Event, to: &Event| from.until(to).map(|time| time.as_secs_f64());
+        Ok(Spent {
+            forward: seconds(&part.begin, &part.losses)?,
+            backward: seconds(&part.losses, &part.gradients)?,
+            update: seconds(update, end)?,
+        })
+    }
+}
+
+/// Moments of the device in the first part of a batch.
+#[derive(Debug)]
+pub struct PartMoments {
+    /// The forward pass begins.
+    pub begin: Event,
+    /// The losses are there, and the backward pass begins.
+    pub losses: Event,
+    /// The gradients are there.
+    pub gradients: Event,
+}
+
+/// Moments of the device in a training step.
+#[derive(Debug)]
+pub struct Moments {
+    /// Of the first part of its batch.
+    pub part: PartMoments,
+    /// The update begins.
+    pub update: Event,
+    /// The update is over.
+    pub end: Event,
+}
+
+/// The device's seconds in the parts of a training step (of its first part, where the batch is cut).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spent {
     /// Model and loss.
@@ -170,7 +209,7 @@ impl Trainer {
             UnderWay::Nothing => Ok(true),
             UnderWay::Update => Ok(false),
             UnderWay::Gradients(before) => {
-                for ((_, tensor, _), before) in self.statistics().zip(&before) {
+                for (tensor, before) in self.model.params().buffers().into_iter().zip(&before) {
                     tensor.shallow_clone().f_copy_(before)?;
                 }
                 Ok(true)
@@ -252,7 +291,7 @@ impl Trainer {
         // No gradient, and applied.
         let rest = numbers(&[0.0, 1.0, 1.0, weights.class], report.device());
         let step_metrics = pack(&report, &rest, &sums);
-        Ok(Outcome { step_metrics, weights, confusion, frames, analysis: None, lr: [0.0; 2], spent: Spent::default() })
+        Ok(Outcome { step_metrics, weights, confusion, frames, analysis: None, lr: [0.0; 2], moments: None })
     }
 
     /// Runs `work` on all parts of `batch`: `TRAIN.REPLICAS` of them side by side, `TRAIN.ACCUMULATE` times in a row. What

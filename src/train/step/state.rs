@@ -2,7 +2,7 @@
 
 use super::{OptimizerScope, Trainer};
 use crate::{
-    failure::{Failure, Result},
+    failure::{Failure, FailureKind, Result},
     train::{
         checkpoint::{EMA, Metadata, OPTIMIZER, State, is_weight},
         ema::Ema,
@@ -12,27 +12,33 @@ use crate::{
 use tch::{Device, Tensor};
 
 impl Trainer {
-    /// Copies of all tensors that a resumed run needs, on the CPU.
-    pub fn snapshot(&self, metadata: Metadata) -> State {
-        let copy = |tensor: &Tensor| match tensor.device() {
-            Device::Cpu => tensor.detach().copy(),
-            _ => tensor.detach().to_device(Device::Cpu),
-        };
-        let mut tensors: Vec<(String, Tensor)> =
-            self.model.params().iter().map(|(name, tensor, _)| (name.to_string(), copy(tensor))).collect();
+    /// Copies of all tensors that a resumed run needs, where the originals are; nobody waits for the device.
+    ///
+    /// # Errors
+    /// There is no memory for the copies.
+    pub fn snapshot(&self, metadata: Metadata) -> Result<State> {
+        let copy = |tensor: &Tensor| copied(&tensor.detach());
+        let mut tensors: Vec<(String, Tensor)> = self
+            .model
+            .params()
+            .iter()
+            .map(|(name, tensor, _)| Ok((name.to_string(), copy(tensor)?)))
+            .collect::<Result<_>>()?;
         if let Some((scope, optimizer)) = &self.optimizer {
             for slot in &optimizer.slots {
-                tensors.push((format!("{OPTIMIZER}exp_avg.{}", slot.name), copy(&slot.exp_avg)));
-                tensors.push((format!("{OPTIMIZER}exp_avg_sq.{}", slot.name), copy(&slot.exp_avg_sq)));
+                tensors.push((format!("{OPTIMIZER}exp_avg.{}", slot.name), copy(&slot.exp_avg)?));
+                tensors.push((format!("{OPTIMIZER}exp_avg_sq.{}", slot.name), copy(&slot.exp_avg_sq)?));
             }
-            tensors.push((format!("{OPTIMIZER}updates"), copy(&optimizer.updates)));
+            tensors.push((format!("{OPTIMIZER}updates"), copy(&optimizer.updates)?));
             let scope = [scope.phase as i64, i64::from(scope.class_frozen)];
             tensors.push((format!("{OPTIMIZER}stretch"), Tensor::from_slice(&scope)));
         }
-        let balancer = self.balancer.iter().flat_map(Balancer::tensors);
-        tensors.extend(balancer.map(|(name, tensor)| (name, copy(tensor))));
-        tensors.extend(self.ema.iter().flat_map(Ema::tensors).map(|(name, tensor)| (name, copy(tensor))));
-        State { metadata, tensors }
+        for (name, tensor) in
+            self.balancer.iter().flat_map(Balancer::tensors).chain(self.ema.iter().flat_map(Ema::tensors))
+        {
+            tensors.push((name, copy(tensor)?));
+        }
+        Ok(State { metadata, tensors })
     }
 
     /// Puts back what [`Trainer::snapshot`] took. With `changed`, what the experiment has since been given starts fresh:
@@ -99,6 +105,22 @@ impl Trainer {
         }
         self.ema = Some(average);
         Ok(())
+    }
+}
+
+/// A copy on the same device; where that has no memory left, one on the host, for which the caller waits.
+fn copied(tensor: &Tensor) -> Result<Tensor> {
+    match tensor.f_empty_like() {
+        Ok(mut copy) => {
+            copy.f_copy_(tensor)?;
+            Ok(copy)
+        }
+        Err(error) => match Failure::from(error) {
+            failure if failure.kind == FailureKind::Memory && tensor.device().is_cuda() => {
+                Ok(tensor.f_to_device(Device::Cpu)?)
+            }
+            failure => Err(failure),
+        },
     }
 }
 

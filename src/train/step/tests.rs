@@ -89,7 +89,7 @@ fn step(sets: &[&str]) -> Step {
     let options = ForwardOptions { statistics: Statistics::Running, ..trainer.training_options(&batch.info) };
     let outcome = trainer.train_with(&batch, &options).unwrap();
     let blocks = outcome.analysis.unwrap().read().unwrap().blocks;
-    let state = trainer.snapshot(Metadata::new("tiny".into(), 3, String::new())).tensors;
+    let state = trainer.snapshot(Metadata::new("tiny".into(), 3, String::new())).unwrap().tensors;
     let wanted = |name: &str| name.starts_with(&format!("{OPTIMIZER}exp_avg.")) || name.starts_with(TASKS);
     Step {
         step_metrics: values(&outcome.step_metrics),

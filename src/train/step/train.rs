@@ -1,17 +1,17 @@
 //! A training step: gradients, what the tasks' weighting makes of them, and the update.
 
-use super::{Batch, Outcome, Spent, Trainer, UnderWay, is_last_shared, numbers, pack, replica_options};
+use super::{Batch, Moments, Outcome, PartMoments, Trainer, UnderWay, is_last_shared, numbers, pack, replica_options};
 use crate::{
     failure::{Failure, Result},
     loss::{Weights, loss_of_part},
-    model::{ForwardOptions, Role, Statistics},
+    model::{ForwardOptions, Statistics},
+    native::stream::{Event, Stream},
     train::{
         experiment::Phase,
         replicas::{ReplicaOutput, SharedModel},
         tasks::{Analysis, Balancer, TaskWeighting, combine},
     },
 };
-use std::time::Instant;
 use tch::{Kind, Tensor};
 
 /// Which gradients of single tasks a step takes beside the whole one.
@@ -70,7 +70,8 @@ impl Trainer {
         let before = buffers.iter().flatten().map(Tensor::shallow_clone).collect();
         self.under_way = UnderWay::Gradients(before);
         let part = self.in_parts(batch, move |replica| {
-            let (model, start) = (model.model(), Instant::now());
+            let (model, stream) = (model.model(), Stream::current(device)?);
+            let begin = stream.record()?;
             let options = replica_options(options, replica.index, replicas);
             let output = precision.forward(device, || model.forward(&replica.input, &options))?;
             let step_metrics = loss_of_part(&output, &replica.target, &weights, &replica.counts)?;
@@ -81,7 +82,7 @@ impl Trainer {
                 None => step_metrics.objective.shallow_clone(),
                 Some(by) => tasks[0] * by.get(0) + tasks[1] * by.get(1),
             };
-            let half = Instant::now();
+            let losses = stream.record()?;
             let gradients = match task_gradients {
                 TaskGradients::Instead => Vec::new(),
                 _ => Tensor::f_run_backward(&[objective], &trained, task_gradients != TaskGradients::Nothing, false)?,
@@ -99,20 +100,19 @@ impl Trainer {
                     Some([gradients.iter().zip(&class).map(|(whole, class)| without(whole, class)).collect(), class])
                 }
             };
-            let (forward, backward) = ((half - start).as_secs_f64(), half.elapsed().as_secs_f64());
-            let spent = Spent { forward, backward, update: 0.0 };
+            let moments = Some(PartMoments { begin, losses, gradients: stream.record()? });
             let report = step_metrics.report_tensor().shallow_clone();
             Ok(ReplicaOutput {
                 report,
                 sums: step_metrics.sums,
                 gradients,
                 tasks: of_tasks,
-                spent,
+                moments,
                 ..ReplicaOutput::default()
             })
         })?;
-        let start = Instant::now();
-        let ReplicaOutput { report, sums, gradients: whole, tasks, spent, .. } = part;
+        let begin = Stream::current(device)?.record()?;
+        let ReplicaOutput { report, sums, gradients: whole, tasks, moments, .. } = part;
         let analysis = match analysed {
             true => self.analysis(tasks.as_ref(), &whole, factors.as_ref(), task_gradients),
             false => None,
@@ -127,7 +127,7 @@ impl Trainer {
             _ => whole,
         };
         self.under_way = UnderWay::Update;
-        let taken = Taken { report, sums, gradients, analysis, norms, buffers, spent, start };
+        let taken = Taken { report, sums, gradients, analysis, norms, buffers, moments, begin };
         let outcome = self.update(taken, lr, weights)?;
         self.under_way = UnderWay::Nothing;
         Ok(outcome)
@@ -135,7 +135,7 @@ impl Trainer {
 
     /// Applies the gradients, unless loss or gradients are not finite; then nothing changes.
     fn update(&mut self, taken: Taken, lr: [f64; 2], weights: Weights) -> Result<Outcome> {
-        let Taken { report, sums, gradients, analysis, norms, buffers, spent, start } = taken;
+        let Taken { report, sums, gradients, analysis, norms, buffers, moments, begin } = taken;
         let Some((_, optimizer)) = &mut self.optimizer else {
             return Err(Failure::stage("the optimizer is missing"));
         };
@@ -162,8 +162,9 @@ impl Trainer {
         };
         let rest = Tensor::stack(&[update.norm, update.applied], 0).to_kind(Kind::Double);
         let step_metrics = pack(&report, &Tensor::cat(&[rest, factors], 0), &sums);
-        let spent = Spent { update: start.elapsed().as_secs_f64(), ..spent };
-        Ok(Outcome { step_metrics, weights, confusion: None, frames: None, analysis, lr, spent })
+        let end = Stream::current(step_metrics.device())?.record()?;
+        let moments = moments.map(|part| Moments { part, update: begin, end });
+        Ok(Outcome { step_metrics, weights, confusion: None, frames: None, analysis, lr, moments })
     }
 
     fn analysis(
@@ -202,17 +203,13 @@ impl Trainer {
 
     /// Copies of the running statistics, which a forward pass moves before anyone knows whether it was finite.
     fn buffers(&self) -> Vec<Tensor> {
-        self.statistics().map(|(_, tensor, _)| tensor.copy()).collect()
-    }
-
-    pub(super) fn statistics(&self) -> impl Iterator<Item = (&str, &Tensor, Role)> {
-        self.model.params().iter().filter(|(_, _, role)| *role == Role::Buffer)
+        self.model.params().buffers().into_iter().map(Tensor::copy).collect()
     }
 
     /// Puts the running statistics back where the step was not `applied`.
     fn keep_buffers(&self, before: &[Tensor], applied: &Tensor) -> Result<()> {
         let applied = applied.gt(0.5);
-        for ((_, tensor, _), before) in self.statistics().zip(before) {
+        for (tensor, before) in self.model.params().buffers().into_iter().zip(before) {
             tensor.shallow_clone().f_copy_(&tensor.f_where_self(&applied, before)?)?;
         }
         Ok(())
@@ -227,8 +224,8 @@ struct Taken {
     analysis: Option<Analysis>,
     norms: Option<Tensor>,
     buffers: Option<Vec<Tensor>>,
-    spent: Spent,
-    start: Instant,
+    moments: Option<PartMoments>,
+    begin: Event,
 }
 
 /// A small tensor that all shards read.

@@ -54,7 +54,8 @@ impl Balancer {
         let values = Tensor::full([2], start, (Kind::Float, device));
         let options = AdamWOptions { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clip_norm: 0.0 };
         let learner = AdamW::new(options, vec![("weights".into(), values)], device);
-        let scale = Tensor::from_slice(&[0.5f32, 1.0]).to_device(device);
+        // Made there: a copy from the host would wait for the device.
+        let scale = Tensor::cat(&[0.5, 1.0].map(|factor| Tensor::full([1], factor, (Kind::Float, device))), 0);
         Some(Self { weighting, learner, scale, first: Tensor::zeros([2], (Kind::Double, device)) })
     }
 

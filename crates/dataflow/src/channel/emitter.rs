@@ -72,6 +72,17 @@ enum Refused {
     NoCopy,
 }
 
+/// Counts work for a stage that is done outside of its calls, as on a device that nobody waits for.
+#[derive(Clone, Debug)]
+pub struct Meter(Arc<StageStats>);
+
+impl Meter {
+    /// Counts `time` as busy.
+    pub fn add_busy(&self, time: Duration) {
+        self.0.add_busy(time);
+    }
+}
+
 impl Emitter {
     pub(crate) fn new(route: Route, stop: Shutdown, cancellation: CancellationToken, stats: Arc<StageStats>) -> Self {
         Self { route, misuse: None, ended: None, blocked: Duration::ZERO, stop, cancellation, stats }
@@ -97,6 +108,17 @@ impl Emitter {
                 self.note(sent, true);
             }
         }
+    }
+
+    /// `time` of the present call was no work of this stage's own, such as waiting for a device: it is not counted as
+    /// busy.
+    pub fn leave_out(&mut self, time: Duration) {
+        self.blocked += time;
+    }
+
+    /// Where work for this stage is counted that is done outside of its calls.
+    pub fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.stats))
     }
 
     fn note(&mut self, sent: std::result::Result<Duration, Refused>, full: bool) {
