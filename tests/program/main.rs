@@ -17,6 +17,7 @@ mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod surroundings;
+mod sweep;
 mod tasks;
 mod tracking;
 mod weights;
