@@ -54,7 +54,8 @@ fn it_resumes_and_ends_with_the_numbers_of_the_program_that_began_it() {
         found.dedup_by_key(|event| event["position"].as_u64());
         assert_eq!(found.len(), expected.len(), "{kind}");
         for (a, b) in found.iter().zip(&expected) {
-            for key in ["position", "split", "epoch", "step"] {
+            // That program did not write down the step of a pass.
+            for key in ["position", "split", "epoch", "step"].into_iter().filter(|key| !b[*key].is_null()) {
                 assert_eq!(a[key], b[key], "{kind}: {a} {b}");
             }
             // The last bits depend on the processor.

@@ -127,8 +127,11 @@ mod tests {
     use crate::Autocast;
     use tch::{Device, Kind};
 
+    /// The same in every run: libtorch's generator is shared with other tests of the process.
     fn draw(shape: &[i64]) -> Tensor {
-        Tensor::randn(shape, (Kind::Float, Device::Cpu)).set_requires_grad(true)
+        let count = shape.iter().product::<i64>();
+        let numbers = Tensor::arange(count, (Kind::Float, Device::Cpu)) * 0.71;
+        numbers.sin().reshape(shape).set_requires_grad(true)
     }
 
     fn gradients(weight: &Tensor, bias: &Tensor, share: bool) -> Vec<Tensor> {
@@ -147,14 +150,17 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_the_parameters_used_directly() {
-        tch::manual_seed(3);
         let (weight, bias) = (draw(&[5, 4]), draw(&[5]));
         let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
         let [have, expected] = [true, false].map(|share| gradients(&weight, &bias, share));
-        assert!(have.iter().zip(&expected).all(|(a, b)| off(a, b) < 1e-6));
+        // Sums of eight numbers up to 4 (20 in all), in another order: 8 roundings of 20 × 2⁻²⁴ at the most.
+        let worst = have.iter().zip(&expected).map(|(a, b)| off(a, b)).fold(0.0, f64::max);
+        assert!(worst < 1e-5, "{worst}");
         let _autocast = Autocast::enter(Device::Cpu).unwrap();
         let half = gradients(&weight, &bias, true);
-        assert!(half.iter().zip(&expected).all(|(a, b)| a.kind() == Kind::Float && off(a, b) < 0.1));
+        // Arguments of the sine reach 9, which bfloat16 rounds by up to 2⁻⁹ of that: 0.018, times weights of 20 in all.
+        let worst = half.iter().zip(&expected).map(|(a, b)| off(a, b)).fold(0.0, f64::max);
+        assert!(worst < 0.36 && half.iter().all(|gradient| gradient.kind() == Kind::Float), "{worst}");
     }
 
     #[test]

@@ -10,11 +10,14 @@ use crate::{
     failure::{Failure, FailureKind, Result},
     flow::{Shutdown, watch_signals},
     lock::FolderLock,
+    model::Hiptrack,
     monitor::replay,
     telemetry::log,
     train::{
         experiment::{Experiment, Synth},
+        network,
         run_event::RunEvent,
+        step::check_phases,
     },
 };
 use clap::Args;
@@ -139,7 +142,7 @@ fn members(plan: &Plan, home: &Path) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     let mut problems = Vec::new();
     for (arm, Arm { name, set }) in plan.arms.iter().enumerate() {
-        match find::read(&plan.script, &plan.config, set) {
+        match find::read(&plan.script, &plan.config, set).and_then(checked) {
             Ok(experiment) => members.extend(plan.seeds.iter().map(|&seed| Member {
                 arm,
                 seed,
@@ -175,6 +178,15 @@ fn members(plan: &Plan, home: &Path) -> Result<Vec<Member>> {
             Err(Failure::new(first.kind, lines.join("\n")))
         }
     }
+}
+
+/// An experiment that can be trained, as far as its file decides that.
+fn checked(experiment: Experiment) -> Result<Experiment> {
+    let sizes = network::config(&experiment);
+    sizes.check()?;
+    check_phases(&experiment.training, &Hiptrack::sketch(&sizes)?)?;
+    network::check_pretrained(&experiment)?;
+    Ok(experiment)
 }
 
 /// What a folder can be called after an arm.
