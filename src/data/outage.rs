@@ -100,6 +100,7 @@ pub struct Waiting<'a> {
     outage: &'a Outage,
     since: Instant,
     pause: Duration,
+    has_left: bool,
 }
 
 impl Outage {
@@ -118,7 +119,7 @@ impl Outage {
         let (file, seconds) = (fault.file.display(), self.patience.as_secs_f64());
         let text =
             format!("the data is away: {file}: {}; waiting for it, up to {seconds:.0} s (DATA.PATIENCE)", fault.detail);
-        (Waiting { outage: self, since: now, pause: Duration::from_millis(50) }, first.then_some(text))
+        (Waiting { outage: self, since: now, pause: Duration::from_millis(50), has_left: false }, first.then_some(text))
     }
 }
 
@@ -141,20 +142,26 @@ impl Waiting<'_> {
     }
 
     /// The data is back; for the last who waited, with what is to be said.
-    pub fn end(self) -> Option<String> {
-        let state = self.outage.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = state.since.filter(|_| state.waiting == 1)?;
+    pub fn end(mut self) -> Option<String> {
+        let since = self.leave()?;
         Some(format!("the data is back after {:.1} s; the run goes on", since.elapsed().as_secs_f64()))
+    }
+
+    /// Waits no longer; for the last who did, since when the data was away. Counted and asked for at once: of two who end
+    /// together, one is the last.
+    fn leave(&mut self) -> Option<Instant> {
+        if std::mem::replace(&mut self.has_left, true) {
+            return None;
+        }
+        let mut state = self.outage.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        if state.waiting == 0 { state.since.take() } else { None }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut state = self.outage.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.waiting -= 1;
-        if state.waiting == 0 {
-            state.since = None;
-        }
+        self.leave();
     }
 }
 
