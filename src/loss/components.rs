@@ -86,7 +86,7 @@ pub struct Report {
     pub class_weighted: f64,
     /// IoU of predicted and true boxes.
     pub iou: f64,
-    /// How many labelled frames were told right.
+    /// How many labelled frames were predicted right.
     pub class_correct: f64,
     /// How many frames had a label.
     pub class_labelled: f64,
@@ -98,7 +98,7 @@ impl Report {
     /// How many numbers a report has.
     pub const LEN: usize = 11;
 
-    /// The share of labelled frames whose condition was told right; none when none was labelled.
+    /// The share of labelled frames whose condition was predicted right; none when none was labelled.
     pub fn class_accuracy(&self) -> Option<f64> {
         (self.class_labelled > 0.0).then(|| self.class_correct / self.class_labelled)
     }

@@ -65,7 +65,7 @@ trackflow_dataflow::declare_metrics! { PROGRAM:
     VALIDATION_CLASS_ACCURACY = "validation_class_accuracy", Gauge, Ratio, [],
         "Class accuracy of the last validation, from 0 to 1.";
     VALIDATION_CONDITION_ACCURACY = "validation_condition_accuracy", Gauge, Ratio, ["condition"],
-        "Share of the frames of a condition that the last validation told right, from 0 to 1.";
+        "Share of the frames of a condition that the last validation predicted right, from 0 to 1.";
     VALIDATION_CONDITION_IOU = "validation_condition_iou", Gauge, Ratio, ["condition"],
         "Mean IoU of the frames of a condition in the last validation, from 0 to 1.";
     VALIDATION_CONDITION_FRAMES = "validation_condition_frames", Gauge, One, ["condition"],

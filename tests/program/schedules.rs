@@ -4,16 +4,16 @@
 //! Faults come after so many lines of progress, not after so much time. `make soak` runs many schedules
 //! (`TRACKFLOW_SCHEDULES`), from `TRACKFLOW_SCHEDULE_SEED` on.
 
-use crate::support::{Running, files, losses, program, succeed};
+use crate::support::{Running, files, losses, program, spawn_reading, succeed};
 use std::{
     fmt::Write as _,
     fs,
-    io::{BufRead, BufReader, Write},
+    io::Write,
     net::TcpStream,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    process::Command,
+    sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant, SystemTime},
 };
 use trackflow::{data::random::CounterRng, train::checkpoint::Folder};
@@ -110,17 +110,8 @@ impl Bench {
     }
 
     fn start(&self) -> Process {
-        let mut child = self.command(&self.out).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (send, lines) = channel();
-        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let other = send.clone();
-        std::thread::spawn(move || {
-            BufReader::new(out).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
-        });
-        std::thread::spawn(move || {
-            BufReader::new(err).lines().map_while(Result::ok).try_for_each(|line| other.send(line))
-        });
-        Process { child: Running(child), lines, address: None, clients: Vec::new(), said: String::new() }
+        let (child, lines) = spawn_reading(&mut self.command(&self.out));
+        Process { child, lines, address: None, clients: Vec::new(), said: String::new() }
     }
 
     fn frames(&self) -> Vec<PathBuf> {
@@ -145,6 +136,18 @@ impl Process {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    /// Waits until the run has noticed that its data is back: an outage is spoken of once, so that another one before that
+    /// would be waited for in vain. The value is false where the process ended before.
+    fn wait_for_data(&mut self) -> bool {
+        let count = |said: &str, words: &str| said.lines().filter(|line| line.contains(words)).count();
+        while count(&self.said, "the data is away") > count(&self.said, "the data is back") {
+            if !self.wait(&["the data is back"], 1) {
+                return false;
             }
         }
         true
@@ -221,10 +224,13 @@ fn strike(bench: &Bench, mut process: Process, fault: Fault, rng: &mut CounterRn
             process.limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY);
         }
         Fault::DataAway => {
+            if !process.wait_for_data() {
+                return ended(process.end());
+            }
             fs::rename(&bench.data, &bench.away).unwrap();
             let heard = process.wait(&["the data is away"], 1);
             fs::rename(&bench.away, &bench.data).unwrap();
-            if !heard {
+            if !heard || !process.wait_for_data() {
                 return ended(process.end());
             }
         }

@@ -1,14 +1,13 @@
 //! Runs whose surroundings fail: reads that never return, data that is away, descriptors that are used up, failures far
 //! from the step. Whatever was computed is saved, and the process ends when it is asked to.
 
-use crate::support::{Running, data, fail, files, losses, succeed, text, train};
+use crate::support::{Running, data, fail, files, losses, spawn_reading, succeed, text, train};
 use std::{
     fs,
-    io::{BufRead, BufReader},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    process::Command,
+    sync::mpsc::Receiver,
     time::{Duration, Instant},
 };
 use trackflow::train::checkpoint::Folder;
@@ -45,17 +44,8 @@ struct Printed {
 
 impl Printed {
     fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (send, lines) = channel();
-        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let other = send.clone();
-        std::thread::spawn(move || {
-            BufReader::new(out).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
-        });
-        std::thread::spawn(move || {
-            BufReader::new(err).lines().map_while(Result::ok).try_for_each(|line| other.send(line))
-        });
-        Self { child: Running(child), lines }
+        let (child, lines) = spawn_reading(command);
+        Self { child, lines }
     }
 
     /// Waits for a line with these words.

@@ -8,7 +8,10 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        mpsc::{Receiver, channel},
+    },
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -68,6 +71,17 @@ pub fn with_torch(command: &Command) -> Option<Output> {
 /// Everything that a run printed.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Starts `command`; the lines of both its outputs come as they are written.
+pub fn spawn_reading(command: &mut Command) -> (Running, Receiver<String>) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (send, lines) = channel();
+    let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let other = send.clone();
+    std::thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+    std::thread::spawn(move || BufReader::new(err).lines().map_while(Result::ok).try_for_each(|line| other.send(line)));
+    (Running(child), lines)
 }
 
 /// How long a test waits for what must happen, on a machine as busy as it may be.

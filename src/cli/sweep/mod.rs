@@ -12,7 +12,7 @@ use crate::{
     lock::FolderLock,
     model::Hiptrack,
     monitor::replay,
-    telemetry::log,
+    telemetry::{log, machine},
     train::{
         experiment::{Experiment, Synth},
         network,
@@ -60,6 +60,7 @@ struct Member {
     seed: u64,
     folder: PathBuf,
     experiment: Experiment,
+    is_complete: bool,
 }
 
 /// Does what is left of the sweep and compares. The value is the exit code: 0, that of a stop, or 70 where runs failed.
@@ -70,7 +71,7 @@ pub fn sweep(args: &SweepArgs) -> Result<i32> {
     let plan = Plan::read(&args.file)?;
     let home = args.save_dir.join(&plan.name);
     let members = members(&plan, &home)?;
-    let open: Vec<&Member> = members.iter().filter(|member| !is_complete(&member.folder)).collect();
+    let open: Vec<&Member> = members.iter().filter(|member| !member.is_complete).collect();
     let all = members.len();
     log::say(&format!(
         "{}: {} runs, {} settings with {} seeds; {} are done",
@@ -82,7 +83,7 @@ pub fn sweep(args: &SweepArgs) -> Result<i32> {
     ));
     if args.list {
         for member in &members {
-            let state = if is_complete(&member.folder) { "done" } else { "open" };
+            let state = if member.is_complete { "done" } else { "open" };
             log::say(&format!(
                 "  {state}  {}, seed {}  {}",
                 plan.arms[member.arm].name,
@@ -143,11 +144,9 @@ fn members(plan: &Plan, home: &Path) -> Result<Vec<Member>> {
     let mut problems = Vec::new();
     for (arm, Arm { name, set }) in plan.arms.iter().enumerate() {
         match find::read(&plan.script, &plan.config, set).and_then(checked) {
-            Ok(experiment) => members.extend(plan.seeds.iter().map(|&seed| Member {
-                arm,
-                seed,
-                folder: home.join(folder_name(name)).join(format!("seed-{seed}")),
-                experiment: experiment.clone(),
+            Ok(experiment) => members.extend(plan.seeds.iter().map(|&seed| {
+                let folder = home.join(folder_name(name)).join(format!("seed-{seed}"));
+                Member { arm, seed, is_complete: is_complete(&folder), folder, experiment: experiment.clone() }
             })),
             Err(failure) => problems.push(failure.within(format!("arm `{name}`"))),
         }
@@ -162,10 +161,9 @@ fn members(plan: &Plan, home: &Path) -> Result<Vec<Member>> {
         }
     }
     // A run that is there must be of these settings: its numbers would be taken for theirs.
-    for Member { folder, experiment, .. } in &members {
+    for Member { folder, experiment, .. } in members.iter().filter(|member| member.is_complete) {
         let file = folder.join("experiment.yaml");
-        let differs = std::fs::read_to_string(&file).is_ok_and(|text| text != experiment.resolved);
-        if differs && is_complete(folder) {
+        if std::fs::read_to_string(&file).is_ok_and(|text| text != experiment.resolved) {
             let message =
                 "made with other settings than the sweep has now; remove the folder, or use another --save_dir";
             problems.push(Failure::config(format!("{}: {message}", folder.display())));
@@ -244,7 +242,7 @@ fn made(synth: &Synth, home: &Path, scenes: &mut BTreeMap<String, PathBuf>) -> R
 
 /// A device for each run that goes on at a time.
 fn devices(args: &SweepArgs, threads: usize) -> Vec<String> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = machine::cores();
     let on_cpu = |device: &String| device == "cpu" || device == "auto" && !tch::Cuda::is_available();
     let each = |device: &String| match args.jobs {
         Some(jobs) => jobs as usize,

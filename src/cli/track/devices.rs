@@ -4,7 +4,7 @@ use crate::{
     failure::{Failure, Result},
     train::device::DeviceChoice,
 };
-use std::{num::NonZeroUsize, str::FromStr};
+use std::str::FromStr;
 
 /// `cuda:0,cuda:1`, `cpu`, `auto`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,11 +55,6 @@ impl Workers {
         }
         let threads = threads.map_or(default, usize::from);
         Ok(Self { jobs, threads })
-    }
-
-    /// Cores that this process may use.
-    pub fn cores() -> usize {
-        std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     lock::FolderLock,
     model::online::Online,
     monitor::live::Live,
-    telemetry::log,
+    telemetry::{log, machine},
     track::{self, Jobs, NamedSet, Options, Video, provenance, results},
     train::{device::gpu_left_out, experiment::Experiment, network},
     weights::Choice,
@@ -114,7 +114,7 @@ pub fn track(args: &TrackArgs) -> Result<i32> {
     let sizes = network::config(&experiment);
     sizes.check()?;
     let options = Options::of(&experiment, &sizes)?;
-    let workers = Workers::new(args.jobs, args.threads, args.device.0.len(), Workers::cores())?;
+    let workers = Workers::new(args.jobs, args.threads, args.device.0.len(), machine::cores())?;
     if args.video.is_some() {
         return film(args, &experiment, &options, workers);
     }
