@@ -7,12 +7,12 @@ fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     println!("cargo:rerun-if-changed=build.rs");
-    let mut sources = vec!["guard", "adamw", "precision", "memory", "recompute", "shared", "stream"];
+    let mut sources = vec!["guard", "adamw", "precision", "memory", "recompute", "shared", "stream", "ranks"];
     if cfg!(feature = "cpu-kernels") {
         sources.extend(["cpu/attention", "cpu/winograd", "cpu/convolution", "cpu/linear", "cpu/packed"]);
     }
     let sources: Vec<String> = sources.into_iter().map(|name| format!("src/{name}.cpp")).collect();
-    let headers = ["src/guard.h", "src/cpu/linear.h", "src/cpu/winograd.h"].map(String::from);
+    let headers = ["src/guard.h", "src/gloo", "src/cpu/linear.h", "src/cpu/winograd.h"].map(String::from);
     for watched in sources.iter().chain(&headers) {
         println!("cargo:rerun-if-changed={watched}");
     }
@@ -32,6 +32,7 @@ fn main() {
         .opt_level(3)
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .flag_if_supported("-fopenmp")
+        .include(include.join("torch/csrc/api/include"))
         .include(include)
         .include("src")
         .file(together(&sources))

@@ -1,7 +1,7 @@
 //! What the terms of a batch's loss are divided by.
 
 use super::{class::labelled, components::Target, focal::peaks, heatmap::heatmap};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// The counts that a batch's loss divides by. They follow from its boxes and labels alone, so they are known before any
 /// part of it is computed: parts that divide by the counts of the **whole** batch add up to its loss and its gradients,
@@ -22,6 +22,11 @@ impl Counts {
     /// The counts of `target`, for score maps of `grid` × `grid` and `classes` conditions where the model has them. They
     /// are taken on the device; nothing waits for it.
     pub fn of(target: &Target, grid: Option<i64>, classes: Option<i64>) -> Self {
+        let size = target.labels.size();
+        if let &[frames, 0] = size.as_slice() {
+            let zeros = || Tensor::zeros([frames], (Kind::Float, target.labels.device()));
+            return Self { clips: 0, peaks: grid.map(|_| zeros()), labelled: classes.map(|_| zeros()), maps: None };
+        }
         let maps = grid.map(|grid| heatmap(&target.boxes, grid));
         Self {
             clips: target.labels.size().get(1).copied().unwrap_or_default(),
@@ -29,6 +34,11 @@ impl Counts {
             maps,
             labelled: classes.map(|classes| labelled(&target.labels, classes)),
         }
+    }
+
+    /// What of them is added up over ranks that share a batch; its clips are another one.
+    pub fn sums(&self) -> Vec<Tensor> {
+        self.peaks.iter().chain(&self.labelled).map(Tensor::shallow_clone).collect()
     }
 
     /// The same counts for a part of the batch: `length` clips from the one of number `from` on.

@@ -16,6 +16,7 @@ pub mod optimizer;
 pub mod overlaps;
 pub mod precision;
 pub mod pretrained;
+pub mod ranks;
 mod replicas;
 pub mod run_event;
 pub mod run_schedule;

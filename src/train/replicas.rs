@@ -12,6 +12,7 @@ use crate::{
     loss::{Counts, Target},
     model::{ClipInput, Hiptrack},
 };
+use std::ops::Range;
 use tch::Tensor;
 
 /// Some clips of a batch.
@@ -69,26 +70,27 @@ pub(super) fn split(batch: &Batch, counts: &Counts, count: usize) -> Vec<Replica
     let clips = batch.input.batch();
     let count = (count as i64).clamp(1, clips);
     let bound = |index: i64| clips * index / count;
-    (0..count)
-        .map(|index| {
-            let (from, length) = (bound(index), bound(index + 1) - bound(index));
-            let part = |tensor: &Tensor, dim| tensor.narrow(dim, from, length);
-            Replica {
-                index: index as usize,
-                counts: counts.share(from, length),
-                input: ClipInput {
-                    template: part(&batch.input.template, 0),
-                    search: part(&batch.input.search, 1),
-                    template_boxes: part(&batch.input.template_boxes, 0),
-                },
-                target: Target {
-                    boxes: part(&batch.target.boxes, 1),
-                    labels: part(&batch.target.labels, 1),
-                    soft: batch.target.soft.as_ref().map(|soft| part(soft, 1)),
-                },
-            }
-        })
-        .collect()
+    (0..count).map(|index| cut(batch, counts, index as usize, bound(index)..bound(index + 1))).collect()
+}
+
+/// Those clips of `batch` as the part of number `index`.
+pub(super) fn cut(batch: &Batch, counts: &Counts, index: usize, clips: Range<i64>) -> Replica {
+    let (from, length) = (clips.start, clips.end - clips.start);
+    let part = |tensor: &Tensor, dim| tensor.narrow(dim, from, length);
+    Replica {
+        index,
+        counts: counts.share(from, length),
+        input: ClipInput {
+            template: part(&batch.input.template, 0),
+            search: part(&batch.input.search, 1),
+            template_boxes: part(&batch.input.template_boxes, 0),
+        },
+        target: Target {
+            boxes: part(&batch.target.boxes, 1),
+            labels: part(&batch.target.labels, 1),
+            soft: batch.target.soft.as_ref().map(|soft| part(soft, 1)),
+        },
+    }
 }
 
 /// Runs `work` on every shard, the first on this thread. The parts come back in order.
@@ -136,6 +138,12 @@ impl Merged {
             add(a, c);
             add(b, d);
         }
+    }
+
+    /// The same with `part` added.
+    pub fn with(mut self, part: ReplicaOutput) -> Self {
+        self.add(part);
+        self
     }
 
     /// What was added up.

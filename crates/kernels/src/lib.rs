@@ -8,6 +8,7 @@ pub mod memory;
 #[cfg(not(feature = "cpu-kernels"))]
 mod none;
 mod precision;
+pub mod ranks;
 mod recompute;
 mod shared;
 pub mod stream;

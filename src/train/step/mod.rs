@@ -2,6 +2,7 @@
 //! a batch stay in one small tensor that someone else reads.
 
 mod frames;
+mod parts;
 mod preview;
 mod state;
 mod train;
@@ -13,18 +14,20 @@ use super::{
     experiment::{ClassTargets, Experiment, Phase, Training},
     metrics::StepMetrics,
     optimizer::{AdamW, AdamWOptions},
-    replicas::{Merged, Replica, ReplicaOutput, SharedModel, side_by_side, split},
+    ranks::World,
+    replicas::{ReplicaOutput, SharedModel},
     run_schedule::{BatchInfo, Split},
     tasks::{Analysis, Balancer},
 };
 use crate::{
     failure::{Failure, Result},
-    loss::{ClassLoss, Counts, Target, Weights, confusion, loss_of_part},
+    loss::{ClassLoss, Target, Weights, confusion, loss_of_part},
     model::{
-        BoxHeadKind, ClipInput, ForwardOptions, Hiptrack, MaskClamp, Params, Statistics, StepSeed, keep_rate::keep_rate,
+        ClipInput, ForwardOptions, Hiptrack, MaskClamp, Params, Statistics, StepSeed, keep_rate::keep_rate,
     },
     native::stream::Event,
 };
+use parts::Taken;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
@@ -129,6 +132,8 @@ pub struct Trainer {
     /// The stretch in which the gradients of the tasks were found to add up to the whole one.
     checked: Option<OptimizerScope>,
     under_way: UnderWay,
+    /// The other ranks, where there are any.
+    world: Option<Arc<World>>,
 }
 
 /// How far the step under way has come.
@@ -185,8 +190,14 @@ impl Trainer {
             ema,
             checked: None,
             under_way: UnderWay::Nothing,
+            world: None,
             training,
         })
+    }
+
+    /// From here on the batches are this rank's share, and all ranks of `world` take each step together.
+    pub fn join(&mut self, world: Arc<World>) {
+        self.world = Some(world);
     }
 
     /// Trains or evaluates on `batch`, as its visit says.
@@ -278,7 +289,7 @@ impl Trainer {
         let keeps = self.training.kept_features > 0;
         let (precision, device) = (self.training.precision, self.model.params().device());
         let model = SharedModel::new(self.ema.as_ref().map_or(&self.model, Ema::model));
-        let ReplicaOutput { report, sums, confusion, frames, .. } = self.in_parts(batch, move |replica| {
+        let ReplicaOutput { report, sums, confusion, frames, .. } = self.in_parts(batch, &Taken::evaluation(), move |replica| {
             tch::no_grad(|| {
                 let output = precision.forward(device, || model.model().evaluate(&replica.input, &options))?;
                 let step_metrics = loss_of_part(&output, &replica.target, &weights, &replica.counts)?;
@@ -292,25 +303,6 @@ impl Trainer {
         let rest = numbers(&[0.0, 1.0, 1.0, weights.class], report.device());
         let step_metrics = pack(&report, &rest, &sums);
         Ok(Outcome { step_metrics, weights, confusion, frames, analysis: None, lr: [0.0; 2], moments: None })
-    }
-
-    /// Runs `work` on all parts of `batch`: `TRAIN.REPLICAS` of them side by side, `TRAIN.ACCUMULATE` times in a row. What
-    /// their losses are divided by is counted over the whole batch beforehand.
-    fn in_parts(
-        &self,
-        batch: &Batch,
-        work: impl Fn(&Replica) -> Result<ReplicaOutput> + Copy + Send,
-    ) -> Result<ReplicaOutput> {
-        let Training { replicas, accumulate, .. } = self.training;
-        let mut merged = Merged::default();
-        let config = self.model.config();
-        let grid = (config.box_head == BoxHeadKind::Centre).then(|| config.search_grid());
-        let counts = Counts::of(&batch.target, grid, config.class_head.as_ref().map(|head| head.classes));
-        let mut all = split(batch, &counts, replicas * accumulate).into_iter().peekable();
-        while all.peek().is_some() {
-            side_by_side(all.by_ref().take(replicas).collect(), work)?.into_iter().for_each(|part| merged.add(part));
-        }
-        Ok(merged.part())
     }
 
     /// Makes the right parameters trainable, with a fresh optimizer where a new stretch begins.

@@ -1,6 +1,8 @@
 //! A training step: gradients, what the tasks' weighting makes of them, and the update.
 
-use super::{Batch, Moments, Outcome, PartMoments, Trainer, UnderWay, is_last_shared, numbers, pack, replica_options};
+use super::{
+    Batch, Moments, Outcome, PartMoments, Trainer, UnderWay, is_last_shared, numbers, pack, parts::Taken, replica_options,
+};
 use crate::{
     failure::{Failure, Result},
     loss::{Weights, loss_of_part},
@@ -62,14 +64,15 @@ impl Trainer {
             _ => TaskGradients::Nothing,
         };
         let (precision, device) = (self.training.precision, self.model.params().device());
-        let (model, replicas) = (SharedModel::new(&self.model), self.training.replicas);
+        let (model, replicas) = (SharedModel::new(&self.model), self.at_once());
         let factors = self.balancer.as_ref().map(Balancer::factors);
         let moves = [options.statistics, options.class_statistics].contains(&Statistics::BatchAndUpdate);
         let buffers = moves.then(|| self.buffers());
         let by = factors.as_ref().map(Numbers);
         let before = buffers.iter().flatten().map(Tensor::shallow_clone).collect();
         self.under_way = UnderWay::Gradients(before);
-        let part = self.in_parts(batch, move |replica| {
+        let taken = self.gradients_of(task_gradients);
+        let part = self.in_parts(batch, &taken, move |replica| {
             let (model, stream) = (model.model(), Stream::current(device)?);
             let begin = stream.record()?;
             let options = replica_options(options, replica.index, replicas);
@@ -111,6 +114,11 @@ impl Trainer {
                 ..ReplicaOutput::default()
             })
         })?;
+        if let Some(world) = self.world.as_ref().filter(|_| moves) {
+            // The first part of all moved them, and that is a part of rank 0.
+            let buffers: Vec<Tensor> = self.model.params().buffers().into_iter().map(Tensor::shallow_clone).collect();
+            world.broadcast(&buffers, 0)?;
+        }
         let begin = Stream::current(device)?.record()?;
         let ReplicaOutput { report, sums, gradients: whole, tasks, moments, .. } = part;
         let analysis = match analysed {
@@ -127,15 +135,31 @@ impl Trainer {
             _ => whole,
         };
         self.under_way = UnderWay::Update;
-        let taken = Taken { report, sums, gradients, analysis, norms, buffers, moments, begin };
+        let taken = Update { report, sums, gradients, analysis, norms, buffers, moments, begin };
         let outcome = self.update(taken, lr, weights)?;
         self.under_way = UnderWay::Nothing;
         Ok(outcome)
     }
 
+    /// What has gradients in a step that takes these.
+    fn gradients_of(&self, task_gradients: TaskGradients) -> Taken<'_> {
+        let named = || self.model.params().parameters().filter(|(_, tensor)| tensor.requires_grad());
+        let all = || named().map(|(_, tensor)| tensor).collect::<Vec<_>>();
+        let last = || named().filter(|(name, _)| is_last_shared(&self.model, name)).map(|(_, tensor)| tensor).collect();
+        Taken {
+            trained: if task_gradients == TaskGradients::Instead { Vec::new() } else { all() },
+            of_tasks: match task_gradients {
+                TaskGradients::Nothing => None,
+                TaskGradients::LastShared => Some(last()),
+                TaskGradients::All | TaskGradients::Class | TaskGradients::Instead => Some(all()),
+            },
+            frames: false,
+        }
+    }
+
     /// Applies the gradients, unless loss or gradients are not finite; then nothing changes.
-    fn update(&mut self, taken: Taken, lr: [f64; 2], weights: Weights) -> Result<Outcome> {
-        let Taken { report, sums, gradients, analysis, norms, buffers, moments, begin } = taken;
+    fn update(&mut self, taken: Update, lr: [f64; 2], weights: Weights) -> Result<Outcome> {
+        let Update { report, sums, gradients, analysis, norms, buffers, moments, begin } = taken;
         let Some((_, optimizer)) = &mut self.optimizer else {
             return Err(Failure::stage("the optimizer is missing"));
         };
@@ -217,7 +241,7 @@ impl Trainer {
 }
 
 /// What the parts of a step gave.
-struct Taken {
+struct Update {
     report: Tensor,
     sums: Tensor,
     gradients: Vec<Tensor>,
