@@ -1,7 +1,7 @@
 //! The parts of a run, one method each.
 
 use super::{
-    Metrics, Outcome, Resume, Session, find, request::Request, request::Source, signals::Signals, start::Start,
+    Metrics, Outcome, Resume, Session, find, ranks, request::Request, request::Source, signals::Signals, start::Start,
 };
 use crate::{
     failure::Result,
@@ -15,6 +15,7 @@ use crate::{
         events::Observer,
         experiment::Experiment,
         network,
+        ranks::Place,
     },
 };
 use std::{
@@ -55,6 +56,7 @@ impl SessionBuilder {
             stop: Shutdown::new(),
             save_request: SaveRequest::default(),
             observers: Vec::new(),
+            place: None,
         };
         Self { request, failures: Vec::new() }
     }
@@ -191,6 +193,12 @@ impl SessionBuilder {
         self
     }
 
+    /// Makes this process one of several that train together, each with a session like this one; rank 0 writes.
+    pub fn place(mut self, place: impl Into<Option<Place>>) -> Self {
+        self.request.place = place.into();
+        self
+    }
+
     /// Whether this process is for the run alone. Then it listens to signals, from the building of the session on: SIGINT,
     /// SIGTERM, SIGUSR2 and SIGXCPU stop the run, SIGUSR1 saves, SIGHUP reads the pipeline again; and it ends the process
     /// where it is to stop while a file that is read before the first step does not answer.
@@ -225,17 +233,25 @@ impl SessionBuilder {
             Source::Parsed(_, node) => find::changed(node.clone(), &request.script, &request.set)?,
         };
         let diagnostics = Diagnostics::new();
-        let experiment = Experiment::draft(&diagnostics, &node);
+        let mut experiment = Experiment::draft(&diagnostics, &node);
         find::finish(&diagnostics)?;
+        if let Some(place) = &request.place {
+            ranks::prepare(&mut experiment, place)?;
+        }
         let diagnostics = Diagnostics::new();
         let graph = match &request.pipeline {
             Source::Named(name) => find::graph(&diagnostics, name, &find::pipeline(name)?, &request.kinds)?,
             Source::Parsed(name, file) => find::graph(&diagnostics, name, file, &request.kinds)?,
         };
         network::config(&experiment).check()?;
-        network::check_pretrained(&experiment)?;
+        if request.place.as_ref().is_none_or(|place| place.rank == 0) {
+            network::check_pretrained(&experiment)?;
+        }
         let baseline = request.baseline.as_deref().map(Baseline::read).transpose()?;
-        let device = request.device.open()?;
+        let device = match &request.place {
+            Some(place) => request.device.open_for_rank(place.local_rank, place.local_size)?,
+            None => request.device.open()?,
+        };
         gpu_left_out(request.device, device).iter().for_each(|why| log::warn(why));
         let facts = Facts { experiment, on_accelerator: device.is_cuda() };
         stages::check(&diagnostics, &graph, Some(&facts));

@@ -19,8 +19,35 @@ pub(super) struct Change {
 pub(super) fn plan(experiment: &Experiment) -> String {
     let keys = Keys::all().ok();
     let is_free = |path: &str| rule(keys.as_ref(), path) == Resume::Free;
-    let decisive = experiment.values.iter().filter(|(path, _)| !is_free(path));
-    decisive.map(|(path, value)| format!("{path}: {value}")).collect::<Vec<_>>().join("\n")
+    let decisive = experiment.values.iter().filter(|(path, _)| !is_free(path) && path != GLOBAL_BATCH);
+    let training = &experiment.training;
+    // What counts is the batch of all ranks.
+    let batch = training.clips_per_step();
+    let mut lines: Vec<String> = decisive
+        .map(|(path, value)| if path == BATCH { format!("{path}: {batch}") } else { format!("{path}: {value}") })
+        .collect();
+    if training.ranks > 1 && training.global_batch.is_none() {
+        lines.push(format!("{RANKS}: {}", training.ranks));
+    }
+    lines.join("\n")
+}
+
+/// Clips of a batch, and those of all ranks together.
+const BATCH: &str = "TRAIN.BATCH_SIZE";
+const GLOBAL_BATCH: &str = "TRAIN.GLOBAL_BATCH";
+
+/// How many ranks there were, where the batch depends on it.
+const RANKS: &str = "ranks";
+
+/// Why another batch is the same run: each rank takes as many clips as before, and their number is another.
+fn other_ranks(before: &str, now: &str) -> Option<&'static str> {
+    let own = |plan: &str| -> Option<usize> {
+        let number = |key: &str| line(plan, key)?.parse::<usize>().ok();
+        number(BATCH)?.checked_div(number(RANKS).unwrap_or(1))
+    };
+    let ranks = |plan: &str| line(plan, RANKS).map(str::to_string);
+    (own(before) == own(now) && ranks(before) != ranks(now))
+        .then_some("there is another number of ranks; TRAIN.GLOBAL_BATCH keeps the batch of all together")
 }
 
 /// What a change of the key at `path` means; of one that nobody knows, that it is another run.
@@ -78,12 +105,13 @@ pub(super) fn changes(made: &Metadata, experiment: &Experiment, seed: u64) -> Ve
         let before = before.or_else(|| by_default().filter(|_| !key.starts_with("TRAIN.PHASES.")));
         // A key that is absent has no effect; what made it so is a change of its own.
         let absent_acts = field.is_some_and(|field| field.absent_acts);
-        if before == after || after.is_none() && !absent_acts {
+        if before == after || key == RANKS || after.is_none() && !absent_acts {
             continue;
         }
         let word = |value: Option<&str>| value.unwrap_or("absent").to_string();
         let text = format!("{key} was {}, is {}", word(before), word(after));
         let harmless = match rule(known.as_ref(), key) {
+            Resume::Fixed if key == BATCH => other_ranks(&made_plan, &now),
             Resume::Fixed => None,
             Resume::Free => Some("it decides neither batches nor updates"),
             Resume::Noted(why) => Some(why),

@@ -52,7 +52,7 @@ pub fn misfit(experiment: &Experiment, needs: Needs<'_>, items: &Memory, ram: u6
         change(&mut other);
         other
     };
-    let (clips, replicas) = (experiment.training.batch_size, experiment.training.replicas.max(1));
+    let (clips, replicas) = (experiment.training.clips_per_rank(), experiment.training.replicas.max(1));
     let in_parts = |by: usize| {
         let text = format!("TRAIN.ACCUMULATE: {by} fits ({} clips at a time)", clips.div_ceil(by));
         (text, with(&|other| other.training.accumulate = by))

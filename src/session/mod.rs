@@ -28,6 +28,7 @@ pub mod load;
 pub mod memory;
 mod observers;
 mod outcome;
+mod ranks;
 mod reload;
 mod request;
 mod resume;

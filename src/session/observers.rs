@@ -1,7 +1,7 @@
 //! Who watches a run: its log, progress, the live page, event files, scores, artifacts, the time limit, and whoever else
 //! was asked for; health stands before them all.
 
-use super::{Session, benchmark::Scorer, limit, request::Request};
+use super::{Session, benchmark::Scorer, limit, ranks, request::Request};
 use crate::{
     data::dataset::Roots,
     failure::Result,
@@ -26,7 +26,7 @@ pub(super) struct About<'a> {
 pub(super) struct Observers {
     /// Hears everything, and tells the others.
     pub all: Arc<dyn Observer>,
-    pub progress: Arc<Progress>,
+    pub progress: Option<Arc<Progress>>,
     pub scorer: Option<Arc<Scorer>>,
 }
 
@@ -66,6 +66,11 @@ impl Observers {
         let health = Health::new(experiment, Arc::new(observers)).beside(baseline);
         before.iter().for_each(|line| live.recall(line));
         health.recall(before.into_iter().map(|line| line.event));
-        Ok(Self { all: Arc::new(health), progress, scorer })
+        Ok(Self { all: Arc::new(health), progress: Some(progress), scorer })
+    }
+
+    /// Those of a rank that writes nothing.
+    pub fn of_other_rank() -> Self {
+        Self { all: Arc::new(ranks::Warnings), progress: None, scorer: None }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     flow::{Kinds, Shutdown},
     settings::Node,
     stages::{RunContext, SaveRequest},
-    train::{device::DeviceChoice, events::Observer},
+    train::{device::DeviceChoice, events::Observer, ranks::Place},
 };
 use std::{
     net::SocketAddr,
@@ -23,6 +23,19 @@ pub enum Metrics {
     Usual,
     /// Here.
     At(SocketAddr),
+}
+
+impl Metrics {
+    /// The same for the rank of this number on its machine: each has an address of its own.
+    pub(super) fn of_rank(self, local_rank: usize) -> Self {
+        match self {
+            Self::At(mut address) if address.port() > 0 => {
+                address.set_port(address.port().saturating_add(u16::try_from(local_rank).unwrap_or(u16::MAX)));
+                Self::At(address)
+            }
+            same => same,
+        }
+    }
 }
 
 /// An experiment or a pipeline.
@@ -66,6 +79,8 @@ pub(super) struct Request {
     pub stop: Shutdown,
     pub save_request: SaveRequest,
     pub observers: Vec<Box<dyn Observer>>,
+    /// Which of several processes this one is.
+    pub place: Option<Place>,
 }
 
 impl Request {

@@ -3,7 +3,7 @@
 use super::{
     Ended, Metrics, Outcome, Session, begin, changes, load, memory,
     observers::{About, Observers},
-    resume, sets, start, summary, watch,
+    ranks, resume, sets, start, summary, watch,
 };
 use crate::{
     atomic_file::write_atomic,
@@ -29,6 +29,7 @@ use crate::{
         experiment::Experiment,
         metrics::Progress,
         network,
+        ranks::World,
         run_event::RunEvent,
         run_schedule::{RunSchedule, Split, batches},
         step::Trainer,
@@ -49,12 +50,31 @@ impl Session {
     ///
     /// # Errors
     /// Everything that keeps the run from starting, and whatever ends it.
-    pub fn run(mut self) -> Result<Outcome> {
+    pub fn run(self) -> Result<Outcome> {
+        let world = self.meet()?;
+        let outcome = self.run_in(world.as_ref());
+        if let Some(world) = &world {
+            match &outcome {
+                Err(failure) => world.fail(failure),
+                // A rank that stopped before the first step has not parted from the others.
+                Ok(_) => world.fail(&Failure::stage(start::STOPPED)),
+            }
+        }
+        outcome
+    }
+
+    fn run_in(mut self, world: Option<&Arc<World>>) -> Result<Outcome> {
         let memory = memory::warning(&self.facts.experiment, &self.graph, &self.facts);
-        self.start.hold(FolderLock::take(&self.request.save_dir, "train")?);
-        let folder = Folder::open(&self.request.folder())?;
+        let writes = world.is_none_or(|world| world.is_first());
+        let folder = match writes {
+            true => {
+                self.start.hold(FolderLock::take(&self.request.save_dir, "train")?);
+                Folder::open(&self.request.folder())?
+            }
+            false => Folder::at(&self.request.folder()),
+        };
         let live = Live::new("train");
-        let addresses = match self.request.metrics {
+        let addresses = match self.request.metrics.of_rank(world.map_or(0, |world| world.place().local_rank)) {
             Metrics::Off => Vec::new(),
             Metrics::Usual => watch::serve(None, &live)?,
             Metrics::At(address) => watch::serve(Some(address), &live)?,
@@ -71,7 +91,7 @@ impl Session {
             log::say(&baseline.to_string());
         }
         let opened = self.start.log();
-        let outcome = self.launch(&folder, &live, &opened);
+        let outcome = self.launch(&folder, &live, &opened, world);
         self.start.is_over();
         if let Some(log) = opened.get() {
             let ended = outcome.as_ref().map(|outcome| outcome.ended.clone()).map_err(Clone::clone);
@@ -86,10 +106,17 @@ impl Session {
         save_dir.join("run.jsonl")
     }
 
-    fn launch(&mut self, folder: &Folder, live: &Arc<Live>, opened: &OnceLock<Arc<RunLog>>) -> Result<Outcome> {
+    fn launch(
+        &mut self,
+        folder: &Folder,
+        live: &Arc<Live>,
+        opened: &OnceLock<Arc<RunLog>>,
+        world: Option<&Arc<World>>,
+    ) -> Result<Outcome> {
+        let writes = world.is_none_or(|world| world.is_first());
         let (stop, save_dir) = (self.request.stop.clone(), self.request.save_dir.clone());
         let experiment = self.facts.experiment.clone();
-        let roots = self.roots()?;
+        let roots = ranks::in_turns(world, || self.roots())?;
         let planners = sets::open(&experiment, &roots, self.request.seed, sets::validates(&experiment))?;
         planners.notes.iter().for_each(|note| log::say(note));
         if let Some(reason) = stop.reason() {
@@ -98,12 +125,21 @@ impl Session {
             return Ok(outcome(ended, folder, Progress::default(), Duration::ZERO));
         }
         let schedule = schedule(&experiment, &planners);
+        if let Some(world) = world {
+            let lines: Vec<String> =
+                planners.digests.iter().map(|(name, digest)| format!("{name}: {digest}")).collect();
+            world.check_same("data", &lines)?;
+        }
 
         tch::set_num_threads(experiment.training.threads_per_replica());
         experiment.training.precision.apply_tf32()?;
-        let (model, loaded) = network::build(&experiment, self.request.seed, self.device)?;
-        loaded.iter().for_each(|line| log::say(line));
-        let trainer = Trainer::new(&experiment, model, self.request.seed, schedule.train_batches)?;
+        let new_trainer = || {
+            // The others get all tensors from rank 0.
+            let experiment = if writes { experiment.clone() } else { without_weights(&experiment) };
+            let (model, loaded) = network::build(&experiment, self.request.seed, self.device)?;
+            loaded.iter().for_each(|line| log::say(line));
+            Trainer::new(&experiment, model, self.request.seed, schedule.train_batches)
+        };
         let plan = changes::plan(&experiment);
         let metadata = Metadata {
             data: Some(planners.digests.clone()),
@@ -116,19 +152,33 @@ impl Session {
             data: &planners.digests,
             allow_changes: self.request.allow_changes,
         };
-        let resume::Start { trainer, progress, position, logged, history } =
-            resume::resume(&self.request.resume, folder, trainer, &run)?;
+        let begin = match writes {
+            true => Some(resume::resume(&self.request.resume, folder, new_trainer()?, &run)?),
+            false => None,
+        };
+        let begin = match (world, begin) {
+            (Some(world), begin) => ranks::begin_alike(world, begin, new_trainer, self.device)?,
+            (None, Some(begin)) => begin,
+            (None, None) => return Err(Failure::stage("a run without a beginning")),
+        };
+        let resume::Start { mut trainer, progress, position, logged, history } = begin;
+        if let Some(world) = world {
+            trainer.join(world.clone());
+        }
         let device_name = summary::device_name(self.device);
         log::say(&format!(
-            "model: {:.2} M parameters on {}; {} epochs of {} steps of {} clips",
+            "model: {:.2} M parameters on {}; {} epochs of {} steps of {} clips{}",
             trainer.parameters() as f64 / 1e6,
             device_name,
             schedule.epochs,
             schedule.train_batches,
-            experiment.training.batch_size,
+            experiment.training.clips_per_step(),
+            world.map_or_else(String::new, |world| format!(" on {} ranks", world.size())),
         ));
-        write(&save_dir.join("experiment.yaml"), &experiment.resolved)?;
-        write(&save_dir.join("pipeline.yaml"), &self.resolved)?;
+        if writes {
+            write(&save_dir.join("experiment.yaml"), &experiment.resolved)?;
+            write(&save_dir.join("pipeline.yaml"), &self.resolved)?;
+        }
         let name = metadata.experiment.clone();
         metrics::gauge!(names::TRAIN_INFO, "experiment" => name.clone(), "device" => device_name.clone()).set(1.0);
         live.plan(Plan {
@@ -141,14 +191,18 @@ impl Session {
             position,
             phases: phases(&experiment),
         });
-        let run_log = Arc::new(RunLog::open(&Self::log_of(&save_dir), logged, history, Some(&name))?);
-        let run_log = opened.get_or_init(|| run_log);
-        let run_start = begin::run_start(&name, self.request.seed, &device_name, logged, &planners);
-        run_log.observe(&RunEvent::Run(Box::new(run_start)));
-        let parameters = trainer.parameters();
-        let about = About { experiment: &experiment, schedule: &schedule, position, parameters, roots: &roots };
-        let Observers { all: observer, progress: watcher, scorer } =
-            Observers::start(&mut self.request, &about, run_log, live, self.baseline.take())?;
+        let Observers { all: observer, progress: watcher, scorer } = match writes {
+            true => {
+                let run_log = Arc::new(RunLog::open(&Self::log_of(&save_dir), logged, history, Some(&name))?);
+                let run_log = opened.get_or_init(|| run_log);
+                let run_start = begin::run_start(&name, self.request.seed, &device_name, logged, &planners);
+                run_log.observe(&RunEvent::Run(Box::new(run_start)));
+                let parameters = trainer.parameters();
+                let about = About { experiment: &experiment, schedule: &schedule, position, parameters, roots: &roots };
+                Observers::start(&mut self.request, &about, run_log, live, self.baseline.take())?
+            }
+            false => Observers::of_other_rank(),
+        };
         let rejects = Rejects::new(Budget {
             floor: experiment.data.max_rejected as u64,
             share: experiment.data.max_rejected_share,
@@ -157,7 +211,7 @@ impl Session {
         let quarantine_after = quarantine.after();
         let progress = Arc::new(Mutex::new(progress));
         let shared = planners.shared;
-        if let Some(shared) = &shared {
+        if let Some(shared) = shared.as_ref().filter(|_| writes) {
             observer.observe(&RunEvent::warning(shared.to_string()));
         }
         let context = Arc::new(RunContext {
@@ -177,18 +231,23 @@ impl Session {
             folder: folder.clone(),
             save_request: self.request.save_request.clone(),
             observer: observer.clone(),
+            ranks: self.ranks(world),
         });
         let batches_in_all = context.schedule.len();
         let complete = position >= batches_in_all;
         let limits = load::limits(&self.graph);
         let outcome_of_flow = self.flow(&context, observer, |run| live.attach(run.board(), limits.clone(), stop))?;
-        watcher.finish();
+        if let (Some(world), Err(failure)) = (world, &outcome_of_flow.result) {
+            // Before anything else: the others wait for this rank.
+            world.fail(failure);
+        }
+        watcher.iter().for_each(|watcher| watcher.finish());
         if let Some(scorer) = scorer {
             let asked = matches!(outcome_of_flow.stopped, Some(StopReason::Signal(_) | StopReason::TimeLimit));
             scorer.finish(asked || outcome_of_flow.result.is_err());
         }
         let json = format!("{:#}\n", load::json(&outcome_of_flow, &limits));
-        let written = write(&save_dir.join("load.json"), &json);
+        let written = if writes { write(&save_dir.join("load.json"), &json) } else { Ok(()) };
         let progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
         summary::print(&summary::Summary {
             limits: &limits,
@@ -203,7 +262,6 @@ impl Session {
         });
         outcome_of_flow.result?;
         written?;
-        let done = folder.list().last().map_or(0, |newest| newest.position);
         let ended = match outcome_of_flow.stopped {
             Some(reason) => {
                 if reason == StopReason::TimeLimit {
@@ -211,7 +269,10 @@ impl Session {
                 }
                 Ended::Stopped(reason)
             }
-            None if done < batches_in_all => Ended::MaxSteps,
+            // What another rank writes, this one does not look for.
+            None if writes && folder.list().last().map_or(0, |newest| newest.position) < batches_in_all => {
+                Ended::MaxSteps
+            }
             None => Ended::Complete,
         };
         Ok(outcome(ended, folder, progress, outcome_of_flow.wall))
@@ -269,6 +330,13 @@ impl Session {
     }
 }
 
+/// The experiment of a rank that gets its weights from another.
+fn without_weights(experiment: &Experiment) -> Experiment {
+    let mut experiment = experiment.clone();
+    (experiment.model.pretrain_file, experiment.model.encoder_pretrain_file) = (None, None);
+    experiment
+}
+
 fn outcome(ended: Ended, folder: &Folder, progress: Progress, wall: Duration) -> Outcome {
     let newest = folder.list().pop().map(|newest| newest.path);
     Outcome { ended, folder: folder.path().to_path_buf(), checkpoint: newest, progress, wall }
@@ -288,7 +356,7 @@ fn phases(experiment: &Experiment) -> Vec<(String, usize, [f64; 2])> {
 
 fn schedule(experiment: &Experiment, planners: &sets::Planners) -> RunSchedule {
     let training = &experiment.training;
-    let batch = training.batch_size;
+    let batch = training.clips_per_step();
     let val_batches = planners.val.as_ref().map_or(0, |val| batches(val.clips_per_epoch(), batch, Split::Val));
     RunSchedule {
         epochs: training.epochs(),

@@ -3,14 +3,18 @@
 //! Clips that had to be planned again are counted here: the order makes the failure budget the same for any number of
 //! workers.
 
-use super::{Facts, RunContext, items::*};
+use super::{Facts, RunContext, context::OwnClips, items::*};
 use crate::{
     data::{plan::ClipPlan, rejects::Rejects},
     failure::{Failure, Result},
     flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::Section,
     telemetry::names,
-    train::{events::Observer, run_event::RunEvent},
+    train::{
+        events::Observer,
+        run_event::RunEvent,
+        run_schedule::{RunSchedule, Split},
+    },
     vision::{pool, rect::Rect},
 };
 use std::sync::Arc;
@@ -38,6 +42,11 @@ impl StageConfig<RunContext> for Collate {
             quarantine_after: context.quarantine.after(),
             observer: context.observer.clone(),
             soft: context.experiment.training.mtl.needs_soft(),
+            without_clips: context.ranks.is_some().then(|| WithoutClips {
+                schedule: context.schedule,
+                own: context.own_clips(),
+                frames: context.experiment.data.search_frames,
+            }),
         }))
     }
 
@@ -51,7 +60,7 @@ impl StageConfig<RunContext> for Collate {
 
     /// The clips of the batch that is not complete.
     fn keeps_bytes(&self, facts: &Facts, input: Option<&ElementSpec>) -> u64 {
-        input.map_or(0, ElementSpec::bytes) * facts.experiment.training.batch_size as u64
+        input.map_or(0, ElementSpec::bytes) * facts.experiment.training.clips_per_rank() as u64
     }
 }
 
@@ -66,6 +75,34 @@ struct CollateStage {
     observer: Arc<dyn Observer>,
     /// Whether the step learns more of conditions than their class.
     soft: bool,
+    /// Where several processes train: all of them take part in each batch, also in one of which they have no clip.
+    without_clips: Option<WithoutClips>,
+}
+
+/// The batches of which this process has no clips.
+struct WithoutClips {
+    schedule: RunSchedule,
+    own: OwnClips,
+    /// Search frames of a clip.
+    frames: usize,
+}
+
+impl WithoutClips {
+    fn batch(&self, position: u64) -> Option<CollatedBatch> {
+        let info = self.schedule.batch_info(position)?;
+        Some(CollatedBatch {
+            info,
+            clips: 0,
+            frames: self.frames,
+            template: Vec::new(),
+            search: Vec::new(),
+            template_boxes: Vec::new(),
+            search_boxes: Vec::new(),
+            labels: Vec::new(),
+            soft: Vec::new(),
+            names: Arc::default(),
+        })
+    }
 }
 
 impl CollateStage {
@@ -89,6 +126,26 @@ impl CollateStage {
 }
 
 impl CollateStage {
+    /// Sends on batches without clips up to that at `position`.
+    fn skip_to(&mut self, position: u64, out: &mut Emitter) {
+        let Some(without) = &self.without_clips else { return };
+        while self.next < position {
+            let Some(batch) = without.batch(self.next) else { return };
+            self.next += 1;
+            out.emit(pack(batch));
+        }
+    }
+
+    /// Where the batches from here on have no clips of this process, up to which position.
+    fn end_of_skipped(&self) -> u64 {
+        let Some(without) = &self.without_clips else { return self.next };
+        let empty = |position: &u64| {
+            let info = without.schedule.batch_info(*position);
+            info.is_some_and(|info| info.split == Split::Val && without.own.places(&info).is_empty())
+        };
+        (self.next..).find(|position| !empty(position)).unwrap_or(self.next)
+    }
+
     /// Sends on what there is of the batch.
     fn close(&mut self, out: &mut Emitter) -> Result<()> {
         if !self.waiting.is_empty() {
@@ -111,6 +168,7 @@ impl Stage for CollateStage {
             self.close(out)?;
         }
         let position = info.position;
+        self.skip_to(position, out);
         if position != self.next {
             return Err(Failure::stage(format!(
                 "all clips of batch {} are missing, batch {position} begins",
@@ -126,7 +184,12 @@ impl Stage for CollateStage {
     }
 
     fn finish(&mut self, out: &mut Emitter) -> Result<()> {
-        if out.stopping() { Ok(()) } else { self.close(out) }
+        if out.stopping() {
+            return Ok(());
+        }
+        self.close(out)?;
+        self.skip_to(self.end_of_skipped(), out);
+        Ok(())
     }
 }
 

@@ -3,13 +3,14 @@
 use super::element_specs::Facts;
 use crate::{
     data::{outage::Outage, plan::Planner, rejects::Rejects, retry::Quarantine},
-    flow::StageContext,
+    flow::{Shutdown, StageContext},
     train::{
         checkpoint::{Folder, Metadata},
         events::Observer,
         experiment::Experiment,
         metrics::Progress,
-        run_schedule::RunSchedule,
+        ranks::{Shares, World},
+        run_schedule::{BatchInfo, RunSchedule, Split},
         step::Trainer,
     },
 };
@@ -73,4 +74,57 @@ pub struct RunContext {
     pub save_request: SaveRequest,
     /// Watches the run.
     pub observer: Arc<dyn Observer>,
+    /// The other processes that train the same model, where there are any.
+    pub ranks: Option<Ranks>,
+}
+
+/// All processes that train one model, and this one's own end.
+#[derive(Clone)]
+pub struct Ranks {
+    /// All of them.
+    pub world: Arc<World>,
+    /// Stops this one.
+    pub stop: Shutdown,
+}
+
+impl RunContext {
+    /// Which clips of each batch are this process's.
+    pub(super) fn own_clips(&self) -> OwnClips {
+        let training = &self.experiment.training;
+        let rank = self.ranks.as_ref().map_or((0, 1), |ranks| (ranks.world.rank(), ranks.world.size()));
+        OwnClips {
+            batch: training.clips_per_step(),
+            replicas: training.replicas,
+            rounds: training.accumulate,
+            rank,
+            train: self.train.clips_per_epoch(),
+            val: self.val.as_ref().map_or(0, |val| val.clips_per_epoch()),
+        }
+    }
+}
+
+/// Which clips of each batch are this process's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnClips {
+    /// Clips of a whole batch.
+    pub batch: usize,
+    replicas: usize,
+    rounds: usize,
+    /// The number of this process, and of how many.
+    rank: (usize, usize),
+    /// Clips of a pass.
+    train: usize,
+    val: usize,
+}
+
+impl OwnClips {
+    /// Their places in the batch `info`, in order.
+    pub fn places(&self, info: &BatchInfo) -> Vec<usize> {
+        let all = if info.split == Split::Train { self.train } else { self.val };
+        let clips = all.saturating_sub(info.batch * self.batch).min(self.batch);
+        match self.rank {
+            (_, 1) => (0..clips).collect(),
+            (rank, size) => Shares::of(clips, size, self.replicas, self.rounds).places(rank),
+        }
+    }
 }

@@ -44,7 +44,7 @@ impl Facts {
 
     /// A batch of pixels.
     pub(super) fn batch(&self) -> ElementSpec {
-        let (clips, frames) = (self.experiment.training.batch_size, self.frames());
+        let (clips, frames) = (self.experiment.training.clips_per_rank(), self.frames());
         let mut parts = self.model_crops().parts;
         parts.iter_mut().for_each(|part| part.count *= clips);
         parts.push(ArraySpec::new("boxes", Dtype::F32, [4], clips * (1 + frames)));

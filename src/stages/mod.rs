@@ -20,11 +20,12 @@ mod prometheus;
 mod replay;
 mod sample;
 mod step;
+mod step_ranks;
 mod upload;
 
 pub use augment::augment;
 pub use check::check;
-pub use context::{RunContext, SaveRequest};
+pub use context::{Ranks, RunContext, SaveRequest};
 pub use crop::crop_clip;
 pub use element_specs::Facts;
 pub use items::{

@@ -2,6 +2,7 @@
 
 use super::{
     Facts, RunContext,
+    context::OwnClips,
     element_specs::{PLANNED, small},
     items::*,
 };
@@ -60,7 +61,7 @@ impl StageConfig<RunContext> for Sample {
             train: context.train.clone(),
             val: context.val.clone(),
             schedule: context.schedule,
-            batch_size: context.experiment.training.batch_size,
+            own: context.own_clips(),
             position: context.position,
             steps_left: context.max_steps.unwrap_or(u64::MAX),
             open: None,
@@ -84,11 +85,11 @@ struct Sampler {
     train: Arc<Planner>,
     val: Option<Arc<Planner>>,
     schedule: RunSchedule,
-    batch_size: usize,
+    own: OwnClips,
     position: u64,
     steps_left: u64,
-    /// The batch that is being filled, with its next slot and its size.
-    open: Option<(BatchInfo, usize, usize)>,
+    /// The batch that is being filled, with the places of its clips and the next of these.
+    open: Option<(BatchInfo, Vec<usize>, usize)>,
 }
 
 impl Sampler {
@@ -100,21 +101,26 @@ impl Sampler {
         }
     }
 
-    /// Opens the next batch; `None` at the end of the run or of the steps that were asked for.
-    fn begin(&mut self) -> Result<Option<(BatchInfo, usize, usize)>> {
-        let Some(info) = self.schedule.batch_info(self.position).filter(|_| self.batches_left > 0) else {
-            return Ok(None);
-        };
-        if info.split == Split::Train {
-            if self.steps_left == 0 {
-                return Ok(None);
+    /// Opens the next batch of which clips are to be planned here; `None` at the end of the run or of the steps that were
+    /// asked for.
+    fn begin(&mut self) -> Option<(BatchInfo, Vec<usize>, usize)> {
+        loop {
+            let info = self.next_batch()?;
+            let places = self.own.places(&info);
+            if !places.is_empty() {
+                return Some((info, places, 0));
             }
-            self.steps_left -= 1;
+        }
+    }
+
+    fn next_batch(&mut self) -> Option<BatchInfo> {
+        let info = self.schedule.batch_info(self.position).filter(|_| self.batches_left > 0)?;
+        if info.split == Split::Train {
+            self.steps_left = self.steps_left.checked_sub(1)?;
         }
         self.position += 1;
         self.batches_left -= 1;
-        let left = self.planner(info.split)?.clips_per_epoch().saturating_sub(info.batch * self.batch_size);
-        Ok(Some((info, 0, left.min(self.batch_size))))
+        Some(info)
     }
 }
 
@@ -135,13 +141,13 @@ impl Sampler {
     fn next_clip(&mut self) -> Result<Option<PlannedClip>> {
         let open = match self.open.take() {
             Some(open) => Some(open),
-            None => self.begin()?,
+            None => self.begin(),
         };
-        let Some((info, slot, of)) = open else { return Ok(None) };
+        let Some((info, places, slot)) = open else { return Ok(None) };
+        let (of, index) = (places.len(), info.batch * self.own.batch + places[slot]);
         if slot + 1 < of {
-            self.open = Some((info, slot + 1, of));
+            self.open = Some((info, places, slot + 1));
         }
-        let index = info.batch * self.batch_size + slot;
         let plan = self.planner(info.split)?.plan(info.epoch as u64, index as u64, 0)?;
         Ok(Some(PlannedClip { ticket: Ticket { info, slot, of }, plan }))
     }

@@ -1,6 +1,6 @@
 //! `step`: trains or evaluates on a batch. It never waits for the device: numbers leave it as tensors.
 
-use super::{Facts, RunContext, SaveRequest, element_specs::small, items::*};
+use super::{Facts, RunContext, SaveRequest, element_specs::small, items::*, step_ranks::StepRanks};
 use crate::{
     failure::{Failure, FailureKind, Result},
     flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, guard, pack, unpack},
@@ -46,6 +46,7 @@ impl StageConfig<RunContext> for Step {
             saved: true,
             idle: Arc::new(Stream::current(context.device)?.record()?),
             device: context.device,
+            ranks: context.ranks.as_ref().map(|ranks| StepRanks::new(ranks, context)),
         }))
     }
 
@@ -73,10 +74,16 @@ struct StepStage {
     device: Device,
     /// The end of what the device was asked for so far.
     idle: Arc<Event>,
+    /// The other processes that take the same steps.
+    ranks: Option<StepRanks>,
 }
 
 impl StepStage {
     fn snapshot(&mut self, info: &BatchInfo, epoch_end: bool, out: &mut Emitter) -> Result<()> {
+        self.saved = true;
+        if !self.ranks.as_ref().is_none_or(StepRanks::writes) {
+            return Ok(());
+        }
         let start = Instant::now();
         let metadata = Metadata {
             position: info.position + 1,
@@ -88,9 +95,17 @@ impl StepStage {
         };
         let state = Box::new(self.trainer.snapshot(metadata)?);
         let ready = Stream::current(self.device)?.record()?;
-        self.saved = true;
         out.emit(pack(StepOutput::Snapshot { state, epoch_end, ready, stall: start.elapsed().as_secs_f64() }));
         Ok(())
+    }
+}
+
+impl StepStage {
+    fn save(&mut self, out: &mut Emitter) -> Result<()> {
+        match self.last {
+            Some(info) if !self.saved => self.snapshot(&info, false, out),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -101,6 +116,13 @@ impl Stage for StepStage {
             return Ok(());
         }
         let there: DeviceBatch = unpack(payload)?;
+        let mut names = Arc::clone(&there.batch.names);
+        if let Some(ranks) = &mut self.ranks {
+            match ranks.begin(&there.batch.info, &names, out)? {
+                Some(all) => names = all,
+                None => return Ok(()),
+            }
+        }
         let (start, stream) = (Instant::now(), Stream::current(self.device)?);
         stream.after(&there.ready)?;
         // Before the first kernel that reads them: the upload's stream must not use their memory again earlier.
@@ -117,7 +139,7 @@ impl Stage for StepStage {
         let begin = |tensor: &Option<Tensor>| tensor.as_ref().map(Download::begin).transpose();
         let report = StepReport {
             info,
-            names: Arc::clone(&batch.names),
+            names,
             step_metrics: Download::begin(&outcome.step_metrics)?,
             confusion: begin(&outcome.confusion)?,
             frames: begin(&outcome.frames)?,
@@ -127,7 +149,8 @@ impl Stage for StepStage {
         };
         out.emit(pack(StepOutput::Report(Box::new(report))));
         let display = self.training.preview_clips;
-        if info.batch == 0 && display > 0 {
+        let writes = self.ranks.as_ref().is_none_or(StepRanks::writes);
+        if info.batch == 0 && display > 0 && writes && batch.input.batch() > 0 {
             let preview = self.trainer.preview(batch, i64::try_from(display).unwrap_or(i64::MAX))?;
             out.emit(pack(StepOutput::PreviewTensors { info, preview }));
         }
@@ -140,6 +163,9 @@ impl Stage for StepStage {
             self.snapshot(&info, false, out)?;
         }
         self.idle = Arc::new(stream.record()?);
+        if let Some(ranks) = &mut self.ranks {
+            ranks.end(&info);
+        }
         if self.device.is_cuda() {
             out.leave_out(start.elapsed());
         }
@@ -147,15 +173,13 @@ impl Stage for StepStage {
     }
 
     fn finish(&mut self, out: &mut Emitter) -> Result<()> {
-        match self.last {
-            Some(info) if !self.saved => self.snapshot(&info, false, out),
-            _ => Ok(()),
-        }
+        self.save(out)?;
+        self.ranks.as_mut().map_or(Ok(()), StepRanks::part)
     }
 
     /// What the last step that went well has left.
     fn salvage(&mut self, out: &mut Emitter) -> Result<()> {
-        if self.trainer.undo()? { self.finish(out) } else { Ok(()) }
+        if self.trainer.undo()? { self.save(out) } else { Ok(()) }
     }
 }
 

@@ -17,6 +17,24 @@ use crate::text::printable;
 
 static JSON: AtomicBool = AtomicBool::new(false);
 
+/// The number of this process, where several train together.
+static RANK: OnceLock<usize> = OnceLock::new();
+
+/// From here on this process speaks as the rank of this number: of others than rank 0, only what is wrong is heard.
+pub fn speak_as(rank: usize) {
+    let _ = RANK.set(rank);
+}
+
+/// The rank as which this process speaks.
+pub fn rank() -> Option<usize> {
+    RANK.get().copied()
+}
+
+/// Whose warning or error it is.
+fn prefix() -> String {
+    rank().filter(|rank| *rank > 0).map_or_else(String::new, |rank| format!("rank {rank}: "))
+}
+
 /// Why standard output could not be written, the first time; a reader that is gone is no reason.
 static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
@@ -94,6 +112,9 @@ pub fn is_json() -> bool {
 
 /// Says `text`, which may have several lines.
 pub fn say(text: &str) {
+    if rank().is_some_and(|rank| rank > 0) {
+        return;
+    }
     if is_json() {
         text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| tracing::info!("{}", line.trim_end()));
     } else {
@@ -119,20 +140,20 @@ pub fn data(text: impl std::fmt::Display) {
 /// Says what a user should know and what does not end the run.
 pub fn warn(text: &str) {
     if is_json() {
-        tracing::warn!("{text}");
+        tracing::warn!("{}{text}", prefix());
     } else {
-        let _ = writeln!(std::io::stderr(), "warning: {}", printable(text));
+        let _ = writeln!(std::io::stderr(), "warning: {}{}", prefix(), printable(text));
     }
 }
 
 /// Says what ends the run: lines of one message, of which those that are indented belong to the line before them.
 pub fn error(text: &str) {
     if is_json() {
-        tracing::error!("{text}");
+        tracing::error!("{}{text}", prefix());
         return;
     }
     for line in text.lines() {
-        let head = if line.starts_with(' ') { "" } else { "error: " };
+        let head = if line.starts_with(' ') { String::new() } else { format!("error: {}", prefix()) };
         let _ = writeln!(std::io::stderr(), "{head}{}", printable(line));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::process::kib;
 
@@ -40,8 +41,18 @@ impl Machine {
 
 /// Cores that this process may use: those of the machine that it may run on, or what the quotas of its control groups
 /// are worth (the standard library reads both versions).
+///
+/// Of several processes that train together on this machine, each has its share ([`share_with`]).
 pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    (all / SHARERS.load(Ordering::Relaxed).max(1)).max(1)
+}
+
+static SHARERS: AtomicUsize = AtomicUsize::new(1);
+
+/// So many processes, this one included, share the machine's cores.
+pub fn share_with(processes: usize) {
+    SHARERS.store(processes, Ordering::Relaxed);
 }
 
 /// How many files this process may have open at a time.

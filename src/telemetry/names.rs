@@ -21,6 +21,10 @@ trackflow_dataflow::declare_metrics! { PROGRAM:
     BUILD_INFO = "build_info", Gauge, One, ["version"], "Always 1; the label says which program runs.";
 
     TRAIN_INFO = "train_info", Gauge, One, ["experiment", "device"], "Always 1; the labels say what is trained, and where.";
+    RANK_STEP = "rank_step_seconds", Gauge, Second, ["rank"],
+        "Mean time of a rank's own work on a step of the last pass, waiting for its data included, for other ranks not.";
+    RANK_DATA = "rank_data_seconds", Gauge, Second, ["rank"],
+        "Mean time that a rank waited for its data on a step of the last pass.";
     TRAIN_LOSS = "train_loss", Gauge, One, ["term"], "The loss of the last step by term, as a mean over frames.";
     TRAIN_IOU = "train_iou", Gauge, Ratio, [], "Mean IoU of the last step, from 0 to 1.";
     TRAIN_CLASS_ACCURACY = "train_class_accuracy", Gauge, Ratio, [],

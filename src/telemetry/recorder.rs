@@ -24,8 +24,28 @@ pub struct Recorder(PrometheusHandle);
 impl Recorder {
     /// All metrics in the text format of Prometheus.
     pub fn render(&self) -> String {
-        self.0.render() + &seconds::render(ALL)
+        let text = self.0.render() + &seconds::render(ALL);
+        match super::log::rank() {
+            Some(rank) => labelled(&text, rank),
+            None => text,
+        }
     }
+}
+
+/// `text` with the label `rank` on every metric that has none.
+fn labelled(text: &str, rank: usize) -> String {
+    let label = |line: &str| match line.find(['{', ' ']) {
+        None => line.to_string(),
+        _ if line.starts_with('#') || line.contains("{rank=") || line.contains(",rank=") => line.to_string(),
+        Some(at) => {
+            let (name, rest) = line.split_at(at);
+            match rest.strip_prefix('{') {
+                Some(rest) => format!("{name}{{rank=\"{rank}\",{rest}"),
+                None => format!("{name}{{rank=\"{rank}\"}}{rest}"),
+            }
+        }
+    };
+    text.lines().map(|line| label(line) + "\n").collect()
 }
 
 /// Records the metrics of this process from the first call on.
@@ -74,6 +94,18 @@ fn build() -> Result<PrometheusRecorder> {
         }
     }
     Ok(builder.build_recorder())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_gets_the_rank_as_a_label() {
+        let text = "# HELP a b c\na 1\nb{x=\"y z\"} 2\nc{rank=\"0\"} 3\n\n";
+        let expected = "# HELP a b c\na{rank=\"2\"} 1\nb{rank=\"2\",x=\"y z\"} 2\nc{rank=\"0\"} 3\n\n";
+        assert_eq!(labelled(text, 2), expected);
+    }
 }
 
 fn describe() {

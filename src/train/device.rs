@@ -77,6 +77,35 @@ impl DeviceChoice {
     }
 }
 
+impl DeviceChoice {
+    /// The device of the rank of this number on its machine, of so many there: a GPU of its own.
+    ///
+    /// # Errors
+    /// There are GPUs, but too few, or one is asked for by its number.
+    pub fn open_for_rank(self, local_rank: usize, local_size: usize) -> Result<Device> {
+        let Self::Cuda(number) = self else {
+            let device = self.open()?;
+            if !device.is_cuda() {
+                return Ok(device);
+            }
+            // A launcher may show each rank its own alone.
+            return match Cuda::device_count() {
+                1 => Ok(Device::Cuda(0)),
+                _ => Self::Cuda(local_rank).open().map_err(|failure| {
+                    failure.within(format!("LOCAL_RANK={local_rank} of {local_size}; start one rank for each GPU"))
+                }),
+            };
+        };
+        if local_size > 1 && Cuda::device_count() != 1 {
+            return Err(Failure::usage(format!(
+                "--device cuda:{number} with {local_size} ranks on this machine: each needs a GPU of its own, which \
+                 --device auto gives it"
+            )));
+        }
+        self.open()
+    }
+}
+
 /// Why training goes on a CPU although there is a GPU; none where it does not, or where the CPU was asked for.
 pub fn gpu_left_out(choice: DeviceChoice, device: Device) -> Option<String> {
     if choice != DeviceChoice::Auto || device.is_cuda() {

@@ -72,7 +72,7 @@ fn of_phase(experiment: &Experiment, config: &Config, params: &Params, phase: &P
     let apart = training.weighting == TaskWeighting::PcGrad || training.analysis_interval > 0;
     let sets = training.replicas as u64 * if apart { 3 } else { 1 } + u64::from(training.accumulate > 1);
     let averaged = if training.ema_decay > 0.0 { model } else { 0 };
-    let clips = training.batch_size.div_ceil(training.accumulate.max(1)) as u64;
+    let clips = training.clips_per_rank().div_ceil(training.accumulate.max(1)) as u64;
     let step = Step { config, params, phase, frames: experiment.data.search_frames as u64, bf16, on_gpu };
     let recompute = training.activation_checkpointing;
     let (kept, passing) = step.activations(recompute);

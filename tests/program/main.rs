@@ -11,6 +11,7 @@ mod modes;
 mod old_run;
 mod ostrack;
 mod pipelines;
+mod ranks;
 mod repeatable;
 mod schedules;
 mod soak;

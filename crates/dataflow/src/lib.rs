@@ -35,7 +35,7 @@ pub mod sim;
 pub mod stage;
 pub mod stats;
 
-pub use channel::emitter::{Emitter, Meter};
+pub use channel::emitter::{Emitter, Meter, RunEnd};
 pub use channel::merge::{self, Turns};
 pub use channel::overhead;
 pub use pipeline::compile::{compile, compile_all};
@@ -48,7 +48,9 @@ pub use runtime::notice::{Notice, Notify, to_nobody, to_stderr};
 pub use runtime::panics::guard;
 pub use runtime::run::{Run, Settings, run};
 pub use runtime::shutdown::{Shutdown, StopReason};
-pub use runtime::signals::{SignalWatch, survive_file_limits, watch_hangups, watch_save_requests, watch_signals};
+pub use runtime::signals::{
+    SignalWatch, pass_signals, survive_file_limits, watch_hangups, watch_save_requests, watch_signals,
+};
 pub use stage::count;
 pub use stage::element_spec::{ArraySpec, Dtype, ElementSpec, MemoryKind, human_bytes};
 pub use stage::item::{Payload, pack, unpack};

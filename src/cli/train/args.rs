@@ -20,9 +20,24 @@ pub struct TrainArgs {
     /// Folder for checkpoints, logs and results
     #[arg(long = "save_dir", alias = "save-dir", default_value = "./output")]
     pub save_dir: PathBuf,
-    /// Processes: one
+    /// Processes: this one, or the rank that torchrun or Slurm makes of it; several of this machine; those of several machines
     #[arg(long, value_enum, default_value_t = Mode::Single)]
     pub mode: Mode,
+    /// With --mode multiple and multi_node: processes that are started on this machine
+    #[arg(long = "nproc_per_node", alias = "nproc-per-node", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub processes: Option<u16>,
+    /// With --mode multi_node: number of this machine, from 0
+    #[arg(long = "rank", value_name = "N")]
+    pub machine: Option<usize>,
+    /// With --mode multi_node: how many machines there are
+    #[arg(long = "world-size", alias = "world_size", value_name = "N")]
+    pub machines: Option<usize>,
+    /// With --mode multi_node: address of machine 0
+    #[arg(long = "ip", value_name = "HOST")]
+    pub ip: Option<String>,
+    /// With --mode multi_node: a free port of machine 0, where all meet
+    #[arg(long = "port", value_name = "PORT")]
+    pub port: Option<u16>,
     /// Pipeline: pipelines/<PIPELINE>.yaml, or a path that ends in .yaml
     #[arg(long, default_value = "train")]
     pub pipeline: String,
@@ -77,6 +92,11 @@ pub enum LogFormat {
 /// How many processes train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// One process.
+    /// One process, or one of those that torchrun or Slurm started.
     Single,
+    /// Several processes on this machine.
+    Multiple,
+    /// Several processes on each of several machines.
+    #[value(name = "multi_node")]
+    MultiNode,
 }

@@ -1,13 +1,15 @@
 //! `trackflow train`: arguments in, a session out.
 
 mod args;
+mod launch;
 
 pub use args::{LogFormat, Mode, TrainArgs};
 
 use crate::{
     failure::Result,
     session::{Metrics, Session, SessionBuilder},
-    telemetry::log,
+    telemetry::{log, machine},
+    train::ranks::Place,
 };
 
 /// Trains. The value is the exit code: 0, or 128 + the signal that stopped the run after saving.
@@ -15,10 +17,18 @@ use crate::{
 /// # Errors
 /// Everything that keeps the run from starting, and whatever ends it.
 pub fn train(args: &TrainArgs) -> Result<i32> {
-    let session = session(args);
     if args.log == LogFormat::Json {
         log::use_json();
     }
+    if let Some(code) = launch::launch(args)? {
+        return Ok(code);
+    }
+    let place = Place::of_environment()?;
+    if let Some(place) = &place {
+        log::speak_as(place.rank);
+        machine::share_with(place.local_size);
+    }
+    let session = session(args).place(place);
     session.run().map(|outcome| outcome.exit_code())
 }
 

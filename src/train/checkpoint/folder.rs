@@ -54,6 +54,11 @@ impl Folder {
         Ok(Self { path: path.to_path_buf() })
     }
 
+    /// The folder as it is, for whoever only looks: nothing is made, checked or cleared away.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_path_buf() }
+    }
+
     /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.path

@@ -129,9 +129,18 @@ pub struct Training {
     /// Epochs over which the share of kept tokens then falls to that of MODEL.BACKBONE.CE_KEEP_RATIO.
     #[config(key = "CE_WARM_EPOCH", default = 80, inactive = no_elimination(context))]
     pub elimination_warm: usize,
-    /// Clips in a batch.
+    /// Clips in a batch, of each rank where several processes train.
     #[config(key = "BATCH_SIZE", default = 16, min = 1)]
     pub batch_size: usize,
+    /// Clips in a batch of all ranks together: the same run on any number of them.
+    #[config(key = "GLOBAL_BATCH", absent = "BATCH_SIZE times the number of ranks", min = 1)]
+    pub global_batch: Option<usize>,
+    /// Processes that train together.
+    #[config(value = 1)]
+    pub ranks: usize,
+    /// Seconds that ranks wait for each other to join, and for a sign of life.
+    #[config(key = "RANK_TIMEOUT", default = 20.0, min = 0.5, max = 86400, resume = free)]
+    pub rank_timeout: f64,
     /// Weight of the GIoU loss.
     #[config(key = "GIOU_WEIGHT", default = 2.0, min = 0)]
     pub giou_weight: f64,
@@ -213,6 +222,16 @@ impl Training {
                 section.warning(key, message);
             }
         }
+    }
+
+    /// Clips of a batch, of all ranks together.
+    pub fn clips_per_step(&self) -> usize {
+        self.global_batch.unwrap_or(self.batch_size * self.ranks)
+    }
+
+    /// Clips of a batch that one rank computes, at the most.
+    pub fn clips_per_rank(&self) -> usize {
+        self.clips_per_step().div_ceil(self.ranks.max(1))
     }
 
     /// Whether no phase trains anything of the backbone.

@@ -189,7 +189,9 @@ pub(super) fn differences(first: &[String], other: &[String]) -> Vec<String> {
         .into_iter()
         .map(|key| (key, value(first, key), value(other, key)))
         .filter(|(_, before, after)| before != after)
-        .map(|(key, before, after)| format!("{key} is {} there and {} on rank 0", after.unwrap_or("absent"), before.unwrap_or("absent")))
+        .map(|(key, before, after)| {
+            format!("{key} is {} there and {} on rank 0", after.unwrap_or("absent"), before.unwrap_or("absent"))
+        })
         .collect();
     if found.len() > MOST_LISTED {
         let more = found.len() - MOST_LISTED;
@@ -204,7 +206,8 @@ fn missing(place: &Place, store: &Store, patience: Patience) -> Failure {
     let (present, missing): (Vec<usize>, Vec<usize>) = (1..place.size).partition(there);
     let list = |ranks: &[usize]| {
         let few: Vec<String> = ranks.iter().take(8).map(usize::to_string).collect();
-        let more = if ranks.len() > few.len() { format!(" and {} more", ranks.len() - few.len()) } else { String::new() };
+        let more =
+            if ranks.len() > few.len() { format!(" and {} more", ranks.len() - few.len()) } else { String::new() };
         format!("{}{more}", few.join(", "))
     };
     let there = [&[0][..], &present].concat();
@@ -218,7 +221,8 @@ fn missing(place: &Place, store: &Store, patience: Patience) -> Failure {
         list(&there),
         place.launcher,
         match place.launcher {
-            super::Launcher::Slurm => "; under Slurm, srun starts all of them (unset SLURM_NTASKS to train with one process)",
+            super::Launcher::Slurm =>
+                "; under Slurm, srun starts all of them (unset SLURM_NTASKS to train with one process)",
             super::Launcher::Torchrun => "",
         }
     ))
@@ -272,7 +276,11 @@ mod tests {
         let (first, other) = (lines("A: 1\nB: x: y\nC: 3"), lines("A: 1\nB: x: z\nD: 4"));
         assert_eq!(
             differences(&first, &other),
-            ["B is x: z there and x: y on rank 0", "C is absent there and 3 on rank 0", "D is 4 there and absent on rank 0"]
+            [
+                "B is x: z there and x: y on rank 0",
+                "C is absent there and 3 on rank 0",
+                "D is 4 there and absent on rank 0"
+            ]
         );
         assert_eq!(differences(&first, &first), Vec::<String>::new());
     }

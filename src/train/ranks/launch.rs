@@ -137,7 +137,11 @@ fn die_with_parent(command: &mut Command) {
             command.pre_exec(move || {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
                 // The parent may have gone before.
-                if libc::getppid() as u32 == parent { Ok(()) } else { Err(std::io::Error::other("its parent has gone")) }
+                if libc::getppid() as u32 == parent {
+                    Ok(())
+                } else {
+                    Err(std::io::Error::other("its parent has gone"))
+                }
             });
         }
     }

@@ -26,7 +26,10 @@ use crate::{
 use std::{
     fmt,
     mem::ManuallyDrop,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -50,6 +53,8 @@ pub struct World {
     gloo: ManuallyDrop<Backend>,
     nccl: OnceLock<ManuallyDrop<Backend>>,
     watch: Arc<Watch>,
+    /// Microseconds of waiting for others.
+    waited: AtomicU64,
 }
 
 impl fmt::Debug for World {
@@ -70,7 +75,7 @@ impl World {
 
     fn new(place: Place, store: Store, gloo: Backend, watch: Arc<Watch>) -> Self {
         let (store, gloo) = (ManuallyDrop::new(store), ManuallyDrop::new(gloo));
-        Self { place, store, gloo, nccl: OnceLock::new(), watch }
+        Self { place, store, gloo, nccl: OnceLock::new(), watch, waited: AtomicU64::new(0) }
     }
 
     /// Its number, from 0.
@@ -148,7 +153,19 @@ impl World {
         work.map_err(|error| self.lost(self.watch.blame(&error.to_string())))
     }
 
+    /// How long this rank has waited for others so far, or for what they computed together.
+    pub fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited.load(Ordering::Relaxed))
+    }
+
     fn finish(&self, work: &Work) -> Result<()> {
+        let begin = Instant::now();
+        let done = self.await_end(work);
+        self.waited.fetch_add(u64::try_from(begin.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
+        done
+    }
+
+    fn await_end(&self, work: &Work) -> Result<()> {
         loop {
             match work.wait(SLICE) {
                 Ok(true) => return Ok(()),
@@ -375,4 +392,4 @@ fn buckets(tensors: &[Tensor]) -> Vec<Vec<&Tensor>> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::train) mod tests;

@@ -134,9 +134,13 @@ impl Place {
         let host = match (get("MASTER_ADDR"), get("SLURM_STEP_NODELIST").or_else(|| get("SLURM_JOB_NODELIST"))) {
             (Some(host), _) => host,
             (None, Some(list)) => first_node(&list).ok_or_else(|| {
-                Failure::usage(format!("SLURM_JOB_NODELIST={list}: no host is in it; set MASTER_ADDR to that of rank 0"))
+                Failure::usage(format!(
+                    "SLURM_JOB_NODELIST={list}: no host is in it; set MASTER_ADDR to that of rank 0"
+                ))
             })?,
-            (None, None) => return Err(needed("SLURM_JOB_NODELIST").err().unwrap_or_else(|| Failure::usage("no host"))),
+            (None, None) => {
+                return Err(needed("SLURM_JOB_NODELIST").err().unwrap_or_else(|| Failure::usage("no host")));
+            }
         };
         let port = match (get("MASTER_PORT"), get("SLURM_JOB_ID")) {
             (Some(port), _) => number("MASTER_PORT", &port)?,

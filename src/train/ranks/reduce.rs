@@ -53,8 +53,7 @@ pub(in crate::train) fn reduce(world: &World, part: ReplicaOutput, blank: &Blank
         })
         .collect();
     let gradients = filled.iter().flatten().filter(|gradient| gradient.defined());
-    let all: Vec<Tensor> =
-        gradients.chain([&report, &sums]).chain(&confusion).map(Tensor::shallow_clone).collect();
+    let all: Vec<Tensor> = gradients.chain([&report, &sums]).chain(&confusion).map(Tensor::shallow_clone).collect();
     world.sum(&all)?;
     let mut filled = filled.into_iter();
     let gradients = filled.next().unwrap_or_default();

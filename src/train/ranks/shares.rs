@@ -61,7 +61,8 @@ impl Shares {
 
     /// Whether the ranks have as many `clips` as they are to.
     pub fn fits(&self, clips: &[usize]) -> bool {
-        (0..self.ranks).all(|rank| clips.get(rank).copied() == Some(self.parts(rank).map(|part| part.places.len()).sum()))
+        (0..self.ranks)
+            .all(|rank| clips.get(rank).copied() == Some(self.parts(rank).map(|part| part.places.len()).sum()))
     }
 
     /// For clips that lie one rank after the other: which of them stands at each place of the batch.

@@ -48,7 +48,9 @@ fn ranks_gather_sum_and_copy() {
         // In another layout, and larger than a bucket.
         let large = Tensor::ones([7_000_000, 1], (Kind::Float, Device::Cpu)).transpose(0, 1);
         let turned = Tensor::arange(6, (Kind::Float, Device::Cpu)).view([2, 3]).transpose(0, 1);
-        world.sum(&[small.shallow_clone(), turned.shallow_clone(), other.shallow_clone(), large.shallow_clone()]).unwrap();
+        world
+            .sum(&[small.shallow_clone(), turned.shallow_clone(), other.shallow_clone(), large.shallow_clone()])
+            .unwrap();
         assert_eq!(large.sum(Kind::Double).double_value(&[]), 21e6);
         assert_eq!(turned.double_value(&[1, 1]), 12.0);
         assert_eq!((small.double_value(&[1]), other.double_value(&[0])), (-12.0, 3.0));

@@ -22,9 +22,7 @@ use super::{
 use crate::{
     failure::{Failure, Result},
     loss::{ClassLoss, Target, Weights, confusion, loss_of_part},
-    model::{
-        ClipInput, ForwardOptions, Hiptrack, MaskClamp, Params, Statistics, StepSeed, keep_rate::keep_rate,
-    },
+    model::{ClipInput, ForwardOptions, Hiptrack, MaskClamp, Params, Statistics, StepSeed, keep_rate::keep_rate},
     native::stream::Event,
 };
 use parts::Taken;
@@ -289,16 +287,17 @@ impl Trainer {
         let keeps = self.training.kept_features > 0;
         let (precision, device) = (self.training.precision, self.model.params().device());
         let model = SharedModel::new(self.ema.as_ref().map_or(&self.model, Ema::model));
-        let ReplicaOutput { report, sums, confusion, frames, .. } = self.in_parts(batch, &Taken::evaluation(), move |replica| {
-            tch::no_grad(|| {
-                let output = precision.forward(device, || model.model().evaluate(&replica.input, &options))?;
-                let step_metrics = loss_of_part(&output, &replica.target, &weights, &replica.counts)?;
-                let report = step_metrics.report_tensor().shallow_clone();
-                let confusion = output.logits().map(|logits| confusion(&logits, &replica.target.labels));
-                let frames = Some(frames::frames(&output, &replica.target, keeps));
-                Ok(ReplicaOutput { report, sums: step_metrics.sums, confusion, frames, ..ReplicaOutput::default() })
-            })
-        })?;
+        let ReplicaOutput { report, sums, confusion, frames, .. } =
+            self.in_parts(batch, &Taken::evaluation(), move |replica| {
+                tch::no_grad(|| {
+                    let output = precision.forward(device, || model.model().evaluate(&replica.input, &options))?;
+                    let step_metrics = loss_of_part(&output, &replica.target, &weights, &replica.counts)?;
+                    let report = step_metrics.report_tensor().shallow_clone();
+                    let confusion = output.logits().map(|logits| confusion(&logits, &replica.target.labels));
+                    let frames = Some(frames::frames(&output, &replica.target, keeps));
+                    Ok(ReplicaOutput { report, sums: step_metrics.sums, confusion, frames, ..ReplicaOutput::default() })
+                })
+            })?;
         // No gradient, and applied.
         let rest = numbers(&[0.0, 1.0, 1.0, weights.class], report.device());
         let step_metrics = pack(&report, &rest, &sums);
@@ -384,5 +383,7 @@ fn pack(report: &Tensor, rest: &Tensor, sums: &Tensor) -> Tensor {
     Tensor::cat(&[&report.narrow(0, 0, StepMetrics::REPORTED as i64), rest, &sums.flatten(0, -1)], 0)
 }
 
+#[cfg(test)]
+mod rank_tests;
 #[cfg(test)]
 mod tests;

@@ -140,7 +140,8 @@ fn uneven(clips: usize, world: &World, replicas: usize, rounds: usize) -> Vec<Pa
 /// `rows` of clips that lie one rank after the other, `frames` of each, in the order of the batch.
 fn arrange(rows: Tensor, order: Option<&[usize]>, frames: i64) -> Result<Tensor> {
     let Some(order) = order else { return Ok(rows) };
-    let index: Vec<i64> = order.iter().flat_map(|at| (0..frames).map(move |frame| *at as i64 * frames + frame)).collect();
+    let index: Vec<i64> =
+        order.iter().flat_map(|at| (0..frames).map(move |frame| *at as i64 * frames + frame)).collect();
     let index = Tensor::f_from_slice(&index)?.f_to_kind(Kind::Int64)?.f_to_device(rows.device())?;
     Ok(rows.f_index_select(0, &index)?)
 }

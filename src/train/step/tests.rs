@@ -16,7 +16,7 @@ const CLIPS: i64 = 5;
 const FRAMES: i64 = 2;
 
 /// The tiny experiment without any draws and without clipping, so that the first moment is the gradient.
-fn experiment(sets: &[&str]) -> Experiment {
+pub(super) fn experiment(sets: &[&str]) -> Experiment {
     let plain = [
         "MODEL.CLS_HEAD.DROPOUT=0",
         "TRAIN.DROP_PATH_RATE=0",
@@ -44,7 +44,7 @@ fn noise(shape: &[i64], seed: u64) -> Tensor {
 }
 
 /// Five clips. Three frames have a label, unevenly; the last clip's object is outside its crop, where no map has a peak.
-fn batch(split: Split) -> Batch {
+pub(super) fn batch(split: Split) -> Batch {
     let info = BatchInfo { position: 0, split, epoch: 0, batch: 0, of: 1, step: 0, before: false, closes_epoch: true };
     let none = UNLABELLED;
     let labels = Tensor::from_slice(&[none, 4, none, none, 2, none, 7, none, none, none]).view([FRAMES, CLIPS]);
@@ -71,7 +71,7 @@ fn batch(split: Split) -> Batch {
     }
 }
 
-fn values(tensor: &Tensor) -> Vec<f64> {
+pub(super) fn values(tensor: &Tensor) -> Vec<f64> {
     Vec::try_from(&tensor.to_kind(Kind::Double).flatten(0, -1)).unwrap()
 }
 

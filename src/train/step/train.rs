@@ -1,7 +1,8 @@
 //! A training step: gradients, what the tasks' weighting makes of them, and the update.
 
 use super::{
-    Batch, Moments, Outcome, PartMoments, Trainer, UnderWay, is_last_shared, numbers, pack, parts::Taken, replica_options,
+    Batch, Moments, Outcome, PartMoments, Trainer, UnderWay, is_last_shared, numbers, pack, parts::Taken,
+    replica_options,
 };
 use crate::{
     failure::{Failure, Result},

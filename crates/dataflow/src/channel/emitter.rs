@@ -83,6 +83,17 @@ impl Meter {
     }
 }
 
+/// Ends the run from outside of a stage's calls, such as from a thread that watches other processes.
+#[derive(Clone)]
+pub struct RunEnd(CancellationToken);
+
+impl RunEnd {
+    /// As [`Emitter::fail_after_saving`].
+    pub fn after_saving(&self, failure: Failure) {
+        self.0.cancel_after_saving(failure);
+    }
+}
+
 impl Emitter {
     pub(crate) fn new(route: Route, stop: Shutdown, cancellation: CancellationToken, stats: Arc<StageStats>) -> Self {
         Self { route, misuse: None, ended: None, blocked: Duration::ZERO, stop, cancellation, stats }
@@ -148,6 +159,11 @@ impl Emitter {
     /// to the end, as far as this stage and those behind it go on working.
     pub fn fail_after_saving(&self, failure: Failure) {
         self.cancellation.cancel_after_saving(failure);
+    }
+
+    /// What ends the run while this stage is not called.
+    pub fn run_end(&self) -> RunEnd {
+        RunEnd(self.cancellation.clone())
     }
 
     /// Asks the run to stop because `goal` is reached; the sources take nothing more.

@@ -1,7 +1,14 @@
 //! Signals: the first of those that end a run stops it, which then drains and saves; the second ends the process. Others
 //! ask for something while it goes on.
 
-use std::{io::Write, sync::Arc, thread};
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
+    thread,
+};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
@@ -48,6 +55,20 @@ pub fn watch_signals(stop: Shutdown) -> Result<SignalWatch> {
     };
     thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
     Ok(SignalWatch(handle))
+}
+
+/// The signals that a process passes on to those that it has started: those that stop them, and those that ask for something.
+///
+/// # Errors
+/// `Unavailable` when the handlers cannot be installed.
+pub fn pass_signals() -> Result<(SignalWatch, Receiver<i32>)> {
+    let failed = |error| Failure::unavailable(format!("cannot watch for signals: {error}"));
+    let all = STOPPING.iter().map(|(signal, _)| *signal).chain([SIGUSR1, SIGHUP]);
+    let mut signals = Signals::new(all).map_err(failed)?;
+    let (handle, (send, receive)) = (signals.handle(), channel());
+    let watch = move || signals.forever().try_for_each(|signal| send.send(signal));
+    thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
+    Ok((SignalWatch(handle), receive))
 }
 
 /// Makes a write beyond a limit on the size of files (`ulimit -f`) fail as on a full disk, instead of ending the process.

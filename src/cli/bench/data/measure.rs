@@ -130,6 +130,7 @@ pub(super) fn measure(args: &DataBenchArgs) -> Result<Measured> {
         progress: Arc::new(Mutex::new(Progress::default())),
         folder: scratch.folder.clone(),
         observer,
+        ranks: None,
     });
 
     let before = device::peak_memory(Device::Cpu)?;
