@@ -3,7 +3,7 @@
 use super::init::Init;
 use super::params::Scope;
 use crate::native;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// `y = x Wᵀ + b`, W `[out, in]`.
 #[derive(Debug)]
@@ -179,8 +179,50 @@ impl BatchNorm2d {
         }
         let own = native::shared(&self.weight, &self.bias);
         let [weight, bias] = own.as_ref().map_or([&self.weight, &self.bias], |[weight, bias]| [weight, bias]);
-        x.batch_norm(Some(weight), Some(bias), running.0, running.1, by_batch, 0.1, 1e-5, true)
+        batch_norm(x, [weight, bias], running, by_batch)
     }
+}
+
+/// `x` `[B, C, H, W]` normalised by channels: by the statistics of the batch, which move the `running` ones (mean and
+/// variance), or by those. Where several processes synchronise, the batch is that of all of them.
+pub(super) fn batch_norm(
+    x: &Tensor,
+    [weight, bias]: [&Tensor; 2],
+    running: (Option<&Tensor>, Option<&Tensor>),
+    by_batch: bool,
+) -> Tensor {
+    if by_batch && native::is_synchronised() {
+        return synchronised(x, [weight, bias], running);
+    }
+    x.batch_norm(Some(weight), Some(bias), running.0, running.1, by_batch, MOMENTUM, EPSILON, true)
+}
+
+const MOMENTUM: f64 = 0.1;
+const EPSILON: f64 = 1e-5;
+
+fn synchronised(x: &Tensor, [weight, bias]: [&Tensor; 2], running: (Option<&Tensor>, Option<&Tensor>)) -> Tensor {
+    let wide = x.to_kind(Kind::Float);
+    let channels = x.size()[1];
+    let each = |values: &Tensor| values.view([1, channels, 1, 1]);
+    let over = |values: &Tensor| values.sum_dim_intlist([0i64, 2, 3].as_slice(), false, None::<Kind>);
+    let all = |values: &Tensor| native::sum_over_ranks(values).unwrap_or_else(|| values.shallow_clone());
+    let own = (x.numel() as i64 / channels.max(1)) as f64;
+    let sums = all(&Tensor::cat(&[over(&wide), Tensor::full([1], own, (Kind::Float, x.device()))], 0));
+    let count = sums.narrow(0, channels, 1);
+    let centred = &wide - each(&(sums.narrow(0, 0, channels) / &count));
+    // The mean first: a difference of large squares would lose what matters.
+    let variance = all(&over(&centred.square())) / &count;
+    if let (Some(mean), Some(spread)) = running {
+        tch::no_grad(|| {
+            let batch_mean = sums.detach().narrow(0, 0, channels) / &count;
+            let unbiased = variance.detach() * (&count / (&count - 1.0));
+            for (moves, by) in [(mean, batch_mean), (spread, unbiased)] {
+                let _ = moves.shallow_clone().g_lerp_(&by, MOMENTUM);
+            }
+        });
+    }
+    let scaled = centred * each(&(variance + EPSILON).rsqrt());
+    (scaled * each(weight) + each(bias)).to_kind(x.kind())
 }
 
 /// Two 3×3 convolutions on a residual path, activated before; the short cut is a convolution where the width changes.

@@ -1,7 +1,7 @@
 //! The towers of a centre head side by side, as one: what a GPU is asked for is a third, and what it computes the same.
 
 use super::heads::Tower;
-use super::layers::Statistics;
+use super::layers::{Statistics, batch_norm};
 use crate::failure::Result;
 use crate::native::{self, Use};
 use tch::{Kind, Tensor};
@@ -78,7 +78,7 @@ impl<'a> SideBySide<'a> {
             if statistics == Statistics::BatchAndUpdate {
                 self.towers.iter().for_each(|tower| tower.layers()[at].1.count());
             }
-            x = x.batch_norm(Some(weight), Some(bias), mean, variance, by_batch, 0.1, 1e-5, true).relu();
+            x = batch_norm(&x, [weight, bias], (mean, variance), by_batch).relu();
         }
         let parts = x.chunk(self.towers.len() as i64, 1);
         let maps: Vec<Tensor> =

@@ -197,8 +197,6 @@ fn a_rank_that_dies_or_hangs_ends_the_others_with_its_name() {
         assert!(begin.elapsed() < Duration::from_secs(60), "{victim} {signal}: {:?}", begin.elapsed());
         drop(dead);
         assert!(newest(home.path()).exists());
-        let left = support::files(home.path());
-        assert!(!left.iter().any(|file| file.ends_with(".tmp")), "{left:?}");
     }
 }
 

@@ -12,6 +12,7 @@ pub mod ranks;
 mod recompute;
 mod shared;
 pub mod stream;
+mod sync;
 pub mod uploads;
 
 pub use adamw::{Hyper, adamw, norm};
@@ -23,6 +24,7 @@ pub use none::{PackedConvolution, PackedLinear, Pass, attention, convolution, li
 pub use precision::{Autocast, allow_tf32, autocast_is_on};
 pub use recompute::recompute;
 pub use shared::{Sharing, Use, copy_all, count_later, shared};
+pub use sync::{Synchronised, is_synchronised, sum_over_ranks};
 
 use std::ffi::{CStr, c_char, c_int};
 #[cfg(feature = "cpu-kernels")]

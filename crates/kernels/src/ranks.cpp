@@ -29,6 +29,23 @@ std::vector<uint8_t> &found() {
   return bytes;
 }
 
+// What `closure` makes of a tensor that counts on all processes: their sum. Each of them uses it, so the gradient of what one
+// put in is the sum of all their gradients.
+struct SumOverRanks : torch::autograd::Function<SumOverRanks> {
+  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x,
+                            const c10::intrusive_ptr<Closure> &closure) {
+    context->saved_data["closure"] = c10::IValue::make_capsule(closure);
+    return (*closure)(x.detach());
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
+                                                 const torch::autograd::variable_list &gradients) {
+    auto capsule = context->saved_data["closure"].toCapsule();
+    const at::NoGradGuard without;
+    return {static_cast<const Closure &>(*capsule)(gradients[0]), at::Tensor()};
+  }
+};
+
 void *symbol(const char *name) {
   void *address = dlsym(RTLD_DEFAULT, name);
   TORCH_CHECK(address, "libtorch_cuda.so has no ", name, ": it is of another version than the program was built for");
@@ -160,4 +177,10 @@ int trackflow_native_work_order(WorkPointer *work) {
 }
 
 void trackflow_native_work_free(WorkPointer *work) { delete work; }
+
+// The sum of `x` over all processes, by `run` of `closure`, with gradients through it.
+int trackflow_native_sum_over_ranks(const at::Tensor *x, void *closure, Run run, Drop drop, at::Tensor **out) {
+  auto held = c10::make_intrusive<Closure>(closure, run, drop);
+  return trackflow::guarded([&] { *out = new at::Tensor(SumOverRanks::apply(*x, held)); });
+}
 }

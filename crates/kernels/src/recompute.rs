@@ -13,12 +13,12 @@ use std::{
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-type Run = unsafe extern "C" fn(*const c_void, *const C_tensor, *mut Reason) -> *mut C_tensor;
-type DropClosure = unsafe extern "C" fn(*mut c_void);
+pub(super) type Run = unsafe extern "C" fn(*const c_void, *const C_tensor, *mut Reason) -> *mut C_tensor;
+pub(super) type DropClosure = unsafe extern "C" fn(*mut c_void);
 
 /// A string of C++.
 #[repr(C)]
-struct Reason {
+pub(super) struct Reason {
     _opaque: [u8; 0],
 }
 
@@ -77,7 +77,7 @@ fn recompute_part<Part: Fn(&Tensor) -> Tensor>(x: &Tensor, parameters: &[*const 
 
 /// # Safety
 /// `closure` is a `Part`, `x` a tensor, `reason` a string.
-unsafe extern "C" fn run<Part: Fn(&Tensor) -> Tensor>(
+pub(super) unsafe extern "C" fn run<Part: Fn(&Tensor) -> Tensor>(
     closure: *const c_void,
     x: *const C_tensor,
     reason: *mut Reason,
@@ -104,7 +104,7 @@ unsafe extern "C" fn run<Part: Fn(&Tensor) -> Tensor>(
 
 /// # Safety
 /// `closure` is a boxed `Part` that nobody uses any more.
-unsafe extern "C" fn drop_closure<Part>(closure: *mut c_void) {
+pub(super) unsafe extern "C" fn drop_closure<Part>(closure: *mut c_void) {
     // SAFETY: as the caller says.
     drop(unsafe { Box::from_raw(closure.cast::<Part>()) });
 }

@@ -205,6 +205,12 @@ pub struct Training {
     /// Parts of a batch that are computed side by side, each with its own batch statistics.
     #[config(key = "REPLICAS", alias = "SHARDS", default = 1, min = 1)]
     pub replicas: usize,
+    /// Whether batch normalisation takes its statistics from the clips of all ranks, instead of each rank from its own.
+    #[config(
+        key = "SYNC_BN", default = false,
+        refused = (replicas > 1).then_some("it needs REPLICAS: 1, as parts side by side cannot wait for other ranks")
+    )]
+    pub sync_bn: bool,
     /// Threads of libtorch on the CPU, shared out to the parts of REPLICAS. The last bits of results depend on it.
     #[config(
         key = "THREADS", default = default_threads(), absent = "as many as there are cores, at most 16", min = 1,

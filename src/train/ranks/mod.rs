@@ -21,7 +21,10 @@ pub use watch::Patience;
 
 use crate::{
     failure::{Failure, Result},
-    native::ranks::{Backend, Store, Work},
+    native::{
+        Synchronised,
+        ranks::{Backend, Store, Work},
+    },
 };
 use std::{
     fmt,
@@ -336,6 +339,17 @@ impl World {
                 }
             }
             Ok(())
+        })
+    }
+
+    /// Lets batch normalisation of this thread take its statistics from all ranks until the value is dropped.
+    pub fn summing(self: &Arc<Self>) -> Synchronised {
+        let world = Arc::clone(self);
+        Synchronised::begin(move |x| {
+            let sum = x.detach().copy();
+            // Autograd has no other way out.
+            world.sum(std::slice::from_ref(&sum)).unwrap_or_else(|failure| panic!("{failure}"));
+            sum
         })
     }
 

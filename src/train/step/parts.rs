@@ -2,7 +2,7 @@
 
 use super::{Batch, Trainer};
 use crate::{
-    failure::Result,
+    failure::{Failure, Result},
     loss::Counts,
     model::BoxHeadKind,
     train::{
@@ -89,6 +89,11 @@ impl Trainer {
             true => (shares.parts(world.rank()).collect(), shares.rounds()),
             false => (uneven(own, world, replicas, accumulate), accumulate),
         };
+        if self.training.sync_bn && !takes_frames && clips.iter().any(|clips| *clips < accumulate) {
+            return Err(Failure::stage(
+                "a rank has no clip of this batch, as some could not be used, and TRAIN.SYNC_BN needs one on every rank",
+            ));
+        }
         // In exactly the order of one process with as many replicas, where that is to be had without waiting for a network:
         // rank 0 carries what the rounds before gave.
         let exact = blank.device == Device::Cpu;

@@ -11,6 +11,7 @@ use crate::{
     native::stream::{Event, Stream},
     train::{
         experiment::Phase,
+        ranks::World,
         replicas::{ReplicaOutput, SharedModel},
         tasks::{Analysis, Balancer, TaskWeighting, combine},
     },
@@ -73,11 +74,14 @@ impl Trainer {
         let before = buffers.iter().flatten().map(Tensor::shallow_clone).collect();
         self.under_way = UnderWay::Gradients(before);
         let taken = self.gradients_of(task_gradients);
+        let sync = self.world.as_ref().filter(|_| self.training.sync_bn);
         let part = self.in_parts(batch, &taken, move |replica| {
             let (model, stream) = (model.model(), Stream::current(device)?);
             let begin = stream.record()?;
             let options = replica_options(options, replica.index, replicas);
+            let sync = sync.map(World::summing);
             let output = precision.forward(device, || model.forward(&replica.input, &options))?;
+            drop(sync);
             let step_metrics = loss_of_part(&output, &replica.target, &weights, &replica.counts)?;
             let named = || model.params().parameters().filter(|(_, tensor)| tensor.requires_grad());
             let trained: Vec<&Tensor> = named().map(|(_, tensor)| tensor).collect();
