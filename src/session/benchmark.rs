@@ -170,6 +170,10 @@ impl Job {
         let log = std::fs::File::create(&predicted)
             .map_err(|error| Failure::output(format!("{}: {error}", predicted.display())))?;
         let mut command = Command::new(&self.program);
+        // It is no rank, whatever this process is.
+        for name in crate::train::ranks::VARIABLES {
+            command.env_remove(name);
+        }
         command.args(&self.arguments).args(["--epochs", &epoch.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().map_err(failed)?;

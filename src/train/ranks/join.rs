@@ -119,7 +119,7 @@ fn connect(place: &Place, patience: Patience) -> Result<Store> {
             }
             true => Failure::unavailable(format!("rank 0 cannot serve the store at {}: {}", place.address(), first_line(&error))),
             false => Failure::stage(format!(
-                "rank {} found nobody at {} for {:.0} s: rank 0 has not started there, or MASTER_ADDR and MASTER_PORT name \
+                "rank {} found nobody at {} for {} s: rank 0 has not started there, or MASTER_ADDR and MASTER_PORT name \
                  another place (TRAIN.RANK_TIMEOUT: how long to wait)",
                 place.rank,
                 place.address(),
@@ -212,7 +212,7 @@ fn missing(place: &Place, store: &Store, patience: Patience) -> Failure {
     };
     let there = [&[0][..], &present].concat();
     Failure::stage(format!(
-        "{} {} of {} {} not joined within {:.0} s (TRAIN.RANK_TIMEOUT); {} there by {}{}",
+        "{} {} of {} {} not joined within {} s (TRAIN.RANK_TIMEOUT); {} there by {}{}",
         if missing.len() == 1 { "rank" } else { "ranks" },
         list(&missing),
         place.size,
