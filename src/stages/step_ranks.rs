@@ -270,15 +270,16 @@ impl StepRanks {
         let steps = f64::from(self.steps.max(1));
         let means: Vec<[f64; 2]> = self.own.iter().map(|times| times.map(|time| time / steps)).collect();
         (self.own, self.steps) = (vec![[0.0; 2]; means.len()], 0);
+        if !self.world.is_first() {
+            return;
+        }
         for (rank, [own, data]) in means.iter().enumerate() {
             let rank = rank.to_string();
             metrics::gauge!(names::RANK_STEP, "rank" => rank.clone()).set(*own);
             metrics::gauge!(names::RANK_DATA, "rank" => rank).set(*data);
         }
-        if info.split == Split::Train && self.world.is_first() {
-            if let Some(text) = slowest(&means) {
-                self.observer.observe(&RunEvent::note(text));
-            }
+        if let Some(text) = slowest(&means).filter(|_| info.split == Split::Train) {
+            self.observer.observe(&RunEvent::note(text));
         }
     }
 }
