@@ -217,7 +217,7 @@ fn synchronised(x: &Tensor, [weight, bias]: [&Tensor; 2], running: (Option<&Tens
             let batch_mean = sums.detach().narrow(0, 0, channels) / &count;
             let unbiased = variance.detach() * (&count / (&count - 1.0));
             for (moves, by) in [(mean, batch_mean), (spread, unbiased)] {
-                let _ = moves.shallow_clone().g_lerp_(&by, MOMENTUM);
+                let _ = moves.shallow_clone().lerp_(&by, MOMENTUM);
             }
         });
     }

@@ -83,7 +83,7 @@ impl Session {
         let experiment = self.experiment();
         experiment.notes.iter().for_each(|note| log::say(note));
         log::say(&experiment.trains);
-        for warning in experiment.warnings.iter().chain(&memory) {
+        for warning in experiment.warnings.iter().chain(&memory).filter(|_| writes) {
             log::warn(warning);
         }
         addresses.iter().for_each(|line| log::say(line));

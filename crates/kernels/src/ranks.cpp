@@ -10,9 +10,12 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <c10/util/Logging.h>
+
 #include <dlfcn.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -61,6 +64,9 @@ extern "C" {
 int trackflow_native_store(const char *host, uint16_t port, int serves, int64_t timeout_ms, const char *prefix,
                            StorePointer **out) {
   return trackflow::guarded([&] {
+    // c10d writes pages of C++ to standard error whenever somebody is gone or late, of which a sentence is said elsewhere.
+    if (!std::getenv("TORCH_CPP_LOG_LEVEL"))
+      FLAGS_caffe2_log_level = 3; // What ends the process.
     c10d::TCPStoreOptions options;
     options.port = port;
     options.isServer = serves != 0;
@@ -96,17 +102,16 @@ int trackflow_native_store_add(StorePointer *store, const char *key, int64_t val
   return trackflow::guarded([&] { *sum = (*store)->add(key, value); });
 }
 
-// Gloo among `size` processes that meet in `store` within `meet_ms`, and then wait for each other up to `timeout_ms`; this
-// one is reached at the address `host`, or where that is null, at the interface.
-int trackflow_native_gloo(StorePointer *store, int rank, int size, int64_t meet_ms, int64_t timeout_ms, const char *host,
-                          const char *interface, BackendPointer **out) {
+// Gloo among `size` processes that meet in `store` within `meet_ms`; this one is reached at the address `host`, or where
+// that is null, at the interface. (Its method `setTimeout` must not be called: what it is written out to names a function
+// that libtorch_cuda has too, and the linker would take it from there.)
+int trackflow_native_gloo(StorePointer *store, int rank, int size, int64_t meet_ms, const char *host, const char *interface,
+                          BackendPointer **out) {
   return trackflow::guarded([&] {
     auto options = c10d::ProcessGroupGloo::Options::create(Milliseconds(meet_ms));
     options->devices.push_back(host ? c10d::ProcessGroupGloo::createDeviceForHostname(host)
                                     : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
-    auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(*store, rank, size, options);
-    gloo->setTimeout(Milliseconds(timeout_ms));
-    *out = new BackendPointer(std::move(gloo));
+    *out = new BackendPointer(c10::make_intrusive<c10d::ProcessGroupGloo>(*store, rank, size, options));
   });
 }
 
@@ -135,20 +140,24 @@ int trackflow_native_nccl(StorePointer *store, int rank, int size, int64_t timeo
 
 void trackflow_native_backend_free(BackendPointer *backend) { delete backend; }
 
-// Begins to sum `tensor` over all processes, in place.
-int trackflow_native_backend_sum(BackendPointer *backend, at::Tensor *tensor, WorkPointer **out) {
+// Begins to sum `tensor` over all processes, in place; it fails where they do not come within `timeout_ms`.
+int trackflow_native_backend_sum(BackendPointer *backend, at::Tensor *tensor, int64_t timeout_ms, WorkPointer **out) {
   return trackflow::guarded([&] {
     std::vector<at::Tensor> list{*tensor};
-    *out = new WorkPointer((*backend)->allreduce(list, c10d::AllreduceOptions()));
+    c10d::AllreduceOptions options;
+    options.timeout = Milliseconds(timeout_ms);
+    *out = new WorkPointer((*backend)->allreduce(list, options));
   });
 }
 
 // Begins to copy `tensor` of the process `root` over that of all others.
-int trackflow_native_backend_broadcast(BackendPointer *backend, at::Tensor *tensor, int root, WorkPointer **out) {
+int trackflow_native_backend_broadcast(BackendPointer *backend, at::Tensor *tensor, int root, int64_t timeout_ms,
+                                       WorkPointer **out) {
   return trackflow::guarded([&] {
     std::vector<at::Tensor> list{*tensor};
     c10d::BroadcastOptions options;
     options.rootRank = root;
+    options.timeout = Milliseconds(timeout_ms);
     *out = new WorkPointer((*backend)->broadcast(list, options));
   });
 }

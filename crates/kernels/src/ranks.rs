@@ -57,7 +57,6 @@ unsafe extern "C" {
         rank: c_int,
         size: c_int,
         meet_ms: i64,
-        timeout_ms: i64,
         host: *const c_char,
         interface: *const c_char,
         out: *mut *mut BackendPointer,
@@ -73,12 +72,14 @@ unsafe extern "C" {
     fn trackflow_native_backend_sum(
         backend: *mut BackendPointer,
         tensor: *const C_tensor,
+        timeout_ms: i64,
         out: *mut *mut WorkPointer,
     ) -> c_int;
     fn trackflow_native_backend_broadcast(
         backend: *mut BackendPointer,
         tensor: *const C_tensor,
         root: c_int,
+        timeout_ms: i64,
         out: *mut *mut WorkPointer,
     ) -> c_int;
     fn trackflow_native_work_wait(work: *mut WorkPointer, timeout_ms: i64, done: *mut c_int) -> c_int;
@@ -195,7 +196,11 @@ pub enum Reached<'a> {
 }
 
 /// A way to compute with other processes. All must ask it for the same in the same order.
-pub struct Backend(*mut BackendPointer);
+pub struct Backend {
+    backend: *mut BackendPointer,
+    /// How long a process waits for the others in what they compute.
+    timeout: Duration,
+}
 
 // SAFETY: c10d's backends may be used from any thread; whoever shares one keeps the order.
 unsafe impl Send for Backend {}
@@ -235,13 +240,12 @@ impl Backend {
                 rank as c_int,
                 size as c_int,
                 milliseconds(meet),
-                milliseconds(timeout),
                 pointer(&host),
                 pointer(&interface),
                 &mut out,
             )
         })?;
-        Ok(Self(out))
+        Ok(Self { backend: out, timeout })
     }
 
     /// NCCL, for tensors on GPUs, each process its own.
@@ -254,7 +258,7 @@ impl Backend {
         check(unsafe {
             trackflow_native_nccl(store.0, rank as c_int, size as c_int, milliseconds(timeout), &mut out)
         })?;
-        Ok(Self(out))
+        Ok(Self { backend: out, timeout })
     }
 
     /// Begins to replace `tensor`, which must lie in one piece, by its sum over all processes. Nobody may touch it until
@@ -265,7 +269,9 @@ impl Backend {
     pub fn sum(&self, tensor: &Tensor) -> Result<Work, TchError> {
         let mut out = ptr::null_mut();
         // SAFETY: the tensor lives as long as the call, and C++ keeps a reference to its memory.
-        check(unsafe { trackflow_native_backend_sum(self.0, tensor.as_ptr(), &mut out) })?;
+        check(unsafe {
+            trackflow_native_backend_sum(self.backend, tensor.as_ptr(), milliseconds(self.timeout), &mut out)
+        })?;
         Ok(Work { work: out, device: tensor.device() })
     }
 
@@ -276,7 +282,10 @@ impl Backend {
     pub fn broadcast(&self, tensor: &Tensor, root: usize) -> Result<Work, TchError> {
         let mut out = ptr::null_mut();
         // SAFETY: as above.
-        check(unsafe { trackflow_native_backend_broadcast(self.0, tensor.as_ptr(), root as c_int, &mut out) })?;
+        let timeout = milliseconds(self.timeout);
+        check(unsafe {
+            trackflow_native_backend_broadcast(self.backend, tensor.as_ptr(), root as c_int, timeout, &mut out)
+        })?;
         Ok(Work { work: out, device: tensor.device() })
     }
 }
@@ -284,7 +293,7 @@ impl Backend {
 impl Drop for Backend {
     fn drop(&mut self) {
         // SAFETY: it came from C++, and nobody has it any more.
-        unsafe { trackflow_native_backend_free(self.0) };
+        unsafe { trackflow_native_backend_free(self.backend) };
     }
 }
 
@@ -392,6 +401,23 @@ mod tests {
             }
             finish(&work);
             assert_eq!(tensor.double_value(&[0]), 2.0);
+        });
+    }
+
+    #[test]
+    fn how_long_processes_meet_is_not_how_long_they_compute() {
+        let port = free_port();
+        thread::scope(|scope| {
+            let all = [0, 1].map(|rank| {
+                scope.spawn(move || {
+                    let store = Store::connect("127.0.0.1", port, rank == 0, "test", PATIENCE).unwrap();
+                    let (host, meet) = (Reached::Host("127.0.0.1"), Duration::from_secs(2));
+                    let gloo = Backend::gloo(&store, rank, 2, host, [meet, PATIENCE]).unwrap();
+                    thread::sleep(Duration::from_millis(3000 * rank as u64));
+                    finish(&gloo.sum(&Tensor::zeros([1], (Kind::Float, Device::Cpu))).unwrap());
+                })
+            });
+            all.into_iter().for_each(|rank| rank.join().unwrap());
         });
     }
 
