@@ -18,6 +18,12 @@ pub(in crate::train) struct Blank<'a> {
     pub device: Device,
 }
 
+/// `gradient` as it lies in memory, where every number has a place of its own: the sum is written there.
+fn writable(gradient: Tensor) -> Tensor {
+    let repeats = gradient.size().iter().zip(gradient.stride()).any(|(size, stride)| *size > 1 && stride == 0);
+    if repeats { gradient.copy() } else { gradient }
+}
+
 /// `part` of this rank as the sum over all ranks; without the rows by frame, which stay its own. Losses and gradients of a
 /// rank that had no clips count as nothing.
 pub(in crate::train) fn reduce(world: &World, part: ReplicaOutput, blank: &Blank<'_>) -> Result<ReplicaOutput> {
@@ -44,8 +50,7 @@ pub(in crate::train) fn reduce(world: &World, part: ReplicaOutput, blank: &Blank
         .map(|(gradients, like)| {
             let mut own = gradients.into_iter();
             let fill = |like: &&Tensor| match (own.next().filter(Tensor::defined), any.next() == Some(true)) {
-                // In one piece of its own: the sum is written there.
-                (Some(gradient), _) => gradient.contiguous(),
+                (Some(gradient), _) => writable(gradient),
                 (None, true) => like.detach().full_like(-0.0),
                 (None, false) => Tensor::new(),
             };

