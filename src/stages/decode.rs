@@ -4,7 +4,7 @@
 //! A clip whose frame cannot be read is planned again in place with the next attempt. What was given up travels in the
 //! plan, and is counted where clips arrive in order.
 
-use super::{Facts, RunContext, cache::FrameCache, element_specs::DECODED, items::*};
+use super::{Facts, RunContext, cache::FrameCache, items::*};
 use crate::{
     data::{
         dataset::FrameFile,
@@ -14,7 +14,7 @@ use crate::{
         retry::{self, FrameFault, Quarantine},
     },
     failure::{Failure, Result},
-    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::Config,
     train::{events::Observer, run_event::RunEvent, run_schedule::Split},
     vision::{
@@ -138,10 +138,6 @@ impl StageConfig<RunContext> for Decode {
             ),
             observer: context.observer.clone(),
         }))
-    }
-
-    fn emits(&self) -> ItemOps {
-        DECODED
     }
 
     fn output_spec(&self, facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
