@@ -23,11 +23,7 @@ use crate::{
         window::Window,
     },
 };
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "decode",
@@ -181,12 +177,8 @@ impl DecodeStage {
         let (mut waiting, said) = outage.begin(&fault);
         said.into_iter().for_each(|text| self.observer.observe(&RunEvent::warning(text)));
         loop {
-            let end = Instant::now() + waiting.pause(&fault)?;
-            while Instant::now() < end {
-                if out.stopping() {
-                    return Ok(None);
-                }
-                thread::sleep(Duration::from_millis(20).min(end.saturating_duration_since(Instant::now())));
+            if out.wait_stopping(waiting.pause(&fault)?) {
+                return Ok(None);
             }
             match self.frames(plan) {
                 Err(again) if is_away(self, &again) => fault = again,

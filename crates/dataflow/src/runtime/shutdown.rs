@@ -63,8 +63,13 @@ impl Shutdown {
     /// Waits until somebody asks, for as long as `patience`; whether anyone did.
     pub fn wait(&self, patience: Duration) -> bool {
         // Nothing is ever sent: this ends with the time, or at the stop.
-        let _ = self.0.latch.ended().recv_timeout(patience);
+        let _ = self.ended().recv_timeout(patience);
         self.is_stopping()
+    }
+
+    /// Disconnected, and with that ready, from the stop on.
+    pub(crate) fn ended(&self) -> &Receiver<Infallible> {
+        self.0.latch.ended()
     }
 
     /// Whether anyone asked.
