@@ -14,7 +14,7 @@ use crate::{
 use std::sync::Arc;
 
 /// What the observers are told of the run.
-pub(super) struct About<'a> {
+pub(super) struct Description<'a> {
     pub experiment: &'a Experiment,
     pub schedule: &'a RunSchedule,
     pub position: u64,
@@ -35,12 +35,12 @@ impl Observers {
     /// A benchmark cannot be opened, or the time limit is too short.
     pub fn start(
         request: &mut Request,
-        about: &About<'_>,
+        description: &Description<'_>,
         run_log: &Arc<RunLog>,
         live: &Arc<Live>,
         baseline: Option<Baseline>,
     ) -> Result<Self> {
-        let About { experiment, schedule, position, parameters, roots } = *about;
+        let Description { experiment, schedule, position, parameters, roots } = *description;
         let (interval, classes) = (experiment.training.print_interval, experiment.model.classes > 0);
         let progress = Arc::new(Progress::new(schedule, position, interval, classes));
         let mut observers: Vec<Box<dyn Observer>> =
