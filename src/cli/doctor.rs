@@ -143,7 +143,7 @@ const ENOUGH: f64 = 13.0;
 
 fn memory() -> Finding {
     let Some(memory) = machine::memory() else {
-        return Finding::Missing("unknown: /proc/meminfo says nothing".into());
+        return Finding::Missing("unknown: /proc/meminfo cannot be read".into());
     };
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     let whose = if memory.limited { " (the limit of the container)" } else { "" };
@@ -213,7 +213,7 @@ fn root(roots: &Roots, key: &str, holds: &str) -> Finding {
 fn init() -> Result<()> {
     let file = Path::new(PATHS_FILE);
     if file.exists() {
-        println!("{PATHS_FILE} is there already and stays as it is");
+        println!("{PATHS_FILE} already exists and was not changed");
         return Ok(());
     }
     let roots = Roots::below(Path::new("./data"));

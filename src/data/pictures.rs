@@ -24,10 +24,10 @@ impl Oddity {
     fn words(self) -> &'static str {
         match self {
             Self::Turned => {
-                "shown turned as their Exif orientation says, as OpenCV does; boxes are of the turned picture"
+                "rotated by their Exif orientation, as OpenCV does; boxes refer to the rotated image"
             }
-            Self::Filler => "with stray bytes between their segments, which are passed over as libjpeg does",
-            Self::Misnamed => "of the other format than their names say (JPEG and PNG), read as what they are",
+            Self::Filler => "with stray bytes between their segments, which are ignored as libjpeg does",
+            Self::Misnamed => "in another format than their extension (JPEG and PNG), read by their content",
         }
     }
 }

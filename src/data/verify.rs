@@ -8,6 +8,7 @@ use crate::data::dataset::{Dataset, FrameFile, Sequence};
 use crate::data::pictures::Oddities;
 use crate::data::problems::Problems;
 use crate::failure::Result;
+use crate::telemetry::preparation::Preparation;
 use crate::vision::decode::{Container, DecodeError, DecodeReason, Header, check_complete, header};
 
 /// Up to this many frames, every one is opened; of more, an even sample of this many.
@@ -77,6 +78,7 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
         .collect();
     let frames = ends.last().copied().unwrap_or(0);
     let opened = frames.min(limit);
+    let progress = Preparation::begin("checking frames", "files", opened);
     let found: Vec<(Problems, Oddities)> = (0..opened)
         .into_par_iter()
         .map(|k| {
@@ -89,9 +91,11 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
                 Ok(header) => oddities.note(which, &file.path, &header),
                 Err(broken) => problems.file(&file.path, broken),
             }
+            progress.add(1);
             (problems, oddities)
         })
         .collect();
+    drop(progress);
     let mut oddities = Oddities::default();
     for (found, odd) in found {
         problems.extend(found);

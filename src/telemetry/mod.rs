@@ -4,8 +4,10 @@ mod gpu;
 pub mod log;
 pub mod machine;
 pub mod names;
+pub mod preparation;
 pub mod process;
 mod recorder;
+pub mod terminal;
 
 pub use gpu::{Driver, Gpu, driver, gpu_names, gpus};
 pub use recorder::{Recorder, record};

@@ -43,7 +43,7 @@ pub(super) fn curves(groups: &[Group]) -> String {
         by_epoch("Loss of the box task", "L_box", "Loss/box", 1.0, None),
         by_epoch("Loss of the class task", "L_cls (without λ)", "Loss/cls", 1.0, None),
         by_epoch("Tracking", "mean IoU", "IoU", 1.0, None),
-        by_epoch("Condition accuracy", "frames told right, %", "Accuracy", 100.0, Some(chance)),
+        by_epoch("Condition accuracy", "accuracy, %", "Accuracy", 100.0, Some(chance)),
         by_step("Gradient norm before clipping", "‖∇L‖", &|step| step.norm),
         by_step("Learning rate of the heads", "learning rate", &|step| step.lr),
         if any_varies { by_step("Factor of the class loss", "λ", &|step| step.class_weight) } else { String::new() },

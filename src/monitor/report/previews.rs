@@ -12,7 +12,7 @@ pub(super) fn previews(groups: &[Group]) -> String {
         return html;
     }
     html + "<p class=\"about\">Crops as the model sees them: the template, the first and the last search frame. White and \
-            solid: the true box; amber and dashed: the told one. ✓ and ✗: whether the condition was told right.</p>"
+            solid: ground truth; amber and dashed: prediction. ✓ and ✗: whether the condition was predicted correctly.</p>"
 }
 
 fn of_run(run: &History) -> Option<String> {

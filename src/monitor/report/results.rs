@@ -44,8 +44,8 @@ fn shared(groups: &[Group]) -> String {
     let line = |run: &History| {
         let [shared, all] = run.shared?;
         Some(format!(
-            "<li>{}: validation shares {shared} of {all} sequences with training; on these it measures what was learnt by \
-             heart.</li>",
+            "<li>{}: validation shares {shared} of {all} sequences with training; on these it measures memorised \
+             training data.</li>",
             escape(&run.name)
         ))
     };

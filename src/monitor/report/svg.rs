@@ -203,7 +203,7 @@ pub(super) fn titles(svg: &mut String, [left, right, top, foot]: [f64; 4], names
 /// A table of shares as a heat map: rows are true, columns told; each row's shares add up to 1.
 pub fn heat(title: &str, names: &[String], rows: &[Vec<u64>]) -> String {
     let mut html =
-        format!("<figure><figcaption>{}</figcaption><table class=\"heat\"><tr><th>true ↓ told →</th>", escape(title));
+        format!("<figure><figcaption>{}</figcaption><table class=\"heat\"><tr><th>ground truth ↓ predicted →</th>", escape(title));
     for name in names {
         let _ = write!(html, "<th class=\"turned\"><span>{}</span></th>", escape(name));
     }

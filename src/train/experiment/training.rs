@@ -105,10 +105,10 @@ pub struct Training {
     /// In what precision steps compute.
     #[config(flatten = &())]
     pub precision: Precision,
-    /// A key of the reference without effect: the pipeline file says how many workers each stage has.
+    /// A key of the reference without effect: the pipeline file sets how many workers each stage has.
     #[config(
         key = "NUM_WORKER", as = usize, default = 8, map = |_| (),
-        inactive = Some("the pipeline file says how many workers each stage has")
+        inactive = Some("the pipeline file sets how many workers each stage has")
     )]
     _workers: (),
     /// Factor on the learning rate for the backbone.

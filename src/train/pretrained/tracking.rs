@@ -60,7 +60,7 @@ pub fn load_for_tracking(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> R
     let under = if loaded.under.is_empty() { String::new() } else { format!(" under {}", one_line(&loaded.under)) };
     let count = loaded.report.matched.len();
     lines[0] = format!(
-        "{}: {}, {count} tensors loaded{under}; nothing that tracks is left out",
+        "{}: {}, {count} tensors loaded{under}; nothing that tracks is missing",
         path.display(),
         loaded.source
     );
@@ -113,7 +113,7 @@ fn refusal(loaded: &Loaded, path: &Path, missing: &[String], reshaped: &[&(Strin
                 .to_string()
         }
         Source::Tracker => {
-            format!("  give the whole checkpoint and the experiment that it was trained with, or {train}")
+            format!("  give the complete checkpoint and the experiment that it was trained with, or {train}")
         }
     });
     Failure::input(lines.join("\n"))

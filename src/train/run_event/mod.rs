@@ -132,6 +132,11 @@ impl Checkpoint {
     pub fn file(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
+
+    /// Whether it was written within an epoch: on request, by an interval of steps, or because the run stopped.
+    pub fn is_within_epoch(&self) -> bool {
+        self.file().contains("_mid.")
+    }
 }
 
 /// A training step was not finite, and changed nothing.

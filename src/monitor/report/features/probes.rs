@@ -162,7 +162,7 @@ pub(super) fn probes(groups: &[Group]) -> Result<String> {
     ];
     Ok(format!(
         "<h3>Linear probes of the frozen features</h3>{}<ul>{message_section}</ul><p class=\"about\">Ridge regression, five-fold by \
-         sequence: no probe has seen the sequence that it is judged on. Several runs: mean ± standard deviation. Chance \
+         sequence: each probe is tested on sequences that it was not fitted to. Several runs: mean ± standard deviation. Chance \
          is the most frequent condition. Box as shares of the search crop.</p>",
         table(&head, &rows)
     ))
