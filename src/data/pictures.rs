@@ -23,9 +23,7 @@ const ALL: [Oddity; 3] = [Oddity::Turned, Oddity::Filler, Oddity::Misnamed];
 impl Oddity {
     fn words(self) -> &'static str {
         match self {
-            Self::Turned => {
-                "rotated by their Exif orientation, as OpenCV does; boxes refer to the rotated image"
-            }
+            Self::Turned => "rotated by their Exif orientation, as OpenCV does; boxes refer to the rotated image",
             Self::Filler => "with stray bytes between their segments, which are ignored as libjpeg does",
             Self::Misnamed => "in another format than their extension (JPEG and PNG), read by their content",
         }

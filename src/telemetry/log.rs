@@ -112,6 +112,18 @@ pub fn say_headed(text: &str, paint: Paint) {
     painted(&format!("{} {rest}", paint.out(head)));
 }
 
+/// Prints a row: cells, perhaps in colour, and `text`, which goes on below itself where it is long.
+pub fn cells(cells: &[(&str, Option<Paint>)], text: &str) {
+    let width: usize = cells.iter().map(|(cell, _)| cell.chars().count() + 1).sum();
+    let columns = terminal::columns().map(|columns| columns.saturating_sub(width));
+    let painted_cells: String = cells
+        .iter()
+        .map(|(cell, paint)| paint.map_or_else(|| printable(cell).into(), |paint| paint.out(&printable(cell))) + " ")
+        .collect();
+    let text = wrap(&printable(text), columns).replace('\n', &format!("\n{}", " ".repeat(width)));
+    painted(&format!("{painted_cells}{text}"));
+}
+
 /// Prints a line for people, whether or not everything else is said as JSON.
 pub fn line(text: &str) {
     painted(&wrap(&printable(text), terminal::columns()));

@@ -1,4 +1,4 @@
-//! What trackflow tells a Prometheus: the names of all metrics, and the recorder that keeps them.
+//! What trackflow reports to Prometheus: the names of all metrics, and the recorder that keeps them.
 
 mod gpu;
 pub mod log;

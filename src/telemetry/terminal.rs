@@ -114,7 +114,7 @@ fn words(line: &str) -> Vec<&str> {
 
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-fn shown() -> MutexGuard<'static, Option<ProgressBar>> {
+fn open_bar() -> MutexGuard<'static, Option<ProgressBar>> {
     BAR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -126,7 +126,7 @@ pub fn show_bar(length: u64, template: &str) -> Option<ProgressBar> {
     }
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(length).with_style(style);
-    if let Some(before) = shown().replace(bar.clone()) {
+    if let Some(before) = open_bar().replace(bar.clone()) {
         before.finish_and_clear();
     }
     Some(bar)
@@ -134,14 +134,14 @@ pub fn show_bar(length: u64, template: &str) -> Option<ProgressBar> {
 
 /// Takes `bar` away.
 pub fn hide_bar(bar: &ProgressBar) {
-    shown().take();
+    open_bar().take();
     bar.finish_and_clear();
 }
 
 /// Prints with `print` what belongs above the bar, if one is shown.
 pub(super) fn above_bar<T>(print: impl FnOnce() -> T) -> T {
     // The lock is not held while printing: whoever prints may show a bar.
-    let bar = shown().clone();
+    let bar = open_bar().clone();
     match bar {
         Some(bar) => bar.suspend(print),
         None => print(),

@@ -10,6 +10,7 @@ mod now;
 mod page;
 pub(in crate::monitor) mod previews;
 mod replay;
+pub mod runs;
 mod server;
 pub mod status;
 mod view;
@@ -22,7 +23,8 @@ use crate::{
     train::{
         confusion::Confusion,
         events::{Observer, Preview},
-        run_event::{Batch, Checkpoint, LossMetrics, Pass, RunEvent, Timestamp},
+        experiment::{Experiment, defaults::Setting},
+        run_event::{Batch, Checkpoint, LossMetrics, Number, Pass, RunEvent, RunStart, Timestamp},
         run_schedule::Split,
     },
 };
@@ -30,14 +32,18 @@ use actix_web::web::Bytes;
 use curve::Curve;
 use meter_history::MeterHistory;
 use previews::Previews;
+use runs::Runs;
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Points of a curve, messages, validations and checkpoints that are kept at most.
 const KEPT: usize = 240;
+
+/// The verb of a process that only shows runs.
+pub const SERVE: &str = "serve";
 
 /// What a training run is about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,7 +63,16 @@ pub struct Plan {
     /// Batches that were done before this process began.
     pub position: u64,
     /// Name, epochs, weight of the box loss and λ of each phase.
-    pub phases: Vec<(String, usize, [f64; 2])>,
+    pub phases: Vec<Phase>,
+}
+
+/// Name, epochs, weight of the box loss and λ of a phase.
+pub type Phase = (String, usize, [f64; 2]);
+
+/// The phases of `experiment`.
+pub fn phases(experiment: &Experiment) -> Vec<Phase> {
+    let phases = experiment.training.phases.iter();
+    phases.map(|phase| (phase.name.clone(), phase.epochs, [phase.box_weight, phase.class_weight])).collect()
 }
 
 /// Everything that the page shows.
@@ -68,6 +83,8 @@ pub struct Live {
     started: f64,
     state: Mutex<LiveState>,
     view: Mutex<view::View>,
+    /// Other runs, to compare with or to be looked at.
+    runs: OnceLock<Arc<Runs>>,
 }
 
 /// A run whose meters can be looked at.
@@ -99,11 +116,42 @@ struct LiveState {
     /// Clips that this process trained on.
     trained: u64,
     nonfinite: u64,
+    /// The settings of the experiment, and what they make of the terms of the box loss: factors of GIoU, L1 and
+    /// location loss.
+    settings: Vec<Setting>,
+    loss_weights: Option<[f64; 3]>,
+    /// Of a run that is known by its log alone: what its experiment says.
+    phases: Option<Vec<Phase>>,
+    epochs: usize,
+    /// When it was first and last heard of, and with what.
+    first_time: Option<f64>,
+    last_time: Option<f64>,
+    last_event: Option<RunEvent>,
+    /// Whether a process writes to its folder.
+    in_use: bool,
+    /// Its newest call.
+    call: Option<Box<RunStart>>,
 }
 
-/// The columns of the curve by training step.
-const TRAIN: [&str; 9] =
-    ["total", "box", "cls", "iou", "accuracy", "gradient_norm", "data_seconds", "step_seconds", "clips"];
+/// The columns of the curve by training step. Those that end in `_weighted` are the terms as they are summed: together
+/// they are the total.
+const TRAIN: [&str; 15] = [
+    "total",
+    "box",
+    "cls",
+    "iou",
+    "accuracy",
+    "gradient_norm",
+    "data_seconds",
+    "step_seconds",
+    "clips",
+    "giou_weighted",
+    "l1_weighted",
+    "location_weighted",
+    "cls_weighted",
+    "lr",
+    "lr_backbone",
+];
 
 #[derive(Clone, Debug)]
 struct Validation {
@@ -137,23 +185,18 @@ impl Live {
             verb,
             began: Instant::now(),
             started: timestamp(SystemTime::now()),
-            state: Mutex::new(LiveState {
-                plan: None,
-                running: None,
-                meter_history: MeterHistory::default(),
-                train: Curve::new(KEPT),
-                memory: Curve::new(KEPT),
-                validations: Vec::new(),
-                checkpoints: VecDeque::new(),
-                messages: VecDeque::new(),
-                previews: Previews::default(),
-                last: None,
-                newest: None,
-                trained: 0,
-                nonfinite: 0,
-            }),
+            state: Mutex::new(LiveState::new()),
             view: Mutex::default(),
+            runs: OnceLock::new(),
         })
+    }
+
+    /// Shows `runs` too, and looks for new ones and for news of them every `period`.
+    pub fn show_runs(&self, runs: Arc<Runs>, period: Duration) {
+        self.runs.get_or_init(|| {
+            runs.watch(period);
+            runs
+        });
     }
 
     /// Says what the run is about.
@@ -188,8 +231,53 @@ impl Live {
 }
 
 impl LiveState {
+    fn new() -> Self {
+        Self {
+            plan: None,
+            running: None,
+            meter_history: MeterHistory::default(),
+            train: Curve::new(KEPT),
+            memory: Curve::new(KEPT),
+            validations: Vec::new(),
+            checkpoints: VecDeque::new(),
+            messages: VecDeque::new(),
+            previews: Previews::default(),
+            last: None,
+            newest: None,
+            trained: 0,
+            nonfinite: 0,
+            settings: Vec::new(),
+            loss_weights: None,
+            phases: None,
+            epochs: 0,
+            first_time: None,
+            last_time: None,
+            last_event: None,
+            in_use: false,
+            call: None,
+        }
+    }
+
     fn message(&mut self, warning: bool, text: &str) {
-        push(&mut self.messages, Message { at: timestamp(SystemTime::now()), warning, text: text.to_string() });
+        self.message_at(timestamp(SystemTime::now()), warning, text);
+    }
+
+    fn message_at(&mut self, at: f64, warning: bool, text: &str) {
+        push(&mut self.messages, Message { at, warning, text: text.to_string() });
+    }
+
+    /// GIoU, L1, location and class loss as they are summed; what is not known is not finite.
+    fn weighted(&self, metrics: &LossMetrics) -> [f64; 4] {
+        // Logs of earlier versions do not have the factors of the tasks.
+        let factor = |weight: Number| if weight.0.is_finite() && weight.0 != 0.0 { weight.0 } else { 1.0 };
+        let [giou, l1, location] =
+            self.loss_weights.unwrap_or([f64::NAN; 3]).map(|weight| weight * factor(metrics.weight_box));
+        let class = if metrics.weight_class.0 > 0.0 {
+            metrics.weight_class.0 * metrics.class.0
+        } else {
+            metrics.class_weighted.0
+        };
+        [giou * metrics.giou.0, l1 * metrics.l1.0, location * metrics.location.0, class]
     }
 
     fn batch(&mut self, batch: &Batch) {
@@ -214,6 +302,8 @@ impl LiveState {
             batch.forward_seconds.0,
             batch.clips as f64,
         ];
+        let mut values = values.into_iter().chain(self.weighted(metrics)).chain([batch.lr.0, batch.lr_backbone.0]);
+        let values = std::array::from_fn(|_| values.next().unwrap_or(f64::NAN));
         self.train.push((batch.step + 1) as f64, values);
     }
 
@@ -276,7 +366,8 @@ impl Observer for Live {
             RunEvent::Advice(advice) => state.message(true, &format!("advice: {}", advice.message)),
             RunEvent::Note(note) => state.message(false, &note.message),
             RunEvent::Warning(warning) => state.message(true, &warning.message),
-            RunEvent::Gradients(_) | RunEvent::Run(_) | RunEvent::End(_) => {}
+            RunEvent::Run(start) => state.call = Some(start.clone()),
+            RunEvent::Gradients(_) | RunEvent::End(_) => {}
         }
     }
 }

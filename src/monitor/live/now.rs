@@ -1,22 +1,25 @@
 //! The [`Status`] as of now.
 
-use super::{Live, LiveState, Saved, TRAIN, Validation, status::*};
+use super::{Live, LiveState, SERVE, Saved, TRAIN, Validation, runs, status::*};
 use crate::{
     data::condition::Condition,
     flow::{Load, sentence},
     stages::EXPECTED_BOTTLENECK,
     telemetry::{
-        Gpu, gpus, machine,
+        Gpu, gpus, machine, preparation,
         process::{Process, timestamp},
     },
-    train::run_event::{Batch, LossMetrics, Number},
+    train::{
+        experiment::defaults::Setting,
+        run_event::{Batch, LossMetrics, Number},
+    },
 };
 use std::time::SystemTime;
 
 impl Live {
     /// `starting` before the pipeline runs, `running`, or `stopping` once it drains after a signal or the last step.
     pub(super) fn state(&self) -> &'static str {
-        state_name(&self.locked())
+        state_name(self.verb, &self.locked())
     }
 
     /// The whole state of the run as of now.
@@ -26,11 +29,12 @@ impl Live {
         let (version, verb, pid) = (env!("CARGO_PKG_VERSION").into(), self.verb.into(), std::process::id());
         Status {
             program: Program { version, verb, pid },
-            state: state_name(&state).into(),
-            time: timestamp(SystemTime::now()),
-            started: self.started,
+            state: state_name(self.verb, &state).into(),
+            time: state.last_time.unwrap_or_else(|| timestamp(SystemTime::now())),
+            started: state.first_time.unwrap_or(self.started),
             elapsed_seconds: Short(elapsed),
             run: run(&state, elapsed),
+            preparing: preparation::current().map(preparing),
             pipeline: pipeline(&state),
             curves: curves(&state),
             validations: state.validations.iter().map(validation).collect(),
@@ -38,13 +42,54 @@ impl Live {
             clips: state.previews.status(),
             checkpoints: state.checkpoints.iter().rev().take(20).map(checkpoint).collect(),
             messages: state.messages.iter().rev().take(50).map(message).collect(),
-            process: process(),
+            process: if state.first_time.is_some() { ProcessStatus::default() } else { process() },
+            call: state.call.clone(),
+            has_runs: self.runs.get().is_some(),
         }
+    }
+
+    /// The run as one among others.
+    pub(super) fn summary(&self, number: usize, name: &str) -> RunSummary {
+        let state = self.locked();
+        let ious = || state.validations.iter().map(|one| one.means.iou.0).filter(|iou| iou.is_finite());
+        let last = state.validations.last();
+        let setting = |one: &Setting| one.default.as_ref().map(|_| format!("{}={}", one.key, one.value));
+        RunSummary {
+            number,
+            name: name.into(),
+            state: runs::state_of(state.last_event.as_ref(), state.in_use).into(),
+            experiment: state.plan.as_ref().map(|plan| plan.experiment.clone()).unwrap_or_default(),
+            started: state.first_time,
+            time: state.last_time,
+            epoch: state.last.as_ref().map_or(0, Batch::shown_epoch),
+            epochs: state.epochs,
+            step: state.newest.as_ref().map_or(0, |batch| batch.step + 1),
+            iou: Short(last.map_or(f64::NAN, |one| one.means.iou.0)),
+            best_iou: Short(ious().fold(f64::NAN, f64::max)),
+            accuracy: last.and_then(|one| one.means.accuracy).map(|share| Short(share.0)),
+            lambda: Short(state.newest.as_ref().map_or(f64::NAN, |batch| batch.metrics.weight_class.0)),
+            settings: state.settings.iter().filter_map(setting).collect(),
+        }
+    }
+
+    /// The settings of the experiment, as `/experiment.json` gives them.
+    pub(super) fn settings(&self) -> serde_json::Value {
+        let state = self.locked();
+        let one = |one: &Setting| serde_json::json!({"key": one.key, "value": one.value, "default": one.default});
+        state.settings.iter().map(one).collect()
     }
 }
 
-fn state_name(state: &LiveState) -> &'static str {
+fn preparing(now: preparation::Preparing) -> PreparingStatus {
+    let preparation::Preparing { what, unit, done, total } = now;
+    PreparingStatus { what, unit: unit.into(), done, total }
+}
+
+fn state_name(verb: &str, state: &LiveState) -> &'static str {
     match &state.running {
+        None if verb == SERVE => "serving",
+        // Known by its log alone.
+        None if state.last_event.is_some() => runs::state_of(state.last_event.as_ref(), state.in_use),
         None => "starting",
         Some(running) if running.stop.is_stopping() => "stopping",
         Some(_) => "running",

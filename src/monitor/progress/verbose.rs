@@ -8,13 +8,7 @@ use crate::train::{
 };
 
 /// The batches since the last line, `last` the newest of them; `pass_rate`: clips a second since the pass began.
-pub(super) fn batches(
-    last: &Batch,
-    pace: &Pace,
-    pass_rate: f64,
-    means: Option<&StepMetrics>,
-    classes: bool,
-) -> String {
+pub(super) fn batches(last: &Batch, pace: &Pace, pass_rate: f64, means: Option<&StepMetrics>, classes: bool) -> String {
     format!(
         "[{}: {}, {} / {}] FPS: {pass_rate:.1} ({:.1}) , DataTime: {:.3} , ForwardTime: {:.3} , TotalTime: {:.3} , {}",
         last.split.name(),

@@ -208,8 +208,7 @@ impl Training {
     fn check(&self, section: &mut Section<'_>, _: &Context<'_>) {
         for (key, parts) in [("ACCUMULATE", self.accumulate), ("REPLICAS", self.replicas)] {
             if parts > self.batch_size && self.batch_size > 0 {
-                let message =
-                    format!("a batch has {0} clips (BATCH_SIZE), and so {0} parts at the most", self.batch_size);
+                let message = format!("a batch has {0} clips (BATCH_SIZE), and at most {0} parts", self.batch_size);
                 section.warning(key, message);
             }
         }

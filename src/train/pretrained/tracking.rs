@@ -59,11 +59,8 @@ pub fn load_for_tracking(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> R
     // What is not used is not "from scratch" either.
     let under = if loaded.under.is_empty() { String::new() } else { format!(" under {}", one_line(&loaded.under)) };
     let count = loaded.report.matched.len();
-    lines[0] = format!(
-        "{}: {}, {count} tensors loaded{under}; nothing that tracks is missing",
-        path.display(),
-        loaded.source
-    );
+    lines[0] =
+        format!("{}: {}, {count} tensors loaded{under}; nothing that tracks is missing", path.display(), loaded.source);
     let lacks_head =
         absent().chain(loaded.report.reshaped.iter().map(|(name, ..)| name)).any(|name| name.starts_with(HEAD));
     if lacks_head && config.class_head.is_some() {

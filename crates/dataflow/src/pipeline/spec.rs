@@ -182,9 +182,8 @@ impl<C: StageContext> Built<C> {
             Role::Sink => 1,
             _ => section.value(CAPACITY, kind.capacity.max(1)),
         };
-        let mut options = section
-            .describe("the options of this kind; `trackflow stages KIND` lists them")
-            .section("options");
+        let mut options =
+            section.describe("the options of this kind; `trackflow stages KIND` lists them").section("options");
         let stage_config = (kind.parse)(&mut options);
         let written = options.diagnostics().recorded_below(options.path());
         options.close();

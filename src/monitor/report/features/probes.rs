@@ -96,7 +96,7 @@ impl ProbeResults {
 /// What is "nearly all" of what could be found, and what is "most" of it: below one half more is missing than there.
 const NEARLY_ALL: f64 = 0.8;
 const MOST: f64 = 0.5;
-/// Below a tenth, what was found is not told from nothing.
+/// Below a tenth, what was found may as well be nothing.
 const ANYTHING: f64 = 0.1;
 
 /// What an accuracy says of the condition, by how much of the way from chance to always right it goes.
