@@ -1,9 +1,10 @@
 //! `trackflow serve`: the live page of all runs below a folder, finished and running ones.
 
-use super::watch;
+
 use crate::{
     failure::{Failure, Result},
     monitor::live::{Live, SERVE, runs::Runs},
+    session::watch,
     telemetry::log,
 };
 use clap::Args;

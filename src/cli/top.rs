@@ -4,7 +4,7 @@ mod ask;
 mod screen;
 mod window;
 
-use crate::{failure::Result, monitor::live::DEFAULT_ADDRESS, telemetry::log};
+use crate::{failure::Result, monitor::live::DEFAULT_ADDRESS, session::watch, telemetry::log};
 use ask::ask;
 use clap::Args;
 use screen::screen;
@@ -15,7 +15,7 @@ use window::{Next, Window};
 #[derive(Debug, Args)]
 pub struct TopArgs {
     /// Address of the job's page and metrics, as the job printed it
-    #[arg(default_value_t = DEFAULT_ADDRESS, value_parser = super::watch::address)]
+    #[arg(default_value_t = DEFAULT_ADDRESS, value_parser = watch::address)]
     address: SocketAddr,
     /// Seconds between two updates
     #[arg(long, default_value_t = 1.0)]

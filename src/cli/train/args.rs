@@ -1,6 +1,9 @@
 //! The command line of `trackflow train`; the reference's own is accepted as it is.
 
-use crate::train::device::DeviceChoice;
+use crate::{
+    session::{Resume, limit, watch},
+    train::device::DeviceChoice,
+};
 use clap::{Args, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -39,7 +42,7 @@ pub struct TrainArgs {
     #[arg(long = "max_steps", alias = "max-steps", value_name = "N")]
     pub max_steps: Option<u64>,
     /// Address of the live page and /metrics (default: 127.0.0.1:9187, or a free port when that one is used)
-    #[arg(long, value_name = "HOST:PORT", value_parser = crate::cli::watch::address)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = watch::address)]
     pub metrics: Option<SocketAddr>,
     /// auto: go on from the newest checkpoint; never: start anew; or the path of a checkpoint
     #[arg(long, default_value = "auto", value_name = "auto|never|PATH")]
@@ -47,17 +50,20 @@ pub struct TrainArgs {
     /// Go on although the experiment has changed in ways that matter
     #[arg(long = "allow_changes", alias = "allow-changes")]
     pub allow_changes: bool,
-    /// Folder of a finished run, such as one without a condition head: validations are compared with its own, and what
-    /// the class task costs is said
+    /// Folder of a finished run, such as one without a condition head: validations are compared with its own, and the
+    /// cost of the class task is reported
     #[arg(long, value_name = "DIR")]
     pub baseline: Option<PathBuf>,
     /// Stop early enough to have saved after this time: 90m, 2h, 1h30m; the same command goes on
-    #[arg(long = "time_limit", alias = "time-limit", value_name = "TIME", value_parser = super::limit::parse)]
+    #[arg(long = "time_limit", alias = "time-limit", value_name = "TIME", value_parser = limit::parse)]
     pub time_limit: Option<Duration>,
-    /// What the run says on its way: text for people, or one JSON object a line
+    /// Format of what the run prints: text for people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "text|json")]
     pub log: LogFormat,
-    /// Let one stage work at a time, and write to load.json what each costs alone: slower, for measuring
+    /// Print a line every TRAIN.PRINT_INTERVAL batches, with all loss components, instead of one an epoch
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Let one stage work at a time, and write to load.json what each costs in isolation: slower, for measuring
     #[arg(long = "one_at_a_time", alias = "one-at-a-time")]
     pub one_at_a_time: bool,
 }
@@ -76,27 +82,4 @@ pub enum LogFormat {
 pub enum Mode {
     /// One process.
     Single,
-}
-
-/// Where a run goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resume {
-    /// At the newest checkpoint, if there is one.
-    Auto,
-    /// Nowhere: it starts anew.
-    Never,
-    /// At this checkpoint.
-    Path(PathBuf),
-}
-
-impl std::str::FromStr for Resume {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
-        Ok(match text {
-            "auto" => Self::Auto,
-            "never" => Self::Never,
-            path => Self::Path(PathBuf::from(path)),
-        })
-    }
 }
