@@ -1,4 +1,4 @@
-//! `trackflow stages`: which kinds of stage there are, and what each can be told.
+//! `trackflow stages`: which kinds of stage there are, and their options.
 
 use crate::{
     failure::{Failure, Result},

@@ -19,5 +19,6 @@ mod support;
 mod surroundings;
 mod sweep;
 mod tasks;
+mod terminal;
 mod tracking;
 mod weights;

@@ -102,11 +102,13 @@ fn all_short(values: Vec<f64>) -> Vec<Short> {
 
 fn run(state: &LiveState, elapsed: f64) -> Option<Run> {
     let plan = state.plan.as_ref()?;
-    let last = state.last.as_ref();
+    let (last, newest) = (state.last.as_ref(), state.newest.as_ref());
     let position = last.map_or(plan.position, |batch| batch.position + 1);
+    let by_log = state.first_time.is_some();
+    let step = newest.map_or(0, |batch| batch.step + 1);
+    let steps = plan.epochs * plan.epoch_steps;
     let done = position.saturating_sub(plan.position) as f64;
     let left = plan.batches.saturating_sub(position) as f64;
-    let newest = state.newest.as_ref();
     let epoch = last.map_or(0, |batch| batch.epoch.saturating_sub(1));
     let mut first = 0;
     let phase = plan.phases.iter().find(|(_, epochs, _)| {
@@ -121,11 +123,16 @@ fn run(state: &LiveState, elapsed: f64) -> Option<Run> {
         epoch: last.map(Batch::shown_epoch),
         epochs: plan.epochs,
         split: last.map(|batch| batch.split),
-        step: newest.map_or(0, |batch| batch.step + 1),
-        steps: plan.epochs * plan.epoch_steps,
+        step,
+        steps,
         clips: state.trained,
-        progress: if plan.batches > 0 { position as f64 / plan.batches as f64 } else { 0.0 },
-        eta_seconds: Short(if done > 0.0 { elapsed / done * left } else { f64::NAN }),
+        progress: match (by_log, plan.batches) {
+            (_, 0) => 0.0,
+            // A log does not say how many batches there are to come.
+            (true, _) => (step as f64 / steps.max(1) as f64).min(1.0),
+            (false, batches) => position as f64 / batches as f64,
+        },
+        eta_seconds: Short(if done > 0.0 && !by_log { elapsed / done * left } else { f64::NAN }),
         phase: phase.map(|(name, ..)| name.clone()),
         phases: plan.phases.iter().map(|(name, ..)| name.clone()).collect(),
         weights: phase.map(|(_, _, [r#box, cls])| TaskWeights { r#box: *r#box, cls: *cls }),

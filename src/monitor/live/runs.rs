@@ -57,14 +57,14 @@ pub struct Runs {
 
 #[derive(Debug, Default)]
 struct Entries {
-    runs: Vec<Arc<Entry>>,
+    runs: Vec<Arc<FollowedRun>>,
     /// Runs that found no place.
     more: usize,
 }
 
 /// A run.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct FollowedRun {
     name: String,
     folder: PathBuf,
     pub live: Arc<Live>,
@@ -164,7 +164,7 @@ impl Runs {
                 name
             };
             let (folder, live, log) = (folder.clone(), Live::new("train"), Mutex::default());
-            entries.runs.push(Arc::new(Entry { name, folder, live, log }));
+            entries.runs.push(Arc::new(FollowedRun { name, folder, live, log }));
         }
         let listed = new.iter().filter(|folder| entries.runs.iter().any(|run| run.folder == **folder)).count();
         entries.more = new.len() - listed;
@@ -203,7 +203,7 @@ fn find(folder: &Path, depth: usize, left: &mut usize, found: &mut BTreeSet<Path
     }
 }
 
-impl Entry {
+impl FollowedRun {
     /// Reads what was written since the last time.
     fn read(&self) {
         let mut log = held(&self.log);

@@ -150,7 +150,7 @@ pub struct Training {
     /// How the learning rate changes.
     #[config(flatten, as = ScheduleKeys, map = Schedule::from)]
     pub schedule: Schedule,
-    /// Steps between two lines of progress.
+    /// Steps between two updates of the progress bar's numbers, and between two lines of `--verbose` and `--log json`.
     #[config(key = "PRINT_INTERVAL", default = 50, min = 1, resume = free)]
     pub print_interval: usize,
     /// Epochs between two validations.

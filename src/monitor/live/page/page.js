@@ -28,7 +28,7 @@ function tiles(status) {
   const { run, process } = status, curve = status.curves.train, found = [];
   const val = status.validations.at(-1), best = Math.max(...status.validations.map(one => one.numbers.iou ?? 0));
   if (run) {
-    found.push(tile("Epoch", `${run.epoch ?? "–"} / ${run.epochs}`, run.split === "val" ? "validating" : `phase ${run.phase ?? "–"}`));
+    found.push(tile("Epoch", `${run.epoch ?? "–"} / ${run.epochs}`, run.split === "val" && (base === "" || status.state === "running") ? "validating" : `phase ${run.phase ?? "–"}`));
     found.push(tile("Step", step(run.step), `of ${step(run.steps)}`));
     if (isNumber(run.eta_seconds)) found.push(tile("Left", duration(run.eta_seconds), `${percent(run.progress)} done`));
     else found.push(tile("Done", percent(run.progress), `took ${duration(status.time - status.started)}`));

@@ -60,15 +60,17 @@ async function askRuns() {
   } catch { /* asked again */ }
 }
 
-const BETWEEN = 40;
+const BETWEEN = 90;
 
 function drawRuns(more) {
   const serves = servesRuns;
   $("runs-card").hidden = runList.length === 0 && !serves;
   $("h-runs").textContent = serves ? "Runs" : "Other runs in this folder";
   $("runs-hint").textContent = runList.length === 0 ? "none yet" : `${runList.length}${more > 0 ? `, and ${more} more that are not shown` : ""}; up to ${MOST_COMPARED} can be compared`;
+  // What all of them have in common tells none from another.
+  for (const run of runList) run.own = run.settings.filter(one => runList.length === 1 || !runList.every(other => other.settings.includes(one)));
   fill($("runs"), JSON.stringify([runList, base, [...compared.keys()], serves]), () => {
-    const head = ["", "run", "state", "epoch", "λ", "IoU", "best", "accuracy", "last written", "settings"];
+    const head = ["", "run", "state", "epoch", "λ", "IoU", "best", "accuracy", "last written", runList.length === 1 ? "settings that are not the defaults" : "settings that differ"];
     const own = serves ? [] : [row({ name: "this run", number: null })];
     const sorted = [...runList].sort((a, b) => (b.time ?? 0) - (a.time ?? 0));
     return [el("table", {}, el("thead", {}, el("tr", {}, ...head.map((name, index) => el("th", index > 2 && index < 9 ? { class: "num" } : {}, name)))),
@@ -83,7 +85,7 @@ function row(run) {
   box.addEventListener("change", () => compare(run.number, box.checked));
   const link = el("button", { type: "button", class: "link", "aria-pressed": chosen() === run.number }, run.name);
   link.addEventListener("click", () => choose(run.number));
-  const settings = (run.settings ?? []).join(" "), num = text => el("td", { class: "num" }, text);
+  const settings = (run.own ?? []).join(" "), num = text => el("td", { class: "num" }, text);
   const epoch = run.epochs > 0 ? `${run.epoch} / ${run.epochs}` : String(run.epoch ?? "");
   return el("tr", chosen() === run.number ? { class: "chosen-run" } : {}, el("td", {}, run.number === null ? "" : box), el("td", {}, link),
     el("td", {}, run.state ? el("span", { class: `pill ${run.state}` }, run.state) : ""), num(epoch), num(run.number === null ? "" : short(run.lambda)),
