@@ -1,6 +1,5 @@
 //! `trackflow serve`: the live page of all runs below a folder, finished and running ones.
 
-
 use crate::{
     failure::{Failure, Result},
     monitor::live::{Live, SERVE, runs::Runs},

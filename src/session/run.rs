@@ -2,7 +2,7 @@
 
 use super::{
     Ended, Metrics, Outcome, Session, begin, changes, load, memory,
-    observers::{About, Observers},
+    observers::{Observers, RunSetup},
     resume, sets, start, summary, watch,
 };
 use crate::{
@@ -155,9 +155,9 @@ impl Session {
         let run_start = begin::run_start(&name, self.request.seed, &device_name, logged, &planners);
         run_log.observe(&RunEvent::Run(Box::new(run_start)));
         let parameters = trainer.parameters();
-        let about = About { experiment: &experiment, schedule: &schedule, position, parameters, roots: &roots };
+        let setup = RunSetup { experiment: &experiment, schedule: &schedule, position, parameters, roots: &roots };
         let Observers { all: observer, progress: watcher, scorer } =
-            Observers::start(&mut self.request, &about, run_log, live, self.baseline.take())?;
+            Observers::start(&mut self.request, &setup, run_log, live, self.baseline.take())?;
         let rejects = Rejects::new(Budget {
             floor: experiment.data.max_rejected as u64,
             share: experiment.data.max_rejected_share,

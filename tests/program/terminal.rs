@@ -13,9 +13,8 @@ fn terminal(columns: u16, rows: u16) -> (File, OwnedFd) {
     let (mut ours, mut theirs) = (-1, -1);
     let mut size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the numbers and the size are ours, and nothing else is asked for.
-    let opened = unsafe {
-        libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null_mut(), &mut size)
-    };
+    let opened =
+        unsafe { libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null_mut(), &mut size) };
     assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
     // SAFETY: both were opened just now and belong to nobody else.
     unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) }
@@ -44,7 +43,7 @@ fn read(mut from: File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn shown(columns: u16, command: &mut Command) -> String {
+fn visible(columns: u16, command: &mut Command) -> String {
     let (ours, theirs) = terminal(columns, 24);
     attach(command, &theirs);
     let mut child = command.spawn().unwrap();
@@ -72,7 +71,7 @@ fn brief(out: &std::path::Path) -> Command {
 #[test]
 fn a_run_fits_80_columns_and_has_one_line_an_epoch() {
     let home = tempfile::tempdir().unwrap();
-    let text = shown(80, &mut brief(&home.path().join("a")));
+    let text = visible(80, &mut brief(&home.path().join("a")));
     for line in lines(&text) {
         let long = console::measure_text_width(&line) > 80;
         // What has no space in it, such as a path, cannot be broken.
@@ -98,7 +97,10 @@ fn colours_are_off_where_they_are_not_wanted_and_in_pipes() {
     let text = read(ours);
     assert!(child.wait().unwrap().success(), "{text}");
     // The bar moves the cursor and clears lines, but has no colours.
-    let colours = text.split("\x1b[").skip(1).filter(|code| code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'));
+    let colours = text
+        .split("\x1b[")
+        .skip(1)
+        .filter(|code| code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'));
     let colours: Vec<&str> = colours.filter(|code| !code.starts_with("0m") && !code.starts_with('m')).collect();
     assert!(colours.is_empty(), "{colours:?}");
     let output = brief(&home.path().join("b")).args(["--max_steps", "2"]).output().unwrap();

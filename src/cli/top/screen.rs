@@ -19,7 +19,10 @@ pub(super) fn screen(before: &Status, now: &Status, columns: usize) -> String {
         }
         (None, None) => text += "starting: the pipeline does not run yet\n",
     }
-    text
+    if columns >= u16::MAX.into() {
+        return text;
+    }
+    text.lines().map(|line| console::truncate_str(line, columns, "…").into_owned() + "\n").collect()
 }
 
 /// `hiptrack/demo  running  epoch 3/60  step 12/240  32 %  1m 20s left`.
@@ -73,13 +76,13 @@ fn stages(before: Option<&Pipeline>, now: &Pipeline, seconds: f64, columns: usiz
         let plain = columns < WIDE && outputs.len() == 1 && outputs.first().map(|output| output.to.as_str()) == next;
         let outputs: Vec<String> = outputs.into_iter().map(|channel| fill(channel, !plain)).collect();
         let row = format!(
-            "{:<name$} {:>7} {:>6} {:>8} {:>8} {:>8.1}  {}",
+            "{:<name$} {:>7} {:>6} {:>8} {:>8} {:>8}  {}",
             stage.id,
             stage.workers,
             percent(stage.busy),
             percent(stage.waiting),
             percent(stage.blocked),
-            stage.items.saturating_sub(items) as f64 / seconds,
+            rate(stage.items.saturating_sub(items) as f64 / seconds),
             outputs.join(", "),
         );
         let busiest = now.busiest.as_ref() == Some(&stage.id);
@@ -94,6 +97,15 @@ fn stages(before: Option<&Pipeline>, now: &Pipeline, seconds: f64, columns: usiz
         text += &format!("\n{}\n", crate::telemetry::terminal::wrap(sentence, Some(columns)));
     }
     text
+}
+
+/// Items a second in at most 8 letters.
+fn rate(rate: f64) -> String {
+    match rate {
+        rate if rate < 1e6 => format!("{rate:.1}"),
+        rate if rate < 1e9 => format!("{:.1}M", rate / 1e6),
+        rate => format!("{rate:.1e}"),
+    }
 }
 
 fn percent(share: Short) -> String {

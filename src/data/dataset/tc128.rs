@@ -110,6 +110,6 @@ mod tests {
         assert_eq!(names("TC128_ce").len(), 1);
         write("Boat_ce2/Boat_ce2_frames.txt", "all\n");
         let failure = load(&["TC128".to_owned()], &Roots::below(root.path())).unwrap_err();
-        assert!(failure.message.contains("Boat_ce2_frames.txt: does not say which frames count"), "{failure}");
+        assert!(failure.message.contains("Boat_ce2_frames.txt: does not state which frames count"), "{failure}");
     }
 }

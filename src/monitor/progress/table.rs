@@ -31,7 +31,7 @@ impl Columns {
     pub fn heading(self) -> String {
         let accuracy = if self.classes { format!("{:>10}", "accuracy") } else { String::new() };
         format!(
-            "{:>9}{:>9}{:>7}{accuracy}{:>11}{:>7}{accuracy}{:>9}{:>8}",
+            "{:>9}{:>9}{:>7}{accuracy}{:>10}{:>7}{accuracy}{:>9}{:>8}",
             "epoch", "loss", "IoU", "val loss", "IoU", "clips/s", "time"
         )
     }
@@ -47,7 +47,7 @@ impl Columns {
             }
             cells
         };
-        let val = means(row.val.as_ref(), 11);
+        let val = means(row.val.as_ref(), 10);
         format!(
             "{epoch:>9}{}{}{:>9}{:>8}",
             means(row.train.as_ref(), 9),

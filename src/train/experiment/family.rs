@@ -100,8 +100,8 @@ impl Kind {
     /// Why a key that only a HIPTrack reads cannot be here, and what to do.
     pub fn only_hiptrack(&self) -> String {
         let way = match self.hip_key.starts_with(BY_SCRIPT) {
-            true => "remove it, or use --script hiptrack and set MODEL.NEW_HIP: True",
-            false => "remove it, or set MODEL.NEW_HIP: True",
+            true => "leave it out, or use --script hiptrack and set MODEL.NEW_HIP: True",
+            false => "leave it out, or set MODEL.NEW_HIP: True",
         };
         format!("only a HIPTrack reads it, and this is plain OSTrack ({}); {way}", self.hip_key)
     }

@@ -19,9 +19,9 @@ fn start_serving(command: &mut std::process::Command) -> (Running, String) {
     use std::io::{BufRead, BufReader};
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let address = lines.map(|line| line.unwrap()).find_map(|line| {
-        Some(line.strip_prefix("live page: http://")?.trim_end_matches('/').to_string())
-    });
+    let address = lines
+        .map(|line| line.unwrap())
+        .find_map(|line| Some(line.strip_prefix("live page: http://")?.trim_end_matches('/').to_string()));
     (Running(child), address.unwrap())
 }
 
@@ -61,14 +61,17 @@ pub fn finished_and_running_runs_are_shown() {
     assert!(settings.iter().any(|one| one == "TRAIN.CLS_WEIGHT=0.5"), "{settings:?}");
     // The same status as that of a run that goes on, without what only a process has.
     let status = json(&address, &format!("/runs/{}/status.json", run["number"]));
-    assert_eq!((&status["state"], &status["run"]["step"], &status["run"]["steps"]), (&"finished".into(), &12.into(), &12.into()));
+    assert_eq!(
+        (&status["state"], &status["run"]["step"], &status["run"]["steps"]),
+        (&"finished".into(), &12.into(), &12.into())
+    );
     assert!(status["call"]["command"].as_array().unwrap().len() > 4 && status["pipeline"].is_null());
     let train_curves = &status["curves"]["train"];
     for at in 0..12 {
         let of = |name: &str| train_curves[name][at].as_f64().unwrap();
-        let terms = ["giou_weighted", "l1_weighted", "location_weighted", "cls_weighted"].map(of);
-        let (sum, total) = (terms.iter().sum::<f64>(), of("total"));
-        assert!((sum - total).abs() < 2e-3 * total.abs(), "step {at}: {terms:?} are {sum}, not {total}");
+        let components = ["giou_weighted", "l1_weighted", "location_weighted", "cls_weighted"].map(of);
+        let (sum, total) = (components.iter().sum::<f64>(), of("total"));
+        assert!((sum - total).abs() < 2e-3 * total.abs(), "step {at}: {components:?} are {sum}, not {total}");
     }
     assert!(train_curves["lr"][3].as_f64() > Some(0.0));
     let experiment = json(&address, &format!("/runs/{}/experiment.json", run["number"]));
@@ -77,7 +80,13 @@ pub fn finished_and_running_runs_are_shown() {
     let clip = &status["clips"][0]["clips"][0]["template"]["picture"];
     let picture = format!("/runs/{}/clips/val/{clip}.jpg", run["number"]);
     assert!(get(&address, &picture).0.contains(" 200 "), "{picture}");
-    for path in ["/runs/9/status.json", "/runs/-1/status.json", "/runs/x/status.json", "/runs/0/run.jsonl", "/runs/0/clips/val/99.jpg"] {
+    for path in [
+        "/runs/9/status.json",
+        "/runs/-1/status.json",
+        "/runs/x/status.json",
+        "/runs/0/run.jsonl",
+        "/runs/0/clips/val/99.jpg",
+    ] {
         assert!(get(&address, path).0.contains(" 404 "), "{path}");
     }
     // One that begins now is found, and followed.

@@ -239,24 +239,24 @@ mod tests {
 
     #[test]
     fn whoever_wants_to_know_of_a_stop_is_told_once_however_late_they_ask() {
-        let (stop, told) = (Shutdown::new(), Arc::new(AtomicUsize::new(0)));
+        let (stop, calls) = (Shutdown::new(), Arc::new(AtomicUsize::new(0)));
         let tell = || {
-            let told = Arc::clone(&told);
+            let calls = Arc::clone(&calls);
             move || {
-                told.fetch_add(1, Ordering::Relaxed);
+                calls.fetch_add(1, Ordering::Relaxed);
             }
         };
         stop.on_stop(tell());
         assert!(!stop.wait(Duration::ZERO));
-        assert_eq!(told.load(Ordering::Relaxed), 0);
+        assert_eq!(calls.load(Ordering::Relaxed), 0);
         let other = stop.clone();
         let waits = thread::spawn(move || other.wait(Duration::from_secs(600)));
         stop.stop(StopReason::TimeLimit);
         stop.stop(StopReason::Signal(15));
         assert!(waits.join().unwrap());
-        assert_eq!(told.load(Ordering::Relaxed), 1);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
         stop.on_stop(tell());
-        assert_eq!(told.load(Ordering::Relaxed), 2);
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
         assert_eq!(stop.reason(), Some(&StopReason::TimeLimit));
     }
 }
