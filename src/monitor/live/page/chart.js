@@ -63,14 +63,14 @@ class Chart {
     this.group = options.across ?? "training step";
     this.names = el("div", { class: "names" });
     this.view = el("div", { class: "chart", tabindex: "0", role: "img" });
-    this.hint = el("span", { class: "hint" }, options.hint ?? "");
+    this.hint = el("p", { class: "hint note" }, options.hint ?? "");
     this.tools = el("span", { class: "tools" });
     if (options.log) this.logButton = this.tool("log", "Logarithmic axis", () => { this.logarithmic = !this.logarithmic; this.draw(); });
     this.zoomTools = [["◀", "Earlier", () => this.pan(-.5)], ["▶", "Later", () => this.pan(.5)], ["−", "Zoom out", () => this.zoom(2)],
       ["reset", "Show all", () => this.setRange(null)]].map(([text, title, act]) => this.tool(text, title, act));
     this.tool("+", "Zoom in (or drag over a part of the chart)", () => this.zoom(.5));
     this.card = el("div", { class: "card" },
-      el("div", { class: "card-head" }, el("h2", {}, options.title), this.hint, this.tools), this.view, this.names);
+      el("div", { class: "card-head" }, el("h2", {}, options.title), this.tools), this.view, this.names, this.hint);
     parent.append(this.card);
     this.card.hidden = true;
     this.listen();
@@ -199,6 +199,7 @@ class Chart {
     this.card.hidden = this.series.length === 0;
     const about = means > 0 ? `thick: running mean of ${means} points` : "";
     this.hint.textContent = [hint ?? this.options.hint, about].filter(Boolean).join("; ");
+    this.hint.hidden = this.hint.textContent === "";
     if (!this.card.hidden) this.draw();
   }
 

@@ -8,6 +8,7 @@ const runName = number => runList.find(run => run.number === number)?.name ?? `r
 const chosen = () => base === "" ? null : Number(base.split("/")[2]);
 
 function choose(number) {
+  compared.delete(number);
   base = number === null ? "" : `/runs/${number}`;
   settingsOf = null;
   ranges.clear();
@@ -81,7 +82,7 @@ function drawRuns(more) {
 function row(run) {
   const box = el("input", { type: "checkbox", "aria-label": `Compare with ${run.name}` });
   box.checked = compared.has(run.number);
-  box.disabled = !box.checked && compared.size >= MOST_COMPARED;
+  box.disabled = run.number === chosen() || !box.checked && compared.size >= MOST_COMPARED;
   box.addEventListener("change", () => compare(run.number, box.checked));
   const link = el("button", { type: "button", class: "link", "aria-pressed": chosen() === run.number }, run.name);
   link.addEventListener("click", () => choose(run.number));
