@@ -10,6 +10,7 @@ use crate::data::pictures::Oddities;
 use crate::data::problems::Problems;
 use crate::data::retry::Origin;
 use crate::failure::Result;
+use crate::telemetry::preparation::Preparation;
 use crate::vision::decode::{Container, DecodeError, DecodeReason, Header, check_complete, header};
 
 /// Up to this many frames, every one is opened; of more, an even sample of this many.
@@ -79,6 +80,7 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
         .collect();
     let frames = ends.last().copied().unwrap_or(0);
     let opened = frames.min(limit);
+    let progress = Preparation::begin("checking frames", "files", opened);
     let found: Vec<(Problems, Oddities)> = (0..opened)
         .into_par_iter()
         .map(|k| {
@@ -92,9 +94,11 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
                 Err(broken) if broken.is_away => problems.away(&file.path, broken),
                 Err(broken) => problems.file(&file.path, broken),
             }
+            progress.add(1);
             (problems, oddities)
         })
         .collect();
+    drop(progress);
     let mut oddities = Oddities::default();
     for (found, odd) in found {
         problems.extend(found);

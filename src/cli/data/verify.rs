@@ -64,7 +64,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<()> {
         crate::telemetry::log::data(json!({"sound": sound, "datasets": printed, "missing": missing}));
     }
     if faulty > 0 && sequences == 0 {
-        missing.push("nothing could be read; see what is said above".to_string());
+        missing.push("nothing could be read; see the messages above".to_string());
     } else if faulty > 0 {
         missing.push(format!("{faulty} of {sequences} sequences have faults; repair them or take them off the lists"));
     }
