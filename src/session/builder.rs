@@ -16,7 +16,7 @@ use crate::{
     train::{
         device::{DeviceChoice, gpu_left_out},
         events::Observer,
-        ranks::Place,
+        ranks::RankInfo,
     },
 };
 use std::{
@@ -202,7 +202,7 @@ impl SessionBuilder {
     }
 
     /// Makes this process one of several that train together, each with a session like this one; rank 0 writes.
-    pub fn place(mut self, place: impl Into<Option<Place>>) -> Self {
+    pub fn place(mut self, place: impl Into<Option<RankInfo>>) -> Self {
         self.request.place = place.into();
         self
     }

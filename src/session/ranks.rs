@@ -10,7 +10,7 @@ use crate::{
         events::Observer,
         experiment::Experiment,
         metrics::Progress,
-        ranks::{Card, Patience, Place, World},
+        ranks::{Card, Patience, RankInfo, World},
         run_event::RunEvent,
         step::Trainer,
     },
@@ -26,7 +26,7 @@ const OF_MACHINES: [&str; 1] = ["TRAIN.THREADS"];
 ///
 /// # Errors
 /// A batch has fewer clips than there are ranks.
-pub(super) fn prepare(experiment: &mut Experiment, place: &Place) -> Result<()> {
+pub(super) fn prepare(experiment: &mut Experiment, place: &RankInfo) -> Result<()> {
     experiment.training.ranks = place.size;
     let clips = experiment.training.clips_per_step();
     if clips < place.size {

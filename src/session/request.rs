@@ -6,7 +6,7 @@ use crate::{
     flow::{Graph, Kinds, Shutdown},
     settings::{Diagnostics, Node},
     stages::{RunContext, SaveRequest},
-    train::{device::DeviceChoice, events::Observer, ranks::Place},
+    train::{device::DeviceChoice, events::Observer, ranks::RankInfo},
 };
 use std::{
     net::SocketAddr,
@@ -83,7 +83,7 @@ pub(super) struct Request {
     pub save_request: SaveRequest,
     pub observers: Vec<Box<dyn Observer>>,
     /// Which of several processes this one is.
-    pub place: Option<Place>,
+    pub place: Option<RankInfo>,
 }
 
 impl Request {

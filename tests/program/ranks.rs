@@ -17,21 +17,21 @@ fn free_port() -> u16 {
 }
 
 /// One thread for each part, wherever it is computed.
-fn alone(save_dir: &Path, replicas: usize) -> Command {
+fn single(save_dir: &Path, replicas: usize) -> Command {
     let mut command = train(save_dir);
     command.args(["--set", &format!("TRAIN.REPLICAS={replicas}"), "--set", &format!("TRAIN.THREADS={replicas}")]);
     command
 }
 
 fn multiple(save_dir: &Path, ranks: usize) -> Command {
-    let mut command = alone(save_dir, 1);
+    let mut command = single(save_dir, 1);
     command.args(["--mode", "multiple", "--nproc_per_node", &ranks.to_string()]);
     command
 }
 
 /// One rank, as a launcher starts it.
 fn rank(save_dir: &Path, rank: usize, size: usize, port: u16) -> Command {
-    let mut command = alone(save_dir, 1);
+    let mut command = single(save_dir, 1);
     command.env("RANK", rank.to_string()).env("WORLD_SIZE", size.to_string()).env("LOCAL_RANK", rank.to_string());
     command.env("LOCAL_WORLD_SIZE", size.to_string()).env("MASTER_ADDR", "127.0.0.1");
     command.env("MASTER_PORT", port.to_string());
@@ -56,12 +56,12 @@ fn two_ranks_train_as_one_process_with_two_replicas() {
     let (one, two) = (home.path().join("one"), home.path().join("two"));
     // A last validation batch of one clip, of which rank 1 has none.
     let both = ["--set", "DATA.VAL.SAMPLE_PER_EPOCH=7", "--set", "TRAIN.EMA_DECAY=0.9"];
-    succeed(alone(&one, 2).args(both).args(["--set", "TRAIN.BATCH_SIZE=6"]));
+    succeed(single(&one, 2).args(both).args(["--set", "TRAIN.BATCH_SIZE=6"]));
     let said = succeed(multiple(&two, 2).args(both).args(["--set", "TRAIN.BATCH_SIZE=3"]));
     assert!(said.contains("2 ranks have met") && said.contains("steps of 6 clips on 2 ranks"), "{said}");
     assert_eq!(losses(&two), losses(&one));
     same_weights(&one, &two);
-    assert_eq!(said.matches("experiment: ").count(), 1, "rank 0 speaks alone: {said}");
+    assert_eq!(said.matches("experiment: ").count(), 1, "rank 0 speaks for all: {said}");
 }
 
 #[test]
@@ -73,11 +73,11 @@ fn any_number_of_ranks_goes_on_from_any_checkpoint() {
     let sets: Vec<&str> =
         sets.iter().flat_map(|set| ["--set", set]).chain(["--set", "TRAIN.DROP_PATH_RATE=0"]).collect();
     let sets: Vec<&str> = sets.into_iter().chain(["--set", "MODEL.CLS_HEAD.DROPOUT=0"]).collect();
-    succeed(alone(&quiet, 1).args(&sets));
+    succeed(single(&quiet, 1).args(&sets));
     succeed(multiple(&moved, 4).args(&sets).args(["--max_steps", "2"]));
     let said = succeed(multiple(&moved, 2).args(&sets).args(["--max_steps", "2"]));
     assert!(said.contains("resumed from") && said.contains("step 2, epoch 1"), "{said}");
-    succeed(alone(&moved, 1).args(&sets).args(["--max_steps", "1"]));
+    succeed(single(&moved, 1).args(&sets).args(["--max_steps", "1"]));
     succeed(multiple(&moved, 3).args(&sets));
     let (expected, found) = (losses(&quiet), losses(&moved));
     assert_eq!(found.len(), expected.len());
@@ -92,7 +92,7 @@ fn any_number_of_ranks_goes_on_from_any_checkpoint() {
     // Without a fixed batch the run goes on too, and says what is different.
     let other = home.path().join("other");
     succeed(multiple(&other, 2).args(["--max_steps", "1"]));
-    let said = succeed(alone(&other, 1).args(["--max_steps", "1"]));
+    let said = succeed(single(&other, 1).args(["--max_steps", "1"]));
     assert!(said.contains("TRAIN.BATCH_SIZE was 6, is 3 (there is another number of ranks"), "{said}");
 }
 
@@ -153,17 +153,17 @@ fn endless(save_dir: &Path, size: usize) -> Vec<(Running, Receiver<String>)> {
 }
 
 fn wait_for(lines: &Receiver<String>, part: &str) {
-    let mut seen = String::new();
+    let mut heard = String::new();
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
         match lines.recv_timeout(Duration::from_secs(1)) {
             Ok(line) if line.contains(part) => return,
-            Ok(line) => seen += &format!("{line}\n"),
+            Ok(line) => heard += &format!("{line}\n"),
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-            Err(error) => panic!("{part:?} was not said: {error}\n{seen}"),
+            Err(error) => panic!("{part:?} was not said: {error}\n{heard}"),
         }
     }
-    panic!("{part:?} was not said\n{seen}");
+    panic!("{part:?} was not said\n{heard}");
 }
 
 fn send(running: &Running, signal: i32) {
@@ -212,10 +212,10 @@ fn a_signal_to_one_or_to_all_stops_all_and_saves_once() {
             assert_eq!(code, Some(143), "{targets:?}, rank {number}: {said}");
         }
         let positions = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
-        let mut alone = alone(home.path(), 1);
-        alone.args(["--set", "TRAIN.PHASES.joint.EPOCHS=5000", "--set", "TRAIN.VAL_EPOCH_INTERVAL=1000"]);
-        alone.args(["--set", "TRAIN.SAVE_INTERVAL=3", "--max_steps", "1"]);
-        let said = succeed(&mut alone);
+        let mut single = single(home.path(), 1);
+        single.args(["--set", "TRAIN.PHASES.joint.EPOCHS=5000", "--set", "TRAIN.VAL_EPOCH_INTERVAL=1000"]);
+        single.args(["--set", "TRAIN.SAVE_INTERVAL=3", "--max_steps", "1"]);
+        let said = succeed(&mut single);
         assert!(said.contains("resumed from"), "{targets:?}: {} {said}", positions(&newest(home.path())));
     }
 }
@@ -245,14 +245,14 @@ fn torchrun_starts_ranks_and_starts_them_again() {
     let home = tempfile::tempdir().unwrap();
     let (one, two, killed) = (home.path().join("one"), home.path().join("two"), home.path().join("killed"));
     let sets = ["--set", "TRAIN.SAVE_INTERVAL=1", "--set", "TRAIN.RANK_TIMEOUT=4"];
-    succeed(alone(&one, 2).args(["--set", "TRAIN.BATCH_SIZE=6"]).args(sets));
+    succeed(single(&one, 2).args(["--set", "TRAIN.BATCH_SIZE=6"]).args(sets));
     let ranks = ["--nproc_per_node", "2", "--standalone"];
-    let Some(output) = torchrun(&ranks, alone(&two, 1).args(sets)) else { return };
+    let Some(output) = torchrun(&ranks, single(&two, 1).args(sets)) else { return };
     assert!(output.status.success(), "{}", text(&output));
     assert_eq!(losses(&two), losses(&one));
     same_weights(&one, &two);
 
-    // The first of its ranks to be seen in its second epoch is killed, once.
+    // The first of its ranks to be heard in its second epoch is killed, once.
     let watched = killed.clone();
     let killer = std::thread::spawn(move || {
         support::wait_until("a checkpoint", || {
@@ -278,7 +278,7 @@ fn torchrun_starts_ranks_and_starts_them_again() {
         false
     });
     let again = ["--nproc_per_node", "2", "--standalone", "--max-restarts", "1"];
-    let output = torchrun(&again, alone(&killed, 1).args(sets)).unwrap();
+    let output = torchrun(&again, single(&killed, 1).args(sets)).unwrap();
     assert!(killer.join().unwrap(), "no rank was found to kill");
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("resumed from"), "{}", text(&output));
@@ -291,10 +291,10 @@ fn slurm_and_several_machines_start_ranks_too() {
     let home = tempfile::tempdir().unwrap();
     let (one, slurm, machines) = (home.path().join("one"), home.path().join("slurm"), home.path().join("machines"));
     let steps = ["--max_steps", "2"];
-    succeed(alone(&one, 2).args(["--set", "TRAIN.BATCH_SIZE=6"]).args(steps));
+    succeed(single(&one, 2).args(["--set", "TRAIN.BATCH_SIZE=6"]).args(steps));
     let port = free_port().to_string();
     let start = |save_dir: &Path, number: usize| {
-        let mut command = alone(save_dir, 1);
+        let mut command = single(save_dir, 1);
         command.env("SLURM_PROCID", number.to_string()).env("SLURM_NTASKS", "2").env("MASTER_PORT", &port);
         command.env("SLURM_LOCALID", number.to_string()).env("SLURM_JOB_NODELIST", "localhost");
         command.args(steps);
@@ -307,7 +307,7 @@ fn slurm_and_several_machines_start_ranks_too() {
 
     let port = free_port().to_string();
     let start = |number: &str| {
-        let mut command = alone(&machines, 1);
+        let mut command = single(&machines, 1);
         command.args(["--mode", "multi_node", "--nproc_per_node", "1", "--rank", number, "--world-size", "2"]);
         command.args(["--ip", "127.0.0.1", "--port", &port]).args(steps);
         command

@@ -16,7 +16,7 @@ use crate::{
     session::{find, watch},
     telemetry::{log, machine},
     track::{self, Jobs, NamedSet, Options, Video, provenance, results},
-    train::{device::gpu_left_out, experiment::Experiment, network, ranks::Place},
+    train::{device::gpu_left_out, experiment::Experiment, network, ranks::RankInfo},
     weights::Choice,
 };
 use clap::Args;
@@ -109,7 +109,7 @@ pub(super) fn stem(config: &str) -> PathBuf {
 /// # Errors
 /// Whatever keeps the tracker from starting; and, after all others are done, the sequences that could not be tracked.
 pub fn track(args: &TrackArgs) -> Result<i32> {
-    if let Some(place) = Place::of_environment()? {
+    if let Some(place) = RankInfo::of_environment()? {
         return Err(Failure::usage(format!(
             "this is rank {} of {}, and track is one process: --jobs N tracks N sequences side by side, --device \
              cuda:0,cuda:1 on several GPUs; start it without torchrun or srun",

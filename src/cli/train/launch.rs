@@ -4,7 +4,7 @@ use super::{Mode, TrainArgs};
 use crate::{
     failure::{Failure, Result},
     flow::pass_signals,
-    train::ranks::{self, Machines, Place},
+    train::ranks::{self, Machines, RankInfo},
 };
 use std::ffi::OsString;
 
@@ -53,7 +53,7 @@ pub(super) fn launch(args: &TrainArgs) -> Result<Option<i32>> {
     let count = args.processes.ok_or_else(|| {
         Failure::usage(format!("--mode {} needs --nproc_per_node, the processes of this machine", name(args.mode)))
     })?;
-    if Place::of_environment()?.is_some() {
+    if RankInfo::of_environment()?.is_some() {
         return Err(Failure::usage(format!(
             "--mode {} starts ranks, and this process is one already (RANK or SLURM_PROCID is set); leave --mode out",
             name(args.mode)

@@ -9,7 +9,7 @@ use crate::{
     failure::Result,
     session::{Metrics, Session, SessionBuilder},
     telemetry::{log, machine},
-    train::ranks::Place,
+    train::ranks::RankInfo,
 };
 
 /// Trains. The value is the exit code: 0, or 128 + the signal that stopped the run after saving.
@@ -23,7 +23,7 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     if let Some(code) = launch::launch(args)? {
         return Ok(code);
     }
-    let place = Place::of_environment()?;
+    let place = RankInfo::of_environment()?;
     if let Some(place) = &place {
         log::speak_as(place.rank);
         machine::share_with(place.local_size);

@@ -2,7 +2,7 @@
 
 use super::{
     World,
-    place::Place,
+    place::RankInfo,
     store,
     watch::{Patience, Watch},
 };
@@ -39,7 +39,7 @@ struct Checked {
     message: String,
 }
 
-pub(super) fn join(place: &Place, card: &Card, patience: Patience) -> Result<Arc<World>> {
+pub(super) fn join(place: &RankInfo, card: &Card, patience: Patience) -> Result<Arc<World>> {
     let begin = Instant::now();
     let store = connect(place, patience)?;
     let answers = |error: tch::TchError| lost(place, &error);
@@ -87,22 +87,22 @@ fn first_line(error: &dyn std::fmt::Display) -> String {
     error.to_string().lines().next().unwrap_or_default().trim().to_string()
 }
 
-fn lost(place: &Place, error: &tch::TchError) -> Failure {
+fn lost(place: &RankInfo, error: &tch::TchError) -> Failure {
     Failure::stage(format!("{} does not answer any more: {}", place.server(), first_line(error)))
 }
 
 /// Launchers begin anew at the same store: what an earlier attempt left there says nothing.
-fn prefix(place: &Place, more: &str) -> String {
+fn prefix(place: &RankInfo, more: &str) -> String {
     format!("trackflow/{}{more}", place.attempt)
 }
 
 /// Another connection to the store, which somebody serves already.
-pub(super) fn client(place: &Place, patience: Patience, more: &str) -> Result<Store> {
+pub(super) fn client(place: &RankInfo, patience: Patience, more: &str) -> Result<Store> {
     let (host, port) = &place.meeting;
     Store::connect(host, *port, false, &prefix(place, more), patience.limit).map_err(|error| lost(place, &error))
 }
 
-fn connect(place: &Place, patience: Patience) -> Result<Store> {
+fn connect(place: &RankInfo, patience: Patience) -> Result<Store> {
     let (host, port) = &place.meeting;
     if let Err(error) = (host.as_str(), *port).to_socket_addrs() {
         return Err(Failure::usage(format!("MASTER_ADDR={host}: this machine does not know it: {error}")));
@@ -130,7 +130,7 @@ fn connect(place: &Place, patience: Patience) -> Result<Store> {
 }
 
 /// Rank 0 waits for all others, compares, and says what it found.
-fn check_all(place: &Place, store: &Store, own: &Card, patience: Patience, begin: Instant) -> Result<()> {
+fn check_all(place: &RankInfo, store: &Store, own: &Card, patience: Patience, begin: Instant) -> Result<()> {
     let found = compare(place, store, own, patience, begin);
     let (code, message) = match &found {
         Ok(()) => (0, String::new()),
@@ -145,7 +145,7 @@ fn check_all(place: &Place, store: &Store, own: &Card, patience: Patience, begin
     found
 }
 
-fn compare(place: &Place, store: &Store, own: &Card, patience: Patience, begin: Instant) -> Result<()> {
+fn compare(place: &RankInfo, store: &Store, own: &Card, patience: Patience, begin: Instant) -> Result<()> {
     for rank in 1..place.size {
         let left = patience.limit.saturating_sub(begin.elapsed());
         let Ok(text) = store.get(&store::card(rank), left) else { return Err(missing(place, store, patience)) };
@@ -201,7 +201,7 @@ pub(super) fn differences(first: &[String], other: &[String]) -> Vec<String> {
     found
 }
 
-fn missing(place: &Place, store: &Store, patience: Patience) -> Failure {
+fn missing(place: &RankInfo, store: &Store, patience: Patience) -> Failure {
     let there = |rank: &usize| store.has(&store::card(*rank)).unwrap_or(false);
     let (present, missing): (Vec<usize>, Vec<usize>) = (1..place.size).partition(there);
     let list = |ranks: &[usize]| {
@@ -229,7 +229,7 @@ fn missing(place: &Place, store: &Store, patience: Patience) -> Failure {
 }
 
 /// Waits for what rank 0 says of all.
-fn await_check(place: &Place, store: &Store, patience: Patience) -> Result<()> {
+fn await_check(place: &RankInfo, store: &Store, patience: Patience) -> Result<()> {
     // Rank 0 may have begun to wait later than this one.
     let begin = Instant::now();
     let limit = 2 * patience.limit + Duration::from_secs(2);
@@ -253,7 +253,7 @@ fn await_check(place: &Place, store: &Store, patience: Patience) -> Result<()> {
 }
 
 /// The address of this machine on the way to where the ranks meet.
-fn own_address(place: &Place) -> String {
+fn own_address(place: &RankInfo) -> String {
     let (host, port) = &place.meeting;
     let route = || -> Option<String> {
         let there = (host.as_str(), *port).to_socket_addrs().ok()?.next()?;

@@ -1,9 +1,10 @@
-//! Several processes that train one model: where each stands ([`Place`]), what they compute together ([`World`]), and how
+//! Several processes that train one model: where each stands ([`RankInfo`]), what they compute together ([`World`]), and how
 //! they notice that one of them is gone.
 //!
 //! A rank computes its share of every batch and sums with the others what comes out; each then makes the same update. So
 //! ranks never exchange weights after they began, and a checkpoint does not know how many ranks wrote it.
 
+mod buckets;
 mod join;
 mod launch;
 mod place;
@@ -14,9 +15,9 @@ mod watch;
 
 pub use join::Card;
 pub use launch::{Machines, launch};
-pub use place::{Launcher, Place, VARIABLES};
+pub use place::{Launcher, RankInfo, VARIABLES};
 pub(super) use reduce::{Blank, reduce};
-pub use shares::{Part, Shares};
+pub use shares::{BatchPart, Shares};
 pub use watch::Patience;
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
         ranks::{Backend, Store, Work},
     },
 };
+use buckets::buckets;
 use std::{
     fmt,
     mem::ManuallyDrop,
@@ -39,9 +41,6 @@ use std::{
 use tch::{Device, Kind, Tensor};
 use watch::Watch;
 
-/// How much is summed at once.
-const BUCKET_BYTES: usize = 25 << 20;
-
 /// How long to wait for the other ranks before looking around.
 const SLICE: Duration = Duration::from_millis(200);
 
@@ -50,7 +49,7 @@ const NCCL_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// All ranks, as one of them sees them. They must all ask for the same in the same order, each on one thread at a time.
 pub struct World {
-    place: Place,
+    place: RankInfo,
     // Not dropped: that would wait for what can no longer end when a rank is gone.
     store: ManuallyDrop<Store>,
     gloo: ManuallyDrop<Backend>,
@@ -72,11 +71,11 @@ impl World {
     /// # Errors
     /// A rank does not come within the time (70), the port is used (69), two processes have one rank (64), or the ranks are
     /// about to train something different (78).
-    pub fn join(place: &Place, card: &Card, patience: Patience) -> Result<Arc<Self>> {
+    pub fn join(place: &RankInfo, card: &Card, patience: Patience) -> Result<Arc<Self>> {
         join::join(place, card, patience)
     }
 
-    fn new(place: Place, store: Store, gloo: Backend, watch: Arc<Watch>) -> Self {
+    fn new(place: RankInfo, store: Store, gloo: Backend, watch: Arc<Watch>) -> Self {
         let (store, gloo) = (ManuallyDrop::new(store), ManuallyDrop::new(gloo));
         Self { place, store, gloo, nccl: OnceLock::new(), watch, waited: AtomicU64::new(0) }
     }
@@ -92,7 +91,7 @@ impl World {
     }
 
     /// Where it stands.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &RankInfo {
         &self.place
     }
 
@@ -382,27 +381,6 @@ impl World {
     pub fn close(&self) {
         self.watch.close();
     }
-}
-
-/// Tensors of one kind and device that follow each other, together as large as a bucket or a little smaller.
-fn buckets(tensors: &[Tensor]) -> Vec<Vec<&Tensor>> {
-    let mut buckets: Vec<Vec<&Tensor>> = Vec::new();
-    let mut bytes = 0;
-    let mut like: Option<(Kind, Device)> = None;
-    for tensor in tensors.iter().filter(|tensor| tensor.numel() > 0) {
-        let own = tensor.numel() * tensor.kind().elt_size_in_bytes();
-        let kind = Some((tensor.kind(), tensor.device()));
-        match buckets.last_mut() {
-            Some(bucket) if like == kind && bytes + own <= BUCKET_BYTES => bucket.push(tensor),
-            _ => {
-                buckets.push(vec![tensor]);
-                bytes = 0;
-            }
-        }
-        bytes += own;
-        like = kind;
-    }
-    buckets
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl fmt::Display for Launcher {
 
 /// The place of a process among all that train one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct RankInfo {
     /// Its number, from 0.
     pub rank: usize,
     /// How many there are.
@@ -54,7 +54,7 @@ pub const VARIABLES: [&str; 8] = [
     "TORCHELASTIC_USE_AGENT_STORE",
 ];
 
-impl Place {
+impl RankInfo {
     /// The place that the environment names; none where this process is the only one.
     ///
     /// # Errors
@@ -207,9 +207,9 @@ fn first_node(list: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn place(variables: &[(&str, &str)]) -> Result<Option<Place>> {
+    fn place(variables: &[(&str, &str)]) -> Result<Option<RankInfo>> {
         let found = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string());
-        Place::of(&found)
+        RankInfo::of(&found)
     }
 
     const TORCHRUN: [(&str, &str); 8] = [

@@ -17,7 +17,7 @@ pub struct Shares {
 
 /// A part of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct BatchPart {
     /// Its number among all of the batch.
     pub index: usize,
     /// Its clips' places in the batch.
@@ -42,11 +42,11 @@ impl Shares {
     }
 
     /// The parts of `rank`, round by round.
-    pub fn parts(&self, rank: usize) -> impl Iterator<Item = Part> {
+    pub fn parts(&self, rank: usize) -> impl Iterator<Item = BatchPart> {
         let Self { clips, parts, ranks, replicas } = *self;
         let bound = move |index: usize| clips * index / parts;
         let own = (0..parts).filter(move |index| (index / replicas) % ranks == rank);
-        own.map(move |index| Part { index, places: bound(index)..bound(index + 1) })
+        own.map(move |index| BatchPart { index, places: bound(index)..bound(index + 1) })
     }
 
     /// The places of `rank` in the batch, in order.

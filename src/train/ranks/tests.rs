@@ -1,8 +1,8 @@
 use super::*;
 use std::net::TcpListener;
 
-fn place(rank: usize, size: usize, port: u16) -> Place {
-    Place {
+fn place(rank: usize, size: usize, port: u16) -> RankInfo {
+    RankInfo {
         rank,
         size,
         local_rank: rank,
@@ -91,9 +91,9 @@ fn ranks_that_are_about_to_train_something_else_are_refused_everywhere() {
 #[test]
 fn a_rank_that_does_not_come_and_one_that_is_there_twice_are_named() {
     let port = free_port();
-    let alone = World::join(&place(0, 2, port), &Card::default(), Patience::of(0.5)).unwrap_err();
-    assert_eq!(alone.kind.exit_code(), 70);
-    assert!(alone.message.contains("rank 1 of 2 has not joined within"), "{alone}");
+    let single = World::join(&place(0, 2, port), &Card::default(), Patience::of(0.5)).unwrap_err();
+    assert_eq!(single.kind.exit_code(), 70);
+    assert!(single.message.contains("rank 1 of 2 has not joined within"), "{single}");
     let port = free_port();
     let messages: Vec<Failure> = thread::scope(|scope| {
         let join = |rank| move || World::join(&place(rank, 3, port), &Card::default(), Patience::of(2.0)).unwrap_err();

@@ -1,7 +1,7 @@
 //! Signs of life: each rank leaves one in the store every few seconds, rank 0 looks at all of them, and the others at that
 //! of rank 0. What was found to be wrong stands in the store too, so that all ranks end with the same sentence.
 
-use super::{place::Place, store};
+use super::{place::RankInfo, store};
 use crate::native::ranks::Store;
 use std::{
     sync::{
@@ -34,7 +34,7 @@ type Alarm = Box<dyn Fn(&str) + Send>;
 
 /// What the threads of a rank know of the others.
 pub(super) struct Watch {
-    place: Place,
+    place: RankInfo,
     pub patience: Patience,
     /// What is wrong; nothing can be computed together from then on.
     verdict: OnceLock<String>,
@@ -68,7 +68,7 @@ impl Beat {
 }
 
 impl Watch {
-    pub fn new(place: &Place, patience: Patience) -> Self {
+    pub fn new(place: &RankInfo, patience: Patience) -> Self {
         Self {
             place: place.clone(),
             patience,

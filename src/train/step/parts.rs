@@ -7,7 +7,7 @@ use crate::{
     model::BoxHeadKind,
     train::{
         experiment::Training,
-        ranks::{Blank, Part, Shares, World, reduce},
+        ranks::{BatchPart, Blank, Shares, World, reduce},
         replicas::{Merged, Replica, ReplicaOutput, cut, side_by_side, split},
     },
 };
@@ -135,11 +135,11 @@ impl Trainer {
 }
 
 /// The parts of a rank with `clips` that are not as many as planned, because some could not be used.
-fn uneven(clips: usize, world: &World, replicas: usize, rounds: usize) -> Vec<Part> {
+fn uneven(clips: usize, world: &World, replicas: usize, rounds: usize) -> Vec<BatchPart> {
     let (count, at_once) = ((replicas * rounds).min(clips), world.size() * replicas);
     let bound = |part: usize| clips * part / count;
     let index = |part: usize| (part / replicas) * at_once + world.rank() * replicas + part % replicas;
-    (0..count).map(|part| Part { index: index(part), places: bound(part)..bound(part + 1) }).collect()
+    (0..count).map(|part| BatchPart { index: index(part), places: bound(part)..bound(part + 1) }).collect()
 }
 
 /// `rows` of clips that lie one rank after the other, `frames` of each, in the order of the batch.

@@ -87,11 +87,11 @@ fn two_ranks_leave_the_bits_of_one_with_two_replicas() {
         ("MTL_MODE=multilabel+film ACCUMULATE=2", false),
         ("CLS_LOSS_TYPE=FOCAL", true),
     ] {
-        let alone = run(&with(way, &["REPLICAS=2"]), None, one_sided);
-        assert!(alone.numbers.len() > 3 && alone.tensors.keys().any(|name| name.contains("running_mean")));
+        let single = run(&with(way, &["REPLICAS=2"]), None, one_sided);
+        assert!(single.numbers.len() > 3 && single.tensors.keys().any(|name| name.contains("running_mean")));
         for left in worlds(2, |world| run(&with(way, &["REPLICAS=1"]), Some(world), one_sided)) {
-            assert_eq!(left.numbers, alone.numbers, "{way}");
-            for (name, tensor) in &alone.tensors {
+            assert_eq!(left.numbers, single.numbers, "{way}");
+            for (name, tensor) in &single.tensors {
                 assert_eq!(left.tensors.get(name), Some(tensor), "{way}: {name}");
             }
         }
@@ -103,12 +103,12 @@ fn four_ranks_and_more_than_there_are_clips_agree_but_for_rounding() {
     tch::set_num_threads(1);
     for ranks in [4, 6] {
         let way = "TASK_WEIGHTING=fixed EMA_DECAY=0.9";
-        let alone = run(&with(way, &[&format!("REPLICAS={ranks}")]), None, false);
+        let single = run(&with(way, &[&format!("REPLICAS={ranks}")]), None, false);
         let all = worlds(ranks, |world| run(&with(way, &["REPLICAS=1"]), Some(world), false));
         for left in &all {
             assert_eq!(left, &all[0], "all ranks have the same bits");
             // Where a gradient is next to nothing, the first updates are as large as elsewhere, and of either sign.
-            for (at, (one, other)) in alone.numbers.iter().zip(&left.numbers).enumerate() {
+            for (at, (one, other)) in single.numbers.iter().zip(&left.numbers).enumerate() {
                 let most = if at == 0 { 1e-6 } else { 1e-3 };
                 for (a, b) in one.iter().zip(other) {
                     assert!((a - b).abs() <= most * a.abs().max(1.0), "{ranks} ranks, {at}: {a} and {b}");
@@ -123,16 +123,16 @@ fn synchronised_statistics_are_those_of_the_whole_batch() {
     tch::set_num_threads(1);
     // Without the guards that make small differences large: clipping and the optimizer's first steps.
     let way = "WEIGHT_DECAY=0.0 GRAD_ANALYSIS_INTERVAL=1";
-    let alone = run(&with(way, &["REPLICAS=1"]), None, false);
+    let single = run(&with(way, &["REPLICAS=1"]), None, false);
     let apart = run(&with(way, &["REPLICAS=2"]), None, false);
     let size = |left: &Left| -> f64 {
-        let first = left.numbers.first().into_iter().zip(alone.numbers.first());
+        let first = left.numbers.first().into_iter().zip(single.numbers.first());
         first.flat_map(|(a, b)| a.iter().zip(b)).map(|(a, b)| (a - b).abs() / a.abs().max(1.0)).fold(0.0, f64::max)
     };
     for left in worlds(2, |world| run(&with(way, &["REPLICAS=1", "SYNC_BN=True"]), Some(world), false)) {
         assert!(size(&left) < 2e-5, "{}", size(&left));
         assert!(size(&apart) > 1e-3, "statistics of parts make another loss: {}", size(&apart));
-        for (name, values) in alone.tensors.iter().filter(|(name, _)| name.contains("running_")) {
+        for (name, values) in single.tensors.iter().filter(|(name, _)| name.contains("running_")) {
             for (a, b) in values.iter().zip(&left.tensors[name]) {
                 assert!((a - b).abs() < 1e-3 * a.abs().max(1.0), "{name}: {a} {b}");
             }
