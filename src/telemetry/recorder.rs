@@ -96,6 +96,17 @@ fn build() -> Result<PrometheusRecorder> {
     Ok(builder.build_recorder())
 }
 
+fn describe() {
+    for metric in ALL {
+        match metric.kind {
+            MetricKind::Counter => describe_counter!(metric.name, metric.help),
+            MetricKind::Gauge => describe_gauge!(metric.name, metric.help),
+            MetricKind::Histogram(_) => describe_histogram!(metric.name, metric.help),
+            MetricKind::Seconds => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,16 +116,5 @@ mod tests {
         let text = "# HELP a b c\na 1\nb{x=\"y z\"} 2\nc{rank=\"0\"} 3\n\n";
         let expected = "# HELP a b c\na{rank=\"2\"} 1\nb{rank=\"2\",x=\"y z\"} 2\nc{rank=\"0\"} 3\n\n";
         assert_eq!(labelled(text, 2), expected);
-    }
-}
-
-fn describe() {
-    for metric in ALL {
-        match metric.kind {
-            MetricKind::Counter => describe_counter!(metric.name, metric.help),
-            MetricKind::Gauge => describe_gauge!(metric.name, metric.help),
-            MetricKind::Histogram(_) => describe_histogram!(metric.name, metric.help),
-            MetricKind::Seconds => {}
-        }
     }
 }

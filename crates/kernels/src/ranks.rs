@@ -281,8 +281,8 @@ impl Backend {
     /// What c10d refuses.
     pub fn broadcast(&self, tensor: &Tensor, root: usize) -> Result<Work, TchError> {
         let mut out = ptr::null_mut();
-        // SAFETY: as above.
         let timeout = milliseconds(self.timeout);
+        // SAFETY: as above.
         check(unsafe {
             trackflow_native_backend_broadcast(self.backend, tensor.as_ptr(), root as c_int, timeout, &mut out)
         })?;
