@@ -253,7 +253,7 @@ fn look<C: StageContext>(diagnostics: &Diagnostics, graph: &Graph<C>, facts: Opt
                 format!("can need {most_text}, the machine has {ram_text}{worst}; {remedy}"),
             );
         } else if most > ram / 10 * 7 {
-            diagnostics.warn(&file, "stages", format!("can need {most_text} of {ram_text} for items alone{worst}"));
+            diagnostics.warn(&file, "stages", format!("queued data can need {most_text} of {ram_text}{worst}"));
         }
     }
 }
@@ -300,14 +300,14 @@ fn print<C: StageContext>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &
     }
     println!();
     let Some(facts) = facts else {
-        println!("memory: give --config NAME to learn shapes and the most memory that items can take");
+        println!("memory: --config NAME shows shapes and the peak memory of queued data");
         return;
     };
     let memory = graph.memory(facts, machine.cores);
     let of = machine.memory_total().map_or(String::new(), |ram| format!(" of {}", human_bytes(ram)));
     let device =
         if memory.device() > 0 { format!(", {} on the device", human_bytes(memory.device())) } else { String::new() };
-    println!("items take at the most {}{of}{device}", human_bytes(memory.host()));
+    println!("peak memory of queued data: {}{of}{device}", human_bytes(memory.host()));
     for line in &memory.lines {
         println!("  {:<26} {:<24} {:>10}", line.what, line.how, human_bytes(line.host + line.device));
     }

@@ -51,6 +51,7 @@ impl SessionBuilder {
             metrics: Metrics::Off,
             baseline: None,
             one_at_a_time: false,
+            verbose: false,
             owns_process: false,
             program: None,
             stop: Shutdown::new(),
@@ -177,6 +178,12 @@ impl SessionBuilder {
     /// Whether one stage works at a time: slower, for measuring what each costs.
     pub fn one_at_a_time(mut self, one: bool) -> Self {
         self.request.one_at_a_time = one;
+        self
+    }
+
+    /// Whether every printing interval has a line with all loss components, instead of one line an epoch.
+    pub fn verbose(mut self, verbose: bool) -> Self {
+        self.request.verbose = verbose;
         self
     }
 

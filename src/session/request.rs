@@ -61,6 +61,8 @@ pub(super) struct Request {
     pub metrics: Metrics,
     pub baseline: Option<PathBuf>,
     pub one_at_a_time: bool,
+    /// Whether every printing interval has a line with all loss components.
+    pub verbose: bool,
     pub owns_process: bool,
     /// The trackflow program, which scores checkpoints in a process of its own.
     pub program: Option<PathBuf>,

@@ -20,5 +20,6 @@ mod support;
 mod surroundings;
 mod sweep;
 mod tasks;
+mod terminal;
 mod tracking;
 mod weights;

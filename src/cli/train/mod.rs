@@ -40,6 +40,7 @@ fn session(args: &TrainArgs) -> SessionBuilder {
         .baseline(args.baseline.clone())
         .time_limit(args.time_limit)
         .one_at_a_time(args.one_at_a_time)
+        .verbose(args.verbose)
         .program(std::env::current_exe().ok())
         .owns_process(true)
 }

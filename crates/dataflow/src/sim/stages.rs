@@ -92,7 +92,7 @@ impl Fault {
 
     /// Fails with a failure of `kind`.
     pub fn with(at: u64, kind: FailureKind) -> Self {
-        Self { at, failure: Some(Failure::new(kind, format!("told to fail at {at}"))) }
+        Self { at, failure: Some(Failure::new(kind, format!("set to fail at {at}"))) }
     }
 
     /// Panics.
@@ -177,7 +177,7 @@ impl StageConfig<Sim> for Fault {
         let (at, failure) = (self.at, self.failure.clone());
         each(move |number, out| match &failure {
             Some(failure) if number == at => Err(failure.clone()),
-            None if number == at => panic!("told to panic at {at}"),
+            None if number == at => panic!("set to panic at {at}"),
             _ => {
                 out.emit(pack(number));
                 Ok(())
@@ -193,9 +193,9 @@ impl StageConfig<Sim> for Flaky {
         each(move |number, out| {
             if divides(always, number) || divides(once, number) && sim.fails_first(number) {
                 if panics {
-                    panic!("told to panic at {number}");
+                    panic!("set to panic at {number}");
                 }
-                return Err(Failure::stage(format!("told to fail at {number}")));
+                return Err(Failure::stage(format!("set to fail at {number}")));
             }
             out.emit(pack(number));
             Ok(())
