@@ -19,7 +19,7 @@ pub(super) fn screen(before: &Status, now: &Status, columns: usize) -> String {
         }
         (None, None) => text += "starting: the pipeline does not run yet\n",
     }
-    if columns >= u16::MAX.into() {
+    if columns >= usize::from(u16::MAX) {
         return text;
     }
     text.lines().map(|line| console::truncate_str(line, columns, "…").into_owned() + "\n").collect()
