@@ -1,20 +1,21 @@
 //! The parts of a run, one method each.
 
 use super::{
-    Metrics, Outcome, Resume, Session, find, request::Request, request::Source, signals::Signals, start::Start,
+    Metrics, Outcome, Resume, Session, check, find,
+    request::{Request, Source},
+    signals::Signals,
+    start::Start,
 };
 use crate::{
-    failure::Result,
+    failure::{Failure, Result},
     flow::{Kind, Kinds, Shutdown},
     monitor::health::Baseline,
     settings::{Diagnostics, Node},
-    stages::{self, Facts, KINDS, RunContext, SaveRequest},
+    stages::{Facts, KINDS, RunContext, SaveRequest},
     telemetry::log,
     train::{
         device::{DeviceChoice, gpu_left_out},
         events::Observer,
-        experiment::Experiment,
-        network,
     },
 };
 use std::{
@@ -27,7 +28,7 @@ use std::{
 pub struct SessionBuilder {
     request: Request,
     /// What went wrong while the parts were named.
-    failures: Vec<crate::failure::Failure>,
+    failures: Vec<Failure>,
 }
 
 impl SessionBuilder {
@@ -215,7 +216,7 @@ impl SessionBuilder {
     /// Reads and checks everything that does not take the data or the model.
     ///
     /// # Errors
-    /// Everything that is wrong with the experiment, the pipeline or the device.
+    /// Everything that is wrong with the experiment, the pipeline, the device and what else was named, all at once.
     pub fn build(self) -> Result<Session> {
         let Self { request, failures } = self;
         let signals = match request.owns_process {
@@ -224,29 +225,28 @@ impl SessionBuilder {
         };
         let limit = request.time_limit;
         let start = Start::begin(request.owns_process.then_some(&request.stop), request.begin, limit)?;
-        if let Some(failure) = failures.into_iter().next() {
+        let mut problems = failures;
+        let node = kept(request.experiment_node(), &mut problems);
+        let checked = node.as_ref().map(|node| check::experiment(node).sound());
+        let experiment = checked.and_then(|experiment| kept(experiment, &mut problems));
+        let diagnostics = Diagnostics::new();
+        let graph = kept(request.graph(&diagnostics), &mut problems);
+        let baseline = kept(request.baseline.as_deref().map(Baseline::read).transpose(), &mut problems);
+        let device = kept(request.device.open(), &mut problems);
+        let on_accelerator = device.is_some_and(|device| device.is_cuda());
+        let facts = experiment.map(|experiment| Facts { experiment, on_accelerator });
+        if let Some(graph) = &graph {
+            check::pipeline(&diagnostics, graph, facts.as_ref());
+            kept(find::finish(&diagnostics), &mut problems);
+        }
+        if let Some(failure) = check::merged(problems) {
             return Err(failure);
         }
-        let node = match &request.experiment {
-            Source::Named(config) => find::experiment(&request.script, config, &request.set)?,
-            Source::Parsed(_, node) => find::changed(node.clone(), &request.script, &request.set)?,
+        let found = (node, facts, graph, baseline, device);
+        let (Some(node), Some(facts), Some(graph), Some(baseline), Some(device)) = found else {
+            return Err(Failure::stage("a part of the run is missing, and nothing says why"));
         };
-        let diagnostics = Diagnostics::new();
-        let experiment = Experiment::draft(&diagnostics, &node);
-        find::finish(&diagnostics)?;
-        let diagnostics = Diagnostics::new();
-        let graph = match &request.pipeline {
-            Source::Named(name) => find::graph(&diagnostics, name, &find::pipeline(name)?, &request.kinds)?,
-            Source::Parsed(name, file) => find::graph(&diagnostics, name, file, &request.kinds)?,
-        };
-        network::config(&experiment).check()?;
-        network::check_pretrained(&experiment)?;
-        let baseline = request.baseline.as_deref().map(Baseline::read).transpose()?;
-        let device = request.device.open()?;
         gpu_left_out(request.device, device).iter().for_each(|why| log::warn(why));
-        let facts = Facts { experiment, on_accelerator: device.is_cuda() };
-        stages::check(&diagnostics, &graph, Some(&facts));
-        find::finish(&diagnostics)?;
         let (source, resolved) = (node.origin.source.to_string(), diagnostics.resolved());
         Ok(Session { request, facts, source, graph, resolved, device, baseline, signals, start })
     }
@@ -258,4 +258,9 @@ impl SessionBuilder {
     pub fn run(self) -> Result<Outcome> {
         self.build()?.run()
     }
+}
+
+/// What there is; what keeps it from being there is one of the `problems`.
+fn kept<T>(part: Result<T>, problems: &mut Vec<Failure>) -> Option<T> {
+    part.map_err(|failure| problems.push(failure)).ok()
 }

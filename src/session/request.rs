@@ -1,9 +1,10 @@
 //! What a session is asked to do.
 
-use super::Resume;
+use super::{Resume, find};
 use crate::{
-    flow::{Kinds, Shutdown},
-    settings::Node,
+    failure::Result,
+    flow::{Graph, Kinds, Shutdown},
+    settings::{Diagnostics, Node},
     stages::{RunContext, SaveRequest},
     train::{device::DeviceChoice, events::Observer},
 };
@@ -71,6 +72,28 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// What the experiment's file says, with the keys changed that are set.
+    ///
+    /// # Errors
+    /// There is no such file, it is not YAML, or a key cannot be set.
+    pub fn experiment_node(&self) -> Result<Node> {
+        match &self.experiment {
+            Source::Named(config) => find::experiment(&self.script, config, &self.set),
+            Source::Parsed(_, node) => find::changed(node.clone(), &self.script, &self.set),
+        }
+    }
+
+    /// The pipeline, whose file with all defaults `diagnostics` knows then.
+    ///
+    /// # Errors
+    /// Everything that is wrong in its file.
+    pub fn graph(&self, diagnostics: &Diagnostics) -> Result<Graph<RunContext>> {
+        match &self.pipeline {
+            Source::Named(name) => find::graph(diagnostics, name, &find::pipeline(name)?, &self.kinds),
+            Source::Parsed(name, file) => find::graph(diagnostics, name, file, &self.kinds),
+        }
+    }
+
     /// Where its checkpoints go.
     pub fn folder(&self) -> PathBuf {
         self.save_dir.join("checkpoints/train").join(&self.script).join(self.experiment.name())

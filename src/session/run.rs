@@ -36,6 +36,7 @@ use crate::{
 };
 use std::{
     io::Write,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -98,13 +99,14 @@ impl Session {
         let (stop, save_dir) = (self.request.stop.clone(), self.request.save_dir.clone());
         let experiment = self.facts.experiment.clone();
         let roots = self.roots()?;
-        let planners = sets::open(&experiment, &roots, self.request.seed, sets::validates(&experiment))?;
+        let planners = match sets::open_patiently(&experiment, &roots, self.request.seed, &stop)? {
+            ControlFlow::Continue(planners) => planners,
+            ControlFlow::Break(reason) => {
+                log::say(start::STOPPED);
+                return Ok(outcome(Ended::Stopped(reason), folder, Progress::default(), Duration::ZERO));
+            }
+        };
         planners.notes.iter().for_each(|note| log::say(note));
-        if let Some(reason) = stop.reason() {
-            log::say(start::STOPPED);
-            let ended = Ended::Stopped(reason.clone());
-            return Ok(outcome(ended, folder, Progress::default(), Duration::ZERO));
-        }
         let schedule = schedule(&experiment, &planners);
 
         tch::set_num_threads(experiment.training.threads_per_replica());

@@ -4,6 +4,7 @@ mod data;
 mod faults;
 mod fuzz;
 mod gpu_check;
+mod library;
 mod limits;
 mod logs;
 mod mistakes;
