@@ -4,7 +4,6 @@ use crate::{
     monitor::live::status::{ChannelStatus, Pipeline, Run, Short, StageStatus, Status},
     telemetry::terminal::Paint,
 };
-
 use console::truncate_str;
 
 /// With so many columns, outputs are named.
