@@ -38,12 +38,17 @@ fn rank(save_dir: &Path, rank: usize, size: usize, port: u16) -> Command {
     command
 }
 
-fn newest(save_dir: &Path) -> PathBuf {
+fn checkpoints(save_dir: &Path) -> Vec<PathBuf> {
     let folder = save_dir.join("checkpoints/train/hiptrack/tiny");
-    let mut all: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut all: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     all.retain(|path| path.extension().is_some_and(|ending| ending == "safetensors"));
     all.sort();
-    all.pop().unwrap()
+    all
+}
+
+fn newest(save_dir: &Path) -> PathBuf {
+    checkpoints(save_dir).pop().unwrap()
 }
 
 fn same_weights(a: &Path, b: &Path) {
@@ -184,6 +189,7 @@ fn a_rank_that_dies_or_hangs_ends_the_others_with_its_name() {
         let home = tempfile::tempdir().unwrap();
         let mut ranks = endless(home.path(), 3);
         wait_for(&ranks[0].1, "epoch 2");
+        support::wait_until("a checkpoint", || !checkpoints(home.path()).is_empty());
         let begin = Instant::now();
         send(&ranks[victim].0, signal);
         let dead = ranks.remove(victim);
