@@ -24,6 +24,12 @@ fn writable(gradient: Tensor) -> Tensor {
     if repeats { gradient.copy() } else { gradient }
 }
 
+/// A number for how `gradient` lies in memory; squares of it can be summed over many ranks.
+fn layout(gradient: &Tensor) -> i64 {
+    let strides = gradient.size().into_iter().zip(gradient.stride()).filter(|(size, _)| *size > 1);
+    strides.fold(1, |code, (_, stride)| (code * 31 + stride) % (1 << 20))
+}
+
 /// `part` of this rank as the sum over all ranks; without the rows by frame, which stay its own. Losses and gradients of a
 /// rank that had no clips count as nothing.
 pub(in crate::train) fn reduce(world: &World, part: ReplicaOutput, blank: &Blank<'_>) -> Result<ReplicaOutput> {
@@ -38,21 +44,36 @@ pub(in crate::train) fn reduce(world: &World, part: ReplicaOutput, blank: &Blank
         let [first, second] = tasks.unwrap_or_default();
         lists.extend([(first, of_tasks.as_slice()), (second, of_tasks.as_slice())]);
     }
-    let mut present: Vec<i64> = Vec::new();
+    // Of each gradient: whether it is there, and how it lies in memory.
+    let mut facts: Vec<i64> = Vec::new();
     for (gradients, like) in &lists {
-        present.extend((0..like.len()).map(|at| i64::from(gradients.get(at).is_some_and(Tensor::defined))));
+        for at in 0..like.len() {
+            let own = gradients.get(at).filter(|gradient| gradient.defined());
+            let layout = own.map_or(0, layout);
+            facts.extend([i64::from(own.is_some()), layout, layout * layout]);
+        }
     }
-    let present = if present.is_empty() { Vec::new() } else { world.sum_numbers(&present)? };
-    // Whoever has none adds −0, which changes no bit of any other number.
-    let mut any = present.iter().map(|count| *count > 0);
+    let facts = if facts.is_empty() { Vec::new() } else { world.sum_numbers(&facts)? };
+    let ranks = world.size() as i64;
+    let mut facts = facts.chunks_exact(3).map(|fact| {
+        // Numbers are all the same where they do not vary.
+        let same = fact[0] == ranks && ranks * fact[2] == fact[1] * fact[1];
+        (fact[0] > 0, same)
+    });
+    // Whoever has none adds −0, which changes no bit of any other number. All ranks then add the numbers of a gradient up
+    // in one order, so they must lie in one.
     let filled: Vec<Vec<Tensor>> = lists
         .into_iter()
         .map(|(gradients, like)| {
             let mut own = gradients.into_iter();
-            let fill = |like: &&Tensor| match (own.next().filter(Tensor::defined), any.next() == Some(true)) {
-                (Some(gradient), _) => writable(gradient),
-                (None, true) => like.detach().full_like(-0.0),
-                (None, false) => Tensor::new(),
+            let fill = |like: &&Tensor| {
+                let (any, same) = facts.next().unwrap_or_default();
+                match own.next().filter(Tensor::defined) {
+                    Some(gradient) if same => writable(gradient),
+                    Some(gradient) => gradient.contiguous(),
+                    None if any => Tensor::full(like.size(), -0.0, (like.kind(), like.device())),
+                    None => Tensor::new(),
+                }
             };
             like.iter().map(fill).collect()
         })
