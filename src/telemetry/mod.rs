@@ -6,6 +6,7 @@ pub mod machine;
 pub mod names;
 pub mod process;
 mod recorder;
+pub mod version;
 
 pub use gpu::{Driver, Gpu, driver, gpu_names, gpus};
 pub use recorder::{Recorder, record};
