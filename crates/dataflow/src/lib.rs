@@ -56,6 +56,7 @@ pub use stage::item_ops::{ItemOps, StreamItem};
 pub use stage::kind::{Kind, Port, Role, StageConfig, StageContext};
 pub use stage::traits::{Source, Stage};
 pub use stats::bottleneck::{Load, busiest, sentence};
+pub use stats::trace::Trace;
 pub use stats::report::{Board, ChannelReport, RunOutcome, SkippedItem, StageReport};
 
 /// Failures, settings files and the text of messages, as stages meet them.

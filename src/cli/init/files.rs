@@ -42,7 +42,7 @@ impl Facts<'_> {
 }
 
 /// The commands that lead from the files to scores, in their order.
-pub(super) fn next(facts: &Facts<'_>) -> [String; 6] {
+pub(super) fn next(facts: &Facts<'_>) -> [String; 5] {
     let path = |name: &str| word(&facts.folder.join(name).display().to_string());
     let all = word(&format!("folder:{}", facts.data.display()));
     let (config, out, val) = (path("experiment.yaml"), path("output"), word(&facts.set("val.txt")));
@@ -50,7 +50,6 @@ pub(super) fn next(facts: &Facts<'_>) -> [String; 6] {
         format!("trackflow data verify {all} --deep"),
         format!("trackflow data label {all} --out {}", path("labels")),
         format!("trackflow train --config {config} --pipeline {} --save_dir {out}", path("pipeline.yaml")),
-        format!("trackflow track --config {config} --dataset {val} --save_dir {out}"),
         format!("trackflow track --config {config} --dataset {val} --save_dir {out} --draw {}", path("drawn")),
         format!("trackflow evaluate --config {config} --dataset {val} --save_dir {out}"),
     ]
@@ -62,8 +61,8 @@ pub(super) fn experiment(facts: &Facts<'_>) -> String {
     let (train_set, val_set) = (quoted(&facts.set("train.txt")), quoted(&facts.set("val.txt")));
     let labels = quoted(&facts.labels());
     let min_frames = facts.shortest.clamp(2, MIN_FRAMES);
-    // About a clip for every ten frames, so that an epoch says something, and never fewer than a few batches.
-    let clips = |count: &Count, least: usize, most: usize| (count.frames / 10).clamp(least, most);
+    // So that an epoch says something of a small set, and ends for a large one.
+    let clips = |count: &Count, least: usize, most: usize| count.frames.clamp(least, most);
     let sizes = match facts.model {
         Model::Small => SMALL,
         Model::Base => BASE,
@@ -77,8 +76,7 @@ DATA:
   MIN_FRAMES: {min_frames}
   # The largest gap between neighbouring frames of a clip: more makes clips harder. At 30 frames a second, 2 seconds.
   MAX_JUMP: 60
-{crops}\
-  # Whole sequences are held out ({held} of {all}, one in {hold_out}): neighbouring frames of one video in both parts would make
+{crops}  # Whole sequences are held out ({held} of {all}, one in {hold_out}): neighbouring frames of one video in both parts would make
   # validation say nothing. Both lists name sequences, one a line; edit them as you like.
   TRAIN:
     DATASETS_NAME: [{train_set}]
@@ -97,8 +95,8 @@ DATA:
         held = val.sequences,
         all = train.sequences + val.sequences,
         hold_out = facts.hold_out,
-        train_clips = clips(train, 64, 10_000),
-        val_clips = clips(val, 16, 1_000),
+        train_clips = clips(train, 512, 10_000),
+        val_clips = clips(val, 64, 1_000),
     )
 }
 
@@ -106,8 +104,7 @@ DATA:
 type Sizes = (&'static str, &'static str, &'static str);
 
 const SMALL: Sizes = (
-    "\
-  # Crops: their side in pixels, and how many times the object's size they show.
+    "  # Crops: their side in pixels, and how many times the object's size they show.
   TEMPLATE: {SIZE: 40, FACTOR: 2.0}
   SEARCH: {NUMBER: 2, SIZE: 80, FACTOR: 4.0, CENTER_JITTER: 3.0, SCALE_JITTER: 0.25}
 ",
@@ -144,8 +141,7 @@ TRAIN:
 );
 
 const BASE: Sizes = (
-    "\
-  # Crops: their side in pixels, and how many times the object's size they show.
+    "  # Crops: their side in pixels, and how many times the object's size they show.
   TEMPLATE: {SIZE: 192, FACTOR: 2.0}
   SEARCH: {NUMBER: 5, SIZE: 384, FACTOR: 5.0, CENTER_JITTER: 4.5, SCALE_JITTER: 0.5}
 ",
