@@ -29,4 +29,6 @@ pub mod stages;
 
 pub mod monitor;
 
+pub mod session;
+
 pub mod cli;

@@ -26,10 +26,8 @@ pub mod completions;
 pub mod data;
 pub mod doctor;
 pub mod evaluate;
-pub mod find;
 pub mod graph;
 pub mod init;
-pub mod load;
 pub mod man;
 pub mod report;
 pub mod schema;
@@ -42,10 +40,10 @@ pub mod track;
 pub mod train;
 pub mod tune;
 pub mod validate;
-mod watch;
 
 use crate::failure::{Failure, Result};
 use crate::telemetry::{log, machine, version};
+use crate::train::experiment::Experiment;
 use clap::{Parser, Subcommand};
 use std::sync::OnceLock;
 
@@ -142,6 +140,11 @@ fn room(descriptors: u64) -> Result<()> {
     THREADS.get_or_init(start).clone().map_err(|error| {
         Failure::unavailable(format!("threads cannot be started: {error}; raise the limits (ulimit -u, ulimit -v)"))
     })
+}
+
+/// Tells what was concluded from keys that the file of `experiment` does not have.
+fn note(experiment: &Experiment) {
+    experiment.notes.iter().for_each(|note| eprintln!("note: {note}"));
 }
 
 impl Verb {

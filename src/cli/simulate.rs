@@ -1,10 +1,10 @@
 //! `trackflow simulate`: runs a pipeline of simulated stages, to try a shape without any data.
 
-use super::{find, load, watch};
 use crate::{
     failure::Result,
     flow::{Run, Settings, Shutdown, sim, watch_signals},
     monitor::live::Live,
+    session::{find, load, watch},
     settings::Diagnostics,
 };
 use clap::Args;
@@ -20,7 +20,7 @@ pub struct SimulateArgs {
     #[arg(long)]
     cores: Option<usize>,
     /// Address of the live page and /metrics
-    #[arg(long, value_name = "HOST:PORT", value_parser = crate::cli::watch::address)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = watch::address)]
     metrics: Option<SocketAddr>,
 }
 

@@ -1,9 +1,9 @@
 //! The two tables of kinds that pipeline files are made of: the stages of a training run, and simulated ones.
 
-use super::find;
 use crate::{
     failure::Result,
     flow::{Graph, compile_all, sim},
+    session::find,
     settings::{Diagnostics, Node, Value},
     stages::{KINDS, RunContext},
 };

@@ -8,6 +8,7 @@ use crate::{
         DEFAULT_ADDRESS,
         status::{ChannelStatus, Pipeline, Short, StageStatus, Status},
     },
+    session::watch,
     telemetry::log,
 };
 use ask::ask;
@@ -18,7 +19,7 @@ use std::{io::IsTerminal, net::SocketAddr, time::Duration};
 #[derive(Debug, Args)]
 pub struct TopArgs {
     /// Address of the job's page and metrics, as it printed it
-    #[arg(default_value_t = DEFAULT_ADDRESS, value_parser = super::watch::address)]
+    #[arg(default_value_t = DEFAULT_ADDRESS, value_parser = watch::address)]
     address: SocketAddr,
     /// Seconds between two looks
     #[arg(long, default_value_t = 1.0)]

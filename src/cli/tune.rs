@@ -5,13 +5,11 @@ mod allot;
 mod file;
 mod measure;
 
-use super::{
-    find,
-    table::{self, AnyGraph},
-};
+use super::table::{self, AnyGraph};
 use crate::{
     failure::{Failure, Result},
     flow::{Graph, StageContext},
+    session::find,
     settings::Diagnostics,
     telemetry::machine,
 };

@@ -1,13 +1,15 @@
 //! `trackflow validate`: finds every mistake before anything runs, and prints the plan.
 
-use super::{
-    find,
-    table::{self, AnyGraph},
-};
+use super::table::{self, AnyGraph};
 use crate::{
     failure::{Failure, FailureKind, Result},
     flow::{Graph, StageContext, human_bytes},
     model::Hiptrack,
+    session::{
+        find,
+        memory::{Needs, misfit},
+        sets::check_data,
+    },
     settings::{Diagnostics, Origin},
     stages::{self, Facts, RunContext},
     telemetry::{log, machine::Machine},
@@ -18,9 +20,6 @@ use clap::Args;
 use std::path::PathBuf;
 
 mod memory;
-
-use memory::Needs;
-pub(in crate::cli) use memory::warning as memory_warning;
 
 /// `trackflow validate`.
 #[derive(Debug, Args)]
@@ -111,7 +110,7 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
     found.take(&diagnostics);
     // As in training, data that is named stands in for scenes that would be made.
     if let (Some(facts), Some(data_dir), true) = (&facts, &args.data_dir, found.errors.is_empty()) {
-        match super::train::check_data(&facts.experiment, data_dir) {
+        match check_data(&facts.experiment, data_dir) {
             Ok([notes, warnings]) => {
                 notes.iter().for_each(|note| println!("{note}"));
                 found.warnings.extend(warnings);
@@ -128,7 +127,7 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
     let needs = Needs { step: own.as_ref(), on_gpu: facts.as_ref().is_some_and(|facts| facts.on_accelerator) };
     let misfit = match (&facts, &graph, machine.memory_total()) {
         (Some(facts), Some(AnyGraph::Training(graph)), Some(ram)) => {
-            memory::misfit(&facts.experiment, needs, &graph.memory(facts, machine.cores), ram)
+            misfit(&facts.experiment, needs, &graph.memory(facts, machine.cores), ram)
         }
         _ => None,
     };
@@ -320,5 +319,5 @@ fn print<C: StageContext>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &
     if !memory.unknown.is_empty() {
         println!("  not counted, size unknown: what {} emit", memory.unknown.join(", "));
     }
-    needs.print(&memory, machine.memory_total());
+    memory::print(needs, &memory, machine.memory_total());
 }

@@ -54,6 +54,7 @@ pub use stage::element_spec::{ArraySpec, Dtype, ElementSpec, MemoryKind, human_b
 pub use stage::item::{Payload, pack, unpack};
 pub use stage::item_ops::{ItemOps, StreamItem};
 pub use stage::kind::{Kind, Port, Role, StageConfig, StageContext};
+pub use stage::kinds::Kinds;
 pub use stage::traits::{Source, Stage};
 pub use stats::bottleneck::{Load, busiest, sentence};
 pub use stats::trace::Trace;

@@ -2,10 +2,10 @@
 //! process of its own, so that its peak of memory is its own.
 
 use crate::{
-    cli::find,
     failure::{Failure, Result},
     loss::Target,
     model::ClipInput,
+    session::find,
     train::{
         device::{self, DeviceChoice},
         experiment::{Experiment, HEADS, Phase},

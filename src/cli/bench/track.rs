@@ -1,12 +1,12 @@
 //! `trackflow bench track`: frames/s of the online tracker, the short way and the plain one in one go.
 
 use crate::{
-    cli::find,
     failure::Result,
     model::{
         BackboneOutput, ForwardOptions, Hiptrack, MemoryEntry,
         online::{Online, Session},
     },
+    session::find,
     track::Options,
     train::{device::DeviceChoice, experiment::Experiment, network},
     weights::Choice,
@@ -79,7 +79,7 @@ fn measure(frames: usize, mut frame: impl FnMut() -> Result<()>) -> Result<Times
 pub(super) fn track(args: &TrackBenchArgs) -> Result<()> {
     let node = find::experiment(&args.script, &args.config, &args.set)?;
     let mut experiment = find::read(&args.script, &args.config, &args.set)?;
-    find::note(&experiment);
+    crate::cli::note(&experiment);
     (experiment.model.pretrain_file, experiment.model.encoder_pretrain_file) = (None, None);
     let device = args.device.open()?;
     if let Some(threads) = args.threads {

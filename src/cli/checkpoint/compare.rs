@@ -1,9 +1,9 @@
 //! How the weights of a file fit the model of an experiment.
 
 use crate::{
-    cli::find,
     failure::Result,
     model::Hiptrack,
+    session::find,
     train::{
         network,
         pretrained::{self, Loaded},
@@ -26,7 +26,7 @@ const MOST_LISTED: usize = 12;
 impl Fit {
     pub fn of(file: &Path, choice: Choice<'_>, script: &str, config: &str, set: &[String]) -> Result<Self> {
         let experiment = find::read(script, config, set)?;
-        find::note(&experiment);
+        crate::cli::note(&experiment);
         let model = Hiptrack::new(&network::config(&experiment), 0, Device::Cpu)?;
         Ok(Self { config: config.to_string(), loaded: pretrained::compare(&model, file, choice)? })
     }

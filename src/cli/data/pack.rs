@@ -1,7 +1,6 @@
 //! `trackflow data pack`: a data set in shards, of which windows are decoded without what lies beside them.
 
 use crate::{
-    cli::find,
     data::{
         dataset::{
             self, Roots,
@@ -11,6 +10,7 @@ use crate::{
     },
     failure::{Failure, Result},
     lock::FolderLock,
+    session::find,
     train::experiment::Crop,
 };
 use clap::Args;

@@ -2,7 +2,6 @@
 
 use super::save;
 use crate::{
-    cli::{find, train::sets},
     data::{
         condition::Condition,
         dataset::{self, Dataset, Roots},
@@ -11,6 +10,7 @@ use crate::{
         retry::{self, FrameFault, Quarantine},
     },
     failure::{Failure, Result},
+    session::{find, sets},
     stages::{augment, crop_clip},
     train::experiment::{Experiment, Sets},
     vision::{

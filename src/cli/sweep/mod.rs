@@ -5,13 +5,13 @@ mod results;
 mod runner;
 mod statistics;
 
-use super::{find, train};
 use crate::{
     failure::{Failure, FailureKind, Result},
     flow::{Shutdown, watch_signals},
     lock::FolderLock,
     model::Hiptrack,
     monitor::replay,
+    session::{find, sets},
     telemetry::{log, machine},
     train::{
         experiment::{Experiment, Synth},
@@ -235,7 +235,7 @@ fn made(synth: &Synth, home: &Path, scenes: &mut BTreeMap<String, PathBuf>) -> R
     }
     let digest = xxhash_rust::xxh3::xxh3_64(words.as_bytes());
     let folder = home.join("data").join(format!("{digest:016x}"));
-    log::say(&train::sets::synthesise(synth, &folder)?);
+    log::say(&sets::synthesise(synth, &folder)?);
     scenes.insert(words, folder.clone());
     Ok(folder)
 }

@@ -45,11 +45,11 @@ impl Plan {
     /// # Errors
     /// It cannot be read, or anything is wrong in it, all at once.
     pub fn read(path: &Path) -> Result<Self> {
-        let node = crate::cli::find::file(path)?;
+        let node = crate::session::find::file(path)?;
         let diagnostics = Diagnostics::new();
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let plan = Self::from(&diagnostics, &node, name);
-        crate::cli::find::finish(&diagnostics)?;
+        crate::session::find::finish(&diagnostics)?;
         Ok(plan)
     }
 
@@ -167,7 +167,7 @@ mod tests {
     fn plan(text: &str) -> std::result::Result<Plan, String> {
         let diagnostics = Diagnostics::new();
         let plan = Plan::from(&diagnostics, &Node::parse("s.yaml", text).unwrap(), "s".into());
-        crate::cli::find::finish(&diagnostics).map(|()| plan).map_err(|failure| failure.message)
+        crate::session::find::finish(&diagnostics).map(|()| plan).map_err(|failure| failure.message)
     }
 
     #[test]

@@ -7,13 +7,13 @@ mod video;
 mod view;
 mod weights;
 
-use super::{find, watch};
 use crate::{
     data::dataset::Roots,
     failure::{Failure, Result},
     lock::FolderLock,
     model::online::Online,
     monitor::live::Live,
+    session::{find, watch},
     telemetry::{log, machine},
     track::{self, Jobs, NamedSet, Options, Video, provenance, results},
     train::{device::gpu_left_out, experiment::Experiment, network},
@@ -110,7 +110,7 @@ pub(super) fn stem(config: &str) -> PathBuf {
 /// Whatever keeps the tracker from starting; and, after all others are done, the sequences that could not be tracked.
 pub fn track(args: &TrackArgs) -> Result<i32> {
     let experiment = find::read(&args.script, &args.config, &args.set)?;
-    find::note(&experiment);
+    crate::cli::note(&experiment);
     let sizes = network::config(&experiment);
     sizes.check()?;
     let options = Options::of(&experiment, &sizes)?;

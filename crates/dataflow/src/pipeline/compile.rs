@@ -6,7 +6,8 @@ use super::spec::{Declared, Spec};
 use crate::failure::Result;
 use crate::settings::{self, Diagnostics, did_you_mean};
 use crate::stage::item_ops::ItemOps;
-use crate::stage::kind::{Kind, Role, StageContext};
+use crate::stage::kind::{Role, StageContext};
+use crate::stage::kinds::Kinds;
 use crate::text::excerpt;
 
 /// Compiles the pipeline file `file` with the stages that `kinds` offers. The resolved file is `diagnostics.resolved()`.
@@ -16,7 +17,7 @@ use crate::text::excerpt;
 pub fn compile<C: StageContext>(
     diagnostics: &Diagnostics,
     file: &settings::Node,
-    kinds: &'static [Kind<C>],
+    kinds: impl Into<Kinds<C>>,
 ) -> Result<Graph<C>> {
     let graph = compile_all(diagnostics, file, kinds);
     diagnostics.finish()?;
@@ -27,11 +28,12 @@ pub fn compile<C: StageContext>(
 pub fn compile_all<C: StageContext>(
     diagnostics: &Diagnostics,
     file: &settings::Node,
-    kinds: &'static [Kind<C>],
+    kinds: impl Into<Kinds<C>>,
 ) -> Option<Graph<C>> {
-    let Spec { name, stages } = Spec::read(diagnostics, file, kinds);
+    let kinds = kinds.into();
+    let Spec { name, stages } = Spec::read(diagnostics, file, &kinds);
     let linked: Vec<Linked<'_, C>> = (0..stages.len()).map(|index| link(diagnostics, &stages, index)).collect();
-    let complaints = links::complaints(&linked, kinds);
+    let complaints = links::complaints(&linked, &kinds);
     let inputs: Vec<Vec<usize>> = linked.into_iter().map(|stage| stage.inputs).collect();
     let sound = complaints.is_empty();
     for complaint in complaints {

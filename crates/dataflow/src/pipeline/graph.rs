@@ -8,6 +8,7 @@ use crate::failure::{Failure, Result};
 use crate::settings::Origin;
 use crate::stage::item_ops::ItemOps;
 use crate::stage::kind::{Kind, Port, StageConfig, StageContext};
+use crate::stage::kinds::Kinds;
 
 /// One stage of a graph.
 pub struct Node<C: StageContext> {
@@ -138,7 +139,7 @@ impl<C: StageContext> Graph<C> {
         } else {
             let linked: Vec<Linked<'_, C>> =
                 nodes.iter().zip(&inputs).map(|(node, inputs)| Linked::of(node, inputs)).collect();
-            let complaints = links::complaints(&linked, &[]);
+            let complaints = links::complaints(&linked, &Kinds::default());
             problems
                 .extend(complaints.iter().map(|found| format!("stage `{}`: {}", nodes[found.stage].id, found.message)));
         }

@@ -4,6 +4,7 @@ use super::graph::Node;
 use crate::channel::merge::Turns;
 use crate::stage::item_ops::ItemOps;
 use crate::stage::kind::{Kind, Port, Role, StageContext};
+use crate::stage::kinds::Kinds;
 
 /// A stage as far as its links go. What could not be read is absent, and nothing is said about it twice.
 pub(crate) struct Linked<'a, C: StageContext> {
@@ -44,7 +45,7 @@ pub(crate) fn can_be_supervised<C: StageContext>(kind: &Kind<C>) -> bool {
 }
 
 /// Every reason why `stages` cannot run; `kinds` are those that a remedy may name.
-pub(crate) fn complaints<C: StageContext>(stages: &[Linked<'_, C>], kinds: &[Kind<C>]) -> Vec<Complaint> {
+pub(crate) fn complaints<C: StageContext>(stages: &[Linked<'_, C>], kinds: &Kinds<C>) -> Vec<Complaint> {
     let mut links = Links { stages, kinds, found: Vec::new() };
     links.check_inputs();
     links.check_consumers();
@@ -57,7 +58,7 @@ pub(crate) fn complaints<C: StageContext>(stages: &[Linked<'_, C>], kinds: &[Kin
 
 struct Links<'a, C: StageContext> {
     stages: &'a [Linked<'a, C>],
-    kinds: &'a [Kind<C>],
+    kinds: &'a Kinds<C>,
     found: Vec<Complaint>,
 }
 

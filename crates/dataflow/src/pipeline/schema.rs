@@ -11,7 +11,7 @@ pub(crate) fn fields<C: StageContext>(kind: &'static Kind<C>) -> Vec<Field> {
     let diagnostics = Diagnostics::new();
     // The text is ours and is YAML; without it there would be nothing to tell.
     if let Ok(node) = Node::parse("", &format!("stages:\n  x: {{kind: {}}}\n", kind.name)) {
-        Spec::read(&diagnostics, &node, std::slice::from_ref(kind));
+        Spec::read(&diagnostics, &node, &std::slice::from_ref(kind).into());
     }
     diagnostics.fields()
 }

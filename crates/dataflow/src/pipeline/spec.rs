@@ -15,6 +15,7 @@ use super::graph::worker_complaint;
 use super::links::can_be_supervised;
 use crate::settings::{Diagnostics, FromNode, KeyValue, Node, Origin, Section, Value, did_you_mean};
 use crate::stage::kind::{Kind, Role, StageConfig, StageContext};
+use crate::stage::kinds::Kinds;
 use crate::text::excerpt;
 
 /// How often the workers of a stage may fail when the file does not say.
@@ -115,7 +116,7 @@ impl FromNode for Workers {
 
 impl<C: StageContext> Spec<C> {
     /// Reads the file; every problem goes to `diagnostics`.
-    pub(crate) fn read(diagnostics: &Diagnostics, node: &Node, kinds: &'static [Kind<C>]) -> Self {
+    pub(crate) fn read(diagnostics: &Diagnostics, node: &Node, kinds: &Kinds<C>) -> Self {
         let mut root = Section::root(diagnostics, node);
         let name = root.describe("the pipeline's name").required("name");
         root.describe("what it is for, in a line").optional::<String>("description");
@@ -130,7 +131,7 @@ impl<C: StageContext> Spec<C> {
 }
 
 impl<C: StageContext> Declared<C> {
-    fn read(diagnostics: &Diagnostics, entry: &KeyValue, kinds: &'static [Kind<C>]) -> Self {
+    fn read(diagnostics: &Diagnostics, entry: &KeyValue, kinds: &Kinds<C>) -> Self {
         let id = entry.key.clone();
         let path = format!("stages.{id}");
         if id.is_empty() || !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c)) {
@@ -139,7 +140,7 @@ impl<C: StageContext> Declared<C> {
         let mut section = Section::at(diagnostics, &path, Some(&entry.node), &entry.origin);
         let named: String =
             section.describe("what the stage does; `trackflow stages` lists the kinds").required("kind");
-        let kind = kinds.iter().find(|kind| kind.name == named);
+        let kind = kinds.named(&named);
         if kind.is_none() && !named.is_empty() {
             let known = did_you_mean(&named, kinds.iter().map(|kind| kind.name));
             section.problem("kind", format!("unknown kind `{}`{known}", excerpt(&named)));

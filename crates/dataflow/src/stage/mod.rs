@@ -7,4 +7,5 @@ pub(crate) mod element_spec;
 pub(crate) mod item;
 pub(crate) mod item_ops;
 pub(crate) mod kind;
+pub(crate) mod kinds;
 pub(crate) mod traits;

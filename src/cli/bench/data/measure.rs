@@ -2,7 +2,6 @@
 
 use super::DataBenchArgs;
 use crate::{
-    cli::{find, load, train::sets},
     data::{
         dataset::Roots,
         outage::Outage,
@@ -12,6 +11,7 @@ use crate::{
     failure::{Failure, Result},
     flow::{Graph, Run, Settings, Shutdown, StopReason, compile_all, sentence},
     reads,
+    session::{find, load, sets},
     settings::Diagnostics,
     stages::{EXPECTED_BOTTLENECK, Facts, KINDS, RunContext, SaveRequest},
     telemetry::machine,

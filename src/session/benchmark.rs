@@ -3,7 +3,7 @@
 //! A process of its own does that, one checkpoint at a time: training's bits depend on the number of libtorch's threads,
 //! which is one for a whole process.
 
-use super::{TrainArgs, stem};
+use super::request::{Request, Source};
 use crate::{
     failure::{Failure, Result},
     telemetry::log,
@@ -38,12 +38,12 @@ pub(super) struct Scorer {
 }
 
 impl Scorer {
-    /// A scorer for the run of `args`, whose data lies below `data_dir` where one is known; none where the experiment
+    /// A scorer for the run of `request`, whose data lies below `data_dir` where one is known; none where the experiment
     /// names no benchmark.
     ///
     /// # Errors
     /// 78 when a benchmark cannot be opened: nobody wants to hear of that after the first epoch.
-    pub fn of(args: &TrainArgs, experiment: &Experiment, data_dir: Option<&Path>) -> Result<Option<Arc<Self>>> {
+    pub fn of(request: &Request, experiment: &Experiment, data_dir: Option<&Path>) -> Result<Option<Arc<Self>>> {
         let (sets, interval) = (&experiment.test.benchmark, experiment.test.benchmark_interval);
         if sets.is_empty() {
             return Ok(None);
@@ -58,7 +58,7 @@ impl Scorer {
             subjects.len(),
             sets.join(", ")
         ));
-        let job = Job::new(args, sets, data_dir)?;
+        let job = Job::new(request, sets, data_dir)?;
         let (queue, receive) = channel();
         let stopped = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopped);
@@ -103,24 +103,29 @@ struct Job {
 }
 
 impl Job {
-    fn new(args: &TrainArgs, sets: &[String], data_dir: Option<&Path>) -> Result<Self> {
-        let program = std::env::current_exe().map_err(|error| {
-            Failure::unavailable(format!("TEST.BENCHMARK: the program does not find itself: {error}"))
-        })?;
-        let folder = args.save_dir.join("checkpoints/train").join(&args.script).join(stem(&args.config));
+    fn new(request: &Request, sets: &[String], data_dir: Option<&Path>) -> Result<Self> {
+        let unavailable = |what: &str| Failure::unavailable(format!("TEST.BENCHMARK: {what}"));
+        let program =
+            request.program.clone().ok_or_else(|| unavailable("the trackflow program, which scores, is not found"))?;
+        let Source::Named(config) = &request.experiment else {
+            return Err(unavailable(
+                "the program that scores reads an experiment from its file, and this one has none",
+            ));
+        };
+        let folder = request.folder();
         let json = folder.join("benchmark.json");
         let mut arguments: Vec<String> =
-            ["evaluate", "--script", &args.script, "--config", &args.config].map(str::to_owned).into();
+            ["evaluate", "--script", &request.script, "--config", config].map(str::to_owned).into();
         let mut add = |key: &str, value: &Path| arguments.extend([key.to_owned(), value.display().to_string()]);
-        add("--save_dir", &args.save_dir);
+        add("--save_dir", &request.save_dir);
         add("--json", &json);
         if let Some(data_dir) = data_dir {
             add("--data_dir", data_dir);
         }
         arguments.extend(sets.iter().flat_map(|set| ["--dataset".to_owned(), set.clone()]));
-        arguments.extend(args.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
-        arguments.extend(["--device".to_owned(), args.device.to_string()]);
-        if args.device == DeviceChoice::Cpu {
+        arguments.extend(request.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+        arguments.extend(["--device".to_owned(), request.device.to_string()]);
+        if request.device == DeviceChoice::Cpu {
             // The others are training's.
             arguments.extend(["--threads".to_owned(), "1".to_owned()]);
         }

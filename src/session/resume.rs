@@ -1,7 +1,6 @@
 //! Where a run goes on.
 
 use super::{
-    Resume,
     changes::{Change, changes},
     data_changes::{Digests, TRAIN, data_changes},
 };
@@ -20,7 +19,30 @@ use crate::{
         step::Trainer,
     },
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Where a run goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// At the newest checkpoint, if there is one.
+    Auto,
+    /// Nowhere: it starts anew.
+    Never,
+    /// At this checkpoint.
+    Path(PathBuf),
+}
+
+impl std::str::FromStr for Resume {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "never" => Self::Never,
+            path => Self::Path(PathBuf::from(path)),
+        })
+    }
+}
 
 /// What there is to go on with.
 pub(super) struct Start {

@@ -16,7 +16,10 @@ use std::{
 const SLOW_DISK: f64 = 50e6;
 
 /// A duration as people write it: `90m`, `2h`, `1h 30m`; a number alone is seconds.
-pub(super) fn parse(text: &str) -> std::result::Result<Duration, String> {
+///
+/// # Errors
+/// It is none.
+pub fn parse(text: &str) -> std::result::Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }

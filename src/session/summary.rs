@@ -1,6 +1,6 @@
 //! The table at the end of a run.
 
-use super::super::load;
+use super::load;
 use crate::{
     data::{rejects::Rejects, shared::Shared},
     flow::RunOutcome,
@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, path::Path};
 use tch::Device;
 
 /// What the table is about.
-pub(super) struct Facts<'a> {
+pub(super) struct Summary<'a> {
     pub limits: &'a BTreeMap<String, usize>,
     pub outcome: &'a RunOutcome,
     pub progress: &'a Progress,
@@ -35,8 +35,8 @@ pub(super) fn device_name(device: Device) -> String {
 }
 
 /// Prints the results, where the time went, and where the files are.
-pub(super) fn print(facts: &Facts<'_>) {
-    let Facts { outcome, progress, rejects, quarantine_after, folder, save_dir, complete, .. } = facts;
+pub(super) fn print(facts: &Summary<'_>) {
+    let Summary { outcome, progress, rejects, quarantine_after, folder, save_dir, complete, .. } = facts;
     if *complete {
         log::say("this run was complete already; --resume never starts it anew");
     }

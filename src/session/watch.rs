@@ -11,7 +11,10 @@ use std::{
 
 /// An address as people write it: `127.0.0.1:9187`, `[::1]:9187`, `localhost:9187`, or `:9187` for all addresses of this
 /// machine.
-pub(super) fn address(text: &str) -> std::result::Result<SocketAddr, String> {
+///
+/// # Errors
+/// It is none.
+pub fn address(text: &str) -> std::result::Result<SocketAddr, String> {
     let port = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is no port: a number from 0 to 65535"));
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -35,7 +38,7 @@ pub(super) fn address(text: &str) -> std::result::Result<SocketAddr, String> {
 ///
 /// # Errors
 /// The address cannot be had.
-pub(super) fn serve(address: Option<SocketAddr>, live: &Arc<Live>) -> Result<Vec<String>> {
+pub fn serve(address: Option<SocketAddr>, live: &Arc<Live>) -> Result<Vec<String>> {
     let bound = live::serve(address, Arc::clone(live))?;
     let mut lines = vec![format!("metrics: http://{bound}/metrics"), format!("live page: http://{bound}/")];
     if !bound.ip().is_loopback() {

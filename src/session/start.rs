@@ -37,13 +37,14 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Start {
     /// Watches a process that began at `begin`, until the start is over: when `stop` is used, or the `limit` is reached,
-    /// and the start does not end by itself, the process does.
+    /// and the start does not end by itself, the process does. Without `stop` nobody watches.
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn begin(stop: &Shutdown, begin: Instant, limit: Option<Duration>) -> Result<Self> {
+    pub fn begin(stop: Option<&Shutdown>, begin: Instant, limit: Option<Duration>) -> Result<Self> {
         let shared = Arc::new(Shared { is_over: Mutex::new(false), lock: Mutex::default(), log: Arc::default() });
-        let (watched, stop) = (Arc::clone(&shared), stop.clone());
+        let Some(stop) = stop.cloned() else { return Ok(Self(shared)) };
+        let watched = Arc::clone(&shared);
         let watch = move || {
             let mut since = None;
             loop {

@@ -1,11 +1,11 @@
 //! SIGHUP: the pipeline file is read again, and what can change while the run goes on changes.
 
-use super::find;
+use super::{find, request::Source};
 use crate::{
-    failure::Result,
-    flow::{Control, Graph, Notice, Notify, Reloaded, SignalWatch, compile, watch_hangups},
+    failure::{Failure, Result},
+    flow::{Control, Graph, Kinds, Notice, Notify, Reloaded, SignalWatch, compile, watch_hangups},
     settings::Diagnostics,
-    stages::{KINDS, RunContext},
+    stages::RunContext,
     telemetry::log,
 };
 use std::sync::{
@@ -15,6 +15,9 @@ use std::sync::{
 
 /// What a SIGHUP does: nothing yet, or the reload of a run that goes on.
 type Action = Box<dyn FnMut() + Send>;
+
+/// Reads the pipeline again.
+type Read = Box<dyn Fn() -> Result<Graph<RunContext>> + Send>;
 
 /// Hears SIGHUP from its making on, so that none ends the process.
 pub(super) struct Hangups {
@@ -41,18 +44,26 @@ impl Hangups {
         Ok(Self { action, early, _watch: watch })
     }
 
-    /// From here on the pipeline `name` is read again at each SIGHUP, until the value is dropped; at once where one came
+    /// From here on the pipeline `name`, made of `kinds`, is read again at each SIGHUP, until the value is dropped; at once where one came
     /// before. What became of it is said.
     pub fn reload(
         &self,
-        name: &str,
+        (pipeline, kinds): (&Source, &Kinds<RunContext>),
         graph: &Graph<RunContext>,
         control: Control,
         context: &Arc<RunContext>,
         notify: Notify,
     ) {
+        let kinds = kinds.clone();
+        let read: Read = match pipeline {
+            Source::Named(name) => {
+                let name = name.clone();
+                Box::new(move || compile(&Diagnostics::new(), &find::pipeline(&name)?, &kinds))
+            }
+            Source::Parsed(..) => Box::new(|| Err(Failure::usage("the pipeline of this run is not in a file"))),
+        };
         let mut held = self.action.lock().unwrap_or_else(PoisonError::into_inner);
-        let action = held.insert(action(name, graph, control, context, notify));
+        let action = held.insert(action(read, graph, control, context, notify));
         if self.early.swap(false, Ordering::AcqRel) {
             action();
         }
@@ -60,15 +71,15 @@ impl Hangups {
 }
 
 fn action(
-    name: &str,
+    read: Read,
     graph: &Graph<RunContext>,
     control: Control,
     context: &Arc<RunContext>,
     notify: Notify,
 ) -> Action {
-    let (name, context, mut running) = (name.to_string(), Arc::clone(context), graph.clone());
+    let (context, mut running) = (Arc::clone(context), graph.clone());
     let note = move |text: String| notify(Notice::Note(format!("reload: {text}")));
-    Box::new(move || match read(&name) {
+    Box::new(move || match read() {
         Err(failure) => {
             failure.message.lines().for_each(|line| note(line.to_string()));
             note("the file is wrong; the run goes on as it was".into());
@@ -85,8 +96,4 @@ fn action(
             refused.into_iter().for_each(|line| note(format!("refused: {line}")));
         }
     })
-}
-
-fn read(name: &str) -> Result<Graph<RunContext>> {
-    compile(&Diagnostics::new(), &find::pipeline(name)?, &KINDS)
 }

@@ -117,7 +117,26 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
     Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes, shared, digests })
 }
 
-pub(in crate::cli) fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Vec<String>> {
+/// Whether a run of `experiment` validates at all.
+pub fn validates(experiment: &Experiment) -> bool {
+    experiment.training.val_interval <= experiment.training.epochs() || experiment.training.val_before
+}
+
+/// Opens the data sets of `experiment` below `data_dir` and checks them, and gives what a user should know about them:
+/// notes, and warnings.
+///
+/// # Errors
+/// Anything that is missing, contradictory or damaged, all at once.
+pub fn check_data(experiment: &Experiment, data_dir: &Path) -> Result<[Vec<String>; 2]> {
+    let opened = open(experiment, &Roots::open(Some(data_dir))?, 0, validates(experiment))?;
+    Ok([opened.notes, opened.shared.iter().map(ToString::to_string).collect()])
+}
+
+/// Attaches the labels of `of`, which lie below `data_dir`, to `sets`, and gives what a user should know about them.
+///
+/// # Errors
+/// They cannot be read, or do not fit.
+pub fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -> Result<Vec<String>> {
     let (Some(folder), false) = (&of.labels, sets.is_empty()) else { return Ok(Vec::new()) };
     let folder = data_dir.join(folder);
     let LabelReport { labelled_frames, frames, unlabelled_sequences, beyond, notes, .. } =
@@ -132,13 +151,11 @@ pub(in crate::cli) fn attach(sets: &mut [Dataset], of: &Sets, data_dir: &Path) -
     Ok([vec![note], notes].concat())
 }
 
-pub(in crate::cli) fn planner(
-    experiment: &Experiment,
-    sets: Vec<Dataset>,
-    of: &Sets,
-    seed: u64,
-    mode: PlanMode,
-) -> Result<Planner> {
+/// What plans clips of `sets` as `experiment` wants them.
+///
+/// # Errors
+/// Nothing can be drawn from them.
+pub fn planner(experiment: &Experiment, sets: Vec<Dataset>, of: &Sets, seed: u64, mode: PlanMode) -> Result<Planner> {
     let data = &experiment.data;
     let crop = |crop: &Crop| CropOptions {
         size: crop.size as u32,

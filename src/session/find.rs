@@ -3,7 +3,7 @@
 use crate::text::excerpt;
 use crate::{
     failure::{Failure, Result},
-    flow::{Graph, Kind, StageContext, compile_all},
+    flow::{Graph, Kinds, StageContext, compile_all},
     settings::{Diagnostics, Node, Problem, Value, did_you_mean, render},
     train::experiment::{BY_SCRIPT, Experiment},
 };
@@ -49,7 +49,14 @@ pub fn experiment(script: &str, config: &str, set: &[String]) -> Result<Node> {
     if !["hiptrack", "ostrack"].contains(&script) && !hint.is_empty() && !Path::new("configs").join(script).is_dir() {
         return Err(Failure::usage(format!("--script {}: no such family{hint}", excerpt(script))));
     }
-    let mut node = find(Path::new("configs").join(script), config, "--config")?;
+    changed(find(Path::new("configs").join(script), config, "--config")?, script, set)
+}
+
+/// The experiment `node` of `script`, with the keys of `set` changed, as [`experiment`] does it with a file.
+///
+/// # Errors
+/// A key cannot be set, or the script contradicts it.
+pub fn changed(mut node: Node, script: &str, set: &[String]) -> Result<Node> {
     set.iter().try_for_each(|argument| node.set(argument))?;
     if script == "ostrack" {
         plain_ostrack(&mut node, &format!("{BY_SCRIPT} {script}"))?;
@@ -89,11 +96,6 @@ pub fn read(script: &str, config: &str, set: &[String]) -> Result<Experiment> {
     Ok(experiment)
 }
 
-/// Tells what was concluded from keys that the file of `experiment` does not have.
-pub fn note(experiment: &Experiment) {
-    experiment.notes.iter().for_each(|note| eprintln!("note: {note}"));
-}
-
 /// The pipeline `name`: `pipelines/<name>.yaml`, or `name` itself when it ends in `.yaml`.
 ///
 /// # Errors
@@ -110,7 +112,7 @@ pub fn graph<C: StageContext>(
     diagnostics: &Diagnostics,
     name: &str,
     file: &Node,
-    kinds: &'static [Kind<C>],
+    kinds: impl Into<Kinds<C>>,
 ) -> Result<Graph<C>> {
     let graph = compile_all(diagnostics, file, kinds);
     finish(diagnostics)?;
