@@ -1,9 +1,11 @@
 //! Tests through the program, each in processes of its own; one file a subject (`cargo test --test program faults::`).
 
 mod data;
+mod docs;
 mod faults;
 mod fuzz;
 mod gpu_check;
+mod installed;
 mod limits;
 mod logs;
 mod mistakes;
@@ -20,4 +22,5 @@ mod surroundings;
 mod sweep;
 mod tasks;
 mod tracking;
+mod watchers;
 mod weights;
