@@ -103,8 +103,8 @@ impl Trace {
         let micros = |time: Duration| time.as_nanos() as f64 / 1000.0;
         write!(out, "{{\"displayTimeUnit\": \"ms\", \"otherData\": ")?;
         let dropped = self.dropped.load(Ordering::Relaxed);
-        let about = json!({"steps": format!("{}:{}", self.steps.start, self.steps.end), "slices_dropped": dropped});
-        write!(out, "{about}, \"traceEvents\": [")?;
+        let metadata = json!({"steps": format!("{}:{}", self.steps.start, self.steps.end), "slices_dropped": dropped});
+        write!(out, "{metadata}, \"traceEvents\": [")?;
         write!(out, "\n{}", json!({"ph": "M", "pid": 1, "name": "process_name", "args": {"name": "trackflow"}}))?;
         for (index, name) in recorded.lanes.iter().enumerate() {
             let tid = index + 1;
