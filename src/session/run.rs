@@ -267,7 +267,11 @@ impl Session {
             let mut out = std::io::BufWriter::new(out);
             trace.write(&mut out).and_then(|()| out.flush()).map_err(|error| Failure::output(error.to_string()))
         })?;
-        log::say(&format!("trace       {} ({} slices; open it at https://ui.perfetto.dev)", file.display(), trace.len()));
+        log::say(&format!(
+            "trace       {} ({} slices; open it at https://ui.perfetto.dev)",
+            file.display(),
+            trace.len()
+        ));
         Ok(())
     }
 

@@ -122,7 +122,9 @@ fn the_version_says_commit_libtorch_and_features() {
 
 #[test]
 fn shells_complete_and_every_verb_has_a_manual_page() {
-    for (shell, mark) in [("bash", "complete -F _trackflow"), ("zsh", "#compdef trackflow"), ("fish", "complete -c trackflow")] {
+    for (shell, mark) in
+        [("bash", "complete -F _trackflow"), ("zsh", "#compdef trackflow"), ("fish", "complete -c trackflow")]
+    {
         let script = succeed(program().args(["completions", shell]));
         assert!(script.contains(mark) && script.contains("save_dir"), "{shell}");
     }

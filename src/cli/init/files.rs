@@ -178,7 +178,8 @@ TEST: {SEARCH_FACTOR: 5.0, SEARCH_SIZE: 384, TEMPLATE_FACTOR: 2.0, TEMPLATE_SIZE
 /// The shipped pipeline, with comments.
 pub(super) fn pipeline() -> String {
     let shipped = include_str!("../../../pipelines/train.yaml");
-    let stages = shipped.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect::<String>();
+    let stages =
+        shipped.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect::<String>();
     format!(
         "\
 # How a clip comes from files into the model. `trackflow graph --pipeline FILE` draws it, `trackflow stages KIND` lists the

@@ -59,7 +59,8 @@ pub fn init(args: &InitArgs) -> Result<()> {
         .map_err(|error| Failure::input(format!("--data {}: {error}", args.data.display())))?;
     let set = dataset::load(&[format!("folder:{}", data.display())], &Roots::below(&data))?.swap_remove(0);
     set.notes.iter().for_each(|note| println!("note: {note}"));
-    let sequences: Vec<(&str, usize)> = set.sequences.iter().map(|sequence| (&*sequence.name, sequence.len())).collect();
+    let sequences: Vec<(&str, usize)> =
+        set.sequences.iter().map(|sequence| (&*sequence.name, sequence.len())).collect();
     let [train, val] = split(&sequences, args.hold_out as usize);
     if val.is_empty() {
         return Err(Failure::input(format!(
@@ -131,7 +132,8 @@ fn count(part: &[(&str, usize)]) -> Count {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    write_atomic(path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string()))).map(drop)
+    write_atomic(path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))
+        .map(drop)
 }
 
 #[cfg(test)]

@@ -108,7 +108,11 @@ impl Bridge {
         command.stdout(out).stderr(err).process_group(0);
         let child = start(&mut command)
             .map_err(|error| Failure::unavailable(format!("--use_{name} 1: the bridge does not start: {error}")))?;
-        log::say(&format!("{name}: a bridge (process {}) follows this run; what it says: {}", child.id(), output.display()));
+        log::say(&format!(
+            "{name}: a bridge (process {}) follows this run; what it says: {}",
+            child.id(),
+            output.display()
+        ));
         Ok(Self { target, child, output })
     }
 
@@ -134,7 +138,10 @@ impl Bridge {
                 }
                 Ok(None) if begin.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(50)),
                 Ok(None) => {
-                    return log::warn(&format!("{name}: the bridge (process {}) is still sending; it ends by itself", self.child.id()));
+                    return log::warn(&format!(
+                        "{name}: the bridge (process {}) is still sending; it ends by itself",
+                        self.child.id()
+                    ));
                 }
                 Err(error) => return log::warn(&format!("{name}: the bridge cannot be waited for: {error}")),
             }
@@ -145,9 +152,10 @@ impl Bridge {
     fn has_begun(&self) -> bool {
         let log = std::fs::read_to_string(self.output.with_file_name("run.jsonl")).unwrap_or_default();
         let pid = u64::from(std::process::id());
-        log.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).any(|event| {
-            event["event"] == "run" && event["pid"].as_u64() == Some(pid)
-        })
+        log.lines()
+            .rev()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .any(|event| event["event"] == "run" && event["pid"].as_u64() == Some(pid))
     }
 
     /// Whether the last thing that it said is that it is done.

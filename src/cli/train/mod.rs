@@ -23,7 +23,8 @@ pub fn train(args: &TrainArgs) -> Result<i32> {
     }
     let session = session.build()?;
     let targets = [(Target::Wandb, args.use_wandb), (Target::Mlflow, args.use_mlflow)];
-    let wanted: Vec<Target> = targets.into_iter().filter(|(_, wanted)| *wanted == 1).map(|(target, _)| target).collect();
+    let wanted: Vec<Target> =
+        targets.into_iter().filter(|(_, wanted)| *wanted == 1).map(|(target, _)| target).collect();
     wanted.iter().try_for_each(|target| target.check())?;
     let bridges = wanted.iter().map(|target| Bridge::start(*target, &args.save_dir)).collect::<Result<Vec<_>>>()?;
     let outcome = session.run();

@@ -30,8 +30,8 @@ pub fn queries(board: &Value) -> Vec<(String, String)> {
         targets.map(move |target| (title.to_string(), target["expr"].as_str().unwrap().to_string()))
     });
     let annotations = board["annotations"]["list"].as_array().unwrap().iter();
-    let annotations =
-        annotations.filter_map(|one| Some((one["name"].as_str()?.to_string(), one["target"]["expr"].as_str()?.to_string())));
+    let annotations = annotations
+        .filter_map(|one| Some((one["name"].as_str()?.to_string(), one["target"]["expr"].as_str()?.to_string())));
     panels.chain(annotations).collect()
 }
 
