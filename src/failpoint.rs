@@ -33,15 +33,30 @@ pub fn reach(point: &str, subject: &str) {
     }
 }
 
-/// Time that counts as passed in addition to what the clock says: the seconds in `DIR/time`, which is taken away as soon
-/// as it is read, and counts for this process from then on.
+static PASSED: AtomicU64 = AtomicU64::new(0);
+
+/// Time that counts as passed in addition to what the clock says; see [`when_time_passes`].
 pub fn time() -> Duration {
-    static PASSED: AtomicU64 = AtomicU64::new(0);
-    if let Some(file) = folder().map(|folder| folder.join("time"))
-        && let Some(seconds) = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok())
-        && fs::remove_file(&file).is_ok()
-    {
-        PASSED.fetch_add(seconds, Ordering::Relaxed);
-    }
     Duration::from_secs(PASSED.load(Ordering::Relaxed))
+}
+
+/// From here on the seconds in `DIR/time` count as passed as soon as there is such a file, which is taken away; then `wake`
+/// is called. That ends when its value is false.
+pub fn when_time_passes(wake: impl Fn() -> bool + Send + 'static) {
+    let Some(file) = folder().map(|folder| folder.join("time")) else { return };
+    let watch = move || {
+        loop {
+            if let Some(seconds) = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok())
+                && fs::remove_file(&file).is_ok()
+            {
+                PASSED.fetch_add(seconds, Ordering::Relaxed);
+                if !wake() {
+                    return;
+                }
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    };
+    // A test that waits for this says that nothing happens.
+    let _ = thread::Builder::new().name("failpoints".into()).spawn(watch);
 }

@@ -3,7 +3,10 @@
 //! A process of its own does that, one checkpoint at a time: training's bits depend on the number of libtorch's threads,
 //! which is one for a whole process.
 
-use super::request::{Request, Source};
+use super::{
+    children::Children,
+    request::{Request, Source},
+};
 use crate::{
     failure::{Failure, Result},
     telemetry::log,
@@ -19,14 +22,12 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
 /// Observes which checkpoints are saved, and has them scored.
@@ -34,7 +35,7 @@ pub(super) struct Scorer {
     interval: usize,
     queue: Mutex<Option<Sender<(usize, PathBuf)>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    stopped: Arc<AtomicBool>,
+    children: Arc<Children>,
 }
 
 impl Scorer {
@@ -60,15 +61,22 @@ impl Scorer {
         ));
         let job = Job::new(request, sets, data_dir)?;
         let (queue, receive) = channel();
-        let stopped = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&stopped);
-        let thread = std::thread::spawn(move || job.work(&receive, &stop));
-        Ok(Some(Arc::new(Self { interval, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), stopped })))
+        let children = Arc::new(Children::default());
+        let own = Arc::clone(&children);
+        let thread = std::thread::spawn(move || job.work(&receive, &own));
+        Ok(Some(Arc::new(Self {
+            interval,
+            queue: Mutex::new(Some(queue)),
+            thread: Mutex::new(Some(thread)),
+            children,
+        })))
     }
 
     /// Waits until what was saved is scored; where the run was `stopped`, ends that instead.
     pub fn finish(&self, stopped: bool) {
-        self.stopped.store(stopped, Ordering::Release);
+        if stopped {
+            self.children.end(libc::SIGKILL);
+        }
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // It says itself what went wrong.
@@ -132,15 +140,15 @@ impl Job {
         Ok(Self { program, arguments, folder, json })
     }
 
-    fn work(&self, queue: &Receiver<(usize, PathBuf)>, stopped: &AtomicBool) {
+    fn work(&self, queue: &Receiver<(usize, PathBuf)>, children: &Children) {
         for (epoch, path) in queue {
-            if stopped.load(Ordering::Acquire) {
+            if children.are_ending() {
                 log::say(&format!(
                     "TEST.BENCHMARK: epoch {epoch} is not scored; trackflow evaluate --epochs {epoch} does that"
                 ));
                 continue;
             }
-            match self.score(epoch, &path, stopped) {
+            match self.score(epoch, &path, children) {
                 Ok(Some(line)) => log::say(&line),
                 Ok(None) => log::say(&format!(
                     "TEST.BENCHMARK: epoch {epoch} is not scored; trackflow evaluate --epochs {epoch} does that"
@@ -151,7 +159,7 @@ impl Job {
     }
 
     /// What is to be said of the checkpoint; nothing where the run was stopped.
-    fn score(&self, epoch: usize, path: &Path, stopped: &AtomicBool) -> Result<Option<String>> {
+    fn score(&self, epoch: usize, path: &Path, children: &Children) -> Result<Option<String>> {
         if !path.exists() {
             let what = "was removed before its turn; let TRAIN.KEEP_CHECKPOINTS or TEST.BENCHMARK_INTERVAL be larger";
             return Err(Failure::input(format!("{}: {what}", path.display())));
@@ -165,8 +173,11 @@ impl Job {
         command.args(&self.arguments).args(["--epochs", &epoch.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().map_err(failed)?;
-        let Some(sound) = wait(&mut child, stopped).map_err(failed)? else { return Ok(None) };
-        if !sound {
+        let status = children.wait(&mut child).map_err(failed)?;
+        if !status.success() && children.are_ending() {
+            return Ok(None);
+        }
+        if !status.success() {
             let text = std::fs::read_to_string(&predicted).unwrap_or_default();
             return Err(Failure::stage(text.trim().trim_start_matches("error: ").to_owned()));
         }
@@ -200,20 +211,5 @@ impl Job {
         let mean = datasets.values().sum::<f64>() / datasets.len().max(1) as f64;
         let checkpoint = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Benchmark { checkpoint, epoch, score: mean, datasets })
-    }
-}
-
-/// Whether the child did what it had to; nothing where it was ended because the run was stopped.
-fn wait(child: &mut Child, stopped: &AtomicBool) -> std::io::Result<Option<bool>> {
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status.success()));
-        }
-        if stopped.load(Ordering::Acquire) {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

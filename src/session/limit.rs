@@ -6,6 +6,7 @@ use crate::{
     flow::{Shutdown, StopReason},
     train::{events::Observer, run_event::RunEvent},
 };
+use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     thread,
@@ -31,6 +32,8 @@ pub(super) struct TimeLimit {
     limit: Duration,
     begin: Instant,
     needs: Mutex<Needs>,
+    /// Wakes who waits for the moment, which has moved.
+    wake: Sender<()>,
 }
 
 /// The seconds that the step of an event took, where it tells of one.
@@ -69,10 +72,12 @@ impl TimeLimit {
     /// # Errors
     /// The limit is over before a step can be done and saved, or no thread can be started.
     pub fn watch(limit: Duration, begin: Instant, needs: Needs, stop: Shutdown) -> Result<Arc<Self>> {
-        let limit = Arc::new(Self { limit, begin, needs: Mutex::new(needs) });
+        let (wake, woken) = unbounded();
+        let limit = Arc::new(Self { limit, begin, needs: Mutex::new(needs), wake: wake.clone() });
         if limit.left().is_zero() {
             return Err(limit.too_short(needs));
         }
+        failpoint::when_time_passes(move || wake.send(()).is_ok());
         let watched = Arc::downgrade(&limit);
         let watch = move || {
             while let Some(pause) = Weak::upgrade(&watched).map(|limit| limit.left()) {
@@ -80,7 +85,10 @@ impl TimeLimit {
                     stop.stop(StopReason::TimeLimit);
                     return;
                 }
-                thread::sleep(pause.min(Duration::from_millis(50)));
+                // The run is over when nobody is left who could wake this.
+                if woken.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+                    return;
+                }
             }
         };
         let failed = |error| Failure::unavailable(format!("cannot start the thread of --time_limit: {error}"));
@@ -113,6 +121,7 @@ impl TimeLimit {
 impl Observer for TimeLimit {
     fn observe(&self, event: &RunEvent) {
         let mut needs = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = needs.reserve(self.limit);
         match event {
             // An odd long step counts less from step to step.
             RunEvent::Batch(batch) => needs.step = batch.forward_seconds.0.max(0.95 * needs.step),
@@ -120,6 +129,10 @@ impl Observer for TimeLimit {
                 needs.save = (saved.seconds.0 + saved.stall_seconds.0).max(0.5 * needs.save);
             }
             _ => {}
+        }
+        if needs.reserve(self.limit) > before {
+            // Nobody waits any more where this fails.
+            let _ = self.wake.send(());
         }
     }
 }

@@ -9,11 +9,15 @@ use crate::{
     reads,
     telemetry::log,
 };
+use crossbeam_channel::{Sender, unbounded};
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
 };
+
+/// How often a start that is longer than the limit is asked whether it waits for a file.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How long the start may go on after it was asked to stop; nothing is to be saved yet.
 const GRACE: Duration = Duration::from_secs(1);
@@ -27,6 +31,8 @@ pub(super) struct Start(Arc<Shared>);
 struct Shared {
     /// Held by who ends the start, in one way or the other.
     is_over: Mutex<bool>,
+    /// Wakes who watches.
+    wake: Sender<()>,
     lock: Mutex<Option<FolderLock>>,
     log: Arc<OnceLock<Arc<RunLog>>>,
 }
@@ -42,13 +48,14 @@ impl Start {
     /// # Errors
     /// No thread can be started.
     pub fn begin(stop: Option<&Shutdown>, begin: Instant, limit: Option<Duration>) -> Result<Self> {
-        let shared = Arc::new(Shared { is_over: Mutex::new(false), lock: Mutex::default(), log: Arc::default() });
+        let (wake, woken) = unbounded();
+        let shared = Arc::new(Shared { is_over: Mutex::new(false), wake, lock: Mutex::default(), log: Arc::default() });
         let Some(stop) = stop.cloned() else { return Ok(Self(shared)) };
-        let watched = Arc::clone(&shared);
+        let (watched, stopped) = (Arc::clone(&shared), Arc::clone(&shared));
+        stop.on_stop(move || stopped.wake());
         let watch = move || {
-            let mut since = None;
+            let mut since: Option<Instant> = None;
             loop {
-                thread::sleep(Duration::from_millis(50));
                 let is_over = held(&watched.is_over);
                 if *is_over {
                     return;
@@ -57,10 +64,21 @@ impl Start {
                 if limit.is_some_and(|limit| begin.elapsed() >= limit) && !reads::waiting().is_empty() {
                     stop.stop(StopReason::TimeLimit);
                 }
-                let Some(reason) = stop.reason() else { continue };
-                if since.get_or_insert_with(Instant::now).elapsed() >= GRACE {
-                    watched.leave(reason);
+                let left = limit.map(|limit| limit.saturating_sub(begin.elapsed()));
+                let mut pause = left.map(|left| if left.is_zero() { LOOK } else { left });
+                if let Some(reason) = stop.reason() {
+                    let left = GRACE.saturating_sub(since.get_or_insert_with(Instant::now).elapsed());
+                    if left.is_zero() {
+                        watched.leave(reason);
+                    }
+                    pause = Some(left);
                 }
+                drop(is_over);
+                // Either way there is something to look at: the time is over, or something has happened.
+                let _ = match pause {
+                    Some(pause) => woken.recv_timeout(pause).ok(),
+                    None => woken.recv().ok(),
+                };
             }
         };
         let failed = |error| Failure::unavailable(format!("cannot start a thread: {error}"));
@@ -81,6 +99,7 @@ impl Start {
     /// From here on the run itself hears of stops.
     pub fn is_over(&self) {
         *held(&self.0.is_over) = true;
+        self.0.wake();
     }
 
     /// Gives the lock back.
@@ -97,6 +116,11 @@ impl Drop for Start {
 }
 
 impl Shared {
+    fn wake(&self) {
+        // Nobody watches any more where this fails.
+        let _ = self.wake.send(());
+    }
+
     /// Ends the process.
     fn leave(&self, reason: &StopReason) -> ! {
         log::say(STOPPED);

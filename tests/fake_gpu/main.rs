@@ -56,8 +56,8 @@ fn a_resumed_run_repeats_the_uninterrupted_one_and_tracks() {
     // A checkpoint of one device is good for another.
     let mut checkpoints = support::files(&whole.save_dir).into_iter().filter(|file| file.starts_with("checkpoints"));
     let weights = whole.save_dir.join(checkpoints.next_back().unwrap());
-    let tracked = |device: &str| {
-        let results = home.path().join(format!("results-{}", device.replace(':', "")));
+    let tracked = |device: &str, jobs: &str| {
+        let results = home.path().join(format!("results-{}-{jobs}", device.replace([':', ','], "")));
         let mut command = support::program();
         command.args([
             "track",
@@ -67,14 +67,18 @@ fn a_resumed_run_repeats_the_uninterrupted_one_and_tracks() {
             device,
             "--dataset",
             "GOT10K_official_val",
+            "--jobs",
+            jobs,
         ]);
         command.arg("--weights").arg(&weights).arg("--save_dir").arg(&results).arg("--data_dir").arg(support::data());
         library::on_device(&mut command, library, &home.path().join("track.json"));
         support::succeed(&mut command);
         boxes(&results)
     };
-    let (cpu, gpu) = (tracked("cpu"), tracked("cuda:0"));
+    let (cpu, gpu) = (tracked("cpu", "1"), tracked("cuda:0", "1"));
     assert!(!cpu.is_empty());
+    assert_eq!(tracked("cuda:0,cuda:1", "2"), gpu, "two devices, a tracker on each");
+    assert_eq!(tracked("cuda:1,cuda:0", "3"), gpu, "two devices, three trackers");
     assert_eq!(cpu.len(), gpu.len());
     // Written with few digits.
     assert!(cpu.iter().zip(&gpu).all(|(a, b)| (a - b).abs() < 0.05), "{cpu:?} {gpu:?}");

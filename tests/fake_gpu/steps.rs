@@ -45,7 +45,15 @@ fn short(library: &Path, folder: &Path, name: &str, keys: &[&str]) -> Report {
 fn no_step_waits_for_the_device() {
     let Some(library) = library() else { return };
     let home = tempfile::tempdir().unwrap();
-    let cases: [&[&str]; 10] = [
+    let own = [
+        "MODEL.CLS_HEAD.INPUT=tokens",
+        "MODEL.CLS_HEAD.STEM=[4, 8, 8, 8]",
+        "MODEL.CLS_HEAD.BLOCKS=1",
+        "MODEL.CLS_HEAD.POOLING=attention",
+        "TRAIN.CLS_GRADIENT_SCALE=0.05",
+    ];
+    let own_in_half_precision = [&own[..], &["TRAIN.AMP=True"]].concat();
+    let cases: [&[&str]; 12] = [
         &["TRAIN.TASK_WEIGHTING=uncertainty", "TRAIN.EMA_DECAY=0.9"],
         &["TRAIN.TASK_WEIGHTING=gradnorm"],
         &["TRAIN.TASK_WEIGHTING=pcgrad", "TRAIN.REPLICAS=1", "TRAIN.ACCUMULATE=3"],
@@ -56,6 +64,8 @@ fn no_step_waits_for_the_device() {
         &["MODEL.HEAD.TYPE=CORNER", "TRAIN.SAVE_INTERVAL=1"],
         &["MODEL.NEW_HIP=False", "TRAIN.CLS_LOSS_TYPE=FOCAL"],
         &["TRAIN.CE_START_EPOCH=0", "TRAIN.CE_WARM_EPOCH=0", "TRAIN.CLS_LOSS_TYPE=LABEL_SMOOTH"],
+        &own,
+        &own_in_half_precision,
     ];
     for (number, keys) in cases.iter().enumerate() {
         short(library, home.path(), &number.to_string(), keys);

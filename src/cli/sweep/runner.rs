@@ -3,15 +3,16 @@
 use crate::{
     failure::{Failure, Result},
     flow::{Shutdown, StopReason},
+    session::children::Children,
 };
-use crossbeam_channel::{RecvTimeoutError, unbounded};
+use crossbeam_channel::unbounded;
 use std::{
     collections::VecDeque,
     fs::{self, File},
     os::unix::process::CommandExt,
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -44,14 +45,16 @@ pub(super) struct Done {
 /// A process or a thread cannot be started.
 pub(super) fn run(jobs: &[Job], devices: &[String], stop: &Shutdown, mut done: impl FnMut(Done)) -> Result<()> {
     let open: Mutex<VecDeque<usize>> = Mutex::new((0..jobs.len()).collect());
-    let running: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    let children = Arc::new(Children::default());
+    let running = Arc::clone(&children);
+    stop.on_stop(move || running.end(libc::SIGTERM));
     let (sender, receiver) = unbounded::<Result<Done>>();
     thread::scope(|scope| {
         for device in devices {
-            let (open, running, sender) = (&open, &running, sender.clone());
+            let (open, children, sender) = (&open, &*children, sender.clone());
             scope.spawn(move || {
                 while let Some(index) = next(open, stop) {
-                    let result = one(&jobs[index], device, running, stop);
+                    let result = one(&jobs[index], device, children);
                     let result = result.map(|(code, time)| Done { index, code, time });
                     let failed = result.is_err();
                     // Nobody listens any more where another run could not be started.
@@ -62,21 +65,13 @@ pub(super) fn run(jobs: &[Job], devices: &[String], stop: &Shutdown, mut done: i
             });
         }
         drop(sender);
-        let mut stated = false;
         let mut failure = None;
-        loop {
-            match receiver.recv_timeout(Duration::from_millis(200)) {
-                Ok(Ok(one)) => done(one),
-                Ok(Err(error)) => {
+        for one in receiver {
+            match one {
+                Ok(one) => done(one),
+                Err(error) => {
                     stop.stop(StopReason::Reached("a run could not be started".into()));
                     failure.get_or_insert(error);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if stop.is_stopping() && !std::mem::replace(&mut stated, true) {
-                for process in running.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                    terminate(*process);
                 }
             }
         }
@@ -91,7 +86,7 @@ fn next(open: &Mutex<VecDeque<usize>>, stop: &Shutdown) -> Option<usize> {
     open.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-fn one(job: &Job, device: &str, running: &Mutex<Vec<u32>>, stop: &Shutdown) -> Result<(Option<i32>, Duration)> {
+fn one(job: &Job, device: &str, children: &Children) -> Result<(Option<i32>, Duration)> {
     let failed = |error: std::io::Error| Failure::output(format!("{}: {error}", job.folder.display()));
     fs::create_dir_all(&job.folder).map_err(failed)?;
     let output = File::options().create(true).append(true).open(job.folder.join("output.txt")).map_err(failed)?;
@@ -110,21 +105,8 @@ fn one(job: &Job, device: &str, running: &Mutex<Vec<u32>>, stop: &Shutdown) -> R
         });
     }
     let begin = Instant::now();
-    let mut child: Child =
-        command.spawn().map_err(|error| Failure::unavailable(format!("trackflow train: {error}")))?;
-    running.lock().unwrap_or_else(PoisonError::into_inner).push(child.id());
-    if stop.is_stopping() {
-        terminate(child.id());
-    }
-    let status = child.wait();
-    running.lock().unwrap_or_else(PoisonError::into_inner).retain(|id| *id != child.id());
-    let status = status.map_err(|error| Failure::unavailable(format!("trackflow train: {error}")))?;
+    let unavailable = |error: std::io::Error| Failure::unavailable(format!("trackflow train: {error}"));
+    let mut child = command.spawn().map_err(unavailable)?;
+    let status = children.wait(&mut child).map_err(unavailable)?;
     Ok((status.code(), begin.elapsed()))
-}
-
-fn terminate(process: u32) {
-    if let Ok(process) = i32::try_from(process) {
-        // SAFETY: `kill` touches no memory; the process is a child that has not been waited for.
-        unsafe { libc::kill(process, libc::SIGTERM) };
-    }
 }

@@ -38,9 +38,22 @@ impl Source {
 
     /// What its results are called.
     pub fn stem(&self) -> String {
-        let last = self.name.rsplit(['/', '=']).find(|part| !part.is_empty()).unwrap_or("video");
-        let stem =
-            Path::new(last).file_stem().map_or_else(|| last.to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let stem_of = |file: &str| Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let stem = match self.name.split_once("://") {
+            None => stem_of(&self.name).unwrap_or_else(|| "video".into()),
+            Some((_, rest)) => {
+                let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+                let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
+                let file = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
+                // Some addresses name the film behind the question mark: `watch?v=name`.
+                let value = query.rsplit('=').find(|part| !part.is_empty());
+                match value.filter(|_| !file.is_empty() && !file.contains('.')) {
+                    Some(value) => value.to_owned(),
+                    // What follows a dot of a host's name is no ending.
+                    None => stem_of(file).unwrap_or_else(|| address.to_owned()),
+                }
+            }
+        };
         stem.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
     }
 }
@@ -206,6 +219,11 @@ mod tests {
         assert!(open(&file.path().display().to_string(), true).unwrap().0);
         assert_eq!(open("rtsp://host/cam 1", false).unwrap(), (true, "cam_1".into()));
         assert_eq!(open("https://host/film.mp4", false).unwrap(), (false, "film".into()));
+        assert_eq!(open("udp://127.0.0.1:5000?fifo_size=9", false).unwrap(), (true, "127.0.0.1_5000".into()));
+        assert_eq!(open("tcp://10.0.0.7:80", false).unwrap(), (true, "10.0.0.7_80".into()));
+        assert_eq!(open("https://host/a/film.mp4?token=x", false).unwrap(), (false, "film".into()));
+        assert_eq!(open("https://host/watch?v=x.1", false).unwrap(), (false, "x.1".into()));
+        assert_eq!(Source { name: "/d/a=b.mp4".into(), live: false }.stem(), "a_b");
         let failure = open("gone.mp4", false).unwrap_err();
         assert_eq!(
             (failure.kind.exit_code(), failure.message),

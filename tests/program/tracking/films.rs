@@ -2,10 +2,15 @@
 
 use super::{
     results,
-    support::{fail, files, succeed},
+    support::{Running, fail, files, spawn_reading, succeed, wait_until},
     track, twins, write,
 };
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, UdpSocket},
+    process::Command,
+};
 
 /// Whether ffmpeg is here; else says that nothing was tested.
 fn has_ffmpeg(what: &str) -> bool {
@@ -55,6 +60,76 @@ fn a_film_is_tracked_frame_by_frame_and_drawn() {
     write(&home.path().join("no.mp4"), "no film");
     let errors = fail(track(home.path()).arg("--video").arg(home.path().join("no.mp4")).args(["--box", first]), 66);
     assert!(errors.contains("ffmpeg says"), "{errors}");
+}
+
+/// The frames of a sequence, given to ffmpeg at the rate of a camera.
+fn camera() -> Command {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-loglevel", "error", "-re", "-stream_loop", "-1", "-framerate", "20", "-start_number", "1", "-i"]);
+    ffmpeg.arg(twins().join("one/a/%08d.jpg"));
+    ffmpeg
+}
+
+fn first_box() -> String {
+    fs::read_to_string(twins().join("one/a/groundtruth.txt")).unwrap().lines().next().unwrap().into()
+}
+
+#[test]
+fn a_stream_is_tracked_as_it_comes_until_a_signal() {
+    if !has_ffmpeg("no stream was tracked") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("udp://127.0.0.1:{port}");
+    let mut sends = camera();
+    sends.args(["-c:v", "mpeg2video", "-q:v", "3", "-g", "5", "-f", "mpegts"]).arg(format!("{url}?pkt_size=1316"));
+    let _camera = Running(sends.spawn().unwrap());
+    let drawn = home.path().join("drawn");
+    let mut command = track(home.path());
+    command.arg("--video").arg(&url).args(["--box", &first_box(), "--draw"]).arg(&drawn);
+    let (mut tracker, lines) = spawn_reading(&mut command);
+    wait_until("ten frames are drawn", || {
+        assert!(tracker.0.try_wait().unwrap().is_none(), "{:?}", lines.try_iter().collect::<Vec<_>>());
+        drawn.is_dir() && files(&drawn).len() >= 10
+    });
+    // SAFETY: `kill` touches no memory; the child is ours and has not been waited for.
+    assert_eq!(unsafe { libc::kill(tracker.0.id() as i32, libc::SIGTERM) }, 0);
+    assert_eq!(tracker.0.wait().unwrap().code(), Some(143));
+    let printed = lines.iter().collect::<Vec<_>>().join("\n");
+    assert!(printed.contains("live: what comes while a frame is tracked is dropped"), "{printed}");
+    assert!(printed.contains("they are written"), "{printed}");
+    let results = results(home.path()).join("video");
+    let boxes = results.join(format!("127.0.0.1_{port}.txt"));
+    assert!(fs::read_to_string(boxes).unwrap().lines().count() >= 10);
+}
+
+#[test]
+fn a_film_is_read_from_a_server() {
+    if !has_ffmpeg("no film was read from a server") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let film = home.path().join("film.mkv");
+    let mut make = camera();
+    make.args(["-frames:v", "20", "-c:v", "ffv1", "-pix_fmt", "bgr0"]).arg(&film);
+    assert!(make.status().unwrap().success());
+    let film = fs::read(&film).unwrap();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/camera.mkv", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for client in server.incoming() {
+            let mut client = client.unwrap();
+            let mut request = BufReader::new(client.try_clone().unwrap()).lines();
+            while request.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", film.len());
+            // Who only looks at the beginning closes early.
+            let _ = client.write_all(head.as_bytes()).and_then(|()| client.write_all(&film));
+        }
+    });
+    succeed(track(home.path()).arg("--video").arg(&url).args(["--box", &first_box()]));
+    let boxes = fs::read_to_string(results(home.path()).join("video/camera.txt")).unwrap();
+    assert_eq!(boxes.lines().count(), 20);
 }
 
 #[test]

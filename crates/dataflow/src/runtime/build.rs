@@ -192,14 +192,10 @@ pub(crate) fn build_workers<C: StageContext>(
     Ok((pools, board, channels.sizes))
 }
 
-fn builder<C: StageContext>(node: &Node<C>, context: &Arc<C>) -> Builder {
+/// How the workers of `node` are built.
+pub(crate) fn builder<C: StageContext>(node: &Node<C>, context: &Arc<C>) -> Builder {
     let (stage_config, context) = (Arc::clone(&node.stage_config), Arc::clone(context));
     Arc::new(move |index| stage_config.worker(&context, index))
-}
-
-/// Replaces the recipe of a stage by that of `node`.
-pub(crate) fn renew<C: StageContext>(policy: &WorkerPolicy, node: &Node<C>, context: &Arc<C>) {
-    policy.factory.replace(builder(node, context));
 }
 
 /// All that a worker of one stage needs but its work.

@@ -1,10 +1,9 @@
 //! Changes to a run while it goes on: capacities, workers, and options of stages that can be rebuilt between two items.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::build::{Sizes, renew};
-use super::policy::WorkerPolicy;
+use super::build::{Sizes, builder};
+use super::orders::Orders;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::links::can_be_supervised;
 use crate::stage::kind::StageContext;
@@ -14,7 +13,7 @@ use crate::stats::report::Board;
 #[derive(Clone)]
 pub struct Control {
     board: Arc<Board>,
-    policies: Vec<Arc<WorkerPolicy>>,
+    orders: Orders,
     sizes: Arc<Sizes>,
     cores: usize,
 }
@@ -29,8 +28,8 @@ pub struct Reloaded {
 }
 
 impl Control {
-    pub(crate) fn new(board: Arc<Board>, policies: Vec<Arc<WorkerPolicy>>, sizes: Arc<Sizes>, cores: usize) -> Self {
-        Self { board, policies, sizes, cores }
+    pub(crate) fn new(board: Arc<Board>, orders: Orders, sizes: Arc<Sizes>, cores: usize) -> Self {
+        Self { board, orders, sizes, cores }
     }
 
     /// Makes the run that of `new` where that is possible while it goes on, given that it was started with `old`.
@@ -51,7 +50,7 @@ impl Control {
         }
         self.sizes.change(old, new, self.cores);
         for (index, (before, now)) in old.nodes().iter().zip(new.nodes()).enumerate() {
-            let (id, policy) = (&now.id, &self.policies[index]);
+            let id = &now.id;
             if before.capacity != now.capacity {
                 reloaded.applied.push(format!("{id}: capacity {} → {}", before.capacity, now.capacity));
             }
@@ -59,16 +58,16 @@ impl Control {
                 let (was, is) = (before.max_failures, now.max_failures);
                 reloaded.refused.push(format!("{id}: max_failures {was} → {is}: start anew for that"));
             }
-            let running = policy.target.load(Ordering::Acquire);
+            let running = self.orders.workers(index);
             if !now.auto && running != now.workers {
-                policy.target.store(now.workers, Ordering::Release);
+                self.orders.scale(index, now.workers);
                 reloaded.applied.push(format!("{id}: workers {running} → {}", now.workers));
             }
             if before.options != now.options {
                 let change = format!("{id}: options {} → {}", before.options, now.options);
                 match can_be_supervised(now.kind) {
                     true => {
-                        renew(policy, now, context);
+                        self.orders.rebuild(index, builder(now, context));
                         reloaded.applied.push(change);
                     }
                     false => reloaded.refused.push(format!("{change}: {} keeps a state; start anew", now.kind.name)),

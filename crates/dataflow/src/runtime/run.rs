@@ -9,7 +9,7 @@ use actix::System;
 use super::build::{Common, Sizes, WorkerPool, build_workers};
 use super::control::Control;
 use super::notice::{self, Notify};
-use super::policy::WorkerPolicy;
+use super::orders::Orders;
 use super::scale::Scaling;
 use super::shutdown::{Parts, Shutdown};
 use super::supervisor;
@@ -65,6 +65,7 @@ pub struct Run {
     pub(super) parts: Parts,
     pub(super) settings: Settings,
     pub(super) scaling: Vec<Scaling>,
+    pub(super) orders: Orders,
     sizes: Arc<Sizes>,
 }
 
@@ -102,7 +103,8 @@ impl Run {
             .iter()
             .map(|node| Scaling { auto: node.auto, most: node.most_workers(settings.cores) })
             .collect();
-        Ok(Self { pools, board: Arc::new(board), stop, parts, settings, scaling, sizes: Arc::new(sizes) })
+        let orders = Orders::new(pools.iter().map(|pool| Arc::clone(&pool.policy)).collect());
+        Ok(Self { pools, board: Arc::new(board), stop, parts, settings, scaling, orders, sizes: Arc::new(sizes) })
     }
 
     /// The meters, to be read by others while the run goes on.
@@ -112,11 +114,7 @@ impl Run {
 
     /// A handle by which others change the run while it goes on.
     pub fn control(&self) -> Control {
-        Control::new(Arc::clone(&self.board), self.policies(), Arc::clone(&self.sizes), self.settings.cores)
-    }
-
-    pub(super) fn policies(&self) -> Vec<Arc<WorkerPolicy>> {
-        self.pools.iter().map(|pool| Arc::clone(&pool.policy)).collect()
+        Control::new(Arc::clone(&self.board), self.orders.clone(), Arc::clone(&self.sizes), self.settings.cores)
     }
 
     /// Runs to the end: until the sources are exhausted or `stop` is used and everything has drained, or a stage fails

@@ -1,8 +1,10 @@
 //! The two ways in which a run ends early: a stop that drains, and a cancellation that abandons.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -31,8 +33,14 @@ impl StopReason {
 }
 
 /// Asks a run to stop: its source takes nothing more, and what it took already drains through. Clones are one token.
-#[derive(Clone, Debug, Default)]
-pub struct Shutdown(Arc<OnceLock<StopReason>>);
+#[derive(Clone, Default)]
+pub struct Shutdown(Arc<ShutdownState>);
+
+#[derive(Default)]
+struct ShutdownState {
+    reason: OnceLock<StopReason>,
+    latch: Latch,
+}
 
 impl Shutdown {
     /// A token that nobody has used yet.
@@ -43,17 +51,36 @@ impl Shutdown {
     /// Asks for the stop; the first reason stays.
     pub fn stop(&self, reason: StopReason) {
         // A second request changes nothing: the run is stopping already.
-        let _ = self.0.set(reason);
+        let _ = self.0.reason.set(reason);
+        self.0.latch.fire();
+    }
+
+    /// Calls `act` when somebody asks, on the thread that does; at once where that has happened.
+    pub fn on_stop(&self, act: impl FnOnce() + Send + 'static) {
+        self.0.latch.on_fire(act);
+    }
+
+    /// Waits until somebody asks, for as long as `patience`; whether anyone did.
+    pub fn wait(&self, patience: Duration) -> bool {
+        // Nothing is ever sent: this ends with the time, or at the stop.
+        let _ = self.0.latch.ended().recv_timeout(patience);
+        self.is_stopping()
     }
 
     /// Whether anyone asked.
     pub fn is_stopping(&self) -> bool {
-        self.0.get().is_some()
+        self.0.reason.get().is_some()
     }
 
     /// Why, if anyone asked.
     pub fn reason(&self) -> Option<&StopReason> {
-        self.0.get()
+        self.0.reason.get()
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shutdown").field(&self.reason()).finish()
     }
 }
 
@@ -66,17 +93,36 @@ struct LatchState {
     /// Nothing is ever sent: dropping the sender makes the receiver ready, for all who select on it.
     open: Mutex<Option<Sender<Infallible>>>,
     ended: Receiver<Infallible>,
+    /// What is called at the firing.
+    hooks: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Latch {
     pub(crate) fn new() -> Self {
         let (sender, ended) = bounded(0);
-        Self(Arc::new(LatchState { fired: AtomicBool::new(false), open: Mutex::new(Some(sender)), ended }))
+        let (fired, open) = (AtomicBool::new(false), Mutex::new(Some(sender)));
+        Self(Arc::new(LatchState { fired, open, ended, hooks: Mutex::default() }))
     }
 
     pub(crate) fn fire(&self) {
         self.0.fired.store(true, Ordering::Release);
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.call();
+    }
+
+    /// Calls `act` at the firing, on the thread that fires; at once where that has happened.
+    pub(crate) fn on_fire(&self, act: impl FnOnce() + Send + 'static) {
+        self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(act));
+        // Whoever fires meanwhile takes the hooks before or after this one came; then it is found here.
+        if self.has_fired() {
+            self.call();
+        }
+    }
+
+    /// Each hook is called once, by whoever finds it first.
+    fn call(&self) {
+        let hooks = std::mem::take(&mut *self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner));
+        hooks.into_iter().for_each(|hook| hook());
     }
 
     pub(crate) fn has_fired(&self) -> bool {
@@ -86,6 +132,12 @@ impl Latch {
     /// Disconnected, and with that ready, from the firing on.
     pub(crate) fn ended(&self) -> &Receiver<Infallible> {
         &self.0.ended
+    }
+}
+
+impl Default for Latch {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -123,6 +175,11 @@ impl Parts {
     pub(crate) fn leave_preparing(&self) {
         self.preparing.fire();
         self.cut.fire();
+    }
+
+    /// Calls `act` when the stages that prepare end before they are done, at a failure or as they are left behind.
+    pub(crate) fn on_end(&self, act: impl FnOnce() + Send + 'static) {
+        self.preparing.on_fire(act);
     }
 
     pub(crate) fn cause(&self) -> Option<&Failure> {
@@ -170,5 +227,36 @@ impl CancellationToken {
     /// Disconnected, and with that ready, from the cancellation on.
     pub(crate) fn ended(&self) -> &Receiver<Infallible> {
         self.latch.ended()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn whoever_wants_to_know_of_a_stop_is_told_once_however_late_they_ask() {
+        let (stop, told) = (Shutdown::new(), Arc::new(AtomicUsize::new(0)));
+        let tell = || {
+            let told = Arc::clone(&told);
+            move || {
+                told.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        stop.on_stop(tell());
+        assert!(!stop.wait(Duration::ZERO));
+        assert_eq!(told.load(Ordering::Relaxed), 0);
+        let other = stop.clone();
+        let waits = thread::spawn(move || other.wait(Duration::from_secs(600)));
+        stop.stop(StopReason::TimeLimit);
+        stop.stop(StopReason::Signal(15));
+        assert!(waits.join().unwrap());
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+        stop.on_stop(tell());
+        assert_eq!(told.load(Ordering::Relaxed), 2);
+        assert_eq!(stop.reason(), Some(&StopReason::TimeLimit));
     }
 }

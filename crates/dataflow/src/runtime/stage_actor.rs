@@ -3,19 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 
 use super::build::{SpawnWorker, WorkerPool};
+use super::orders::Order;
 use super::policy::WorkerPolicy;
 use super::shutdown::CancellationToken;
 use super::supervisor::{StageEnded, Supervisor};
 use super::worker::{Exit, Worker};
 use crate::failure::Failure;
-
-/// How often a stage looks whether it is to have more workers.
-const SCALING_CHECK: Duration = Duration::from_millis(50);
 
 /// Starts, counts and joins the threads of one stage.
 pub(super) struct StageActor {
@@ -40,9 +37,6 @@ impl Actor for StageActor {
             self.spawn(worker, context.address());
         }
         self.end_if_idle(context);
-        if self.spawn_worker.is_some() {
-            context.run_interval(SCALING_CHECK, |stage, context| stage.fill_up(context));
-        }
     }
 }
 
@@ -95,6 +89,17 @@ impl StageActor {
             self.spawn_worker = None;
             self.supervisor.do_send(StageEnded(self.number));
             context.stop();
+        }
+    }
+}
+
+impl Handler<Order> for StageActor {
+    type Result = ();
+
+    fn handle(&mut self, order: Order, context: &mut Self::Context) {
+        match order {
+            Order::FillUp => self.fill_up(context),
+            Order::Rebuild(builder) => self.policy.factory.replace(builder),
         }
     }
 }

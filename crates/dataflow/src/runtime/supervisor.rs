@@ -1,20 +1,20 @@
 //! Control of a run: an actix system with one supervisor and one actor per stage. No item passes through a mailbox.
 //!
 //! A [`StageActor`] starts the threads of its stage, receives one message from each at its end, joins it, and tells the
-//! [`Supervisor`] when all are gone; where the stage is to have more workers than it has, it starts more. The supervisor
-//! publishes the meters every second, watches for stalls, moves threads to where the flow needs them, and ends the
-//! system after the last stage. Stopping needs no message: the sources read the [`crate::Shutdown`], the end of their
+//! [`Supervisor`] when all are gone; it starts more workers, or has them rebuilt, when an [`Order`](super::orders::Order)
+//! says so. The supervisor publishes the meters every second, watches for stalls, moves threads to where the flow needs
+//! them, and ends the system after the last stage. At a stop or a failure it hears [`Ends`], by which its patience with
+//! those that prepare begins to run out; the sources read the [`crate::Shutdown`] between two items, and the end of their
 //! channels drains through.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, System};
 
 use super::build::WorkerPool;
 use super::notice::{Notice, Notify};
-use super::policy::WorkerPolicy;
+use super::orders::Orders;
 use super::run::{Run, Settings};
 use super::scale::Scaler;
 use super::shutdown::{Parts, Shutdown};
@@ -26,7 +26,7 @@ use crate::stats::stall::StallWatch;
 /// How often the meters are published.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How often a run that may not wait without end is looked at, and what threads have to go after they were asked to.
+/// What threads have to go after they were asked to.
 const HURRY: Duration = Duration::from_millis(100);
 
 /// Starts all actors of `run` in the system of this thread.
@@ -36,11 +36,14 @@ pub(super) fn start(run: Run) -> Addr<Supervisor> {
 
 pub(super) struct Supervisor {
     pools: Vec<WorkerPool>,
-    policies: Vec<Arc<WorkerPolicy>>,
+    orders: Orders,
     /// The stages whose threads are to be waited for.
     running: Vec<bool>,
     prepares: Vec<bool>,
-    ending: Ending,
+    /// How long a run that is to end waits for those that prepare.
+    grace: Option<Duration>,
+    /// Whether it is to end.
+    ends: bool,
     board: Arc<Board>,
     publisher: Publisher,
     stall: StallWatch,
@@ -52,25 +55,17 @@ pub(super) struct Supervisor {
     waiting_for: fn() -> Vec<String>,
 }
 
-/// How far the end of a run that may not wait without end has come.
-struct Ending {
-    grace: Option<Duration>,
-    /// When it was asked to end.
-    since: Option<Instant>,
-    hurried: Option<Instant>,
-}
-
 impl Supervisor {
     fn of(run: Run) -> Self {
-        let policies = run.policies();
         let Settings { notify, patience, cores, scaling_period, grace, waiting_for, .. } = run.settings;
         let any = run.scaling.iter().any(|scaling| scaling.auto);
         Self {
             running: vec![true; run.pools.len()],
             prepares: run.pools.iter().map(|pool| pool.prepares).collect(),
-            ending: Ending { grace, since: None, hurried: None },
+            grace,
+            ends: false,
             pools: run.pools,
-            policies,
+            orders: run.orders,
             publisher: Publisher::new(Arc::clone(&run.board)),
             stall: StallWatch::new(patience),
             scaler: any.then(|| Scaler::new(run.scaling, cores)),
@@ -90,26 +85,8 @@ impl Supervisor {
         }
     }
 
-    /// Sees to it that a run that is to end does: lets the stages that keep state finish when the grace is over, and does
-    /// not wait for threads before them that hang.
-    fn hurry(&mut self, context: &mut Context<Self>) {
-        let (now, Ending { grace, since, hurried }) = (Instant::now(), &mut self.ending);
-        let Some(grace) = *grace else { return };
-        if since.is_none() && !self.stop.is_stopping() && self.parts.cause().is_none() {
-            return;
-        }
-        let waited = now.saturating_duration_since(*since.get_or_insert(now));
-        if waited < grace {
-            return;
-        }
-        let Some(hurried) = *hurried else {
-            *hurried = Some(now);
-            self.parts.leave_preparing();
-            return;
-        };
-        if now.saturating_duration_since(hurried) < HURRY {
-            return;
-        }
+    /// Does not wait any longer for threads of those that prepare, which hang.
+    fn leave_hanging(&mut self, context: &mut Context<Self>) {
         let hanging: Vec<usize> =
             (0..self.running.len()).filter(|&stage| self.running[stage] && self.prepares[stage]).collect();
         if !hanging.is_empty() {
@@ -135,7 +112,7 @@ impl Supervisor {
         let Some(scaler) = &mut self.scaler else { return };
         for change in scaler.look(&self.board.stages(), Instant::now()) {
             for (stage, workers) in change.targets {
-                self.policies[stage].target.store(workers, Ordering::Release);
+                self.orders.scale(stage, workers);
             }
             (self.notify)(Notice::Note(change.reason));
         }
@@ -151,17 +128,40 @@ impl Actor for Supervisor {
         if self.scaler.is_some() {
             context.run_interval(self.scaling_period, |supervisor, _| supervisor.scale());
         }
-        if self.ending.grace.is_some() {
-            context.run_interval(HURRY, Self::hurry);
+        if self.grace.is_some() {
+            let (at_stop, at_failure) = (context.address(), context.address());
+            self.stop.on_stop(move || at_stop.do_send(Ends));
+            self.parts.on_end(move || at_failure.do_send(Ends));
         }
-        for (number, pool) in self.pools.drain(..).enumerate() {
-            StageActor::new(number, pool, context.address()).start();
-        }
+        let pools = self.pools.drain(..).enumerate();
+        let actors = pools.map(|(number, pool)| StageActor::new(number, pool, context.address()).start());
+        self.orders.open(actors.collect());
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.publisher.publish();
         System::current().stop();
+    }
+}
+
+/// The run is to end: it was asked to stop, or has failed.
+struct Ends;
+
+impl Message for Ends {
+    type Result = ();
+}
+
+impl Handler<Ends> for Supervisor {
+    type Result = ();
+
+    /// Sees to it that the run does end: lets the stages that keep state finish when the grace is over, and does not wait
+    /// for threads before them that hang.
+    fn handle(&mut self, _: Ends, context: &mut Self::Context) {
+        let Some(grace) = self.grace.filter(|_| !std::mem::replace(&mut self.ends, true)) else { return };
+        context.run_later(grace, |supervisor, context| {
+            supervisor.parts.leave_preparing();
+            context.run_later(HURRY, Self::leave_hanging);
+        });
     }
 }
 

@@ -98,6 +98,24 @@ fn a_new_file_changes_workers_and_options_without_losing_an_item() {
     assert_eq!(sim.journal(), (0..outcome.stages[0].taken).collect::<Vec<_>>());
 }
 
+/// What is ordered before the actors are there waits for them.
+#[test]
+fn a_new_file_before_the_beginning_is_that_of_the_run() {
+    let (sim, stop) = (Arc::new(Sim::default()), Shutdown::new());
+    let old = compiled(BEFORE);
+    let run = Run::build(&old, &sim, stop.clone()).unwrap();
+    let new = compiled(&BEFORE.replace("workers: 1", "workers: 4").replace("{ms: 1}", "{ms: 0.5}"));
+    let (control, board) = (run.control(), run.board());
+    assert_eq!(control.reload(&old, &new, &sim).applied.len(), 2);
+    // A number that was asked for is in force, whether or not the workers are there yet.
+    assert_eq!(control.reload(&new, &new, &sim).applied, Vec::<String>::new());
+    let run = thread::spawn(move || run.join());
+    wait_until(|| board.stages()[1].running == 4);
+    stop.stop(StopReason::Signal(1));
+    assert_eq!(run.join().unwrap().result, Ok(()));
+    assert_eq!(control.reload(&new, &old, &sim).applied.len(), 2, "of no effect, and no fault");
+}
+
 /// Behind a stalled sink exactly as many items are taken as the file in force has places and workers.
 #[test]
 fn a_capacity_that_changes_is_filled_and_no_more() {

@@ -1,6 +1,8 @@
 //! Runs whose surroundings fail: reads that never return, data that is away, descriptors that are used up, failures far
 //! from the step. Whatever was computed is saved, and the process ends when it is asked to.
 
+mod bad_reads;
+
 use crate::support::{Running, data, fail, files, losses, spawn_reading, succeed, text, train};
 use std::{
     fs,
