@@ -22,6 +22,6 @@ pub struct CompletionsArgs {
 pub fn completions(args: &CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
     generate(args.shell, &mut super::Cli::command(), "trackflow", &mut script);
-    log::data(&String::from_utf8_lossy(&script));
+    log::data(String::from_utf8_lossy(&script));
     Ok(())
 }

@@ -238,7 +238,7 @@ mod tests {
     fn a_shipped_path_is_found_where_the_working_folder_has_none_and_one_of_the_folder_wins() {
         // The folder that tests run in has them all.
         let inside = file(Path::new("./configs/sweeps/demo-lambda.yaml")).unwrap();
-        assert_eq!(inside.origin.source, "./configs/sweeps/demo-lambda.yaml");
+        assert_eq!(&*inside.origin.source, "./configs/sweeps/demo-lambda.yaml");
         assert_eq!(taken("configs/hiptrack/demo.yaml"), "configs/hiptrack/demo.yaml");
         let failure = file(Path::new("configs/sweeps/none.yaml")).unwrap_err();
         assert_eq!(failure.kind.exit_code(), 66);
