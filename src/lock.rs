@@ -58,6 +58,14 @@ pub fn host() -> String {
     if failed { "unknown".into() } else { String::from_utf8_lossy(&name[..end]).into_owned() }
 }
 
+/// Whether a process writes to `folder`, as far as this machine can find out. Nothing is locked for it, so that nobody
+/// who begins meets this.
+pub fn in_use(folder: &Path) -> bool {
+    let holder = std::fs::read_to_string(folder.join(NAME)).ok();
+    let holder = holder.and_then(|text| serde_json::from_str::<Holder>(&text).ok());
+    holder.is_some_and(|holder| holder.host != host() || holder.runs())
+}
+
 /// Keeps others out of a folder until it is dropped, or its process ends in whatever way.
 #[derive(Debug)]
 pub struct FolderLock {
@@ -139,7 +147,7 @@ fn held(folder: &Path, path: &Path, text: &str) -> Failure {
     let remedy = match holder.host == host() {
         true => "wait for it or stop it, or choose another folder".to_string(),
         false => format!(
-            "wait for it or choose another folder; if it no longer runs (which cannot be told from here), remove {path}"
+            "wait for it or choose another folder; if it no longer runs (which this machine cannot find out), remove {path}"
         ),
     };
     Failure::unavailable(format!("{folder}: in use by {holder}; {remedy}"))

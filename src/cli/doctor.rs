@@ -4,7 +4,8 @@ use crate::{
     data::dataset::{KEYS, PATHS_FILE, Roots, cache_folder},
     failure::{Failure, FailureKind, Result},
     monitor::live,
-    telemetry::{self, Driver, machine},
+    native,
+    telemetry::{self, Driver, log, machine, terminal::Paint},
     train::device::{DeviceChoice, INSTALL, cuda_part, gpu_left_out},
 };
 use clap::Args;
@@ -50,6 +51,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
     }
     let roots = Roots::open(args.data_dir.as_deref())?;
     let mut found = vec![
+        ("trackflow", version()),
         ("libtorch", libtorch()),
         ("driver", driver()),
         ("CUDA libraries", cuda_libraries()),
@@ -64,23 +66,37 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
     found.extend(KEYS.iter().skip(1).map(|(key, holds)| (*key, root(&roots, key, holds))));
     let mut failure = None;
     for (name, finding) in found {
-        let (word, text) = match finding {
-            Finding::Ok(text) => ("ok", text),
-            Finding::Missing(text) => ("missing", text),
+        let (word, paint, text) = match finding {
+            Finding::Ok(text) => ("ok", Paint::Good, text),
+            Finding::Missing(text) => ("missing", Paint::Warning, text),
             Finding::Bad(kind, text) => {
                 failure.get_or_insert_with(|| Failure::new(kind, format!("{name}: {text}")));
-                ("bad", text)
+                ("bad", Paint::Error, text)
             }
         };
-        println!("{name:<16} {word:<8} {text}");
+        log::cells(&[(&format!("{name:<16}"), None), (&format!("{word:<8}"), Some(paint))], &text);
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// The program: its version, its commit where that is known, and its optional parts.
+fn version() -> Finding {
+    let commit = option_env!("TRACKFLOW_COMMIT").filter(|commit| !commit.is_empty());
+    let commit = commit.map_or_else(String::new, |commit| format!(" ({commit})"));
+    let parts = [
+        (cfg!(feature = "cpu-kernels"), "cpu-kernels"),
+        (cfg!(feature = "png"), "png"),
+        (cfg!(feature = "turbojpeg"), "turbojpeg"),
+    ];
+    let parts: Vec<&str> = parts.into_iter().filter_map(|(there, name)| there.then_some(name)).collect();
+    let parts = if parts.is_empty() { "none".to_string() } else { parts.join(", ") };
+    Finding::Ok(format!("{}{commit}, features: {parts}", env!("CARGO_PKG_VERSION")))
 }
 
 fn libtorch() -> Finding {
     let sum = tch::Tensor::from_slice(&[1.0f32, 2.0]).f_sum(tch::Kind::Float).and_then(f64::try_from);
     match sum {
-        Ok(3.0) => Finding::Ok(format!("computes; {} threads", tch::get_num_threads())),
+        Ok(3.0) => Finding::Ok(format!("{}, computes; {} threads", native::torch_version(), tch::get_num_threads())),
         Ok(other) => Finding::Bad(FailureKind::Unavailable, format!("computes 1 + 2 = {other}; install torch 2.11")),
         Err(error) => Finding::Bad(FailureKind::Unavailable, format!("{error}; install torch 2.11")),
     }
@@ -143,7 +159,7 @@ const ENOUGH: f64 = 13.0;
 
 fn memory() -> Finding {
     let Some(memory) = machine::memory() else {
-        return Finding::Missing("unknown: /proc/meminfo says nothing".into());
+        return Finding::Missing("unknown: /proc/meminfo cannot be read".into());
     };
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     let whose = if memory.limited { " (the limit of the container)" } else { "" };
@@ -213,7 +229,7 @@ fn root(roots: &Roots, key: &str, holds: &str) -> Finding {
 fn init() -> Result<()> {
     let file = Path::new(PATHS_FILE);
     if file.exists() {
-        println!("{PATHS_FILE} is there already and stays as it is");
+        println!("{PATHS_FILE} already exists and was not changed");
         return Ok(());
     }
     let roots = Roots::below(Path::new("./data"));

@@ -31,6 +31,7 @@ pub mod init;
 pub mod man;
 pub mod report;
 pub mod schema;
+pub mod serve;
 pub mod simulate;
 pub mod stages;
 pub mod sweep;
@@ -77,6 +78,8 @@ enum Verb {
     Report(report::ReportArgs),
     /// Watch a running job
     Top(top::TopArgs),
+    /// Show the live page of all runs below a folder, finished and running
+    Serve(serve::ServeArgs),
     /// Follow objects through videos with a trained tracker
     Track(Box<track::TrackArgs>),
     /// Score result files as benchmarks do
@@ -190,6 +193,7 @@ impl Verb {
             Self::Tune(args) => tune::tune(&args).map(|()| 0),
             Self::Report(args) => report::report(&args).map(|()| 0),
             Self::Top(args) => top::top(&args).map(|()| 0),
+            Self::Serve(args) => serve::serve(&args).map(|()| 0),
             Self::Track(args) => track::track(&args),
             Self::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),
             Self::Doctor(args) => doctor::doctor(&args).map(|()| 0),

@@ -32,8 +32,8 @@ pub struct ReportArgs {
     /// Also write losses, IoU and accuracy by epoch as comma-separated values
     #[arg(long, value_name = "FILE.csv")]
     csv: Option<PathBuf>,
-    /// Also write every picture of the page into this folder, as PNG and SVG
-    #[arg(long, value_name = "DIR")]
+    /// Also write every figure of the page into this folder, as SVG, PDF and PNG, as wide as a column of a paper
+    #[arg(long, visible_alias = "figures", value_name = "DIR")]
     png: Option<PathBuf>,
 }
 
@@ -79,7 +79,7 @@ pub fn report(args: &ReportArgs) -> Result<()> {
     println!("report   {}", args.out.display());
     if let Some(folder) = &args.png {
         let count = export::write(&export::pictures(&page)?, folder)?;
-        println!("pictures {} ({count}, each as PNG and SVG)", folder.display());
+        println!("figures  {} ({count}, each as SVG, PDF and PNG)", folder.display());
     }
     if let Some(csv) = &args.csv {
         write(csv, &table(&groups))?;

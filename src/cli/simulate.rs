@@ -24,7 +24,7 @@ pub struct SimulateArgs {
     metrics: Option<SocketAddr>,
 }
 
-/// Runs it, and tells where the time went. The value is the exit code.
+/// Runs it, and reports where the time went. The value is the exit code.
 ///
 /// # Errors
 /// The file is wrong, or a stage failed.

@@ -1,4 +1,4 @@
-//! `trackflow stages`: which kinds of stage there are, and what each can be told.
+//! `trackflow stages`: which kinds of stage there are, and their options.
 
 use crate::{
     failure::{Failure, Result},
@@ -48,7 +48,7 @@ fn list<C: StageContext>(kinds: &[Kind<C>]) -> String {
             text += &format!("  {:<width$}  {}\n", kind.name, kind.description);
         }
     }
-    text + "\n`trackflow stages KIND` tells the options of one.\n"
+    text + "\n`trackflow stages KIND` lists the options of one.\n"
 }
 
 fn describe<C: StageContext>(kind: &'static Kind<C>) -> String {

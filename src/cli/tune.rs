@@ -81,10 +81,10 @@ fn run<C: StageContext>(args: &TuneArgs, graph: &Graph<C>, target: &Target, out:
     let scalable = graph.nodes().iter().filter(|node| node.kind.worker_limit() > 1);
     let threads = scalable.map(|node| node.workers).sum::<usize>().max(machine);
     let cores = args.cores.unwrap_or(threads);
-    println!("measuring the pipeline as it is");
+    println!("measuring the pipeline with its present workers");
     let before = target.measure(&file::render(graph, &given, graph.name(), &[], &[]), How::Together)?;
     println!("  {:.2} items/s", before.rate);
-    println!("measuring what each stage costs alone: one works at a time");
+    println!("measuring the cost of each stage in isolation, one stage at a time");
     let ones = vec![1; given.len()];
     let isolated_cost = target.measure(&file::render(graph, &ones, graph.name(), &[], &[]), How::Isolated)?;
     let costs = Costs::of(graph, &isolated_cost, target.shares_cores().then_some(machine));
@@ -100,7 +100,7 @@ fn run<C: StageContext>(args: &TuneArgs, graph: &Graph<C>, target: &Target, out:
     let better = tuned.rate >= before.rate;
     let (workers, rate) = if better { (&chosen.workers, tuned.rate) } else { (&given, before.rate) };
     if !better {
-        println!("the pipeline as it is is faster ({:.2} items/s): its workers are kept", before.rate);
+        println!("the present workers are faster ({:.2} items/s): they are kept", before.rate);
     }
     let mut head = vec![
         format!("Tuned by `trackflow tune` with {cores} threads for the stages that can have several."),

@@ -4,17 +4,17 @@ use super::table::{self, AnyGraph};
 use crate::{
     failure::{Failure, FailureKind, Result},
     flow::{Graph, StageContext, human_bytes},
-    model::Hiptrack,
     session::{
+        check::{self, Checked},
         find,
         memory::{Needs, misfit},
         sets::check_data,
     },
     settings::{Diagnostics, Origin},
-    stages::{self, Facts, RunContext},
+    stages::{Facts, RunContext},
     telemetry::{log, machine::Machine},
     track::Options,
-    train::{device::DeviceChoice, experiment::Experiment, memory::step_memory, network, step::check_phases},
+    train::{device::DeviceChoice, experiment::Experiment, memory::step_memory, network},
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -95,15 +95,15 @@ pub fn validate(args: &ValidateArgs) -> Result<()> {
     });
     match &graph {
         Some(AnyGraph::Training(graph)) => {
-            stages::check(&diagnostics, graph, facts.as_ref());
-            check(&diagnostics, graph, facts.as_ref(), &machine);
+            check::pipeline(&diagnostics, graph, facts.as_ref());
+            look(&diagnostics, graph, facts.as_ref(), &machine);
             if facts.is_some() {
                 check_trains(&diagnostics, graph);
             }
         }
         Some(AnyGraph::Simulated(graph)) => {
             graph.check_element_specs(&diagnostics, &());
-            check(&diagnostics, graph, Some(&()), &machine);
+            look(&diagnostics, graph, Some(&()), &machine);
         }
         None => {}
     }
@@ -197,33 +197,28 @@ fn count(count: usize, what: &str) -> String {
 
 fn experiment(args: &ValidateArgs, config: &str, found: &mut Findings) -> Option<Experiment> {
     let node = find::experiment(&args.script, config, &args.set).map_err(|failure| found.fail(failure)).ok()?;
-    let diagnostics = Diagnostics::new();
-    let experiment = Experiment::draft(&diagnostics, &node);
-    let clean = diagnostics.is_clean();
-    found.take(&diagnostics);
-    if clean {
-        experiment.notes.iter().chain([&experiment.trains]).for_each(|line| println!("{line}"));
-        let file = &node.origin.source;
-        let sizes = network::config(&experiment);
-        let phases = Hiptrack::sketch(&sizes).and_then(|params| check_phases(&experiment.training, &params));
-        phases.unwrap_or_else(|failure| found.fail(failure.within(file)));
-        if let Err(failure) = Options::of(&experiment, &sizes) {
-            found.warnings.push(format!("{file}: the online tracker cannot start with this: {failure}"));
-        }
-        match network::find_pretrained(&experiment) {
-            // They may be where the run will be.
-            Err(failure) => {
-                found.missing = Some(failure.to_string());
-                found.warnings.push(format!("{file}: {failure}"));
-            }
-            Ok(_) => network::check_pretrained(&experiment).unwrap_or_else(|failure| found.fail(failure.within(file))),
-        }
+    let Checked { experiment, is_read, problems, warnings, missing } = check::experiment(&node);
+    found.warnings.extend(warnings);
+    if !is_read {
+        problems.into_iter().for_each(|failure| found.fail(failure));
+        return None;
     }
-    clean.then_some(experiment)
+    experiment.notes.iter().chain([&experiment.trains]).for_each(|line| println!("{line}"));
+    let file = &node.origin.source;
+    problems.into_iter().for_each(|failure| found.fail(failure.within(file)));
+    if let Err(failure) = Options::of(&experiment, &network::config(&experiment)) {
+        found.warnings.push(format!("{file}: the online tracker cannot start with this: {failure}"));
+    }
+    // They may be where the run will be.
+    if let Some(failure) = missing {
+        found.warnings.push(format!("{file}: {failure}"));
+        found.missing = Some(failure.to_string());
+    }
+    Some(experiment)
 }
 
 /// What only a whole graph shows.
-fn check<C: StageContext>(diagnostics: &Diagnostics, graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine) {
+fn look<C: StageContext>(diagnostics: &Diagnostics, graph: &Graph<C>, facts: Option<&C::Facts>, machine: &Machine) {
     let first =
         graph.nodes().iter().find_map(|node| node.origin.clone()).unwrap_or_else(|| Origin::whole(graph.name()));
     let file = Origin::whole(&first.source);
@@ -258,7 +253,7 @@ fn check<C: StageContext>(diagnostics: &Diagnostics, graph: &Graph<C>, facts: Op
                 format!("can need {most_text}, the machine has {ram_text}{worst}; {remedy}"),
             );
         } else if most > ram / 10 * 7 {
-            diagnostics.warn(&file, "stages", format!("can need {most_text} of {ram_text} for items alone{worst}"));
+            diagnostics.warn(&file, "stages", format!("queued data can need {most_text} of {ram_text}{worst}"));
         }
     }
 }
@@ -305,14 +300,14 @@ fn print<C: StageContext>(graph: &Graph<C>, facts: Option<&C::Facts>, machine: &
     }
     println!();
     let Some(facts) = facts else {
-        println!("memory: give --config NAME to learn shapes and the most memory that items can take");
+        println!("memory: --config NAME shows shapes and the peak memory of queued data");
         return;
     };
     let memory = graph.memory(facts, machine.cores);
     let of = machine.memory_total().map_or(String::new(), |ram| format!(" of {}", human_bytes(ram)));
     let device =
         if memory.device() > 0 { format!(", {} on the device", human_bytes(memory.device())) } else { String::new() };
-    println!("items take at the most {}{of}{device}", human_bytes(memory.host()));
+    println!("peak memory of queued data: {}{of}{device}", human_bytes(memory.host()));
     for line in &memory.lines {
         println!("  {:<26} {:<24} {:>10}", line.what, line.how, human_bytes(line.host + line.device));
     }

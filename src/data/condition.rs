@@ -1,4 +1,4 @@
-//! The ten scene conditions that the classification head tells apart.
+//! The ten scene conditions that the classification head distinguishes.
 
 use std::fmt;
 

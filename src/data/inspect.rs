@@ -150,7 +150,7 @@ fn object(sequence: &Sequence, frame: usize, path: &Path, (width, height): (u32,
 
 fn look(file: &FrameFile, deep: bool) -> Look {
     let found = if deep { whole(file) } else { verify::frame(file) };
-    found.map_err(|Broken { kind, what }| Fault { kind, text: format!("{}: {what}", text::path(&file.path)) })
+    found.map_err(|Broken { kind, what, .. }| Fault { kind, text: format!("{}: {what}", text::path(&file.path)) })
 }
 
 /// The header of a frame of which every pixel was decoded.

@@ -11,6 +11,9 @@ use crate::data::dataset::{Dataset, FrameFile};
 use crate::data::retry::{FrameFault, Origin};
 use crate::failure::Failure;
 
+/// What to do where the system does not give a file.
+pub const REMEDY: &str = "the file may be sound: look at the disk, the mount or the server that it lies on";
+
 /// Errors that tell of the system, of whatever file is read.
 const OF_SYSTEM: [i32; 21] = [
     libc::EIO,

@@ -23,11 +23,9 @@ const ALL: [Oddity; 3] = [Oddity::Turned, Oddity::Filler, Oddity::Misnamed];
 impl Oddity {
     fn words(self) -> &'static str {
         match self {
-            Self::Turned => {
-                "shown turned as their Exif orientation says, as OpenCV does; boxes are of the turned picture"
-            }
-            Self::Filler => "with stray bytes between their segments, which are passed over as libjpeg does",
-            Self::Misnamed => "of the other format than their names say (JPEG and PNG), read as what they are",
+            Self::Turned => "rotated by their Exif orientation, as OpenCV does; boxes refer to the rotated image",
+            Self::Filler => "with stray bytes between their segments, which are ignored as libjpeg does",
+            Self::Misnamed => "in another format than their extension (JPEG and PNG), read by their content",
         }
     }
 }

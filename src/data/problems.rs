@@ -1,9 +1,12 @@
 //! Faults of data files, gathered so that a user sees all of them at once.
 
 use std::fmt::Display;
+use std::io;
 use std::path::Path;
 
-use crate::failure::{Failure, Result};
+use crate::data::outage;
+use crate::data::retry::Origin;
+use crate::failure::{Failure, FailureKind, Result};
 use crate::text::{self, TextError};
 
 /// How many problems a message lists; the others are counted.
@@ -13,12 +16,28 @@ pub const LISTED: usize = 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     lines: Vec<String>,
+    /// Whether one of them is the system's, and no fault of a file.
+    away: bool,
 }
 
 impl Problems {
     /// Notes a fault of a whole file or folder.
     pub fn file(&mut self, path: &Path, what: impl Display) {
         self.lines.push(format!("{}: {what}", text::path(path)));
+    }
+
+    /// Notes why a file or folder cannot be read, or listed (`verb`); `remedy` is for what is not the system's fault.
+    pub fn io(&mut self, path: &Path, verb: &str, error: &io::Error, remedy: &str) {
+        let of_system = outage::origin(error) == Origin::System;
+        let remedy = if of_system { outage::REMEDY } else { remedy };
+        self.away |= of_system;
+        self.file(path, format_args!("cannot be {verb}: {error}; {remedy}"));
+    }
+
+    /// Notes that the system does not give a file, which may be sound.
+    pub fn away(&mut self, path: &Path, what: impl Display) {
+        self.away = true;
+        self.file(path, what);
     }
 
     /// Notes a fault in a line of a file, counted from 1.
@@ -37,6 +56,7 @@ impl Problems {
     /// Adds all of `other`.
     pub fn extend(&mut self, other: Self) {
         self.lines.extend(other.lines);
+        self.away |= other.away;
     }
 
     /// Whether nothing is wrong.
@@ -56,7 +76,7 @@ impl Problems {
 
     /// Nothing, or one failure (66) with every fault, however many there are.
     pub fn all_into_result(self) -> Result<()> {
-        if self.lines.is_empty() { Ok(()) } else { Err(Failure::input(self.lines.join("\n"))) }
+        if self.lines.is_empty() { Ok(()) } else { Err(Failure::new(self.kind(), self.lines.join("\n"))) }
     }
 
     /// Nothing, or one failure (66) with the first [`LISTED`] faults and the number of the others.
@@ -68,7 +88,11 @@ impl Problems {
         if self.lines.len() > LISTED {
             message.push_str(&format!("\nand {} more problems like these", self.lines.len() - LISTED));
         }
-        Err(Failure::input(message))
+        Err(Failure::new(self.kind(), message))
+    }
+
+    fn kind(&self) -> FailureKind {
+        if self.away { FailureKind::Away } else { FailureKind::Input }
     }
 }
 

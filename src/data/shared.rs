@@ -30,7 +30,7 @@ impl fmt::Display for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "validation {}, such as {}: on these it measures what was learnt by heart, not tracking of what was never seen",
+            "validation {}, such as {}: on these it measures memorised training data, not tracking of unseen sequences",
             self.short(),
             self.example
         )

@@ -5,9 +5,12 @@ use std::fmt;
 use rayon::prelude::*;
 
 use crate::data::dataset::{Dataset, FrameFile, Sequence};
+use crate::data::outage;
 use crate::data::pictures::Oddities;
 use crate::data::problems::Problems;
+use crate::data::retry::Origin;
 use crate::failure::Result;
+use crate::telemetry::preparation::Preparation;
 use crate::vision::decode::{Container, DecodeError, DecodeReason, Header, check_complete, header};
 
 /// Up to this many frames, every one is opened; of more, an even sample of this many.
@@ -77,6 +80,7 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
         .collect();
     let frames = ends.last().copied().unwrap_or(0);
     let opened = frames.min(limit);
+    let progress = Preparation::begin("checking frames", "files", opened);
     let found: Vec<(Problems, Oddities)> = (0..opened)
         .into_par_iter()
         .map(|k| {
@@ -87,11 +91,14 @@ fn verify_up_to(datasets: &[Dataset], limit: usize) -> Result<Verified> {
             let (mut problems, mut oddities) = (Problems::default(), Oddities::default());
             match self::frame(&file) {
                 Ok(header) => oddities.note(which, &file.path, &header),
+                Err(broken) if broken.is_away => problems.away(&file.path, broken),
                 Err(broken) => problems.file(&file.path, broken),
             }
+            progress.add(1);
             (problems, oddities)
         })
         .collect();
+    drop(progress);
     let mut oddities = Oddities::default();
     for (found, odd) in found {
         problems.extend(found);
@@ -134,6 +141,8 @@ pub(super) struct Broken {
     pub kind: &'static str,
     /// What exactly, and the remedy.
     pub what: String,
+    /// Whether the system did not give it: the file may be sound.
+    pub is_away: bool,
 }
 
 impl From<DecodeError> for Broken {
@@ -146,19 +155,21 @@ impl From<DecodeError> for Broken {
             }
             DecodeReason::Corrupt => format!("{error}; copy the file again, or leave the sequence out"),
         };
-        Self { kind: error.reason.name(), what }
+        Self { kind: error.reason.name(), what, is_away: false }
     }
 }
 
 impl From<std::io::Error> for Broken {
     fn from(error: std::io::Error) -> Self {
+        let is_away = outage::origin(&error) == Origin::System;
         let (kind, remedy) = match error.kind() {
+            _ if is_away => ("unreadable", outage::REMEDY),
             std::io::ErrorKind::NotFound => ("missing", "copy it there, or leave the sequence out"),
             std::io::ErrorKind::PermissionDenied => ("unreadable", "let this user read it"),
             std::io::ErrorKind::InvalidData => ("corrupt", "pack the data set again"),
             _ => ("unreadable", "copy the file again, or leave the sequence out"),
         };
-        Self { kind, what: format!("cannot be read: {error}; {remedy}") }
+        Self { kind, what: format!("cannot be read: {error}; {remedy}"), is_away }
     }
 }
 

@@ -19,7 +19,7 @@ pub enum ClassLoss {
         /// Spread evenly over the other classes (`CLS_LABEL_SMOOTHING`).
         smoothing: f64,
     },
-    /// Kullback-Leibler divergence of the told from the true probabilities (`MTL_MODE: soft`).
+    /// Kullback-Leibler divergence of the predicted from the true probabilities (`MTL_MODE: soft`).
     Soft,
     /// Binary cross-entropy of each condition, as a mean over them, and the smooth L1 distance of the severity where it
     /// is known (`MTL_MODE: multilabel`).
@@ -35,7 +35,7 @@ pub struct ClassComponents {
     /// `[N]`: the sum over the frame's labelled clips. What it is divided by is their number in the whole batch, of which
     /// these clips may be a part.
     pub sum: Tensor,
-    /// `[N]` f32: how many labelled clips were told right.
+    /// `[N]` f32: how many labelled clips were predicted correctly.
     pub correct: Tensor,
     /// `[N]` f32: how many were labelled.
     pub labelled: Tensor,
@@ -54,7 +54,7 @@ fn over_clips(x: Tensor) -> Tensor {
     x.sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
 }
 
-/// How many labelled frames of each condition (rows) were told to be which (columns): `[K, K]` f64 of logits
+/// How many labelled frames of each condition (rows) were predicted as which (columns): `[K, K]` f64 of logits
 /// `[N, B, K]` and labels `[N, B]` i64, on their device.
 pub fn confusion(logits: &Tensor, labels: &Tensor) -> Tensor {
     let classes = logits.size()[2];
@@ -70,7 +70,7 @@ fn known_classes(classes: i64, like: &Tensor) -> Tensor {
 impl ClassLoss {
     /// The terms of logits `[N, B, K]` and labels `[N, B]` i64; a label outside `0..K` is no label. `Soft` and
     /// `MultiLabel` learn `soft` `[N, B, K + 1]`, or the label alone where that is not given, and `MultiLabel` the
-    /// `severity` `[N, B]` that was told.
+    /// `severity` `[N, B]` that was predicted.
     pub fn components(
         self,
         logits: &Tensor,

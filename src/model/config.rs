@@ -68,9 +68,9 @@ pub struct ClassHead {
     pub classes: i64,
     /// Dropout between the layers, in `[0, 1)`.
     pub dropout: f64,
-    /// Whether conditions are told independently of each other, and with them how much they disturb.
+    /// Whether conditions are predicted independently of each other, and with them how much they disturb.
     pub multi_label: bool,
-    /// Whether the box head sees features modulated by the conditions that were told.
+    /// Whether the box head sees features modulated by the predicted conditions.
     pub film: bool,
     /// What it reads.
     pub input: ClassInput,
@@ -87,7 +87,7 @@ pub struct ClassHead {
 }
 
 impl ClassHead {
-    /// A head that tells one of ten classes apart and changes nothing else.
+    /// A head that predicts one of ten classes and changes nothing else.
     pub fn plain(hidden: i64, dropout: f64) -> Self {
         Self {
             hidden,

@@ -1,4 +1,4 @@
-//! Features modulated by the conditions that were told of them (Perez et al.: "FiLM: Visual reasoning with a general
+//! Features modulated by the predicted conditions (Perez et al.: "FiLM: Visual reasoning with a general
 //! conditioning layer", AAAI 2018): `(1 + γ)·x + β` by channel, γ and β linear in the conditions' probabilities.
 
 use super::config::ClassHead;

@@ -155,7 +155,7 @@ impl Hiptrack {
         self.condition_head.as_ref().filter(|head| head.tokens.input() == ClassInput::Fused)
     }
 
-    /// Whether the conditions of all frames are told together, after the last: where they are read off the fused feature,
+    /// Whether the conditions of all frames are predicted together, after the last: where they are read off the fused feature,
     /// no frame's box depends on its condition, and on a GPU. On a CPU the products of one frame and of several may differ
     /// in their last bits.
     fn tells_at_once(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The mask that tells the prompt encoder where the object is: 1 inside a box, 0 outside, by tensor operations only.
+//! The mask that shows the prompt encoder where the object is: 1 inside a box, 0 outside, by tensor operations only.
 
 use super::boxes::{cxcywh_to_xyxy, xywh_to_xyxy};
 use tch::{Kind, Tensor};

@@ -1,7 +1,7 @@
 //! What reports want beside the log: features of validation passes, and clips as the model sees them.
 //!
 //! `features/first.safetensors` and `features/latest.safetensors` hold [`Features`]; `previews/` holds the pictures of
-//! the newest validation, and `previews.json` what was told of them. All are replaced whole.
+//! the newest validation, and `examples.json` their boxes and conditions. All are replaced atomically.
 
 use super::live::previews::PreviewFiles;
 use crate::{
@@ -169,12 +169,26 @@ pub fn read_features(save_dir: &Path, which: &str) -> Result<Option<Features>> {
     parsed().map(Some).ok_or_else(damaged)
 }
 
-/// What `previews.json` of the run in `save_dir` says, and its pictures as JPEG in their order; none when there are none.
+/// What `examples.json` of the run in `save_dir` says, and its pictures as JPEG in their order; none when there are none.
 pub fn read_previews(save_dir: &Path) -> Option<(Value, Vec<Vec<u8>>)> {
     let folder = save_dir.join(PREVIEWS);
-    let predicted: Value = serde_json::from_slice(&std::fs::read(folder.join("examples.json")).ok()?).ok()?;
+    let mut predicted: Value = serde_json::from_slice(&std::fs::read(folder.join("examples.json")).ok()?).ok()?;
+    rename_earlier(&mut predicted);
     let previews = (0..).map_while(|number| std::fs::read(folder.join(format!("{number}.jpg"))).ok());
     Some((predicted, previews.collect()))
+}
+
+/// Earlier versions called predictions otherwise.
+fn rename_earlier(previews: &mut Value) {
+    let clips = previews["clips"].as_array_mut().into_iter().flatten();
+    for frame in clips.filter_map(|clip| clip["frames"].as_array_mut()).flatten() {
+        let Some(frame) = frame.as_object_mut() else { continue };
+        for (earlier, name) in [("told", "predicted"), ("told_condition", "predicted_condition")] {
+            if let (Some(value), false) = (frame.remove(earlier), frame.contains_key(name)) {
+                frame.insert(name.into(), value);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +206,15 @@ mod tests {
             clips: vec![0, 1],
             names: vec!["a".into(), "b".into()],
         }
+    }
+
+    #[test]
+    fn examples_of_earlier_versions_are_read() {
+        let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/old-run/run");
+        let (previews, pictures) = read_previews(&run).unwrap();
+        let frame = &previews["clips"][0]["frames"][0];
+        assert!(frame["predicted"].is_array() && frame["predicted_condition"] == "scale_variation", "{frame}");
+        assert!(frame["told"].is_null() && !pictures.is_empty());
     }
 
     #[test]

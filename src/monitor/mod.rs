@@ -1,7 +1,6 @@
 //! What a user sees of a run and its data: the log of events, progress, the live page, charts.
 
 pub mod artifacts;
-pub mod chart;
 pub mod health;
 pub mod live;
 pub mod progress;

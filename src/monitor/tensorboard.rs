@@ -49,7 +49,7 @@ impl TensorBoard {
         Self { folder: folder.to_path_buf(), every: every.max(1), state: Mutex::default() }
     }
 
-    /// Appends `scalars` at `step` to the file of `part`. What cannot be written is told once: the numbers are in
+    /// Appends `scalars` at `step` to the file of `part`. What cannot be written is reported once: the numbers are in
     /// `run.jsonl` as well.
     fn write(&self, state: &mut State, part: &'static str, step: u64, scalars: &[(String, f64)]) {
         let written = match state.files.get_mut(part) {

@@ -1,20 +1,21 @@
 //! The parts of a run, one method each.
 
 use super::{
-    Metrics, Outcome, Resume, Session, find, request::Request, request::Source, signals::Signals, start::Start,
+    Metrics, Outcome, Resume, Session, check, find,
+    request::{Request, Source},
+    signals::Signals,
+    start::Start,
 };
 use crate::{
-    failure::Result,
+    failure::{Failure, Result},
     flow::{Kind, Kinds, Shutdown, Trace},
     monitor::health::Baseline,
     settings::{Diagnostics, Node},
-    stages::{self, Facts, KINDS, RunContext, SaveRequest},
+    stages::{Facts, KINDS, RunContext, SaveRequest},
     telemetry::log,
     train::{
         device::{DeviceChoice, gpu_left_out},
         events::Observer,
-        experiment::Experiment,
-        network,
     },
 };
 use std::{
@@ -28,7 +29,7 @@ use std::{
 pub struct SessionBuilder {
     request: Request,
     /// What went wrong while the parts were named.
-    failures: Vec<crate::failure::Failure>,
+    failures: Vec<Failure>,
 }
 
 impl SessionBuilder {
@@ -52,6 +53,7 @@ impl SessionBuilder {
             baseline: None,
             one_at_a_time: false,
             trace: None,
+            verbose: false,
             owns_process: false,
             program: None,
             stop: Shutdown::new(),
@@ -188,6 +190,12 @@ impl SessionBuilder {
         self
     }
 
+    /// Whether every printing interval has a line with all loss components, instead of one line an epoch.
+    pub fn verbose(mut self, verbose: bool) -> Self {
+        self.request.verbose = verbose;
+        self
+    }
+
     /// Stops the run, which saves, when `stop` is used.
     pub fn stop(mut self, stop: Shutdown) -> Self {
         self.request.stop = stop;
@@ -217,7 +225,7 @@ impl SessionBuilder {
     /// Reads and checks everything that does not take the data or the model.
     ///
     /// # Errors
-    /// Everything that is wrong with the experiment, the pipeline or the device.
+    /// Everything that is wrong with the experiment, the pipeline, the device and what else was named, all at once.
     pub fn build(self) -> Result<Session> {
         let Self { request, failures } = self;
         let signals = match request.owns_process {
@@ -226,31 +234,31 @@ impl SessionBuilder {
         };
         let limit = request.time_limit;
         let start = Start::begin(request.owns_process.then_some(&request.stop), request.begin, limit)?;
-        if let Some(failure) = failures.into_iter().next() {
+        let mut problems = failures;
+        let node = kept(request.experiment_node(), &mut problems);
+        let checked = node.as_ref().map(|node| check::experiment(node).sound());
+        let experiment = checked.and_then(|experiment| kept(experiment, &mut problems));
+        let diagnostics = Diagnostics::new();
+        let file = kept(request.pipeline_node(), &mut problems);
+        let graph = file.as_ref().and_then(|file| kept(request.graph(&diagnostics, file), &mut problems));
+        let baseline = kept(request.baseline.as_deref().map(Baseline::read).transpose(), &mut problems);
+        let device = kept(request.device.open(), &mut problems);
+        let on_accelerator = device.is_some_and(|device| device.is_cuda());
+        let facts = experiment.map(|experiment| Facts { experiment, on_accelerator });
+        if let Some(graph) = &graph {
+            check::pipeline(&diagnostics, graph, facts.as_ref());
+            kept(find::finish(&diagnostics), &mut problems);
+        }
+        if let Some(failure) = check::merged(problems) {
             return Err(failure);
         }
-        let node = match &request.experiment {
-            Source::Named(config) => find::experiment(&request.script, config, &request.set)?,
-            Source::Parsed(_, node) => find::changed(node.clone(), &request.script, &request.set)?,
+        let found = (node, file, facts, graph, baseline, device);
+        let (Some(node), Some(file), Some(facts), Some(graph), Some(baseline), Some(device)) = found else {
+            return Err(Failure::stage("a part of the run is missing, and nothing says why"));
         };
-        let diagnostics = Diagnostics::new();
-        let experiment = Experiment::draft(&diagnostics, &node);
-        find::finish(&diagnostics)?;
-        let diagnostics = Diagnostics::new();
-        let (pipeline, file) = match &request.pipeline {
-            Source::Named(name) => (name, find::pipeline(name)?),
-            Source::Parsed(name, file) => (name, file.clone()),
-        };
-        let graph = find::graph(&diagnostics, pipeline, &file, &request.kinds)?;
-        network::config(&experiment).check()?;
-        network::check_pretrained(&experiment)?;
-        let baseline = request.baseline.as_deref().map(Baseline::read).transpose()?;
-        let device = request.device.open()?;
         gpu_left_out(request.device, device).iter().for_each(|why| log::warn(why));
-        let facts = Facts { experiment, on_accelerator: device.is_cuda() };
-        stages::check(&diagnostics, &graph, Some(&facts));
-        find::finish(&diagnostics)?;
-        let (sources, resolved) = ([&node, &file].map(|node| find::taken(&node.origin.source)), diagnostics.resolved());
+        let sources = [&node, &file].map(|node| find::taken(&node.origin.source));
+        let resolved = diagnostics.resolved();
         Ok(Session { request, facts, sources, graph, resolved, device, baseline, signals, start })
     }
 
@@ -261,4 +269,9 @@ impl SessionBuilder {
     pub fn run(self) -> Result<Outcome> {
         self.build()?.run()
     }
+}
+
+/// What there is; what keeps it from being there is one of the `problems`.
+fn kept<T>(part: Result<T>, problems: &mut Vec<Failure>) -> Option<T> {
+    part.map_err(|failure| problems.push(failure)).ok()
 }

@@ -60,8 +60,8 @@ fn ended(process: u32) -> io::Result<()> {
     loop {
         // SAFETY: an all-zero `siginfo_t` is valid, and the call writes to nothing else.
         let failed = unsafe {
-            let mut about: libc::siginfo_t = std::mem::zeroed();
-            libc::waitid(libc::P_PID, process, &raw mut about, libc::WEXITED | libc::WNOWAIT) != 0
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            libc::waitid(libc::P_PID, process, &raw mut info, libc::WEXITED | libc::WNOWAIT) != 0
         };
         match failed.then(io::Error::last_os_error) {
             None => return Ok(()),

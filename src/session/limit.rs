@@ -140,6 +140,7 @@ impl Observer for TimeLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::run_event::Batch;
 
     #[test]
     fn durations_are_written_as_people_do() {
@@ -153,16 +154,30 @@ mod tests {
 
     #[test]
     fn the_stop_comes_before_the_limit_and_leaves_time_for_a_checkpoint() {
-        let stop = Shutdown::new();
-        let begin = Instant::now();
-        let limit = TimeLimit::watch(Duration::from_secs(4), begin, Needs::new(0.0, 10_000_000), stop.clone()).unwrap();
-        assert!(!stop.is_stopping());
-        while !stop.is_stopping() {
-            thread::sleep(Duration::from_millis(5));
-        }
+        let (stop, begin) = (Shutdown::new(), Instant::now());
+        let seconds = Duration::from_secs;
+        let limit = TimeLimit::watch(seconds(4), begin, Needs::new(0.0, 10_000_000), stop.clone()).unwrap();
         // 4 s less 2 s and twice 0.2 s.
-        let after = begin.elapsed().as_secs_f64();
-        assert!((1.5..2.5).contains(&after), "{after}");
-        drop(limit);
+        assert!(limit.left() <= Duration::from_millis(1600));
+        assert!(stop.wait(seconds(600)));
+        assert!(begin.elapsed() >= Duration::from_millis(1600));
+        assert_eq!(stop.reason(), Some(&StopReason::TimeLimit));
+    }
+
+    #[test]
+    fn a_step_that_takes_longer_brings_the_stop_forward() {
+        let (stop, hour) = (Shutdown::new(), Duration::from_secs(3600));
+        let limit = TimeLimit::watch(hour, Instant::now(), Needs::new(1.0, 0), stop.clone()).unwrap();
+        let step = |seconds: f64| {
+            let batch = Batch { forward_seconds: seconds.into(), ..Batch::default() };
+            limit.observe(&RunEvent::Batch(batch));
+        };
+        step(2.0);
+        assert!(!stop.is_stopping() && limit.left() > hour / 2);
+        // Another one like this would not be done in time.
+        step(1790.0);
+        assert!(stop.wait(Duration::from_secs(600)));
+        let short = TimeLimit::watch(Duration::from_secs(2), Instant::now(), Needs::new(0.0, 0), Shutdown::new());
+        assert!(short.err().unwrap().message.contains("too short to do a step and save"));
     }
 }

@@ -102,7 +102,7 @@ pub fn table(outcome: &RunOutcome, limits: &BTreeMap<String, usize>) -> String {
         text += &format!("{sentence}\n");
     }
     for stage in outcome.stages.iter().filter(|stage| stage.restarts > 0) {
-        text += &format!("{}: {} failures, {} items left out\n", stage.id, stage.failures, stage.skipped);
+        text += &format!("{}: {} failures, {} items skipped\n", stage.id, stage.failures, stage.skipped);
         for left in stage.skipped_items.iter().take(5) {
             text += &format!("  {}: {}\n", left.identity, left.reason);
         }

@@ -21,6 +21,7 @@ mod begin;
 mod benchmark;
 mod builder;
 mod changes;
+pub mod check;
 pub mod children;
 mod data_changes;
 pub mod find;

@@ -13,8 +13,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// What the observers are told of the run.
-pub(super) struct About<'a> {
+/// What the observers need to know of the run.
+pub(super) struct RunSetup<'a> {
     pub experiment: &'a Experiment,
     pub schedule: &'a RunSchedule,
     pub position: u64,
@@ -24,7 +24,7 @@ pub(super) struct About<'a> {
 
 /// All of them.
 pub(super) struct Observers {
-    /// Hears everything, and tells the others.
+    /// Hears everything, and passes it on to the others.
     pub all: Arc<dyn Observer>,
     pub progress: Arc<Progress>,
     pub scorer: Option<Arc<Scorer>>,
@@ -35,14 +35,14 @@ impl Observers {
     /// A benchmark cannot be opened, or the time limit is too short.
     pub fn start(
         request: &mut Request,
-        about: &About<'_>,
+        setup: &RunSetup<'_>,
         run_log: &Arc<RunLog>,
         live: &Arc<Live>,
         baseline: Option<Baseline>,
     ) -> Result<Self> {
-        let About { experiment, schedule, position, parameters, roots } = *about;
+        let RunSetup { experiment, schedule, position, parameters, roots } = *setup;
         let (interval, classes) = (experiment.training.print_interval, experiment.model.classes > 0);
-        let progress = Arc::new(Progress::new(schedule, position, interval, classes));
+        let progress = Arc::new(Progress::new(schedule, position, interval, classes).verbose(request.verbose));
         let mut observers: Vec<Box<dyn Observer>> =
             vec![Box::new(Arc::clone(run_log)), Box::new(progress.clone()), Box::new(live.clone())];
         let board = request.save_dir.join("tensorboard/train").join(&request.script).join(request.experiment.name());

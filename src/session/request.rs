@@ -1,9 +1,10 @@
 //! What a session is asked to do.
 
-use super::Resume;
+use super::{Resume, find};
 use crate::{
-    flow::{Kinds, Shutdown, Trace},
-    settings::Node,
+    failure::Result,
+    flow::{Graph, Kinds, Shutdown, Trace},
+    settings::{Diagnostics, Node},
     stages::{RunContext, SaveRequest},
     train::{device::DeviceChoice, events::Observer},
 };
@@ -63,6 +64,8 @@ pub(super) struct Request {
     pub one_at_a_time: bool,
     /// What workers do when, and the file that tells it.
     pub trace: Option<(PathBuf, Arc<Trace>)>,
+    /// Whether every printing interval has a line with all loss components.
+    pub verbose: bool,
     pub owns_process: bool,
     /// The trackflow program, which scores checkpoints in a process of its own.
     pub program: Option<PathBuf>,
@@ -72,6 +75,37 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// What the experiment's file says, with the keys changed that are set.
+    ///
+    /// # Errors
+    /// There is no such file, it is not YAML, or a key cannot be set.
+    pub fn experiment_node(&self) -> Result<Node> {
+        match &self.experiment {
+            Source::Named(config) => find::experiment(&self.script, config, &self.set),
+            Source::Parsed(_, node) => find::changed(node.clone(), &self.script, &self.set),
+        }
+    }
+
+    /// What the pipeline's file says.
+    ///
+    /// # Errors
+    /// There is no such file, or it is not YAML.
+    pub fn pipeline_node(&self) -> Result<Node> {
+        match &self.pipeline {
+            Source::Named(name) => find::pipeline(name),
+            Source::Parsed(_, file) => Ok(file.clone()),
+        }
+    }
+
+    /// The pipeline of `file`, which `diagnostics` knows with all defaults then.
+    ///
+    /// # Errors
+    /// Everything that is wrong in its file.
+    pub fn graph(&self, diagnostics: &Diagnostics, file: &Node) -> Result<Graph<RunContext>> {
+        let (Source::Named(name) | Source::Parsed(name, _)) = &self.pipeline;
+        find::graph(diagnostics, name, file, &self.kinds)
+    }
+
     /// Where its checkpoints go.
     pub fn folder(&self) -> PathBuf {
         self.save_dir.join("checkpoints/train").join(&self.script).join(self.experiment.name())

@@ -2,7 +2,7 @@
 
 use super::{
     Ended, Metrics, Outcome, Session, begin, changes, load, memory,
-    observers::{About, Observers},
+    observers::{Observers, RunSetup},
     resume, sets, start, summary, watch,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     flow::{Notice, Notify, Run, RunOutcome, Settings, StopReason},
     lock::FolderLock,
     monitor::{
-        live::{Live, Plan},
+        live::{Live, Plan, phases, runs::Runs},
         run_log::RunLog,
     },
     reads,
@@ -36,10 +36,14 @@ use crate::{
 };
 use std::{
     io::Write,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
+
+/// How often the logs of runs beside this one are read, while somebody looks at them.
+const RUNS: Duration = Duration::from_secs(5);
 
 /// How long a run that is to end waits for what is on its way to the step, of which the step takes nothing any more.
 const GRACE: Duration = Duration::from_secs(2);
@@ -54,6 +58,11 @@ impl Session {
         self.start.hold(FolderLock::take(&self.request.save_dir, "train")?);
         let folder = Folder::open(&self.request.folder())?;
         let live = Live::new("train");
+        if self.request.metrics != Metrics::Off
+            && let Some(beside) = Runs::beside(&self.request.save_dir)
+        {
+            live.show_runs(beside, RUNS);
+        }
         let addresses = match self.request.metrics {
             Metrics::Off => Vec::new(),
             Metrics::Usual => watch::serve(None, &live)?,
@@ -92,13 +101,14 @@ impl Session {
         let (stop, save_dir) = (self.request.stop.clone(), self.request.save_dir.clone());
         let experiment = self.facts.experiment.clone();
         let roots = self.roots()?;
-        let planners = sets::open(&experiment, &roots, self.request.seed, sets::validates(&experiment))?;
+        let planners = match sets::open_patiently(&experiment, &roots, self.request.seed, &stop)? {
+            ControlFlow::Continue(planners) => planners,
+            ControlFlow::Break(reason) => {
+                log::say(start::STOPPED);
+                return Ok(outcome(Ended::Stopped(reason), folder, Progress::default(), Duration::ZERO));
+            }
+        };
         planners.notes.iter().for_each(|note| log::say(note));
-        if let Some(reason) = stop.reason() {
-            log::say(start::STOPPED);
-            let ended = Ended::Stopped(reason.clone());
-            return Ok(outcome(ended, folder, Progress::default(), Duration::ZERO));
-        }
         let schedule = schedule(&experiment, &planners);
 
         tch::set_num_threads(experiment.training.threads_per_replica());
@@ -133,6 +143,7 @@ impl Session {
         write(&save_dir.join("pipeline.yaml"), &self.resolved)?;
         let name = metadata.experiment.clone();
         metrics::gauge!(names::TRAIN_INFO, "experiment" => name.clone(), "device" => device_name.clone()).set(1.0);
+        live.experiment(&experiment.resolved);
         live.plan(Plan {
             experiment: name.clone(),
             device: device_name.clone(),
@@ -148,9 +159,9 @@ impl Session {
         let run_start = begin::run_start(&name, self.request.seed, &device_name, logged, &planners);
         run_log.observe(&RunEvent::Run(Box::new(run_start)));
         let parameters = trainer.parameters();
-        let about = About { experiment: &experiment, schedule: &schedule, position, parameters, roots: &roots };
+        let setup = RunSetup { experiment: &experiment, schedule: &schedule, position, parameters, roots: &roots };
         let Observers { all: observer, progress: watcher, scorer } =
-            Observers::start(&mut self.request, &about, run_log, live, self.baseline.take())?;
+            Observers::start(&mut self.request, &setup, run_log, live, self.baseline.take())?;
         let rejects = Rejects::new(Budget {
             floor: experiment.data.max_rejected as u64,
             share: experiment.data.max_rejected_share,
@@ -302,12 +313,6 @@ fn write(path: &Path, text: &str) -> Result<()> {
     write_atomic(path, |file| file.write_all(text.as_bytes()).map_err(|error| Failure::output(error.to_string())))
         .map(drop)
         .map_err(|failure| Failure { message: format!("{failure}; choose another --save_dir"), ..failure })
-}
-
-/// What the live page says of the phases.
-fn phases(experiment: &Experiment) -> Vec<(String, usize, [f64; 2])> {
-    let phases = experiment.training.phases.iter();
-    phases.map(|phase| (phase.name.clone(), phase.epochs, [phase.box_weight, phase.class_weight])).collect()
 }
 
 fn schedule(experiment: &Experiment, planners: &sets::Planners) -> RunSchedule {

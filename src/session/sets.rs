@@ -10,11 +10,18 @@ use crate::{
         synth::{SynthOptions, generate},
         verify,
     },
-    failure::Result,
-    telemetry::names,
+    failure::{Failure, FailureKind, Result},
+    flow::{Shutdown, StopReason},
+    telemetry::{log, names},
     train::experiment::{Crop, Experiment, Sets, Synth},
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The planners of a run.
 pub struct Planners {
@@ -115,6 +122,51 @@ pub fn open(experiment: &Experiment, roots: &Roots, seed: u64, validates: bool) 
     notes.extend(train.notes());
     notes.extend(val.iter().flat_map(Planner::notes));
     Ok(Planners { train: Arc::new(train), val: val.map(Arc::new), notes, shared, digests })
+}
+
+/// The same for a run that is about to start, which waits for data that the system does not give at present. It breaks off
+/// when `stop` was asked for meanwhile.
+///
+/// # Errors
+/// Those of [`open`]; where the data stays away, once `DATA.PATIENCE` is over.
+pub fn open_patiently(
+    experiment: &Experiment,
+    roots: &Roots,
+    seed: u64,
+    stop: &Shutdown,
+) -> Result<ControlFlow<StopReason, Planners>> {
+    let patience = Duration::from_secs_f64(experiment.data.patience);
+    let mut pause = Duration::from_millis(125);
+    let mut since: Option<Instant> = None;
+    loop {
+        let failure = match open(experiment, roots, seed, validates(experiment)) {
+            Err(failure) if failure.kind == FailureKind::Away => failure,
+            opened => {
+                if let (Some(since), Ok(_)) = (since, &opened) {
+                    log::say(&format!("the data is back after {:.1} s", since.elapsed().as_secs_f64()));
+                }
+                return opened.map(|planners| match stop.reason() {
+                    Some(reason) => ControlFlow::Break(reason.clone()),
+                    None => ControlFlow::Continue(planners),
+                });
+            }
+        };
+        let (first, seconds) = (failure.message.lines().next().unwrap_or_default(), patience.as_secs_f64());
+        let begin = *since.get_or_insert_with(|| {
+            log::warn(&format!("the data is away: {first}; waiting for it, up to {seconds:.0} s (DATA.PATIENCE)"));
+            Instant::now()
+        });
+        let left = patience.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            let what = format!("the data was away for {seconds:.0} s (DATA.PATIENCE); nothing was trained yet");
+            return Err(Failure { message: format!("{failure}\n{what}"), ..failure });
+        }
+        pause = (2 * pause).min(Duration::from_secs(2));
+        stop.wait(pause.min(left));
+        if let Some(reason) = stop.reason() {
+            return Ok(ControlFlow::Break(reason.clone()));
+        }
+    }
 }
 
 /// Whether a run of `experiment` validates at all.

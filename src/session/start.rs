@@ -49,10 +49,14 @@ impl Start {
     /// No thread can be started.
     pub fn begin(stop: Option<&Shutdown>, begin: Instant, limit: Option<Duration>) -> Result<Self> {
         let (wake, woken) = unbounded();
+        let stopped = wake.clone();
         let shared = Arc::new(Shared { is_over: Mutex::new(false), wake, lock: Mutex::default(), log: Arc::default() });
         let Some(stop) = stop.cloned() else { return Ok(Self(shared)) };
-        let (watched, stopped) = (Arc::clone(&shared), Arc::clone(&shared));
-        stop.on_stop(move || stopped.wake());
+        let watched = Arc::clone(&shared);
+        stop.on_stop(move || {
+            // Nobody watches any more where this fails.
+            let _ = stopped.send(());
+        });
         let watch = move || {
             let mut since: Option<Instant> = None;
             loop {

@@ -38,7 +38,7 @@ pub(super) fn device_name(device: Device) -> String {
 pub(super) fn print(facts: &Summary<'_>) {
     let Summary { outcome, progress, rejects, quarantine_after, folder, save_dir, complete, .. } = facts;
     if *complete {
-        log::say("this run was complete already; --resume never starts it anew");
+        log::say("run already complete; use --resume never to start over");
     }
     log::say("");
     results(progress, facts.shared);
@@ -46,7 +46,7 @@ pub(super) fn print(facts: &Summary<'_>) {
         times(outcome, facts.limits, progress);
     }
     for count in rejects.counts() {
-        log::say(&format!("planned again: {} clips of {} ({})", count.count, count.dataset, count.reason));
+        log::say(&format!("clips planned again: {} of {} ({})", count.count, count.dataset, count.reason));
     }
     match rejects.files_failing(*quarantine_after) {
         0 => {}
@@ -55,7 +55,7 @@ pub(super) fn print(facts: &Summary<'_>) {
         }
     }
     if progress.nonfinite > 0 {
-        log::say(&format!("not finite: {} steps, which changed nothing", progress.nonfinite));
+        log::say(&format!("not finite: {} steps, which were skipped", progress.nonfinite));
     }
     match folder.list().last() {
         Some(newest) => log::say(&format!("checkpoint  {}", newest.path.display())),
@@ -80,9 +80,11 @@ fn results(progress: &Progress, shared: Option<&Shared>) {
         log::say(&format!("validation {}", shared.short()));
     }
     let title = if shared.is_some() { "validation clips" } else { "held-out clips" };
-    log::say(&format!("{title:<28}before     after"));
+    let labelled = scores.iter().flatten().any(|score| score.accuracy.is_some());
+    let mistakes = if labelled { "   most often mistaken for" } else { "" };
+    log::say(&format!("{title:<28}before     after{mistakes}"));
     log::say(&row("mean IoU", &|score| Some(format!("{:.3}", score.iou))));
-    if scores.iter().flatten().any(|score| score.accuracy.is_some()) {
+    if labelled {
         log::say(&row("condition accuracy", &|score| score.accuracy.map(percent)));
     }
     let newest = scores[1].or(scores[0]).map_or_else(Vec::new, |score| score.confusion.recalls());
@@ -93,7 +95,7 @@ fn results(progress: &Progress, shared: Option<&Shared>) {
             Some(percent(own.right as f64 / own.frames as f64))
         };
         let mistaken = recall.mistaken.map_or(String::new(), |(other, count)| {
-            format!("   {:>7} taken for {other}", percent(count as f64 / recall.frames as f64))
+            format!("   {other} ({})", percent(count as f64 / recall.frames as f64))
         });
         log::say(&format!("{}{mistaken}", row(&format!("  {}", recall.condition), &share)));
     }
@@ -105,10 +107,11 @@ fn times(outcome: &RunOutcome, limits: &BTreeMap<String, usize>, progress: &Prog
     let first = |kind: &str| outcome.stages.iter().find(|stage| stage.kind == kind);
     let clips = first("collate").map_or(0, |stage| stage.taken);
     let batches = first("step").map_or(0, |stage| stage.taken);
-    log::say(&format!("{clips} clips in {batches} batches, {wall:.1} s, {:.1} samples/s", clips as f64 / wall));
+    let rate = clips as f64 / wall;
+    log::say(&format!("{clips} clips in {batches} batches in {wall:.1} s: {rate:.1} clips/s, validation included"));
     if let Some(busy) = progress.device_busy() {
         log::say(&format!(
-            "device busy with training steps for {:.1} % of the time between the first and the last",
+            "device busy with training steps for {:.1} % of the time from the first to the last",
             100.0 * busy
         ));
     }

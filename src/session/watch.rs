@@ -28,7 +28,7 @@ pub fn address(text: &str) -> std::result::Result<SocketAddr, String> {
             first.copied().ok_or_else(|| format!("`{host}` has no address"))
         }
         None if text.parse::<u16>().is_ok() => {
-            Err(format!("a port alone; write localhost:{text}, or :{text} for all addresses of this machine"))
+            Err(format!("a port without a host; write localhost:{text}, or :{text} for all addresses of this machine"))
         }
         None => Err("no port; write HOST:PORT, for example localhost:9187".into()),
     }
@@ -44,7 +44,7 @@ pub fn serve(address: Option<SocketAddr>, live: &Arc<Live>) -> Result<Vec<String
     if !bound.ip().is_loopback() {
         lines.push(format!(
             "warning: everyone who reaches {bound} can read losses, paths and messages of this run; \
-             without --metrics it is 127.0.0.1 alone"
+             without --metrics only this machine can"
         ));
     }
     Ok(lines)

@@ -1,4 +1,4 @@
-//! `aggregate`: reads the numbers of a step, sums them up, and tells observers and metrics.
+//! `aggregate`: reads the numbers of a step, sums them up, and reports them to observers and metrics.
 
 use super::{
     Facts, RunContext,
@@ -172,7 +172,7 @@ impl AggregateStage {
     }
 }
 
-/// What is told of a batch of `clips`.
+/// The event of a batch of `clips`.
 fn batch_event(info: &BatchInfo, clips: usize, step_metrics: &StepMetrics, lr: [f64; 2], time: StepTime) -> RunEvent {
     RunEvent::Batch(Batch {
         position: info.position,
@@ -191,7 +191,7 @@ fn batch_event(info: &BatchInfo, clips: usize, step_metrics: &StepMetrics, lr: [
     })
 }
 
-/// What is told of the pass that `info` closes.
+/// The event of the pass that `info` closes.
 fn pass_event(info: &BatchInfo, means: &StepMetrics, confusion: Confusion, overlaps: &Overlaps) -> RunEvent {
     let score = |one: &Overlap| {
         let (frames, iou) = (one.frames, one.iou.into());

@@ -1,7 +1,7 @@
 //! `augment`: grey, mirrored and brighter or darker crops, as the plan says; and scene conditions made on the crops of
 //! some clips, declared with their probabilities. Validation clips are left as they are.
 
-use super::{Facts, RunContext, element_specs::CROPPED, items::*};
+use super::{Facts, RunContext, items::*};
 use crate::{
     data::{
         condition::Condition,
@@ -10,7 +10,7 @@ use crate::{
         random::CounterRng,
     },
     failure::Result,
-    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::{Config, Key, Section, Usage},
     train::run_schedule::Split,
     vision::{
@@ -136,10 +136,6 @@ pub fn augment(plan: &ClipPlan, crops: &mut [RgbImage], boxes: &mut [Rect]) {
 impl StageConfig<RunContext> for Augment {
     fn worker(&self, context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(AugmentStage { options: self.clone(), seed: context.train.options().seed }))
-    }
-
-    fn emits(&self) -> ItemOps {
-        CROPPED
     }
 
     fn output_spec(&self, _facts: &Facts, input: Option<&ElementSpec>) -> Option<ElementSpec> {

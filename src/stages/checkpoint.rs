@@ -17,7 +17,6 @@ use metrics::counter;
 use std::{
     path::PathBuf,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -87,7 +86,7 @@ impl CheckpointStage {
                 return Err(self.given_up(failure));
             }
             self.warn(format!("{failure}; trying again for {:.0} s", left.as_secs_f64().ceil()));
-            wait(pause.min(left), out);
+            out.wait_cancelled(pause.min(left));
             pause = (2 * pause).min(LONGEST_PAUSE);
         }
     }
@@ -98,14 +97,6 @@ impl CheckpointStage {
         });
         let message = format!("{failure}; tried for {} s (TRAIN.SAVE_PATIENCE); {newest}", self.saving.patience);
         Failure { message, ..failure }
-    }
-}
-
-/// Waits for `time`, or until the run is over.
-fn wait(time: Duration, out: &Emitter) {
-    let end = Instant::now() + time;
-    while Instant::now() < end && !out.cancelled() {
-        thread::sleep(Duration::from_millis(20).min(end.saturating_duration_since(Instant::now())));
     }
 }
 

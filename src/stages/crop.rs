@@ -1,10 +1,10 @@
 //! `crop`: cuts the planned windows out of the frames and scales them to the model's sizes.
 
-use super::{Facts, RunContext, element_specs::CROPPED, items::*};
+use super::{Facts, RunContext, items::*};
 use crate::{
     data::plan::ClipPlan,
     failure::Result,
-    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::Config,
     train::experiment::Data,
     vision::{
@@ -54,10 +54,6 @@ impl StageConfig<RunContext> for CropOptions {
             if self.fast { Box::new(FastBilinear::default()) } else { Box::new(ExactBilinear::default()) };
         let (template, search) = self.sides(&context.experiment.data);
         Ok(Box::new(CropStage { resampler, template: template as u32, search: search as u32 }))
-    }
-
-    fn emits(&self) -> ItemOps {
-        CROPPED
     }
 
     fn output_spec(&self, facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {

@@ -4,7 +4,7 @@
 //! A clip whose frame cannot be read is planned again in place with the next attempt. What was given up travels in the
 //! plan, and is counted where clips arrive in order.
 
-use super::{Facts, RunContext, cache::FrameCache, element_specs::DECODED, items::*};
+use super::{Facts, RunContext, cache::FrameCache, items::*};
 use crate::{
     data::{
         dataset::FrameFile,
@@ -14,7 +14,7 @@ use crate::{
         retry::{self, FrameFault, Quarantine},
     },
     failure::{Failure, Result},
-    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::Config,
     train::{events::Observer, run_event::RunEvent, run_schedule::Split},
     vision::{
@@ -23,11 +23,7 @@ use crate::{
         window::Window,
     },
 };
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const KIND: Kind<RunContext> = Kind {
     name: "decode",
@@ -140,10 +136,6 @@ impl StageConfig<RunContext> for Decode {
         }))
     }
 
-    fn emits(&self) -> ItemOps {
-        DECODED
-    }
-
     fn output_spec(&self, facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {
         Some(facts.decoded())
     }
@@ -185,12 +177,8 @@ impl DecodeStage {
         let (mut waiting, said) = outage.begin(&fault);
         said.into_iter().for_each(|text| self.observer.observe(&RunEvent::warning(text)));
         loop {
-            let end = Instant::now() + waiting.pause(&fault)?;
-            while Instant::now() < end {
-                if out.stopping() {
-                    return Ok(None);
-                }
-                thread::sleep(Duration::from_millis(20).min(end.saturating_duration_since(Instant::now())));
+            if out.wait_stopping(waiting.pause(&fault)?) {
+                return Ok(None);
             }
             match self.frames(plan) {
                 Err(again) if is_away(self, &again) => fault = again,

@@ -1,10 +1,10 @@
 //! `disturb`: panics and waits now and then, to rehearse what a run survives: a worker that dies, a disk that is slow.
 //! Clips go through as they are.
 
-use super::{RunContext, element_specs::CROPPED, items::*};
+use super::{RunContext, items::*};
 use crate::{
     failure::Result,
-    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig},
     settings::Config,
 };
 use std::{thread, time::Duration};
@@ -43,10 +43,6 @@ struct Worker {
 impl StageConfig<RunContext> for Disturb {
     fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Worker { options: self.clone(), taken: 0 }))
-    }
-
-    fn emits(&self) -> ItemOps {
-        CROPPED
     }
 
     fn output_spec(&self, _facts: &super::Facts, input: Option<&ElementSpec>) -> Option<ElementSpec> {

@@ -3,7 +3,7 @@
 use super::items::{CroppedClip, DecodedClip, PlannedClip, Ticket};
 use crate::{
     data::{labels::Soft, plan::ClipPlan},
-    flow::{ArraySpec, Dtype, ElementSpec, ItemOps, StreamItem},
+    flow::{ArraySpec, Dtype, ElementSpec, StreamItem},
     train::experiment::Experiment,
 };
 
@@ -70,10 +70,6 @@ impl Facts {
 pub(super) fn small() -> ElementSpec {
     ElementSpec::host([])
 }
-
-pub(super) const PLANNED: ItemOps = ItemOps::of::<PlannedClip>().ranked();
-pub(super) const DECODED: ItemOps = ItemOps::of::<DecodedClip>().ranked();
-pub(super) const CROPPED: ItemOps = ItemOps::of::<CroppedClip>().ranked();
 
 fn rank(ticket: &Ticket) -> Option<(u64, u64)> {
     Some((ticket.info.position, ticket.slot as u64))

@@ -1,11 +1,11 @@
 //! `erase`: random erasing (Zhong et al., 2020): a rectangle of a search crop becomes grey, so that the tracker learns
 //! to live with parts that it cannot see.
 
-use super::{RunContext, element_specs::CROPPED, items::*};
+use super::{RunContext, items::*};
 use crate::{
     data::random::CounterRng,
     failure::Result,
-    flow::{ElementSpec, Emitter, ItemOps, Kind, Payload, Stage, StageConfig, pack, unpack},
+    flow::{ElementSpec, Emitter, Kind, Payload, Stage, StageConfig, pack, unpack},
     settings::Config,
 };
 use image::Rgb;
@@ -32,10 +32,6 @@ struct Erase {
 impl StageConfig<RunContext> for Erase {
     fn worker(&self, _context: &RunContext, _index: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(self.clone()))
-    }
-
-    fn emits(&self) -> ItemOps {
-        CROPPED
     }
 
     fn output_spec(&self, _facts: &super::Facts, input: Option<&ElementSpec>) -> Option<ElementSpec> {

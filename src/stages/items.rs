@@ -17,13 +17,20 @@ use image::RgbImage;
 use std::sync::Arc;
 use tch::Tensor;
 
-pub(super) const PLANNED_CLIPS: Port = Port { name: "planned clips" };
-pub(super) const DECODED_CLIPS: Port = Port { name: "decoded clips" };
-pub(super) const CROPPED_CLIPS: Port = Port { name: "cropped clips" };
-pub(super) const BATCHES: Port = Port { name: "batches in memory" };
-pub(super) const DEVICE_BATCHES: Port = Port { name: "batches on the device" };
-pub(super) const STEP_REPORTS: Port = Port { name: "step reports" };
-pub(super) const CHECKPOINTS: Port = Port { name: "checkpoints" };
+/// Clips before any pixel is read.
+pub const PLANNED_CLIPS: Port = Port::ranked::<PlannedClip>("planned clips");
+/// Clips with their frames.
+pub const DECODED_CLIPS: Port = Port::ranked::<DecodedClip>("decoded clips");
+/// Clips as crops.
+pub const CROPPED_CLIPS: Port = Port::ranked::<CroppedClip>("cropped clips");
+/// Batches of pixels.
+pub const BATCHES: Port = Port::of::<CollatedBatch>("batches in memory");
+/// Batches where the step takes them.
+pub const DEVICE_BATCHES: Port = Port::of::<DeviceBatch>("batches on the device");
+/// What leaves the step.
+pub const STEP_REPORTS: Port = Port::of::<StepOutput>("step reports");
+/// Checkpoints that are to be written.
+pub const CHECKPOINTS: Port = Port::of::<PendingCheckpoint>("checkpoints");
 
 /// A clip's seat in its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

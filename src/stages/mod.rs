@@ -1,5 +1,6 @@
 //! The kinds of stage that a training pipeline is made of: thin adapters that put data, vision and train behind flow's
-//! traits. A kind is one small file; this table is where pipelines find it.
+//! traits. A kind is one small file; this table is where pipelines find it. Kinds from outside, which a session is given
+//! ([`crate::session::SessionBuilder::kind`]), use the same items and ports.
 
 mod aggregate;
 mod augment;
@@ -28,7 +29,8 @@ pub use context::{RunContext, SaveRequest};
 pub use crop::crop_clip;
 pub use element_specs::Facts;
 pub use items::{
-    CollatedBatch, CroppedClip, DecodedClip, PendingCheckpoint, PlannedClip, StepOutput, StepReport, Ticket,
+    BATCHES, CHECKPOINTS, CROPPED_CLIPS, CollatedBatch, CroppedClip, DECODED_CLIPS, DEVICE_BATCHES, DecodedClip,
+    PLANNED_CLIPS, PendingCheckpoint, PlannedClip, STEP_REPORTS, StepOutput, StepReport, Ticket,
 };
 
 use crate::flow::{Kind, count, merge};

@@ -54,7 +54,7 @@ pub(super) fn render(info: BatchInfo, preview: &PreviewTensors, pixels: &Pixels)
 }
 
 fn box_of(boxes: &[Rect], at: usize) -> Result<Rect> {
-    boxes.get(at).copied().ok_or_else(|| Failure::stage("a look at clips lacks a box"))
+    boxes.get(at).copied().ok_or_else(|| Failure::stage("a preview of clips lacks a box"))
 }
 
 impl Pixels {
@@ -71,7 +71,7 @@ impl Pixels {
 
 /// `[H, W, 3]` bytes as a picture.
 fn picture(bytes: &Tensor) -> Result<RgbImage> {
-    let wrong = || Failure::stage("a look at clips has no pictures");
+    let wrong = || Failure::stage("a preview of clips has no images");
     let &[height, width, 3] = bytes.size().as_slice() else { return Err(wrong()) };
     let side = |length: i64| u32::try_from(length).map_err(|_| wrong());
     RgbImage::from_raw(side(width)?, side(height)?, Vec::<u8>::try_from(bytes.f_flatten(0, -1)?)?).ok_or_else(wrong)

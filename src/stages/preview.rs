@@ -27,7 +27,7 @@ struct PreviewOptions {
     /// Clips from one picture to the next.
     #[config(key = "every", default = 100, min = 1)]
     every: u64,
-    /// Pictures in a run at the most.
+    /// At most so many images in a run.
     #[config(key = "limit", default = 100)]
     limit: u64,
     /// The folder of the pictures.

@@ -1,4 +1,4 @@
-//! What training tells Prometheus.
+//! What training reports to Prometheus.
 
 use crate::{
     data::condition::Condition,

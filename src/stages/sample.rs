@@ -1,14 +1,10 @@
 //! `sample`: plans the clips of the run one by one, in order, without reading any pixel.
 
-use super::{
-    Facts, RunContext,
-    element_specs::{PLANNED, small},
-    items::*,
-};
+use super::{Facts, RunContext, element_specs::small, items::*};
 use crate::{
     data::plan::Planner,
     failure::{Failure, Result},
-    flow::{ElementSpec, ItemOps, Kind, Payload, Source, StageConfig, pack},
+    flow::{ElementSpec, Kind, Payload, Source, StageConfig, pack},
     settings::Config,
     train::run_schedule::{BatchInfo, RunSchedule, Split},
 };
@@ -65,10 +61,6 @@ impl StageConfig<RunContext> for Sample {
             steps_left: context.max_steps.unwrap_or(u64::MAX),
             open: None,
         }))
-    }
-
-    fn emits(&self) -> ItemOps {
-        PLANNED
     }
 
     fn output_spec(&self, _facts: &Facts, _input: Option<&ElementSpec>) -> Option<ElementSpec> {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Level;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
 
+use super::terminal::{self, Paint, wrap};
 use crate::failure::{Failure, Result};
 use crate::text::printable;
 
@@ -97,13 +98,42 @@ pub fn say(text: &str) {
     if is_json() {
         text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| tracing::info!("{}", line.trim_end()));
     } else {
-        let _ = writeln!(Out, "{}", printable(text));
+        line(text);
     }
+}
+
+/// Says `text`, its first word in colour.
+pub fn say_headed(text: &str, paint: Paint) {
+    if is_json() {
+        return say(text);
+    }
+    let text = wrap(&printable(text), terminal::columns());
+    let (head, rest) = text.split_once(' ').unwrap_or((&text, ""));
+    painted(&format!("{} {rest}", paint.out(head)));
+}
+
+/// Prints a row: cells, perhaps in colour, and `text`, which goes on below itself where it is long.
+pub fn cells(cells: &[(&str, Option<Paint>)], text: &str) {
+    let width: usize = cells.iter().map(|(cell, _)| cell.chars().count() + 1).sum();
+    let columns = terminal::columns().map(|columns| columns.saturating_sub(width));
+    let painted_cells: String = cells
+        .iter()
+        .map(|(cell, paint)| paint.map_or_else(|| printable(cell).into(), |paint| paint.out(&printable(cell))) + " ")
+        .collect();
+    let text = wrap(&printable(text), columns).replace('\n', &format!("\n{}", " ".repeat(width)));
+    painted(&format!("{painted_cells}{text}"));
 }
 
 /// Prints a line for people, whether or not everything else is said as JSON.
 pub fn line(text: &str) {
-    let _ = writeln!(Out, "{}", printable(text));
+    painted(&wrap(&printable(text), terminal::columns()));
+}
+
+/// Prints a line that may have colours ([`Paint::out`]), above the bar if there is one. Nothing in it is escaped.
+pub fn painted(text: &str) {
+    terminal::above_bar(|| {
+        let _ = writeln!(Out, "{text}");
+    });
 }
 
 /// Prints text as it is, lines and all.
@@ -121,7 +151,8 @@ pub fn warn(text: &str) {
     if is_json() {
         tracing::warn!("{text}");
     } else {
-        let _ = writeln!(std::io::stderr(), "warning: {}", printable(text));
+        let text = wrap(&format!("warning: {}", printable(text)), terminal::error_columns());
+        complain(&text, "warning:", Paint::Warning);
     }
 }
 
@@ -133,6 +164,16 @@ pub fn error(text: &str) {
     }
     for line in text.lines() {
         let head = if line.starts_with(' ') { "" } else { "error: " };
-        let _ = writeln!(std::io::stderr(), "{head}{}", printable(line));
+        let text = wrap(&format!("{head}{}", printable(line)), terminal::error_columns());
+        complain(&text, head.trim_end(), Paint::Error);
     }
+}
+
+/// Prints a line to standard error, its `head` in colour.
+fn complain(text: &str, head: &str, paint: Paint) {
+    let rest = text.strip_prefix(head).unwrap_or(text);
+    let head = if rest.len() < text.len() { paint.err(head) } else { String::new() };
+    terminal::above_bar(|| {
+        let _ = writeln!(std::io::stderr(), "{head}{rest}");
+    });
 }

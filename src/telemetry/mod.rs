@@ -1,11 +1,13 @@
-//! What trackflow tells a Prometheus: the names of all metrics, and the recorder that keeps them.
+//! What trackflow reports to Prometheus: the names of all metrics, and the recorder that keeps them.
 
 mod gpu;
 pub mod log;
 pub mod machine;
 pub mod names;
+pub mod preparation;
 pub mod process;
 mod recorder;
+pub mod terminal;
 pub mod version;
 
 pub use gpu::{Driver, Gpu, driver, gpu_names, gpus};

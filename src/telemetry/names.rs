@@ -24,7 +24,7 @@ trackflow_dataflow::declare_metrics! { PROGRAM:
     TRAIN_LOSS = "train_loss", Gauge, One, ["term"], "The loss of the last step by term, as a mean over frames.";
     TRAIN_IOU = "train_iou", Gauge, Ratio, [], "Mean IoU of the last step, from 0 to 1.";
     TRAIN_CLASS_ACCURACY = "train_class_accuracy", Gauge, Ratio, [],
-        "Share of labelled frames of the last step whose condition was found, from 0 to 1.";
+        "Share of labelled frames of the last step whose condition was predicted correctly, from 0 to 1.";
     TRAIN_GRADIENT_NORM = "train_gradient_norm", Gauge, One, [],
         "Norm of all gradients of the last step together, before clipping.";
     TRAIN_TASK_WEIGHT = "train_task_weight", Gauge, One, ["task"],
@@ -39,7 +39,7 @@ trackflow_dataflow::declare_metrics! { PROGRAM:
     TRAIN_DATA_WAIT_SECONDS = "train_data_wait_seconds", Histogram(WAIT_BUCKETS), Second, [],
         "Seconds that a step waited for its batch.";
     TRAIN_SYNC_SECONDS = "train_sync_seconds", Histogram(WAIT_BUCKETS), Second, [],
-        "Seconds until the device told the numbers of a step; nobody but the report waits for them.";
+        "Seconds until the device returned the numbers of a step; only logging waits for them.";
     TRAIN_STEPS = "train_steps_total", Counter, One, [], "Optimizer steps.";
     TRAIN_CLIPS = "train_clips_total", Counter, One, [], "Clips that went through a step.";
     TRAIN_EPOCH = "train_epoch", Gauge, One, [], "The epoch, from 1.";

@@ -62,7 +62,7 @@ pub fn subjects(sets: &[NamedSet], wanted: &[String], roots: &Roots) -> Result<(
             }
         }
         if bare > 0 {
-            let what = "have no pictures here: whether the ground truth is whole cannot be checked";
+            let what = "have no pictures here: whether the ground truth is complete cannot be checked";
             notes.push(format!("{set}: {bare} of {count} sequences {what}"));
         }
         if packed {

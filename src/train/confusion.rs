@@ -4,7 +4,7 @@ use crate::data::condition::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Labelled frames by true condition (rows) and told condition (columns).
+/// Labelled frames by true condition (rows) and predicted condition (columns).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<Vec<u64>>")]
 #[schemars(inline)]
@@ -31,7 +31,7 @@ pub struct Recall {
     pub condition: Condition,
     /// Its frames.
     pub frames: u64,
-    /// Those of them that were told right.
+    /// Those of them that were predicted correctly.
     pub right: u64,
     /// The condition that it was most often taken for wrongly, and how often.
     pub mistaken: Option<(Condition, u64)>,

@@ -89,7 +89,7 @@ pub fn gpu_left_out(choice: DeviceChoice, device: Device) -> Option<String> {
     };
     let (name, count) = (&driver.gpus[0].0, driver.gpus.len());
     Some(format!(
-        "there is a GPU ({count} × {name}, driver {}), but {why}; --device cpu says that the CPU is meant",
+        "there is a GPU ({count} × {name}, driver {}), but {why}; to train on the CPU on purpose, pass --device cpu",
         driver.version
     ))
 }

@@ -33,18 +33,18 @@ pub struct PreviewClip {
     pub frames: Vec<PreviewFrame>,
 }
 
-/// A search frame as the model sees it, with what it says. Boxes are shares of the crop.
+/// A search frame as the model sees it, with its predictions. Boxes are shares of the crop.
 #[derive(Clone, Debug)]
 pub struct PreviewFrame {
     /// The crop.
     pub crop: RgbImage,
     /// Where the object is.
     pub truth: Rect,
-    /// Where the model says it is.
+    /// Where the model predicts it.
     pub predicted: Rect,
     /// The condition, if the frame is labelled.
     pub condition: Option<Condition>,
-    /// The condition that the model tells, if it has a class head.
+    /// The condition that the model predicts, if it has a class head.
     pub predicted_condition: Option<Condition>,
 }
 

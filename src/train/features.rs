@@ -18,7 +18,7 @@ pub struct Features {
     pub pooled: Vec<f32>,
     /// `[F]`: class index of the condition, [`UNLABELLED`](crate::data::condition::UNLABELLED) without one.
     pub labels: Vec<i64>,
-    /// `[F]`: IoU of the told box.
+    /// `[F]`: IoU of the predicted box.
     pub ious: Vec<f32>,
     /// `[F, 4]`: the true box as `(x, y, w, h)`, shares of the search crop.
     pub boxes: Vec<f32>,

@@ -38,7 +38,7 @@ pub(super) struct ReplicaOutput {
     pub gradients: Vec<Tensor>,
     /// The gradients of its box task and of its class task, where they were taken.
     pub tasks: Option<[Vec<Tensor>; 2]>,
-    /// Labelled frames by true and told condition, `[K, K]` f64, where they were counted.
+    /// Labelled frames by true and predicted condition, `[K, K]` f64, where they were counted.
     pub confusion: Option<Tensor>,
     /// A row for each search frame, clip-major, where they were taken.
     pub frames: Option<Tensor>,

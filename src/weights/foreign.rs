@@ -175,7 +175,7 @@ pub(super) fn of_zip(names: &[String]) -> String {
         return "is a model of Keras; get the model's PyTorch weights".into();
     }
     if any("archive_format") || any("serialized_exported_program.json") {
-        return "is an exported program (torch.export); save the weights alone: \
+        return "is an exported program (torch.export); save only the weights: \
                 torch.save(torch.export.load(FILE).state_dict, OUT)"
             .into();
     }

@@ -63,7 +63,10 @@ impl Format {
             return Ok(Self::Torch);
         }
         let remedy = "end it in .safetensors, or in .pth.tar, .pth or .pt for PyTorch";
-        Err(Failure::usage(format!("{}: the ending does not say which form to write; {remedy}", path.display())))
+        Err(Failure::usage(format!(
+            "{}: the file extension does not decide which format to write; {remedy}",
+            path.display()
+        )))
     }
 }
 

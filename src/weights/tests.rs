@@ -136,7 +136,7 @@ fn strides_and_offsets_are_honoured_within_the_storage() {
         ("FloatStorage", 6, 1, &[2, 3][..], &[3, 1][..], "beyond its storage"),
         ("FloatStorage", 6, i32::MAX, &[1], &[1], "beyond its storage"),
         ("FloatStorage", 6, 0, &[2], &[i32::MAX], "beyond its storage"),
-        ("FloatStorage", 7, 0, &[1], &[1], "smaller than it says"),
+        ("FloatStorage", 7, 0, &[1], &[1], "smaller than declared"),
         ("FloatStorage", -1, 0, &[1], &[1], "no number"),
         ("FloatStorage", 6, 0, &[-1], &[1], "whole numbers from 0"),
         ("FloatStorage", 6, 0, &[1, 1], &[1], "strides"),

@@ -45,7 +45,7 @@ fn a_packed_set_trains_to_the_same_bits_and_is_measured() {
     pack.args(["data", "pack", "GOT10K_train_full", "--data_dir"]).arg(&sets);
     let printed = succeed(&mut pack);
     assert!(printed.contains("10 sequences, 200 frames in 1 shards") && printed.contains("the same"), "{printed}");
-    assert!(succeed(&mut pack).contains("kept     1 shards that were whole already"));
+    assert!(succeed(&mut pack).contains("kept     1 shards that were complete already"));
 
     let set = "DATA.TRAIN.DATASETS_NAME=[packed:packed/GOT10K_train_full]";
     let packed = trained(home.path(), "packed", &sets, &["--set", set, "--pipeline", "train-packed"]);
@@ -150,7 +150,7 @@ fn labels_from_boxes_and_pixels_are_trained_on() {
     let mut command = program();
     command.args(["data", "label", "GOT10K_train_full", "--data_dir"]).arg(data()).arg("--out").arg(&out);
     let printed = succeed(command.arg("--compare").arg(data().join("conditions")));
-    for part in ["labelled 200 frames of 10 sequences", "scale_variation", "precision", "not told occlusion"] {
+    for part in ["labelled 200 frames of 10 sequences", "scale_variation", "precision", "not detected: occlusion"] {
         assert!(printed.contains(part), "{part}: {printed}");
     }
     assert!(succeed(&mut command).contains("kept     10 sequences"));

@@ -67,6 +67,45 @@ fn a_wrong_pipeline_is_named_with_line_and_remedy() {
     assert!(errors.contains("stages.crop.workers") && errors.contains("stages.augment.workers"), "{errors}");
 }
 
+/// What `train` refuses of an experiment or a pipeline `validate` refuses too, in the same words, and the other way round.
+#[test]
+fn train_and_validate_refuse_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let shipped = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/train.yaml")).unwrap();
+    let text = home.path().join("text.safetensors");
+    std::fs::write(&text, "no weights").unwrap();
+    let set = |assignment: &str| vec!["--set".to_string(), assignment.to_string()];
+    let pipeline = |name: &str, from: &str, to: &str| {
+        let path = home.path().join(format!("{name}.yaml"));
+        let changed = shipped.replace(from, to);
+        assert_ne!(changed, shipped);
+        std::fs::write(&path, changed).unwrap();
+        vec!["--pipeline".to_string(), path.display().to_string()]
+    };
+    let twice = "  checkpoint: {kind: checkpoint}\n  other: {kind: sample}\n  d: {kind: decode}\n  c: {kind: crop}\n  \
+                 b: {kind: collate}\n  u: {kind: upload}\n  again: {kind: step}\n  a: {kind: aggregate}\n  k: {kind: checkpoint}\n";
+    for (arguments, code, part) in [
+        (set("TRAIN.BATCH_SIZE=many"), 78, "TRAIN.BATCH_SIZE: expected a whole number"),
+        (set("MODEL.BACKBONE.NUM_HEADS=3"), 78, "does not divide into 3 heads"),
+        (set("TRAIN.PHASES.joint.TRAINS=[nothing.]"), 78, "TRAIN.PHASES.joint.TRAINS: no parameter's name matches"),
+        (set(&format!("MODEL.PRETRAIN_FILE={}", text.display())), 66, "text.safetensors"),
+        (pipeline("kind", "kind: decode,", "kind: decoed,"), 78, "unknown kind `decoed`"),
+        (pipeline("twice", "  checkpoint: {kind: checkpoint}\n", twice), 78, "is a second stage of the kind step"),
+        (pipeline("sizes", "kind: crop,", "kind: crop, options: {search: 80},"), 78, "search crops"),
+        (pipeline("ports", "  crop: {kind: crop, workers: 1, capacity: 8}\n", ""), 78, "expects cropped clips"),
+    ] {
+        let out = home.path().join("out");
+        let trained = fail(train(&out).args(&arguments), code);
+        let mut validate = program();
+        validate.args(["validate", "--script", "hiptrack", "--device", "cpu", "--config"]).arg(support::experiment());
+        let validated = fail(validate.args(&arguments), code);
+        for said in [&trained, &validated] {
+            assert!(said.contains(part), "{arguments:?}\n{trained}\n{validated}");
+        }
+        assert!(!out.exists(), "{arguments:?}");
+    }
+}
+
 #[test]
 fn the_decode_stage_can_be_swapped_in_the_file() {
     let home = tempfile::tempdir().unwrap();

@@ -18,7 +18,7 @@ fn every_shipped_pipeline_is_valid_without_a_warning_and_can_be_drawn() {
         let mut command = program();
         command.args(["validate", "--config"]).arg(support::experiment()).arg("--pipeline").arg(&path);
         let printed = succeed(command.args(["--deny_warnings", "--device", "cpu"]));
-        assert!(printed.contains("items take at the most"), "{}: {printed}", path.display());
+        assert!(printed.contains("peak memory of queued data"), "{}: {printed}", path.display());
         for format in ["dot", "mermaid", "text"] {
             succeed(program().args(["graph", "--format", format, "--pipeline"]).arg(&path));
         }

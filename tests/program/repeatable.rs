@@ -51,7 +51,7 @@ fn losses_do_not_depend_on_workers_or_interruptions() {
     succeed(&mut run("steps", &four));
     assert_eq!(losses(&at("steps")), whole, "resumed twice");
     let again = succeed(&mut run("steps", &one));
-    assert!(again.contains("complete already"), "{again}");
+    assert!(again.contains("already complete"), "{again}");
     assert_eq!(losses(&at("steps")), whole, "nothing was left to do");
 
     let other = succeed(run("seed", &one).args(["--seed", "7", "--max_steps", "1"]));

@@ -94,7 +94,7 @@ impl Bench {
     fn command(&self, out: &Path) -> Command {
         let mut command = program();
         command
-            .args(["train", "--device", "cpu", "--metrics", "127.0.0.1:0", "--config"])
+            .args(["train", "--verbose", "--device", "cpu", "--metrics", "127.0.0.1:0", "--config"])
             .arg(crate::support::experiment());
         command.arg("--data_dir").arg(&self.data).arg("--pipeline").arg(&self.pipeline).arg("--save_dir").arg(out);
         let sets = [

@@ -47,6 +47,8 @@ pub fn train(save_dir: &Path) -> Command {
     command.args(["train", "--script", "hiptrack", "--config"]).arg(experiment());
     command.arg("--save_dir").arg(save_dir).args(["--mode", "single", "--device", "cpu", "--metrics", "127.0.0.1:0"]);
     command.arg("--data_dir").arg(data());
+    // Tests wait for lines of batches.
+    command.arg("--verbose");
     command
 }
 

@@ -9,6 +9,8 @@ pub enum FailureKind {
     Usage,
     /// A data set, a weights file or another input is missing or unreadable (66).
     Input,
+    /// The system cannot read an input at present: a server, a mount or a disk does not answer as it should (66).
+    Away,
     /// A device or a port is not available (69).
     Unavailable,
     /// A stage died, or the loss stayed non-finite (70).
@@ -28,7 +30,7 @@ impl FailureKind {
     pub fn exit_code(self) -> i32 {
         match self {
             Self::Usage => 64,
-            Self::Input => 66,
+            Self::Input | Self::Away => 66,
             Self::Unavailable => 69,
             Self::Stage | Self::Panic | Self::Memory => 70,
             Self::Output => 74,

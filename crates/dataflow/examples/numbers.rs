@@ -28,7 +28,7 @@ impl StageContext for Kitchen {
     type Facts = ();
 }
 
-const NUMBERS: Port = Port { name: "numbers" };
+const NUMBERS: Port = Port::of::<u64>("numbers");
 
 /// The table of kinds: what a pipeline file can name.
 static KINDS: &[Kind<Kitchen>] = &[

@@ -87,7 +87,7 @@ pub(super) fn track(args: &TrackBenchArgs) -> Result<()> {
     }
     let capacity = args.memory.unwrap_or(experiment.model.max_memory).max(1);
     println!(
-        "{}: {} threads, {} frames a case; the model alone, without reading and cropping pictures",
+        "{}: {} threads, {} frames a case; only the model, without reading and cropping images",
         node.origin.source,
         tch::get_num_threads(),
         args.frames

@@ -50,7 +50,7 @@ impl Fit {
         };
         list("would start from scratch, as this source need not have them", scratch);
         list("are missing", missing);
-        list("are left out, as they are of no use here", ignored);
+        list("are skipped, as nothing here uses them", ignored);
         list("are unexpected", &report.unexpected);
         if !self.loaded.foreign().is_empty() {
             say!("  without them it is another tracker: the model is plain OSTrack (MODEL.NEW_HIP: False)");

@@ -96,7 +96,7 @@ pub(super) fn strip(args: &ConvertArgs) -> Result<()> {
     tensors.iter_mut().for_each(|(name, _)| *name = plain(name));
     let bytes = write(output, format, &tensors, BTreeMap::new())?;
     let dropped = count - tensors.len();
-    say!("{}: {} tensors, {} ({dropped} left out)", output.display(), tensors.len(), size(bytes));
+    say!("{}: {} tensors, {} ({dropped} skipped)", output.display(), tensors.len(), size(bytes));
     skipped(&file);
     Ok(())
 }
@@ -116,6 +116,6 @@ fn skipped(file: &WeightsFile) {
         .filter(|key| !file.texts().contains_key(*key) && !others(key))
         .collect();
     if !keys.is_empty() {
-        say!("not kept, as it is no weight: {}", keys.join(", "));
+        say!("skipped, not a weight: {}", keys.join(", "));
     }
 }

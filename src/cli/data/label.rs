@@ -46,7 +46,7 @@ fn rules() -> String {
     let names: Vec<&str> = untold().map(Condition::name).collect();
     let _ = write!(
         text,
-        "Boxes and pixels alone cannot tell: {}. Labels do not name these, and what a label does not name counts as \
+        "Boxes and pixels are not enough to detect: {}. Labels do not name these, and what a label does not name counts as \
          absent. docs/labels.md says where the thresholds come from and how far such labels agree with known ones.",
         names.join(", ")
     );
@@ -103,16 +103,16 @@ fn report(done: &Labelled, seconds: f64) {
         println!("kept     {kept} sequences that were labelled already");
     }
     if *hidden > 0 {
-        println!("left out {hidden} frames that do not show the object");
+        println!("skipped  {hidden} frames that do not show the object");
     }
     if *not_found > 0 {
-        println!("left out {not_found} frames in which nothing was found (--only_found)");
+        println!("skipped  {not_found} frames in which nothing was found (--only_found)");
     }
     if *without > 0 {
         println!("no file  for {without} sequences without a frame to label");
     }
     for (rule, count) in RULES.iter().zip(done.untold).filter(|(_, count)| *count > 0) {
-        println!("not told {}: {count} frames give nothing to measure ({})", rule.condition, rule.source);
+        println!("not detected {}: {count} frames give nothing to measure ({})", rule.condition, rule.source);
     }
     if *unreadable > 0 {
         eprintln!("warning: frames that cannot be read and have no label: {unreadable}");
@@ -154,7 +154,7 @@ fn limits(args: &LabelArgs, sets: &[Dataset]) {
         false => "a frame that shows nothing else is called normal here (--only_found leaves it unlabelled)",
     };
     println!(
-        "\nnot told {} and {last}: boxes and pixels alone cannot; {as_normal}.\n         These are first labels: correct \
+        "\nnot detected: {} and {last}, for which boxes and pixels are not enough; {as_normal}.\n         These are first labels: correct \
          what matters, and measure on labels of people",
         first.join(", ")
     );

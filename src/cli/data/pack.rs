@@ -105,7 +105,7 @@ fn report(summary: &Summary, kept: usize, loss: &Loss, seconds: f64) {
         summary.shards.len()
     );
     if kept > 0 {
-        println!("kept     {kept} shards that were whole already");
+        println!("kept     {kept} shards that were complete already");
     }
     println!("size     {} of {} ({share:.1} %)", HumanBytes(bytes), HumanBytes(source));
     match &summary.how {

@@ -1,6 +1,5 @@
 //! `trackflow data stats`: what a data set holds, as a table and a picture.
 
-use super::save;
 use crate::{
     data::{
         condition::Condition,
@@ -8,8 +7,11 @@ use crate::{
         labels,
         stats::{Histogram, Stats},
     },
-    failure::Result,
-    monitor::chart::{Bars, sheet},
+    failure::{Failure, Result},
+    monitor::report::{
+        export::{self, pictures, sheet},
+        markers::{Series, bars},
+    },
 };
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -26,8 +28,8 @@ pub(super) struct StatsArgs {
     /// Folder of condition labels, below the data folder or absolute (default: conditions, where it is there)
     #[arg(long = "cls_ann_dir", alias = "cls-ann-dir", value_name = "DIR")]
     labels: Option<PathBuf>,
-    /// Picture to write
-    #[arg(long, value_name = "FILE.png")]
+    /// Figure to write: .svg, .pdf or .png
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
@@ -36,6 +38,11 @@ pub(super) struct StatsArgs {
 /// # Errors
 /// 66 for data that is missing or has faults, 74 when the picture cannot be written.
 pub(super) fn stats(args: &StatsArgs) -> Result<()> {
+    if let Some(out) = &args.out
+        && export::form(out)? != "svg"
+    {
+        export::check()?;
+    }
     let roots = Roots::open(args.data_dir.as_deref())?;
     let mut sets = dataset::load(&args.names, &roots)?;
     let folder = roots.base.join(args.labels.as_deref().unwrap_or(Path::new("conditions")));
@@ -62,10 +69,28 @@ pub(super) fn stats(args: &StatsArgs) -> Result<()> {
         }
     }
     if let Some(out) = &args.out {
-        save(&sheet(&args.names.join(", "), &lines, &panels), out)?;
-        println!("\npicture: {}", out.display());
+        let figures: String = panels.iter().map(figure).collect();
+        let sheet = sheet("stats", &args.names.join(", "), &lines, &pictures(&figures)?);
+        export::write_one(&sheet, out)
+            .map_err(|failure| Failure { message: format!("{failure}; name another --out"), ..failure })?;
+        println!("\nfigure: {}", out.display());
     }
     Ok(())
+}
+
+/// Counts by name, under a title.
+struct Bars {
+    title: String,
+    bars: Vec<(String, u64)>,
+}
+
+/// The counts as a chart of reports.
+fn figure(panel: &Bars) -> String {
+    let names: Vec<String> = panel.bars.iter().map(|(name, _)| name.replace('_', " ")).collect();
+    let values = panel.bars.iter().map(|(_, count)| Series::value(&[*count as f64])).collect();
+    let total = panel.bars.iter().map(|(_, count)| count).sum::<u64>().max(1) as f64;
+    let series = Series { name: String::new(), colour: 0, values };
+    bars(&panel.title, "count", &names, &[series], None, |count| format!("{count:.0} ({:.1} %)", 100.0 * count / total))
 }
 
 /// How many frame sizes are listed.
@@ -81,14 +106,14 @@ fn panels(stats: &Stats) -> Vec<Bars> {
     let bars = |title: String, bars: Vec<(String, u64)>| Bars { title, bars };
     let two = |value: f64| format!("{value:.2}");
     let mut panels = vec![
-        bars(with_mean("frames of a sequence", &stats.lengths, &|m| format!("{m:.0}")), stats.lengths.bins(plain)),
+        bars(with_mean("frames per sequence", &stats.lengths, &|m| format!("{m:.0}")), stats.lengths.bins(plain)),
         bars("sequences by size of their first frame".into(), sizes(stats)),
         bars(
-            with_mean("side of the box by that of the frame", &stats.scale, &|m| format!("{:.1} %", 100.0 * m)),
+            with_mean("side of the box / side of the frame", &stats.scale, &|m| format!("{:.1} %", 100.0 * m)),
             stats.scale.bins(percent),
         ),
-        bars(with_mean("width by height of the box", &stats.aspect, &two), stats.aspect.bins(plain)),
-        bars(with_mean("way of the box in a frame by its side", &stats.motion, &two), stats.motion.bins(plain)),
+        bars(with_mean("width / height of the box", &stats.aspect, &two), stats.aspect.bins(plain)),
+        bars(with_mean("motion of the box per frame / its side", &stats.motion, &two), stats.motion.bins(plain)),
     ];
     if stats.labelled > 0 {
         let counts = Condition::ALL.iter().zip(stats.conditions).map(|(c, count)| (c.name().to_string(), count));

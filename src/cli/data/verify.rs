@@ -5,7 +5,7 @@ use crate::{
         dataset::{self, Roots, Scan},
         inspect::{Inspection, Report, inspect},
     },
-    failure::{Failure, Result},
+    failure::{Failure, FailureKind, Result},
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -45,7 +45,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<()> {
         let start = Instant::now();
         let scan = match dataset::scan(name, &roots) {
             Ok(scan) => scan,
-            Err(failure) if failure.kind == crate::failure::FailureKind::Input => {
+            Err(failure) if matches!(failure.kind, FailureKind::Input | FailureKind::Away) => {
                 missing.push(failure.message);
                 continue;
             }
@@ -64,7 +64,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<()> {
         crate::telemetry::log::data(json!({"sound": sound, "datasets": printed, "missing": missing}));
     }
     if faulty > 0 && sequences == 0 {
-        missing.push("nothing could be read; see what is said above".to_string());
+        missing.push("nothing could be read; see the messages above".to_string());
     } else if faulty > 0 {
         missing.push(format!("{faulty} of {sequences} sequences have faults; repair them or take them off the lists"));
     }

@@ -79,7 +79,7 @@ struct Results {
 
 fn found(args: &EvaluateArgs) -> Result<Results> {
     if args.exclude_invalid_frames && args.rules == Some(Rules::Got10k) {
-        let what = "the GOT-10k toolkit leaves out what it leaves out; the option is one of hiptrack and pytracking";
+        let what = "the GOT-10k toolkit has its own rule for which frames count; the option belongs to hiptrack and pytracking";
         return Err(Failure::usage(format!("--exclude_invalid_frames --rules got10k: {what}")));
     }
     let sets = track::named_sets(&args.dataset)?;

@@ -127,7 +127,7 @@ pub(super) fn oddities(plan: Plan, overall: &Scored) -> Vec<String> {
     if plan.strict {
         lines.push("* in brackets, strict: hits and frames are those that show the object, and no others".into());
     } else if !lines.is_empty() {
-        lines.push("* --strict gives the scores over the frames that show the object alone beside these".into());
+        lines.push("* --strict adds the scores over only those frames that show the object".into());
     }
     lines
 }

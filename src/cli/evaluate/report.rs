@@ -43,7 +43,7 @@ pub(super) fn write(folder: &Path, plan: Plan, boards: &[Board], groups: &[Group
     put("scores.csv", csv(boards, groups))?;
     put("scores.tex", tex(plan, boards))?;
     println!(
-        "report: {} ({count} plots, each as SVG and PNG; scores.csv, scores.tex)",
+        "report: {} ({count} plots, each as SVG, PDF and PNG; scores.csv, scores.tex)",
         folder.join("report.html").display()
     );
     Ok(())

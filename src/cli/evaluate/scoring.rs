@@ -173,7 +173,7 @@ fn run(rules: Rules, subject: &Subject, found: Vec<[f64; 4]>, path: &Path, notes
         return Run { found, omitted: 0 };
     }
     if found.len() == frames {
-        let what = "starts at the first frame: its first boxes are left out, as the rules leave out those frames";
+        let what = "starts at the first frame: its first boxes are skipped, as the rules skip those frames";
         notes.push(format!("{}: {what}", path.display()));
         return Run { found: found[omitted..].to_vec(), omitted };
     }

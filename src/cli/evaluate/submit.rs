@@ -16,8 +16,7 @@ pub(super) fn submit(args: &EvaluateArgs, server: Server) -> Result<()> {
     let given = if args.dataset.is_empty() { vec![wanted.to_owned()] } else { args.dataset.clone() };
     let sets = track::named_sets(&given)?;
     if let Some(other) = sets.iter().find(|set| set.folder != wanted) {
-        let what =
-            format!("--dataset {}: the server takes results of {wanted} alone; leave --dataset out", other.given);
+        let what = format!("--dataset {}: the server accepts only results of {wanted}; omit --dataset", other.given);
         return Err(Failure::usage(what));
     }
     let trackers = trackers::of(args)?;

@@ -9,15 +9,12 @@ use crate::{
     failure::{Failure, FailureKind, Result},
     flow::{Shutdown, watch_signals},
     lock::FolderLock,
-    model::Hiptrack,
     monitor::replay,
-    session::{find, sets},
+    session::{check, find, sets},
     telemetry::{log, machine},
     train::{
         experiment::{Experiment, Synth},
-        network,
         run_event::RunEvent,
-        step::check_phases,
     },
 };
 use clap::Args;
@@ -143,7 +140,8 @@ fn members(plan: &Plan, home: &Path) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     let mut problems = Vec::new();
     for (arm, Arm { name, set }) in plan.arms.iter().enumerate() {
-        match find::read(&plan.script, &plan.config, set).and_then(checked) {
+        let node = find::experiment(&plan.script, &plan.config, set);
+        match node.and_then(|node| check::experiment(&node).sound()) {
             Ok(experiment) => members.extend(plan.seeds.iter().map(|&seed| {
                 let folder = home.join(folder_name(name)).join(format!("seed-{seed}"));
                 Member { arm, seed, is_complete: is_complete(&folder), folder, experiment: experiment.clone() }
@@ -169,22 +167,7 @@ fn members(plan: &Plan, home: &Path) -> Result<Vec<Member>> {
             problems.push(Failure::config(format!("{}: {message}", folder.display())));
         }
     }
-    match problems.first() {
-        None => Ok(members),
-        Some(first) => {
-            let lines: Vec<&str> = problems.iter().map(|failure| failure.message.as_str()).collect();
-            Err(Failure::new(first.kind, lines.join("\n")))
-        }
-    }
-}
-
-/// An experiment that can be trained, as far as its file decides that.
-fn checked(experiment: Experiment) -> Result<Experiment> {
-    let sizes = network::config(&experiment);
-    sizes.check()?;
-    check_phases(&experiment.training, &Hiptrack::sketch(&sizes)?)?;
-    network::check_pretrained(&experiment)?;
-    Ok(experiment)
+    check::merged(problems).map_or(Ok(members), Err)
 }
 
 /// What a folder can be called after an arm.

@@ -23,7 +23,7 @@ impl FromStr for Devices {
         let devices = text.split(',').map(|one| one.trim().parse()).collect::<std::result::Result<Vec<_>, _>>();
         let devices: Vec<DeviceChoice> = devices.map_err(|what| format!("{what}, or several cuda:N with commas"))?;
         match devices.iter().enumerate().find(|(at, one)| devices[..*at].contains(one)) {
-            Some((_, twice)) => Err(format!("{twice} is named twice; --jobs says how many trackers run")),
+            Some((_, twice)) => Err(format!("{twice} is named twice; --jobs sets how many trackers run")),
             None if devices.len() > 1 && devices.contains(&DeviceChoice::Auto) => {
                 Err("auto is one device; name the others one by one".into())
             }
@@ -67,7 +67,7 @@ mod tests {
         let parsed = |text: &str| text.parse::<Devices>().map(|devices| devices.0);
         assert_eq!(parsed("cuda:0,cuda:1"), Ok(vec![DeviceChoice::Cuda(0), DeviceChoice::Cuda(1)]));
         assert_eq!(parsed("cpu"), Ok(vec![DeviceChoice::Cpu]));
-        assert!(parsed("cpu,cpu").unwrap_err().contains("cpu is named twice; --jobs says"));
+        assert!(parsed("cpu,cpu").unwrap_err().contains("cpu is named twice; --jobs sets"));
         assert!(parsed("auto,cpu").unwrap_err().contains("auto is one device"));
         assert!(parsed("gpu").unwrap_err().contains("expected auto, cpu or cuda:N"));
     }

@@ -59,7 +59,7 @@ pub(super) fn skip(videos: &mut Vec<Video>, folder: &Path, ours: &MadeBy, renewe
     }
     if unknown > 0 {
         println!(
-            "{unknown} sequences have results without a record of their weights: they are taken for these weights'"
+            "{unknown} sequences have results without a record of their weights: they are assumed to be of these weights"
         );
     }
     if earlier > 0 {

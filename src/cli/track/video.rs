@@ -157,7 +157,7 @@ fn summary(frames: usize, passed: Duration, dropped: usize, rate: Option<f64>, s
         }
         None => String::new(),
     };
-    println!("{frames} frames at {speed:.2} frames/s (tracking alone {isolated_cost:.2}), {dropped} dropped{real}");
+    println!("{frames} frames at {speed:.2} frames/s (tracking only {isolated_cost:.2}), {dropped} dropped{real}");
 }
 
 /// Reads until the end, or until `send` has no receiver. Every frame is sent.

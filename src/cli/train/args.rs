@@ -50,8 +50,8 @@ pub struct TrainArgs {
     /// Go on although the experiment has changed in ways that matter
     #[arg(long = "allow_changes", alias = "allow-changes")]
     pub allow_changes: bool,
-    /// Folder of a finished run, such as one without a condition head: validations are compared with its own, and what
-    /// the class task costs is said
+    /// Folder of a finished run, such as one without a condition head: validations are compared with its own, and the
+    /// cost of the class task is reported
     #[arg(long, value_name = "DIR")]
     pub baseline: Option<PathBuf>,
     /// Stop early enough to have saved after this time: 90m, 2h, 1h30m; the same command goes on
@@ -72,10 +72,13 @@ pub struct TrainArgs {
     #[arg(long = "use_mlflow", alias = "use-mlflow", value_name = "0|1", default_value_t = 0,
         value_parser = clap::value_parser!(u8).range(0..=1))]
     pub use_mlflow: u8,
-    /// What the run says on its way: text for people, or one JSON object a line
+    /// Format of what the run prints: text for people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "text|json")]
     pub log: LogFormat,
-    /// Let one stage work at a time, and write to load.json what each costs alone: slower, for measuring
+    /// Print a line every TRAIN.PRINT_INTERVAL batches, with all loss components, instead of one an epoch
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Let one stage work at a time, and write to load.json what each costs in isolation: slower, for measuring
     #[arg(long = "one_at_a_time", alias = "one-at-a-time")]
     pub one_at_a_time: bool,
 }

@@ -68,6 +68,7 @@ fn session(args: &TrainArgs) -> SessionBuilder {
         .time_limit(args.time_limit)
         .one_at_a_time(args.one_at_a_time)
         .trace(args.trace.clone().map(|file| (file, args.trace_steps.clone())))
+        .verbose(args.verbose)
         .program(std::env::current_exe().ok())
         .owns_process(true)
 }

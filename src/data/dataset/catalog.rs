@@ -20,6 +20,7 @@ use super::vot::Vot;
 use super::{Ask, Dataset, Layout, Opening, Roots, ScanContext, Sequence, Truth};
 use crate::data::problems::Problems;
 use crate::failure::{Failure, Result};
+use crate::telemetry::preparation::Preparation;
 
 /// The part of a data set that a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,9 +135,13 @@ pub fn load(names: &[String], roots: &Roots) -> Result<Vec<Dataset>> {
 pub fn load_for(purpose: Purpose, names: &[String], roots: &Roots) -> Result<Vec<Dataset>> {
     let mut problems = Problems::default();
     let mut datasets = Vec::new();
-    for request in requests(purpose, names, roots)? {
+    let requests = requests(purpose, names, roots)?;
+    let progress = Preparation::begin("reading annotations", "data sets", requests.len());
+    for request in requests {
         let request = request.or_packed(roots);
-        match open(&request, roots) {
+        let found = open(&request, roots);
+        progress.add(1);
+        match found {
             Ok(dataset) => datasets.push(dataset),
             Err(found) => problems.extend(found),
         }

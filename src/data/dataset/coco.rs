@@ -232,7 +232,7 @@ fn objects(instances: Instances, folder: &Path, path: &Path, scan: &mut ScanCont
         scan.problems.file(path, format_args!("no annotation can be used: {what}"));
     }
     if crowds > 0 {
-        scan.notes.push(format!("{crowds} crowds are no objects and left out"));
+        scan.notes.push(format!("{crowds} crowd annotations are not objects and were skipped"));
     }
     found
 }

@@ -45,7 +45,7 @@ impl Layout for Nfs {
             let files = [folder.join(format!("{name}_new.txt")), folder.join(format!("{name}.txt"))];
             match files.iter().find(|file| scan.exists(file)) {
                 Some(boxes) => entries.push(SequenceFiles::new(name.clone(), folder.join(&name), boxes.clone())),
-                None => scan.notes.push(format!("{}: no {name}.txt, left out", folder.display())),
+                None => scan.notes.push(format!("{}: no {name}.txt, skipped", folder.display())),
             }
         }
         let entries = split::keep(ask, entries, |entry| &entry.name, scan);
@@ -76,7 +76,7 @@ fn sequence(entry: &SequenceFiles, exact: bool) -> (CheckedSequence, ScanContext
         0 => {}
         // The last frame of a film, whose annotation ends within it.
         1 if count > 0 => {
-            let what = format!("{} frames and {} boxes, the last one left out", frames.len(), boxes.len());
+            let what = format!("{} frames and {} boxes, the last one skipped", frames.len(), boxes.len());
             own.notes.push(format!("{}: {what}", entry.name));
         }
         _ if own.problems.is_empty() => {

@@ -54,7 +54,7 @@ impl Layout for Otb {
                     let file = path.join(format!("groundtruth_rect.{n}.txt"));
                     let holds_boxes = !is_blank(&file);
                     if !holds_boxes {
-                        scan.notes.push(format!("{}: is empty, left out", file.display()));
+                        scan.notes.push(format!("{}: is empty, skipped", file.display()));
                     }
                     holds_boxes
                 });

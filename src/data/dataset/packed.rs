@@ -157,7 +157,7 @@ impl Layout for Packed {
             }
         };
         if !summary.keeps_orientation {
-            let what = "packed by an earlier version, which left out how Exif data turn JPEG pictures";
+            let what = "packed by an earlier version, which ignored the Exif orientation of JPEG images";
             scan.notes.push(format!("{what}; if they turn some, pack the set again"));
         }
         if let How::Scaled { quality, .. } = summary.how {

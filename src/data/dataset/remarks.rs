@@ -55,16 +55,16 @@ impl Remark {
                 "folders hold groundtruth in several forms: one of them is read",
             ),
             Self::Empty => many(
-                "groundtruth file among several is empty and is left out",
-                "groundtruth files among several are empty and are left out",
+                "groundtruth file among several is empty and is skipped",
+                "groundtruth files among several are empty and are skipped",
             ),
             Self::Places => many(
                 "sequence has pictures in several folders: one of them is taken",
                 "sequences have pictures in several folders: one of them is taken",
             ),
             Self::NoTruth => many(
-                "folder holds no groundtruth*.txt and is left out",
-                "folders hold no groundtruth*.txt and are left out",
+                "folder holds no groundtruth*.txt and is skipped",
+                "folders hold no groundtruth*.txt and are skipped",
             ),
             Self::Inner => many(
                 "folder in a sequence holds a groundtruth*.txt of its own and is not read",
@@ -104,9 +104,9 @@ impl Remark {
                 "sequences have boxes that look like the corners x1,y1,x2,y2, but are read as x,y,w,h",
             ),
             Self::Object => {
-                many("annotation cannot be used and is left out", "annotations cannot be used and are left out")
+                many("annotation cannot be used and is skipped", "annotations cannot be used and are skipped")
             }
-            Self::DeadLink => many("link leads nowhere and is left out", "links lead nowhere and are left out"),
+            Self::DeadLink => many("link leads nowhere and is skipped", "links lead nowhere and are skipped"),
             Self::Foreign => many(
                 "hidden file or folder, or one that another program left, is skipped",
                 "hidden files and folders, and those that other programs left, are skipped",
@@ -166,12 +166,12 @@ mod tests {
     fn a_kind_is_said_once_with_its_number_and_the_first_examples() {
         let (mut remarks, mut more) = (Remarks::default(), Remarks::default());
         remarks.add(Remark::DeadLink, "a");
-        assert_eq!(remarks.notes(), ["1 link leads nowhere and is left out (a)"]);
+        assert_eq!(remarks.notes(), ["1 link leads nowhere and is skipped (a)"]);
         more.add(Remark::DeadLink, "b");
         more.add(Remark::Object, "7");
         remarks.extend(more);
         let expected =
-            ["1 annotation cannot be used and is left out (7)", "2 links lead nowhere and are left out (first: a)"];
+            ["1 annotation cannot be used and is skipped (7)", "2 links lead nowhere and are skipped (first: a)"];
         assert_eq!(remarks.notes(), expected);
     }
 }

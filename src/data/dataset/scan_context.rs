@@ -96,8 +96,8 @@ impl ScanContext {
         self.exists(path);
         match text::read(path) {
             Ok(text) => Some(text),
-            Err(error @ TextError::Io(_)) => {
-                self.problems.file(path, format_args!("{error}; {REMEDY}"));
+            Err(TextError::Io(error)) => {
+                self.problems.io(path, "read", &error, REMEDY);
                 None
             }
             Err(error) => {
@@ -144,7 +144,7 @@ impl ScanContext {
             Ok(())
         };
         if let Err(error) = list() {
-            self.problems.file(parent, format_args!("cannot be listed: {error}; {REMEDY}"));
+            self.problems.io(parent, "listed", &error, REMEDY);
         }
         names.sort();
         names
@@ -180,7 +180,7 @@ impl ScanContext {
     pub fn frames(&mut self, folder: &Path) -> Scanned {
         self.exists(folder);
         FrameFiles::look(folder).unwrap_or_else(|error| {
-            self.problems.file(folder, format_args!("cannot be listed: {error}; {REMEDY}"));
+            self.problems.io(folder, "listed", &error, REMEDY);
             Scanned::nothing(folder)
         })
     }

@@ -39,7 +39,12 @@ pub(super) fn choose(
     }
     if let Some(file) = find(other, root, scan) {
         let theirs: HashSet<String> = listed(&file, &names, scan).into_iter().collect();
-        scan.notes.push(format!("no {} in {}: taking what {} leaves out", own[0], root.display(), file.display()));
+        scan.notes.push(format!(
+            "no {} in {}: using the sequences that {} does not list",
+            own[0],
+            root.display(),
+            file.display()
+        ));
         return names.into_iter().filter(|name| !theirs.contains(name)).collect();
     }
     let count = names.len();

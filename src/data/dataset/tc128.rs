@@ -53,7 +53,7 @@ fn entries(root: &Path, scan: &mut ScanContext) -> Vec<SequenceFiles> {
         let path = root.join(&folder);
         let files = scan.files(&path);
         let Some(boxes) = files.iter().find(|file| file.ends_with("_gt.txt")) else {
-            scan.notes.push(format!("{}: no *_gt.txt, left out", path.display()));
+            scan.notes.push(format!("{}: no *_gt.txt, skipped", path.display()));
             continue;
         };
         let name = folder.strip_prefix("tpl_").unwrap_or(&folder).to_owned();
@@ -73,7 +73,7 @@ fn span(file: &Path, scan: &mut ScanContext) -> Option<(usize, usize)> {
     match numbers.as_deref() {
         Some(&[first, last]) if 0 < first && first <= last => Some((first, last)),
         _ => {
-            scan.problems.file(file, "does not say which frames count; write the first and the last: 1,20");
+            scan.problems.file(file, "does not state which frames count; write the first and the last: 1,20");
             None
         }
     }
@@ -110,6 +110,6 @@ mod tests {
         assert_eq!(names("TC128_ce").len(), 1);
         write("Boat_ce2/Boat_ce2_frames.txt", "all\n");
         let failure = load(&["TC128".to_owned()], &Roots::below(root.path())).unwrap_err();
-        assert!(failure.message.contains("Boat_ce2_frames.txt: does not say which frames count"), "{failure}");
+        assert!(failure.message.contains("Boat_ce2_frames.txt: does not state which frames count"), "{failure}");
     }
 }

@@ -121,8 +121,8 @@ fn coco_objects_are_sequences_of_one_picture_without_crowds() {
     assert_eq!((&*set.sequences[0].name, set.sequences[0].object(0).w), ("7", 30.0));
     assert_eq!(set.sequences[0].path(0), coco.join("images/train2017/000000000025.jpg"));
     let bad = "annotation 11: its box is 0,0,0,9, without area";
-    let bad = format!("COCO17: 1 annotation cannot be used and is left out ({bad})");
-    assert_eq!(set.notes, ["COCO17: 1 crowds are no objects and left out", &bad]);
+    let bad = format!("COCO17: 1 annotation cannot be used and is skipped ({bad})");
+    assert_eq!(set.notes, ["COCO17: 1 crowd annotations are not objects and were skipped", &bad]);
     // As the archive unpacks.
     fs::create_dir_all(coco.join("train2017")).unwrap();
     assert_eq!(one("COCO17", root.path()).sequences[0].path(0), coco.join("train2017/000000000025.jpg"));
@@ -197,7 +197,7 @@ fn any_folder_with_pictures_and_boxes_is_a_sequence() {
     let set = one("folder:mine", root.path());
     assert_eq!((&*set.name, set.sequences.len(), visible(&set, 1)), ("folder:mine", 2, "10".into()));
     assert_eq!(set.sequences[1].object(0), crate::vision::rect::Rect::new(0.0, 0.0, 10.0, 5.0));
-    assert!(set.notes[0].contains("1 folder holds no groundtruth*.txt and is left out"), "{:?}", set.notes);
+    assert!(set.notes[0].contains("1 folder holds no groundtruth*.txt and is skipped"), "{:?}", set.notes);
     assert!(set.notes[0].ends_with("mine/notes)"), "{:?}", set.notes);
     assert_eq!(one("folder", &sets.join("a")).sequences.len(), 1);
     // A list of the user's own, by name or number, for any data set.

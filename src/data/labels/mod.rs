@@ -22,6 +22,7 @@ use crate::data::dataset::{Dataset, Sequence};
 use crate::data::problems::Problems;
 use crate::data::random::CounterRng;
 use crate::failure::{Failure, Result};
+use crate::telemetry::preparation::Preparation;
 use crate::text;
 use strange::Strange;
 
@@ -165,7 +166,7 @@ impl fmt::Display for LabelReport {
             write!(f, " ({})", classes.join(", "))?;
         }
         if self.beyond > 0 {
-            write!(f, "; {} labels of frames that do not exist left out", self.beyond)?;
+            write!(f, "; {} labels of frames that do not exist were skipped", self.beyond)?;
         }
         Ok(())
     }
@@ -208,8 +209,14 @@ pub fn attach(datasets: &mut [Dataset], folder: &Path) -> Result<LabelReport> {
     let mut report = LabelReport::default();
     let mut problems = Problems::default();
     let mut strange = Strange::default();
+    let all = datasets.iter().map(|dataset| dataset.sequences.len()).sum();
+    let progress = Preparation::begin("reading condition labels", "sequences", all);
     for dataset in datasets.iter_mut() {
-        let found: Vec<LabelScan> = dataset.sequences.par_iter().map(|sequence| read(sequence, folder)).collect();
+        let one = |sequence: &Sequence| {
+            progress.add(1);
+            read(sequence, folder)
+        };
+        let found: Vec<LabelScan> = dataset.sequences.par_iter().map(one).collect();
         for (sequence, found) in dataset.sequences.iter_mut().zip(found) {
             report.add(&found, sequence.len());
             sequence.labels = found.labels;
@@ -217,6 +224,7 @@ pub fn attach(datasets: &mut [Dataset], folder: &Path) -> Result<LabelReport> {
             strange.add(found.strange);
         }
     }
+    drop(progress);
     report.notes = strange.notes();
     if report.labelled_sequences > 0 && report.labelled_frames == 0 && problems.is_empty() {
         let what = "the label files of these sequences hold no label of any of their frames";

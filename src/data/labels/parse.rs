@@ -140,9 +140,9 @@ fn check_normal(answers: &[(Condition, f32)], present: ConditionSet) -> Result<(
     let Some(normal) = stated.reduce(f32::max) else { return Ok(()) };
     let is_normal = present.contains(Condition::Normal);
     match present.iter().find(|condition| *condition != Condition::Normal) {
-        Some(other) if normal >= PRESENT => Err(format!("says both normal and {other}; keep one of them")),
+        Some(other) if normal >= PRESENT => Err(format!("names both normal and {other}; keep one of them")),
         None if is_normal && normal == 0.0 => {
-            Err("says that the frame is not normal, but no condition that it shows; name one".into())
+            Err("the frame is not normal, but no condition is given; name one".into())
         }
         _ => Ok(()),
     }

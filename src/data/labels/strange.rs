@@ -81,7 +81,7 @@ impl Strange {
                 (lines, files) => format!(" and on {lines} more lines, in {files} more files"),
             };
             let what = parse::unknown(name);
-            format!("{}:{line}{more}: {group}.{name} is left out: {what}", file.display())
+            format!("{}:{line}{more}: {group}.{name} is skipped: {what}", file.display())
         };
         self.names.iter().map(note).collect()
     }

@@ -167,7 +167,7 @@ fn an_unknown_name_is_a_fault_where_it_is_misspelt_or_alone_and_a_note_elsewhere
     let report = write(["low_contrast", "zzz", "zzz"]).unwrap();
     assert_eq!((report.labelled_frames, report.notes.len()), (3, 1));
     let note = &report.notes[0];
-    assert!(note.contains("a.jsonl:2 and on 1 more lines: attributes.zzz is left out"), "{note}");
+    assert!(note.contains("a.jsonl:2 and on 1 more lines: attributes.zzz is skipped"), "{note}");
     assert!(note.contains("valid are occlusion"), "{note}");
 }
 
@@ -184,7 +184,7 @@ fn sequences_and_frames_without_labels_are_counted() {
     assert_eq!((report.labelled_sequences, report.unlabelled_sequences), (1, 1));
     assert_eq!((report.labelled_frames, report.frames, report.beyond), (2, 10, 1));
     assert_eq!((report.classes[6], report.classes[9]), (1, 1));
-    insta::assert_snapshot!(report, @"condition labels: 2 of 10 frames in 1 of 2 sequences (low_resolution 1, normal 1); 1 labels of frames that do not exist left out");
+    insta::assert_snapshot!(report, @"condition labels: 2 of 10 frames in 1 of 2 sequences (low_resolution 1, normal 1); 1 labels of frames that do not exist were skipped");
     let labels = &datasets[0].sequences[0].labels;
     assert!(labels.of(0).is_empty() && labels.of(99).is_empty() && datasets[0].sequences[1].labels.is_empty());
     assert_eq!(labels.of(1), ConditionSet::only(Condition::LowResolution));

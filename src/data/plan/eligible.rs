@@ -72,10 +72,10 @@ impl Eligible {
             let (name, all) = (&dataset.name, dataset.sequences.len());
             let (short, few) = (self.too_short, self.too_few_visible);
             if dataset.images {
-                return format!("{name}: {few} of {all} objects left out: their boxes have no area");
+                return format!("{name}: {few} of {all} objects skipped: their boxes have no area");
             }
             format!(
-                "{name}: {} of {all} sequences left out: {short} too short, {few} rarely show the object",
+                "{name}: {} of {all} sequences skipped: {short} too short, {few} rarely show the object",
                 short + few
             )
         })

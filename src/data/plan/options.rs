@@ -1,4 +1,4 @@
-//! What a planner is told.
+//! The options of a planner.
 
 use crate::failure::{Failure, Result};
 

@@ -142,7 +142,7 @@ fn a_picture_gives_clips_of_itself_with_crops_jittered_one_by_one() {
     let files = FrameFiles::listed(Path::new("P"), vec!["1.jpg".into()]);
     pictures.sequences.push(Sequence::new("none", files, vec![[5.0, 5.0, 0.0, 9.0]], None));
     let planner = Planner::new(vec![pictures], &[1.0], PlanOptions::default()).unwrap();
-    assert_eq!(planner.notes(), ["P: 1 of 5 objects left out: their boxes have no area"]);
+    assert_eq!(planner.notes(), ["P: 1 of 5 objects skipped: their boxes have no area"]);
     for index in 0..50 {
         let clip = planner.plan(0, index, 0).unwrap();
         assert!(clip.search.len() == 5 && clip.frames().all(|frame| frame.file.path == clip.template.file.path));

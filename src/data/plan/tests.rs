@@ -136,7 +136,7 @@ fn unusable_sequences_are_left_out_and_unusable_sets_refused() {
         set
     };
     let planner = Planner::new(vec![mixed(3)], &[1.0], PlanOptions::default()).unwrap();
-    assert_eq!(planner.notes(), ["A: 3 of 5 sequences left out: 3 too short, 0 rarely show the object"]);
+    assert_eq!(planner.notes(), ["A: 3 of 5 sequences skipped: 3 too short, 0 rarely show the object"]);
     let skipped: Vec<_> = planner.skipped().map(|(set, reason, count)| (&**set, reason, count)).collect();
     assert_eq!(skipped, [("A", "too_short", 3), ("A", "rarely_visible", 0)]);
     assert!((0..100).all(|index| planner.plan(0, index, 0).unwrap().redraws.is_empty()));

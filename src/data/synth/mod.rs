@@ -38,6 +38,7 @@ use rayon::prelude::*;
 pub use options::{SynthOptions, SynthSplit};
 
 use crate::failure::{Failure, Result};
+use crate::telemetry::preparation::Preparation;
 use layout::{Layout, Sequence};
 use plan::{Key, Purpose};
 use scene::Scene;
@@ -74,10 +75,13 @@ pub fn generate(out: &Path, options: &SynthOptions) -> Result<SynthSummary> {
         .flat_map(|(split, count)| (0..count).map(move |index| (split, index)))
         .collect();
     let missing: Vec<_> = all.iter().filter(|(split, index)| !layout.has(*split, &split.sequence(*index))).collect();
+    let progress = Preparation::begin("rendering synthetic scenes", "sequences", missing.len());
     missing.par_iter().try_for_each(|&&(split, index)| {
         let sequence = render(options, split, index)?;
+        progress.add(1);
         layout.write(split, &sequence)
     })?;
+    drop(progress);
     layout.finish(options)?;
     Ok(SynthSummary {
         train: layout.got10k().join(SynthSplit::Train.folder()),

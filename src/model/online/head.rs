@@ -123,7 +123,7 @@ impl Conditions {
         self.own.forward(&pooled, false)
     }
 
-    /// `features` `[G, G, C]` as the box head sees them where `logits` `[1, classes]` were told; none where it sees them
+    /// `features` `[G, G, C]` as the box head sees them where `logits` `[1, classes]` were predicted; none where it sees them
     /// as they are.
     pub fn modulate(&self, features: &Tensor, logits: &Tensor) -> Option<Tensor> {
         let by = self.film.as_ref()?.forward(&self.head.probabilities(logits)).view([2, -1]);

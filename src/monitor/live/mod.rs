@@ -10,7 +10,9 @@ mod now;
 mod page;
 pub(in crate::monitor) mod previews;
 mod replay;
+pub mod runs;
 mod server;
+mod state;
 pub mod status;
 mod view;
 
@@ -22,7 +24,8 @@ use crate::{
     train::{
         confusion::Confusion,
         events::{Observer, Preview},
-        run_event::{Batch, Checkpoint, LossMetrics, Pass, RunEvent, Timestamp},
+        experiment::{Experiment, defaults::Setting},
+        run_event::{Batch, Checkpoint, LossMetrics, Number, Pass, RunEvent, RunStart, Timestamp},
         run_schedule::Split,
     },
 };
@@ -30,14 +33,18 @@ use actix_web::web::Bytes;
 use curve::Curve;
 use meter_history::MeterHistory;
 use previews::Previews;
+use runs::Runs;
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Points of a curve, messages, validations and checkpoints that are kept at most.
 const KEPT: usize = 240;
+
+/// The verb of a process that only shows runs.
+pub const SERVE: &str = "serve";
 
 /// What a training run is about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,7 +64,16 @@ pub struct Plan {
     /// Batches that were done before this process began.
     pub position: u64,
     /// Name, epochs, weight of the box loss and λ of each phase.
-    pub phases: Vec<(String, usize, [f64; 2])>,
+    pub phases: Vec<Phase>,
+}
+
+/// Name, epochs, weight of the box loss and λ of a phase.
+pub type Phase = (String, usize, [f64; 2]);
+
+/// The phases of `experiment`.
+pub fn phases(experiment: &Experiment) -> Vec<Phase> {
+    let phases = experiment.training.phases.iter();
+    phases.map(|phase| (phase.name.clone(), phase.epochs, [phase.box_weight, phase.class_weight])).collect()
 }
 
 /// Everything that the page shows.
@@ -68,6 +84,8 @@ pub struct Live {
     started: f64,
     state: Mutex<LiveState>,
     view: Mutex<view::View>,
+    /// Other runs, to compare with or to be looked at.
+    runs: OnceLock<Arc<Runs>>,
 }
 
 /// A run whose meters can be looked at.
@@ -99,11 +117,42 @@ struct LiveState {
     /// Clips that this process trained on.
     trained: u64,
     nonfinite: u64,
+    /// The settings of the experiment, and what they make of the terms of the box loss: factors of GIoU, L1 and
+    /// location loss.
+    settings: Vec<Setting>,
+    loss_weights: Option<[f64; 3]>,
+    /// Of a run that is known by its log alone: what its experiment says.
+    phases: Option<Vec<Phase>>,
+    epochs: usize,
+    /// When it was first and last heard of, and with what.
+    first_time: Option<f64>,
+    last_time: Option<f64>,
+    last_event: Option<RunEvent>,
+    /// Whether a process writes to its folder.
+    in_use: bool,
+    /// Its newest call.
+    call: Option<Box<RunStart>>,
 }
 
-/// The columns of the curve by training step.
-const TRAIN: [&str; 9] =
-    ["total", "box", "cls", "iou", "accuracy", "gradient_norm", "data_seconds", "step_seconds", "clips"];
+/// The columns of the curve by training step. Those that end in `_weighted` are the terms as they are summed: together
+/// they are the total.
+const TRAIN: [&str; 15] = [
+    "total",
+    "box",
+    "cls",
+    "iou",
+    "accuracy",
+    "gradient_norm",
+    "data_seconds",
+    "step_seconds",
+    "clips",
+    "giou_weighted",
+    "l1_weighted",
+    "location_weighted",
+    "cls_weighted",
+    "lr",
+    "lr_backbone",
+];
 
 #[derive(Clone, Debug)]
 struct Validation {
@@ -137,23 +186,18 @@ impl Live {
             verb,
             began: Instant::now(),
             started: timestamp(SystemTime::now()),
-            state: Mutex::new(LiveState {
-                plan: None,
-                running: None,
-                meter_history: MeterHistory::default(),
-                train: Curve::new(KEPT),
-                memory: Curve::new(KEPT),
-                validations: Vec::new(),
-                checkpoints: VecDeque::new(),
-                messages: VecDeque::new(),
-                previews: Previews::default(),
-                last: None,
-                newest: None,
-                trained: 0,
-                nonfinite: 0,
-            }),
+            state: Mutex::new(LiveState::new()),
             view: Mutex::default(),
+            runs: OnceLock::new(),
         })
+    }
+
+    /// Shows `runs` too, and looks for new ones and for news of them every `period`.
+    pub fn show_runs(&self, runs: Arc<Runs>, period: Duration) {
+        self.runs.get_or_init(|| {
+            runs.watch(period);
+            runs
+        });
     }
 
     /// Says what the run is about.
@@ -187,71 +231,6 @@ impl Live {
     }
 }
 
-impl LiveState {
-    fn message(&mut self, warning: bool, text: &str) {
-        push(&mut self.messages, Message { at: timestamp(SystemTime::now()), warning, text: text.to_string() });
-    }
-
-    fn batch(&mut self, batch: &Batch) {
-        self.last = Some(batch.clone());
-        if batch.split != Split::Train {
-            return;
-        }
-        self.newest = Some(batch.clone());
-        let metrics = &batch.metrics;
-        if !metrics.applied || !metrics.total.0.is_finite() {
-            self.nonfinite += 1;
-            return;
-        }
-        let values = [
-            metrics.total.0,
-            metrics.box_loss.0,
-            metrics.class.0,
-            metrics.iou.0,
-            metrics.accuracy.unwrap_or_default().0,
-            metrics.gradient_norm.0,
-            batch.data_seconds.0,
-            batch.forward_seconds.0,
-            batch.clips as f64,
-        ];
-        self.train.push((batch.step + 1) as f64, values);
-    }
-
-    /// A validation is done; logs of earlier versions do not say after which step.
-    fn pass(&mut self, pass: &Pass) {
-        if pass.split == Split::Val {
-            let step = pass.step.or(self.newest.as_ref().map(|newest| newest.step + 1)).unwrap_or(0);
-            let (means, confusion) = (pass.metrics.clone(), pass.confusion.clone());
-            self.validation(Validation { epoch: pass.epoch, step, means, confusion });
-        }
-    }
-
-    fn checkpoint(&mut self, saved: &Checkpoint, at: Option<Timestamp>) {
-        let (file, at) = (saved.file().to_string(), at.map(Timestamp::seconds));
-        let Checkpoint { bytes, seconds, position, .. } = *saved;
-        push(&mut self.checkpoints, Saved { file, bytes, seconds: seconds.0, position, at });
-    }
-
-    fn validation(&mut self, validation: Validation) {
-        self.validations.push(validation);
-        if self.validations.len() > KEPT {
-            // Every second one goes; the first and the newest stay.
-            let mut index = 0;
-            self.validations.retain(|_| {
-                index += 1;
-                index % 2 == 1
-            });
-        }
-    }
-}
-
-fn push<T>(queue: &mut VecDeque<T>, item: T) {
-    if queue.len() >= KEPT {
-        queue.pop_front();
-    }
-    queue.push_back(item);
-}
-
 impl Observer for Live {
     fn preview(&self, clips: &Preview) {
         // Pictures are encoded before anybody who asks has to wait.
@@ -276,7 +255,8 @@ impl Observer for Live {
             RunEvent::Advice(advice) => state.message(true, &format!("advice: {}", advice.message)),
             RunEvent::Note(note) => state.message(false, &note.message),
             RunEvent::Warning(warning) => state.message(true, &warning.message),
-            RunEvent::Gradients(_) | RunEvent::Run(_) | RunEvent::End(_) => {}
+            RunEvent::Run(start) => state.call = Some(start.clone()),
+            RunEvent::Gradients(_) | RunEvent::End(_) => {}
         }
     }
 }

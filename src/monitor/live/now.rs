@@ -1,22 +1,25 @@
 //! The [`Status`] as of now.
 
-use super::{Live, LiveState, Saved, TRAIN, Validation, status::*};
+use super::{Live, LiveState, SERVE, Saved, TRAIN, Validation, runs, status::*};
 use crate::{
     data::condition::Condition,
     flow::{Load, sentence},
     stages::EXPECTED_BOTTLENECK,
     telemetry::{
-        Gpu, gpus, machine,
+        Gpu, gpus, machine, preparation,
         process::{Process, timestamp},
     },
-    train::run_event::{Batch, LossMetrics, Number},
+    train::{
+        experiment::defaults::Setting,
+        run_event::{Batch, LossMetrics, Number},
+    },
 };
 use std::time::SystemTime;
 
 impl Live {
     /// `starting` before the pipeline runs, `running`, or `stopping` once it drains after a signal or the last step.
     pub(super) fn state(&self) -> &'static str {
-        state_name(&self.locked())
+        state_name(self.verb, &self.locked())
     }
 
     /// The whole state of the run as of now.
@@ -26,11 +29,12 @@ impl Live {
         let (version, verb, pid) = (env!("CARGO_PKG_VERSION").into(), self.verb.into(), std::process::id());
         Status {
             program: Program { version, verb, pid },
-            state: state_name(&state).into(),
-            time: timestamp(SystemTime::now()),
-            started: self.started,
+            state: state_name(self.verb, &state).into(),
+            time: state.last_time.unwrap_or_else(|| timestamp(SystemTime::now())),
+            started: state.first_time.unwrap_or(self.started),
             elapsed_seconds: Short(elapsed),
             run: run(&state, elapsed),
+            preparing: preparation::current().map(preparing),
             pipeline: pipeline(&state),
             curves: curves(&state),
             validations: state.validations.iter().map(validation).collect(),
@@ -38,13 +42,54 @@ impl Live {
             clips: state.previews.status(),
             checkpoints: state.checkpoints.iter().rev().take(20).map(checkpoint).collect(),
             messages: state.messages.iter().rev().take(50).map(message).collect(),
-            process: process(),
+            process: if state.first_time.is_some() { ProcessStatus::default() } else { process() },
+            call: state.call.clone(),
+            has_runs: self.runs.get().is_some(),
         }
+    }
+
+    /// The run as one among others.
+    pub(super) fn summary(&self, number: usize, name: &str) -> RunSummary {
+        let state = self.locked();
+        let ious = || state.validations.iter().map(|one| one.means.iou.0).filter(|iou| iou.is_finite());
+        let last = state.validations.last();
+        let setting = |one: &Setting| one.default.as_ref().map(|_| format!("{}={}", one.key, one.value));
+        RunSummary {
+            number,
+            name: name.into(),
+            state: runs::state_of(state.last_event.as_ref(), state.in_use).into(),
+            experiment: state.plan.as_ref().map(|plan| plan.experiment.clone()).unwrap_or_default(),
+            started: state.first_time,
+            time: state.last_time,
+            epoch: state.last.as_ref().map_or(0, Batch::shown_epoch),
+            epochs: state.epochs,
+            step: state.newest.as_ref().map_or(0, |batch| batch.step + 1),
+            iou: Short(last.map_or(f64::NAN, |one| one.means.iou.0)),
+            best_iou: Short(ious().fold(f64::NAN, f64::max)),
+            accuracy: last.and_then(|one| one.means.accuracy).map(|share| Short(share.0)),
+            lambda: Short(state.newest.as_ref().map_or(f64::NAN, |batch| batch.metrics.weight_class.0)),
+            settings: state.settings.iter().filter_map(setting).collect(),
+        }
+    }
+
+    /// The settings of the experiment, as `/experiment.json` gives them.
+    pub(super) fn settings(&self) -> serde_json::Value {
+        let state = self.locked();
+        let one = |one: &Setting| serde_json::json!({"key": one.key, "value": one.value, "default": one.default});
+        state.settings.iter().map(one).collect()
     }
 }
 
-fn state_name(state: &LiveState) -> &'static str {
+fn preparing(now: preparation::Preparing) -> PreparingStatus {
+    let preparation::Preparing { what, unit, done, total } = now;
+    PreparingStatus { what, unit: unit.into(), done, total }
+}
+
+fn state_name(verb: &str, state: &LiveState) -> &'static str {
     match &state.running {
+        None if verb == SERVE => "serving",
+        // Known by its log alone.
+        None if state.last_event.is_some() => runs::state_of(state.last_event.as_ref(), state.in_use),
         None => "starting",
         Some(running) if running.stop.is_stopping() => "stopping",
         Some(_) => "running",
@@ -57,11 +102,13 @@ fn all_short(values: Vec<f64>) -> Vec<Short> {
 
 fn run(state: &LiveState, elapsed: f64) -> Option<Run> {
     let plan = state.plan.as_ref()?;
-    let last = state.last.as_ref();
+    let (last, newest) = (state.last.as_ref(), state.newest.as_ref());
     let position = last.map_or(plan.position, |batch| batch.position + 1);
+    let by_log = state.first_time.is_some();
+    let step = newest.map_or(0, |batch| batch.step + 1);
+    let steps = plan.epochs * plan.epoch_steps;
     let done = position.saturating_sub(plan.position) as f64;
     let left = plan.batches.saturating_sub(position) as f64;
-    let newest = state.newest.as_ref();
     let epoch = last.map_or(0, |batch| batch.epoch.saturating_sub(1));
     let mut first = 0;
     let phase = plan.phases.iter().find(|(_, epochs, _)| {
@@ -76,11 +123,16 @@ fn run(state: &LiveState, elapsed: f64) -> Option<Run> {
         epoch: last.map(Batch::shown_epoch),
         epochs: plan.epochs,
         split: last.map(|batch| batch.split),
-        step: newest.map_or(0, |batch| batch.step + 1),
-        steps: plan.epochs * plan.epoch_steps,
+        step,
+        steps,
         clips: state.trained,
-        progress: if plan.batches > 0 { position as f64 / plan.batches as f64 } else { 0.0 },
-        eta_seconds: Short(if done > 0.0 { elapsed / done * left } else { f64::NAN }),
+        progress: match (by_log, plan.batches) {
+            (_, 0) => 0.0,
+            // A log does not say how many batches there are to come.
+            (true, _) => (step as f64 / steps.max(1) as f64).min(1.0),
+            (false, batches) => position as f64 / batches as f64,
+        },
+        eta_seconds: Short(if done > 0.0 && !by_log { elapsed / done * left } else { f64::NAN }),
         phase: phase.map(|(name, ..)| name.clone()),
         phases: plan.phases.iter().map(|(name, ..)| name.clone()).collect(),
         weights: phase.map(|(_, _, [r#box, cls])| TaskWeights { r#box: *r#box, cls: *cls }),

@@ -11,6 +11,7 @@ pub(super) const HTML: &str = concat!(
     include_str!("page/text.js"),
     include_str!("page/flow.js"),
     include_str!("page/chart.js"),
+    include_str!("page/runs.js"),
     include_str!("page/page.js"),
     "</script>\n</body>\n</html>\n",
 );

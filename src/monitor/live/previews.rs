@@ -5,7 +5,7 @@ use crate::{
     track::score::overlap,
     train::{
         events::{Preview, PreviewFrame},
-        run_schedule::{BatchInfo, Split},
+        run_schedule::Split,
     },
     vision::rect::Rect,
 };
@@ -26,7 +26,10 @@ pub(super) struct Previews {
 /// Some clips, ready to be sent.
 #[derive(Debug)]
 pub(in crate::monitor) struct PreviewFiles {
-    info: BatchInfo,
+    split: Split,
+    /// From 1; 0 before training.
+    epoch: u64,
+    position: u64,
     clips: Vec<Value>,
     /// JPEG, numbered as in `clips`.
     files: Vec<Bytes>,
@@ -35,10 +38,19 @@ pub(in crate::monitor) struct PreviewFiles {
 impl Previews {
     /// Shows `new` instead of what was shown of its split.
     pub fn show(&mut self, new: PreviewFiles) {
-        match new.info.split {
+        match new.split {
             Split::Train => self.train = Some(new),
             Split::Val => self.val = Some(new),
         }
+    }
+
+    /// What a run has kept of its newest validation: what `status` says of `files`.
+    pub fn kept(mut status: Value, files: Vec<Vec<u8>>) -> Self {
+        let clips = status["clips"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let number = |key: &str| status[key].as_u64().unwrap_or(0);
+        let (epoch, position) = (number("epoch"), number("position"));
+        let files = files.into_iter().map(Bytes::from).collect();
+        Self { train: None, val: Some(PreviewFiles { split: Split::Val, epoch, position, clips, files }) }
     }
 
     /// The picture of this number of a split; none when there is no such.
@@ -61,7 +73,10 @@ impl Previews {
 impl PreviewFiles {
     /// Of each clip the template, the first search frame, and the last, before which the model has seen the most.
     pub fn new(preview: &Preview) -> Self {
-        let mut files = Self { info: preview.info, clips: Vec::new(), files: Vec::new() };
+        let info = &preview.info;
+        let epoch = if info.before { 0 } else { info.epoch as u64 + 1 };
+        let (split, position) = (info.split, info.position);
+        let mut files = Self { split, epoch, position, clips: Vec::new(), files: Vec::new() };
         for clip in &preview.clips {
             let template = json!({"picture": files.add(&clip.template), "truth": numbers(&clip.object)});
             let last = clip.frames.iter().skip(1).last();
@@ -78,9 +93,8 @@ impl PreviewFiles {
 
     /// What `status.json` says of them.
     pub fn status(&self) -> Value {
-        let info = &self.info;
-        let epoch = if info.before { 0 } else { info.epoch + 1 };
-        json!({"split": info.split.name(), "epoch": epoch, "position": info.position, "clips": self.clips})
+        let Self { split, epoch, position, clips, .. } = self;
+        json!({"split": split.name(), "epoch": epoch, "position": position, "clips": clips})
     }
 
     /// The number of the picture; null when it cannot be encoded.
@@ -98,13 +112,17 @@ impl PreviewFiles {
     fn frame(&mut self, frame: &PreviewFrame) -> Value {
         // Within the crop, as training takes it.
         let iou = overlap(&frame.truth.clipped(1.0, 1.0), &frame.predicted.clipped(1.0, 1.0));
+        let (predicted, condition) = (numbers(&frame.predicted), frame.predicted_condition.map(|one| one.name()));
         json!({
             "picture": self.add(&frame.crop),
             "truth": numbers(&frame.truth),
-            "told": numbers(&frame.predicted),
+            "predicted": predicted,
             "iou": Short(iou),
             "condition": frame.condition.map(|condition| condition.name()),
-            "told_condition": frame.predicted_condition.map(|condition| condition.name()),
+            "predicted_condition": condition,
+            // The names of earlier versions, for programs that read them.
+            "told": predicted,
+            "told_condition": condition,
         })
     }
 }

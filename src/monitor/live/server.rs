@@ -48,6 +48,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
                       img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 
 /// Serves the page of `live`, and the metrics of this process, at `http://<address>/` until the process ends, and
 /// returns the bound address. Metrics are recorded from then on.
@@ -106,7 +107,7 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
         }
     });
     let render = Arc::new(Kept::default());
-    let predicted = Arc::new(Kept::default());
+    let (predicted, listed) = (Arc::new(Kept::default()), Arc::new(Kept::default()));
     let app = move || {
         let headers = DefaultHeaders::new()
             .add((header::CONTENT_SECURITY_POLICY, POLICY))
@@ -114,7 +115,7 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
             .add((header::REFERRER_POLICY, "no-referrer"))
             .add((header::CACHE_CONTROL, "no-store"));
         let (metrics, healthy, ready, status) = (recorder.clone(), live.clone(), live.clone(), live.clone());
-        let (render, predicted) = (Arc::clone(&render), Arc::clone(&predicted));
+        let (render, predicted, listed) = (Arc::clone(&render), Arc::clone(&predicted), Arc::clone(&listed));
         let home = live.clone();
         App::new()
             .wrap(headers)
@@ -127,20 +128,34 @@ async fn answer(listener: TcpListener, live: Arc<Live>, recorder: Recorder) -> i
             }))
             .service(read_only("/healthz", move || reply(TEXT, format!("{} runs\n", healthy.verb))))
             .service(read_only("/readyz", move || match ready.state() {
-                "running" => reply(TEXT, "running\n".into()),
+                state @ ("running" | "serving") => reply(TEXT, format!("{state}\n")),
                 other => HttpResponse::ServiceUnavailable().content_type(TEXT).body(format!("{other}\n")),
             }))
             .service(read_only("/status.json", move || {
                 let text = || {
                     serde_json::to_string(&status.status()).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
                 };
-                reply("application/json", predicted.or_made(text))
+                reply(JSON, predicted.or_made(text))
             }))
+            .service(read_only("/experiment.json", {
+                let live = live.clone();
+                move || reply(JSON, live.settings().to_string())
+            }))
+            .service(read_only("/runs.json", {
+                let (live, listed) = (live.clone(), Arc::clone(&listed));
+                move || reply(JSON, listed.or_made(|| runs_json(&live)))
+            }))
+            .service(of_run("/runs/{number}/status.json", live.clone(), |run| {
+                serde_json::to_string(&run.status()).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+            }))
+            .service(of_run("/runs/{number}/experiment.json", live.clone(), |run| run.settings().to_string()))
+            .service(previews_of_run(live.clone()))
             .service(previews(live.clone()))
             .service(view::picture(live.clone()))
             .service(view::words(live.clone()))
             .default_service(web::to(|| async {
-                let paths = "not found; there are / /metrics /healthz /readyz /status.json\n";
+                let paths =
+                    "not found; there are / /metrics /healthz /readyz /status.json /experiment.json /runs.json\n";
                 HttpResponse::NotFound().content_type(TEXT).body(paths)
             }))
     };
@@ -195,15 +210,52 @@ fn previews(live: Arc<Live>) -> Resource {
     let answer = move |path: web::Path<(String, usize)>| {
         let (split, number) = path.into_inner();
         let picture = live.picture(&split, number);
+        async move { jpeg(picture) }
+    };
+    let refused = || async { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET")).finish() };
+    web::resource("/clips/{split}/{number}.jpg").route(web::get().to(answer)).default_service(web::to(refused))
+}
+
+/// Other runs that can be shown, and how many more there are.
+fn runs_json(live: &Live) -> String {
+    let (runs, more) = live.runs.get().map(|runs| runs.list()).unwrap_or_default();
+    serde_json::json!({"runs": runs, "more": more}).to_string()
+}
+
+/// What `answer` says of the run of a number; the number is looked up among those in memory, and nowhere else.
+fn of_run(path: &'static str, live: Arc<Live>, answer: fn(&Live) -> String) -> Resource {
+    let answer = move |number: web::Path<usize>| {
+        let run = live.runs.get().and_then(|runs| runs.run(*number));
         async move {
-            match picture {
-                Some(bytes) => HttpResponse::Ok().content_type("image/jpeg").body(bytes),
-                None => HttpResponse::NotFound().content_type(TEXT).body("no such picture\n"),
+            match run {
+                Some(run) => reply(JSON, answer(&run)),
+                None => HttpResponse::NotFound().content_type(TEXT).body("no such run\n"),
             }
         }
     };
     let refused = || async { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET")).finish() };
-    web::resource("/clips/{split}/{number}.jpg").route(web::get().to(answer)).default_service(web::to(refused))
+    web::resource(path).route(web::get().to(answer)).default_service(web::to(refused))
+}
+
+/// The pictures that a run has kept.
+fn previews_of_run(live: Arc<Live>) -> Resource {
+    let answer = move |path: web::Path<(usize, String, usize)>| {
+        let (run, split, number) = path.into_inner();
+        let run = live.runs.get().and_then(|runs| runs.run(run));
+        let picture = run.and_then(|run| run.picture(&split, number));
+        async move { jpeg(picture) }
+    };
+    let refused = || async { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET")).finish() };
+    web::resource("/runs/{run}/clips/{split}/{number}.jpg")
+        .route(web::get().to(answer))
+        .default_service(web::to(refused))
+}
+
+fn jpeg(picture: Option<web::Bytes>) -> HttpResponse {
+    match picture {
+        Some(bytes) => HttpResponse::Ok().content_type("image/jpeg").body(bytes),
+        None => HttpResponse::NotFound().content_type(TEXT).body("no such picture\n"),
+    }
 }
 
 fn as_guard(guard: impl Guard + 'static) -> impl Guard {

@@ -1,7 +1,11 @@
 //! `/status.json`: everything that the page draws, for other programs too. [`Status`] is what it holds; numbers are
 //! rounded to the five digits that a drawing needs, and null where there is none.
 
-use crate::train::run_schedule::Split;
+mod pipeline;
+
+pub use pipeline::{ChannelStatus, Pipeline, StageStatus};
+
+use crate::train::{run_event::RunStart, run_schedule::Split};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -47,6 +51,8 @@ pub struct Status {
     pub elapsed_seconds: Short,
     /// What is trained and how far it is; null for a process that trains nothing.
     pub run: Option<Run>,
+    /// What is being done before the first step, and how far it is; null when nothing is.
+    pub preparing: Option<PreparingStatus>,
     /// The stages and the channels between them; null before the pipeline runs.
     pub pipeline: Option<Pipeline>,
     /// Curves.
@@ -63,6 +69,58 @@ pub struct Status {
     pub messages: Vec<MessageStatus>,
     /// The process.
     pub process: ProcessStatus,
+    /// The newest call of the run: command, machine, data; null before it is known.
+    pub call: Option<Box<RunStart>>,
+    /// Whether `runs.json` lists other runs.
+    pub has_runs: bool,
+}
+
+/// A run among others, as `runs.json` lists it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunSummary {
+    /// Its number, under which `/runs/NUMBER/status.json` shows it.
+    pub number: usize,
+    /// Its folder, below the one that is looked into.
+    pub name: String,
+    /// `running`, `finished`, `stopped`, `failed`, or `ended without a last line`.
+    pub state: String,
+    /// `script/config` of the experiment.
+    pub experiment: String,
+    /// When it began.
+    pub started: Option<f64>,
+    /// When it was last heard of.
+    pub time: Option<f64>,
+    /// Its newest epoch, and all of them; 0 where that is not known.
+    pub epoch: u64,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Training steps that are done.
+    pub step: u64,
+    /// Mean IoU of its last validation, and its best.
+    pub iou: Short,
+    /// The best of all validations.
+    pub best_iou: Short,
+    /// Accuracy of its last validation.
+    pub accuracy: Option<Short>,
+    /// λ of the newest step.
+    pub lambda: Short,
+    /// Settings that are not the defaults, as `KEY=VALUE`.
+    pub settings: Vec<String>,
+}
+
+/// Work before the first step.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PreparingStatus {
+    /// What is done: `rendering synthetic scenes`.
+    pub what: String,
+    /// What is counted: `sequences`.
+    pub unit: String,
+    /// So many are done.
+    pub done: u64,
+    /// Of so many.
+    pub total: u64,
 }
 
 /// What serves a [`Status`].
@@ -155,70 +213,6 @@ pub struct Numbers {
     pub accuracy: Option<Short>,
     /// Norm of the gradients.
     pub gradient_norm: Short,
-}
-
-/// The stages and the channels between them; shares and rates are those of the last `window_seconds`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Pipeline {
-    /// In the order of the pipeline.
-    pub stages: Vec<StageStatus>,
-    /// In the order of the pipeline.
-    pub channels: Vec<ChannelStatus>,
-    /// How far shares and rates look back.
-    pub window_seconds: Short,
-    /// A sentence on who holds the others up; null before the first items are through.
-    pub bottleneck: Option<String>,
-    /// The stage that it is about.
-    pub busiest: Option<String>,
-}
-
-/// A stage.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StageStatus {
-    /// Its name in the pipeline.
-    pub id: String,
-    /// Its kind.
-    pub kind: String,
-    /// The stages that it takes items from.
-    pub inputs: Vec<String>,
-    /// Workers that run.
-    pub workers: usize,
-    /// The most workers that it can have.
-    pub most_workers: usize,
-    /// Share of its workers' time in its own work, from 0 to 1.
-    pub busy: Short,
-    /// Share of it waiting for input.
-    pub waiting: Short,
-    /// Share of it blocked by who comes next.
-    pub blocked: Short,
-    /// Items a second.
-    pub rate: Short,
-    /// Items that it took.
-    pub items: u64,
-    /// Failures of its workers.
-    pub failures: u64,
-    /// Items that it left out.
-    pub skipped: u64,
-}
-
-/// A channel.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ChannelStatus {
-    /// From this stage.
-    pub from: String,
-    /// To this stage.
-    pub to: String,
-    /// Items that wait in it.
-    pub depth: usize,
-    /// The most that can.
-    pub capacity: usize,
-    /// Items a second.
-    pub rate: Short,
-    /// Items that went through.
-    pub items: u64,
 }
 
 /// Curves, each point the mean of its neighbours.

@@ -18,7 +18,7 @@ pub(super) fn conditions(groups: &[Group]) -> String {
         let newest = |run: &History| run.passes.iter().rev().find(|pass| !pass.confusion.rows().is_empty()).cloned();
         group.runs.iter().filter_map(newest).for_each(|pass| sum.add(&pass.confusion));
         if sum.rows().iter().flatten().any(|count| *count > 0) {
-            let title = format!("{}: what each condition was taken for, in % of its frames", group.name);
+            let title = format!("{}: confusion matrix, % of each true condition's frames", group.name);
             tables.push(heat(&title, &names, sum.rows()));
         }
     }
@@ -48,7 +48,7 @@ fn by_condition(groups: &[Group]) -> String {
     };
     let body = charts([
         chart("Tracking by condition", "mean IoU of the last validation", "IoU", 1.0, 1.0, 2),
-        chart("Accuracy by condition", "frames told right in the last validation, %", "Accuracy", 100.0, 100.0, 0),
+        chart("Accuracy by condition", "accuracy of the last validation, %", "Accuracy", 100.0, 100.0, 0),
     ]);
     if body.is_empty() {
         return body;

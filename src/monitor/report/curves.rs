@@ -1,6 +1,7 @@
 //! How losses, IoU, accuracy and what drives them went.
 
 use super::{
+    comparable::Incomparable,
     groups::Group,
     history::{History, Step},
     page::charts,
@@ -38,12 +39,14 @@ pub(super) fn curves(groups: &[Group]) -> String {
     let chance = 100.0 / Condition::COUNT as f64;
     let varies = |run: &History| run.steps.iter().any(|step| step.class_weight != run.steps[0].class_weight);
     let any_varies = groups.iter().filter(|group| group.has_classes()).flat_map(|group| &group.runs).any(varies);
+    let incomparable = Incomparable::between(groups);
+    let axis = Incomparable::axis;
     let body = charts([
-        by_epoch("Total loss", "L = L_box + λ·L_cls", "Loss/total", 1.0, None),
-        by_epoch("Loss of the box task", "L_box", "Loss/box", 1.0, None),
-        by_epoch("Loss of the class task", "L_cls (without λ)", "Loss/cls", 1.0, None),
+        by_epoch("Total loss", &axis("L = L_box + λ·L_cls", &incomparable.total), "Loss/total", 1.0, None),
+        by_epoch("Loss of the box task", &axis("L_box", &incomparable.box_loss), "Loss/box", 1.0, None),
+        by_epoch("Loss of the class task", &axis("L_cls (without λ)", &incomparable.class), "Loss/cls", 1.0, None),
         by_epoch("Tracking", "mean IoU", "IoU", 1.0, None),
-        by_epoch("Condition accuracy", "frames told right, %", "Accuracy", 100.0, Some(chance)),
+        by_epoch("Condition accuracy", "accuracy, %", "Accuracy", 100.0, Some(chance)),
         by_step("Gradient norm before clipping", "‖∇L‖", &|step| step.norm),
         by_step("Learning rate of the heads", "learning rate", &|step| step.lr),
         if any_varies { by_step("Factor of the class loss", "λ", &|step| step.class_weight) } else { String::new() },
@@ -58,10 +61,11 @@ pub(super) fn curves(groups: &[Group]) -> String {
     if groups.iter().any(|group| group.runs.len() > 1) {
         caption += " Lines are means over runs, bands reach from the lowest to the highest run.";
     }
+    caption += &incomparable.remark();
     format!("{body}<p class=\"about\">{caption}</p>")
 }
 
-/// Means over at most 200 stretches of the run.
+/// Means over at most 200 parts of the run.
 fn thinned(run: &History, of: &dyn Fn(&Step) -> f64) -> Vec<(f64, f64)> {
     let length = run.steps.len().div_ceil(200).max(1);
     let mean = |chunk: &[Step]| {

@@ -1,4 +1,5 @@
-//! The pictures of a report as files of their own, SVG and PNG, for papers and slides.
+//! The figures of a report as files of their own, SVG, PDF and PNG, for papers and slides. A chart is as wide as a column
+//! of a two-column paper, its text about as large as a caption's.
 //!
 //! They are taken from the page itself, so that the two cannot differ: each figure becomes an SVG with the light colours of
 //! the page's stylesheet, its title and its legend. Text is drawn in a font that comes with the program, so that a
@@ -7,23 +8,29 @@
 mod cells;
 #[cfg(feature = "png")]
 mod draw;
+#[cfg(feature = "png")]
+mod pdf;
+mod sheet;
 mod style;
 
 use super::svg::escape;
 use crate::failure::{Failure, Result};
 use roxmltree::{Document, Node};
-#[cfg(not(feature = "png"))]
-use std::path::Path;
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 const MARGIN: f64 = 8.0;
 const TITLE: f64 = 20.0;
 const LINE: f64 = 17.0;
+/// Letters of the font at its size are rarely wider than this on the average.
+const LETTER: f64 = 7.6;
+/// A point of the page as points of paper: a chart is 252 wide, a column of a two-column paper.
+const PAPER: f64 = 252.0 / 436.0;
 /// A crop of an example, in pixels of the page.
 const CROP: f64 = 190.0;
 
 #[cfg(feature = "png")]
-pub use draw::write;
+pub use draw::{write, write_one};
+pub use sheet::sheet;
 
 /// Without what draws pictures.
 ///
@@ -33,6 +40,30 @@ pub use draw::write;
 pub fn write(_: &[Picture], _: &Path) -> Result<usize> {
     check()?;
     Ok(0)
+}
+
+/// The same for one picture; SVG needs nothing that draws.
+///
+/// # Errors
+/// 64 for what is to be drawn or has an ending that is not known, 74 when it cannot be written.
+#[cfg(not(feature = "png"))]
+pub fn write_one(picture: &Picture, path: &Path) -> Result<()> {
+    if form(path)? != "svg" {
+        check()?;
+    }
+    std::fs::write(path, &picture.svg).map_err(|error| Failure::output(format!("{}: {error}", path.display())))
+}
+
+/// The form that the ending of `path` asks for: `svg`, `pdf` or `png`.
+///
+/// # Errors
+/// 64 for another ending.
+pub fn form(path: &Path) -> Result<&'static str> {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    ["svg", "pdf", "png"]
+        .into_iter()
+        .find(|form| *form == ending)
+        .ok_or_else(|| Failure::usage(format!("{}: unknown file extension; use .png, .svg or .pdf", path.display())))
 }
 
 /// Whether this program can draw pictures.
@@ -53,6 +84,23 @@ pub struct Picture {
     pub name: String,
     /// An SVG document.
     pub svg: String,
+    /// What is in it.
+    body: String,
+    /// Width and height of what is in it.
+    size: (f64, f64),
+}
+
+/// The picture of `body`.
+fn document(name: String, (width, height): (f64, f64), body: String) -> Picture {
+    let svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.1}pt\" height=\"{:.1}pt\" \
+         viewBox=\"0 0 {width:.0} {height:.0}\"><style>{}</style>\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{body}</svg>\n",
+        PAPER * width,
+        PAPER * height,
+        style::sheet()
+    );
+    Picture { name, svg, body, size: (width, height) }
 }
 
 /// The pictures of a page that `page` made, in its order.
@@ -60,7 +108,6 @@ pub struct Picture {
 /// # Errors
 /// `html` is another page.
 pub fn pictures(html: &str) -> Result<Vec<Picture>> {
-    let style = style::sheet();
     let markers = fragment(html, 0, "<p class=\"legend marks\">", "</p>").map(|(text, _)| text);
     let mut found: Vec<Picture> = Vec::new();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
@@ -82,12 +129,7 @@ pub fn pictures(html: &str) -> Result<Vec<Picture>> {
             let count = names.entry(name.clone()).or_default();
             *count += 1;
             let name = if *count == 1 { name } else { format!("{name}-{count}") };
-            let svg = format!(
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
-                 viewBox=\"0 0 {width:.0} {height:.0}\"><style>{style}</style>\
-                 <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{body}</svg>\n"
-            );
-            found.push(Picture { name, svg });
+            found.push(document(name, (width, height), body));
         }
     }
 }
@@ -152,8 +194,7 @@ fn chart(figure: &str, markers: Option<&str>) -> Result<Option<Drawn>> {
 
 /// A title in as many lines as it takes in a picture of `width`, and where what is below it begins.
 fn head(title: &str, width: f64) -> (String, f64) {
-    // Letters of the font at its size are rarely wider than this.
-    let room = ((width / 7.6) as usize).max(8);
+    let room = ((width / (LETTER + 0.8)) as usize).max(8);
     let mut lines: Vec<String> = Vec::new();
     for word in title.split(' ') {
         match lines.last_mut() {
@@ -176,8 +217,7 @@ fn legend_lines(legend: &Node<'_, '_>, text: &str, width: f64, top: f64, body: &
         let Some(svg) = entry.children().find(|node| node.has_tag_name("svg")) else { continue };
         let Some((wide, high)) = view(&svg) else { continue };
         let name = words(&entry);
-        // Letters of the font are rarely wider than this.
-        let space = wide + 6.0 + 7.0 * name.chars().count() as f64 + 12.0;
+        let space = wide + 6.0 + LETTER * name.chars().count() as f64 + 12.0;
         if x > MARGIN && x + space > width + MARGIN {
             (x, y) = (MARGIN, y + LINE);
         }
@@ -195,7 +235,7 @@ fn legend_lines(legend: &Node<'_, '_>, text: &str, width: f64, top: f64, body: &
     y + LINE
 }
 
-/// The crops of an example beside each other, each with what is told of it.
+/// The crops of an example beside each other, each with its caption.
 fn row_of_crops(clip: &str) -> Result<Option<Drawn>> {
     let document = parse(clip)?;
     let title = format!("Example, {}", document.root_element().attribute("title").unwrap_or_default());
@@ -265,12 +305,24 @@ mod tests {
     }
 
     #[test]
+    fn several_pictures_become_one() {
+        let all = pictures(&page()).unwrap();
+        let sheet = sheet("stats", "a title", &["one < two".into()], &all);
+        let document = Document::parse(&sheet.svg).unwrap();
+        let places = document.root_element().children().filter(|node| node.has_tag_name("g")).count();
+        assert_eq!((places, sheet.name.as_str()), (5, "stats"));
+        assert!(sheet.svg.contains("one &lt; two") && sheet.svg.contains("Loss &amp; more"));
+        assert_eq!(form(Path::new("a/b.PDF")).unwrap(), "pdf");
+        assert!(form(Path::new("a/b.jpeg")).unwrap_err().message.contains("use .png, .svg or .pdf"));
+    }
+
+    #[test]
     fn long_titles_are_broken_between_words() {
         let (one, top) = head("Tracking", 340.0);
         assert_eq!((one.matches("<text").count(), top), (1, MARGIN + TITLE));
         let (two, below) = head("PCA, after epoch 40 without the class task: baseline, seed 1", 340.0);
         assert_eq!((two.matches("<text").count(), below), (2, top + LINE), "{two}");
-        assert!(two.contains(">PCA, after epoch 40 without the class task:</text>"), "{two}");
+        assert!(two.contains(">PCA, after epoch 40 without the class</text>"), "{two}");
     }
 
     #[cfg(feature = "png")]
@@ -287,6 +339,11 @@ mod tests {
         };
         assert!(dark(20, 60), "there is no title");
         assert!(drawn.pixels().any(|pixel| pixel.0 == [255; 3]), "there is no paper");
+        // A chart is as wide as a column of a paper, and a PDF has vectors alone where there is no photograph.
+        let pdf = std::fs::read(folder.path().join("iou-by-condition.pdf")).unwrap();
+        let text = String::from_utf8_lossy(&pdf);
+        assert!(text.starts_with("%PDF-") && text.contains("/MediaBox [0 0 252 "), "{text}");
+        assert!(!text.contains("/Image") && !text.contains("/Font"), "{text}");
         // The green triangle of class 2 is filled, and class 7, of the same colour, is hollow.
         let green = drawn.pixels().filter(|pixel| pixel.0[1] > 140 && pixel.0[0] < 90).count();
         assert!(green > 60, "{green}");

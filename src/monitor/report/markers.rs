@@ -1,6 +1,6 @@
 //! Charts of conditions: points in the plane by condition, and bars. A condition has a colour and a shape of its own.
 
-use super::svg::{escape, label, opening, step, titles};
+use super::svg::{LETTER, cut, escape, label, opening, step, titles, within};
 use crate::data::condition::Condition;
 use std::{collections::BTreeSet, fmt::Write};
 
@@ -117,7 +117,12 @@ pub fn bars(
     let most = most.unwrap_or_else(|| highest.fold(f64::MIN_POSITIVE, f64::max));
     let tick = step(most, 4.0);
     let most = (most / tick - 1e-9).ceil() * tick;
-    let (left, right, top, bar) = (152.0, BARS - 46.0, 6.0, 11.0);
+    let longest = |texts: &mut dyn Iterator<Item = usize>| LETTER * texts.max().unwrap_or(0) as f64;
+    // Names get what they need, up to half of the picture; values stand to the right of their bars.
+    let left = (12.0 + longest(&mut rows.iter().map(|row| row.chars().count()))).clamp(60.0, 0.5 * BARS);
+    let values = series.iter().flat_map(|one| one.values.iter().filter_map(finite));
+    let beside = 10.0 + longest(&mut values.map(|[mean, ..]| number(mean).chars().count()));
+    let (right, top, bar) = (BARS - beside.max(46.0), 6.0, 12.0);
     let each = bar * series.len() as f64 + 7.0;
     let foot = top + each * rows.len() as f64;
     let height = foot + 34.0;
@@ -125,14 +130,20 @@ pub fn bars(
     let mut svg = opening(title, BARS, height);
     for index in 0..=(most / tick).round() as usize {
         let value = index as f64 * tick;
-        let (at, under) = (x(value), foot + 13.0);
+        let (at, under, text) = (x(value), foot + 13.0, label(value));
         let _ = write!(svg, "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{top}\" y2=\"{foot:.1}\"/>");
-        let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{under:.1}\" text-anchor=\"middle\">{}</text>", label(value));
+        let at = within(at, &text, BARS);
+        let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{under:.1}\" text-anchor=\"middle\">{text}</text>");
     }
     for (index, row) in rows.iter().enumerate() {
         let from = top + each * index as f64 + 2.0;
         let (beside, middle) = (left - 6.0, from + 0.5 * bar * series.len() as f64 + 3.5);
-        let _ = write!(svg, "<text x=\"{beside}\" y=\"{middle:.1}\" text-anchor=\"end\">{}</text>", escape(row));
+        let _ = write!(
+            svg,
+            "<g><title>{}</title><text x=\"{beside:.1}\" y=\"{middle:.1}\" text-anchor=\"end\">{}</text></g>",
+            escape(row),
+            escape(&cut(row, left - 8.0))
+        );
         for (which, one) in series.iter().enumerate() {
             let Some([mean, low, high]) = one.values.get(index).and_then(finite) else { continue };
             let (y, width, colour) = (from + bar * which as f64, x(mean) - left, one.colour % 6);

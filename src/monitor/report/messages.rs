@@ -78,7 +78,7 @@ fn messages(run: &History) -> String {
         items.push("No advice was given.".into());
     }
     if run.nonfinite > 0 {
-        items.push(format!("{} steps were not finite and changed nothing.", run.nonfinite));
+        items.push(format!("{} steps were not finite and were skipped.", run.nonfinite));
     }
     items.extend(run.warnings.iter().take(MOST).map(|message| format!("Warning: {message}")));
     if run.warnings.len() > MOST {

@@ -1,6 +1,7 @@
 //! The report of finished or running runs, from what they wrote down: `trackflow report`.
 
 mod blocks;
+mod comparable;
 mod conditions;
 mod curves;
 pub mod export;
@@ -8,7 +9,7 @@ mod features;
 mod gradients;
 mod groups;
 mod history;
-mod markers;
+pub mod markers;
 mod messages;
 mod origin;
 mod page;

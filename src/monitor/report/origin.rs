@@ -6,7 +6,7 @@ use super::{
     page::table,
     svg::escape,
 };
-use crate::settings::{Node, Value};
+use crate::{settings::Node, train::experiment::defaults::flat};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -147,39 +147,6 @@ fn differences(groups: &[Group]) -> String {
         );
     }
     html
-}
-
-/// All values of a settings file by their paths.
-fn flat(node: &Node) -> BTreeMap<String, String> {
-    fn walk(node: &Node, path: &str, all: &mut BTreeMap<String, String>) {
-        match &node.value {
-            Value::Map(entries) => {
-                for entry in entries {
-                    let own = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
-                    walk(&entry.node, &own, all);
-                }
-            }
-            _ => drop(all.insert(path.to_string(), display(node))),
-        }
-    }
-    let mut all = BTreeMap::new();
-    walk(node, "", &mut all);
-    all
-}
-
-fn display(node: &Node) -> String {
-    match &node.value {
-        Value::Null => "null".into(),
-        Value::Bool(value) => value.to_string(),
-        Value::Int(value) => value.to_string(),
-        Value::Float(value) => value.to_string(),
-        Value::Text(text) => text.clone(),
-        Value::List(items) => format!("[{}]", items.iter().map(display).collect::<Vec<_>>().join(", ")),
-        Value::Map(entries) => {
-            let pairs = entries.iter().map(|entry| format!("{}: {}", entry.key, display(&entry.node)));
-            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Clips of the last validation as the model sees them, with true and told boxes and conditions.
+//! Clips of the last validation as the model sees them, with ground truth and predictions.
 
 use super::{groups::Group, history::History, page::columns, svg::escape};
 use crate::monitor::artifacts::read_previews;
@@ -12,7 +12,7 @@ pub(super) fn previews(groups: &[Group]) -> String {
         return html;
     }
     html + "<p class=\"about\">Crops as the model sees them: the template, the first and the last search frame. White and \
-            solid: the true box; amber and dashed: the told one. ✓ and ✗: whether the condition was told right.</p>"
+            solid: ground truth; amber and dashed: prediction. ✓ and ✗: whether the condition was predicted correctly.</p>"
 }
 
 fn of_run(run: &History) -> Option<String> {
@@ -39,9 +39,9 @@ fn of_run(run: &History) -> Option<String> {
 fn caption(frame: &Value) -> String {
     let known = |key: &str| frame[key].as_str().map(|name| escape(&name.replace('_', " ")));
     let iou = frame["iou"].as_f64().map_or(String::new(), |iou| format!("IoU {iou:.2}"));
-    let condition = match (known("condition"), known("told_condition")) {
+    let condition = match (known("condition"), known("predicted_condition")) {
         (Some(is), Some(predicted)) if is == predicted => format!("✓ {predicted}"),
-        (Some(is), Some(predicted)) => format!("✗ {predicted}; is {is}"),
+        (Some(is), Some(predicted)) => format!("✗ predicted {predicted}; label {is}"),
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => return iou,
     };
@@ -64,7 +64,7 @@ fn picture(predicted: &Value, pictures: &[Vec<u8>], caption: &str) -> String {
          <figcaption>{caption}</figcaption></figure>",
         base64(bytes),
         outline("truth"),
-        outline("told")
+        outline("predicted")
     )
 }
 

@@ -22,7 +22,7 @@ pub(super) fn results(groups: &[Group]) -> String {
     if classes {
         head.extend(["accuracy before", "accuracy", "best accuracy"]);
     }
-    head.push("clips/s");
+    head.push("training clips/s");
     let mut rows = Vec::new();
     for group in groups {
         rows.extend(group.runs.iter().map(|run| row(run, classes)));
@@ -32,9 +32,11 @@ pub(super) fn results(groups: &[Group]) -> String {
     }
     let caption = match groups.iter().any(|group| group.runs.len() > 1) {
         true => {
-            "<p class=\"about\">IoU and accuracy are those of validations: before training, last, best. Several runs: mean ± standard deviation.</p>"
+            "<p class=\"about\">IoU and accuracy are those of validations: before training, last, best. Training clips/s: clips of training steps per second of these steps, waiting for data included, validation not. Several runs: mean ± standard deviation.</p>"
         }
-        false => "<p class=\"about\">IoU and accuracy are those of validations: before training, last, best.</p>",
+        false => {
+            "<p class=\"about\">IoU and accuracy are those of validations: before training, last, best. Training clips/s: clips of training steps per second of these steps, waiting for data included, validation not.</p>"
+        }
     };
     table(&head, &rows) + caption + &shared(groups) + &comparison(groups)
 }
@@ -44,8 +46,8 @@ fn shared(groups: &[Group]) -> String {
     let line = |run: &History| {
         let [shared, all] = run.shared?;
         Some(format!(
-            "<li>{}: validation shares {shared} of {all} sequences with training; on these it measures what was learnt by \
-             heart.</li>",
+            "<li>{}: validation shares {shared} of {all} sequences with training; on these it measures memorised \
+             training data.</li>",
             escape(&run.name)
         ))
     };

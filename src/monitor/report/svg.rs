@@ -35,6 +35,8 @@ const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 240.0;
 /// Room for the axes: left, right, top, bottom.
 const ROOM: [f64; 4] = [58.0, 12.0, 10.0, 34.0];
+/// Letters are rarely wider than this on the average, in pictures for papers too, whose text is larger.
+pub(super) const LETTER: f64 = 7.2;
 /// So few points are marked one by one.
 const FEW: usize = 30;
 
@@ -133,8 +135,9 @@ fn draw(axes: &Axes<'_>, curves: &[Curve], ranges: Option<[[f64; 2]; 2]>) -> Str
     }
     let mut value = (left / grid_x - 1e-9).ceil() * grid_x;
     while value <= right + 1e-9 {
-        let (at, under) = (x(value), foot + 14.0);
-        let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{under}\" text-anchor=\"middle\">{}</text>", label(value));
+        let text = label(value);
+        let (at, under) = (within(x(value), &text, WIDTH), foot + 14.0);
+        let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{under}\" text-anchor=\"middle\">{text}</text>");
         value += grid_x;
     }
     titles(&mut svg, [from_x, to_x, ROOM[2], foot], [axes.across, axes.up], HEIGHT);
@@ -192,18 +195,46 @@ pub(super) fn opening(title: &str, width: f64, height: f64) -> String {
 /// What the axes mean: below and beside the place `[left, right, top, foot]`.
 pub(super) fn titles(svg: &mut String, [left, right, top, foot]: [f64; 4], names: [&str; 2], height: f64) {
     let (middle, half, under) = (0.5 * (left + right), 0.5 * (top + foot), height - 5.0);
+    let (wide, high) = (2.0 * middle.min(right + 10.0 - middle), 2.0 * half.min(height - half));
+    let [small_across, small_up] = [shrunk(names[0], wide), shrunk(names[1], high)];
     let [across, up] = names.map(escape);
-    let _ = write!(svg, "<text x=\"{middle:.1}\" y=\"{under:.1}\" text-anchor=\"middle\">{across}</text>");
+    let _ =
+        write!(svg, "<text x=\"{middle:.1}\" y=\"{under:.1}\" text-anchor=\"middle\"{small_across}>{across}</text>");
     if !up.is_empty() {
-        let _ =
-            write!(svg, "<text transform=\"translate(12 {half:.1}) rotate(-90)\" text-anchor=\"middle\">{up}</text>");
+        let _ = write!(
+            svg,
+            "<text transform=\"translate(12 {half:.1}) rotate(-90)\" text-anchor=\"middle\"{small_up}>{up}</text>"
+        );
     }
 }
 
-/// A table of shares as a heat map: rows are true, columns told; each row's shares add up to 1.
+/// Where the middle of `text` may be so that all of it is in a picture of `width`, as near to `at` as that goes.
+pub(super) fn within(at: f64, text: &str, width: f64) -> f64 {
+    let half = 0.5 * LETTER * text.chars().count() as f64;
+    at.clamp(half.min(0.5 * width), (width - half).max(0.5 * width))
+}
+
+/// An attribute that makes `text` small enough for `room`; empty where it is.
+fn shrunk(text: &str, room: f64) -> String {
+    let needed = LETTER * text.chars().count() as f64;
+    if needed <= room { String::new() } else { format!(" style=\"font-size:{:.1}px\"", 12.0 * room / needed) }
+}
+
+/// `text` in no more room than there is; what is cut off is marked.
+pub(super) fn cut(text: &str, room: f64) -> String {
+    let letters = (room / LETTER).max(2.0) as usize;
+    if text.chars().count() <= letters {
+        return text.to_string();
+    }
+    text.chars().take(letters - 1).chain(['…']).collect()
+}
+
+/// A table of shares as a heat map: rows are ground truth, columns predictions; each row's shares add up to 1.
 pub fn heat(title: &str, names: &[String], rows: &[Vec<u64>]) -> String {
-    let mut html =
-        format!("<figure><figcaption>{}</figcaption><table class=\"heat\"><tr><th>true ↓ told →</th>", escape(title));
+    let mut html = format!(
+        "<figure><figcaption>{}</figcaption><table class=\"heat\"><tr><th>ground truth ↓ predicted →</th>",
+        escape(title)
+    );
     for name in names {
         let _ = write!(html, "<th class=\"turned\"><span>{}</span></th>", escape(name));
     }
@@ -253,6 +284,49 @@ mod tests {
         assert_eq!(lines(&AXES, &[Curve::default()]), "");
         let constant = lines(&AXES, &[Curve { points: vec![(1.0, 3.0), (2.0, 3.0)], ..curve }]);
         assert!(!constant.contains("inf") && !constant.contains("NaN"), "{constant}");
+    }
+
+    /// How far the text of a picture reaches beyond its left and right edges and, where it is turned, its height.
+    fn beyond(svg: &str) -> Vec<String> {
+        let document =
+            roxmltree::Document::parse(&svg[svg.find("<svg").unwrap()..svg.find("</svg>").unwrap() + 6]).unwrap();
+        let root = document.root_element();
+        let view: Vec<f64> = root.attribute("viewBox").unwrap().split(' ').map(|word| word.parse().unwrap()).collect();
+        let texts = root.descendants().filter(|node| node.has_tag_name("text"));
+        let outside = |node: roxmltree::Node<'_, '_>| {
+            let text: String = node.descendants().filter_map(|part| part.text().filter(|_| part.is_text())).collect();
+            let small =
+                node.attribute("style").and_then(|style| style.split(':').nth(1)?.trim_end_matches("px").parse().ok());
+            let length = text.chars().count() as f64 * LETTER * small.map_or(1.0, |size: f64| size / 12.0);
+            let (at, room) = match node.attribute("transform") {
+                Some(turned) => (turned.split([' ', ')']).nth(1).unwrap().parse::<f64>().unwrap(), view[3]),
+                None => (node.attribute("x").unwrap().parse().unwrap(), view[2]),
+            };
+            let (left, right) = match node.attribute("text-anchor") {
+                Some("middle") => (at - 0.5 * length, at + 0.5 * length),
+                Some("end") => (at - length, at),
+                _ => (at, at + length),
+            };
+            (left < -0.1 || right > room + 0.1).then(|| format!("{text}: {left:.0} to {right:.0} of {room}"))
+        };
+        texts.filter_map(outside).collect()
+    }
+
+    #[test]
+    fn no_text_is_cut_off_at_the_edges() {
+        let points = |scale: f64| (0..7).map(|x| (f64::from(x) * 250_000.0, scale * f64::from(x))).collect();
+        for scale in [1e-7, 0.31, 123_456.0, -2e9] {
+            let curve = Curve { points: points(scale), ..Curve::default() };
+            let up = "a quantity with a name that is much longer than the axis is high, unit";
+            assert_eq!(beyond(&lines(&Axes { up, across: up, ..AXES }, &[curve])), Vec::<String>::new());
+        }
+        use crate::monitor::report::markers::{Series, bars};
+        let rows = ["a condition with a long name (123456)", "b"].map(str::to_string);
+        for value in [0.123, 98_765.4] {
+            let series = [Series { name: "s".into(), colour: 0, values: vec![Series::value(&[value]); 2] }];
+            let svg = bars("t", "accuracy of the last validation, %", &rows, &series, None, |v| format!("{v:.1}"));
+            assert_eq!(beyond(&svg), Vec::<String>::new());
+        }
     }
 
     #[test]

@@ -69,11 +69,11 @@ impl Odd {
         say(self.repeated, "with a result without size take over the one before");
         say(self.surplus, "of results beyond the end of the ground truth are cut off");
         say(self.lacking, "beyond the end of the results are scored as a box of zeros");
-        say(self.unscored, "beyond the end of the results are left out");
+        say(self.unscored, "beyond the end of the results are skipped");
         say(self.above_one, "have an overlap that rounding puts above 1, which counts at the bound 1 too");
         say(self.shifted, "have a box past the left or top edge, moved to it with its size uncut");
         say(self.absence_unread, "marked as absent (absence.label) are scored: only cover.label is read");
-        say(self.negative, "have a result of negative size, taken for none");
+        say(self.negative, "have a result of negative size, which counts as none");
         lines
     }
 }

@@ -87,11 +87,11 @@ impl Kind {
         match (self.unsaid || by_script, self.new_hip) {
             (false, _) => None,
             (true, true) => Some(format!(
-                "model: HIPTrack, with historical prompts, as there is {} (MODEL.NEW_HIP: True says it plainly)",
+                "model: HIPTrack, with historical prompts, as there is {} (MODEL.NEW_HIP: True states it)",
                 self.hip_key
             )),
             (true, false) => Some(format!(
-                "model: plain OSTrack, without historical prompts ({}); a HIPTrack says MODEL.NEW_HIP: True",
+                "model: plain OSTrack, without historical prompts ({}); for HIPTrack set MODEL.NEW_HIP: True",
                 self.hip_key
             )),
         }
@@ -100,8 +100,8 @@ impl Kind {
     /// Why a key that only a HIPTrack reads cannot be here, and what to do.
     pub fn only_hiptrack(&self) -> String {
         let way = match self.hip_key.starts_with(BY_SCRIPT) {
-            true => "leave it out, or use --script hiptrack and say MODEL.NEW_HIP: True",
-            false => "leave it out, or say MODEL.NEW_HIP: True",
+            true => "leave it out, or use --script hiptrack and set MODEL.NEW_HIP: True",
+            false => "leave it out, or set MODEL.NEW_HIP: True",
         };
         format!("only a HIPTrack reads it, and this is plain OSTrack ({}); {way}", self.hip_key)
     }

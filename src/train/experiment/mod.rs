@@ -3,6 +3,7 @@
 //! behaviour.
 
 mod data;
+pub mod defaults;
 mod family;
 mod keys;
 mod model;

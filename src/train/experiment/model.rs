@@ -44,7 +44,7 @@ pub struct Model {
     pub head: &'static str,
     /// Width of the box head's towers.
     pub head_channels: usize,
-    /// Conditions that the class head tells apart; 0: there is no class head.
+    /// Conditions that the class head distinguishes; 0: there is no class head.
     pub classes: usize,
     /// Width of the class head's hidden layer.
     pub class_hidden: usize,

@@ -160,7 +160,7 @@ pub(super) struct BoxHead {
 #[derive(Config)]
 #[config(context = Kind)]
 pub(super) struct ClassHead {
-    /// Conditions that the head tells apart: all 10, or 0 for a tracker without a condition head.
+    /// Conditions that the head distinguishes: all 10, or 0 for a tracker without a condition head.
     #[config(
         key = "NUM_CLASSES", default = Condition::COUNT, absent_acts,
         inactive = (!context.class_head && !context.no_classes).then_some("there is no condition head"),

@@ -116,7 +116,7 @@ struct Lengths {
     /// Epochs, where there are neither two stages nor PHASES.
     #[config(
         key = "EPOCH", default = 500, min = 1, resume = length,
-        inactive = is_listed.then_some("TRAIN.PHASES says how long each is")
+        inactive = is_listed.then_some("TRAIN.PHASES sets how long each is")
             .or(two_stage.then_some("TRAIN.TWO_STAGE has its own"))
     )]
     epochs: usize,
@@ -139,7 +139,7 @@ fn is_listed(train: &mut Section<'_>) -> bool {
 impl Lengths {
     fn check(&self, section: &mut Section<'_>, context: &Context<'_>) {
         if let Some(why) = context.lacks_classes().filter(|_| self.two_stage && self.stage1_frozen) {
-            section.problem("TWO_STAGE", format!("the first stage trains the condition head alone, and {why}"));
+            section.problem("TWO_STAGE", format!("the first stage trains only the condition head, and {why}"));
         }
     }
 }
@@ -197,7 +197,7 @@ pub(super) fn read(section: &mut Section<'_>, context: &Context<'_>, class_weigh
         section.without_effect("LR", "each of TRAIN.PHASES has its own");
     }
     if of_each("TRAINS") {
-        section.without_effect("FREEZE_BACKBONE", "each of TRAIN.PHASES says what it TRAINS");
+        section.without_effect("FREEZE_BACKBONE", "each of TRAIN.PHASES lists what it TRAINS");
     }
     listed.entries().iter().map(|entry| listed_phase(&listed, entry, &joint, context)).collect()
 }

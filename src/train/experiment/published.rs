@@ -184,7 +184,7 @@ fn absent_keys_are_those_of_the_family() {
 fn what_contradicts_the_family_or_is_no_mode_here_is_refused_with_the_remedy() {
     let refused = |text: &str| Experiment::from_node(&Node::parse("x.yaml", text).unwrap()).unwrap_err().message;
     for (text, parts) in [
-        ("DATA: {MAX_JUMP: 70}", ["DATA.MAX_JUMP: only a HIPTrack reads it", "say MODEL.NEW_HIP: True"]),
+        ("DATA: {MAX_JUMP: 70}", ["DATA.MAX_JUMP: only a HIPTrack reads it", "set MODEL.NEW_HIP: True"]),
         ("MODEL: {NEW_HIP: False, HIP: {KEY_DIM: 8}}", ["MODEL.HIP: only a HIPTrack", "MODEL.NEW_HIP: False"]),
         ("MODEL: {MAX_MEM: 9}", ["MODEL.MAX_MEM: only a HIPTrack", "leave it out"]),
         ("TEST: {UPDATE_INTERVAL: 9}", ["TEST.UPDATE_INTERVAL: only a HIPTrack", "leave it out"]),

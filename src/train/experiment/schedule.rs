@@ -136,7 +136,7 @@ impl From<ScheduleKeys> for Schedule {
     }
 }
 
-const COSINE: &str = "TRAIN.SCHEDULER.TYPE cosine has no drops; MIN_LR_RATIO says where it ends";
+const COSINE: &str = "TRAIN.SCHEDULER.TYPE cosine has no drops; MIN_LR_RATIO sets where it ends";
 
 /// Why `DECAY_RATE` says nothing. The reference reads none and drops by 0.1.
 fn no_decay(name: Option<&str>, has_gamma: bool, compat: bool) -> Option<&'static str> {

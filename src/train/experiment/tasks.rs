@@ -62,7 +62,7 @@ impl Curve {
 pub struct MtlMode {
     /// What the condition head learns.
     pub targets: ClassTargets,
-    /// Whether the told conditions modulate the features that the box head sees (`film`).
+    /// Whether the predicted conditions modulate the features that the box head sees (`film`).
     pub film: bool,
 }
 

@@ -169,7 +169,7 @@ fn values_that_make_no_sense_together_are_refused_or_noted() {
     }
     for (file, part) in [
         ("TRAIN: {SCHEDULER: {TYPE: Mstep, MILESTONES: [60, 60]}}", "epoch 60 is listed more than once"),
-        ("TRAIN: {BATCH_SIZE: 4, ACCUMULATE: 5}", "ACCUMULATE: a batch has 4 clips (BATCH_SIZE), and so 4 parts"),
+        ("TRAIN: {BATCH_SIZE: 4, ACCUMULATE: 5}", "ACCUMULATE: a batch has 4 clips (BATCH_SIZE), and at most 4 parts"),
         ("DATA: {TRAIN: {DATASETS_NAME: [OTB, LASOT, OTB]}}", "OTB is listed more than once; its ratios add up"),
     ] {
         let warnings = experiment(file).unwrap().warnings;

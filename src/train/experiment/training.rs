@@ -105,10 +105,10 @@ pub struct Training {
     /// In what precision steps compute.
     #[config(flatten = &())]
     pub precision: Precision,
-    /// A key of the reference without effect: the pipeline file says how many workers each stage has.
+    /// A key of the reference without effect: the pipeline file sets how many workers each stage has.
     #[config(
         key = "NUM_WORKER", as = usize, default = 8, map = |_| (),
-        inactive = Some("the pipeline file says how many workers each stage has")
+        inactive = Some("the pipeline file sets how many workers each stage has")
     )]
     _workers: (),
     /// Factor on the learning rate for the backbone.
@@ -150,7 +150,7 @@ pub struct Training {
     /// How the learning rate changes.
     #[config(flatten, as = ScheduleKeys, map = Schedule::from)]
     pub schedule: Schedule,
-    /// Steps between two lines of progress.
+    /// Steps between two updates of the progress bar's numbers, and between two lines of `--verbose` and `--log json`.
     #[config(key = "PRINT_INTERVAL", default = 50, min = 1, resume = free)]
     pub print_interval: usize,
     /// Epochs between two validations.
@@ -208,8 +208,7 @@ impl Training {
     fn check(&self, section: &mut Section<'_>, _: &Context<'_>) {
         for (key, parts) in [("ACCUMULATE", self.accumulate), ("REPLICAS", self.replicas)] {
             if parts > self.batch_size && self.batch_size > 0 {
-                let message =
-                    format!("a batch has {0} clips (BATCH_SIZE), and so {0} parts at the most", self.batch_size);
+                let message = format!("a batch has {0} clips (BATCH_SIZE), and at most {0} parts", self.batch_size);
                 section.warning(key, message);
             }
         }

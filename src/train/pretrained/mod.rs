@@ -73,7 +73,7 @@ fn no_film(loaded: &Loaded, path: &Path) -> Result<()> {
     match loaded.report.unexpected.iter().any(|name| name.starts_with("film.")) {
         false => Ok(()),
         true => Err(Failure::input(format!(
-            "{}: in this tracker the told conditions modulate what the box head sees; without that its boxes are others. \
+            "{}: in this tracker the predicted conditions modulate the input of the box head; without that its boxes are others. \
              Set TRAIN.MTL_MODE=film (multilabel+film where it has cls_head.severity)",
             path.display()
         ))),

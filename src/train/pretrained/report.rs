@@ -92,7 +92,7 @@ impl Loaded {
             first += &format!("; from scratch: {}", parts(&self.scratch));
         }
         if !self.ignored.is_empty() {
-            first += &format!("; left out: {}", parts(&self.ignored));
+            first += &format!("; skipped: {}", parts(&self.ignored));
         }
         let mut lines = vec![first];
         for (other, remedy) in &self.others {

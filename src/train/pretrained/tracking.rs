@@ -59,11 +59,8 @@ pub fn load_for_tracking(model: &Hiptrack, path: &Path, choice: Choice<'_>) -> R
     // What is not used is not "from scratch" either.
     let under = if loaded.under.is_empty() { String::new() } else { format!(" under {}", one_line(&loaded.under)) };
     let count = loaded.report.matched.len();
-    lines[0] = format!(
-        "{}: {}, {count} tensors loaded{under}; nothing that tracks is left out",
-        path.display(),
-        loaded.source
-    );
+    lines[0] =
+        format!("{}: {}, {count} tensors loaded{under}; nothing that tracks is missing", path.display(), loaded.source);
     let lacks_head =
         absent().chain(loaded.report.reshaped.iter().map(|(name, ..)| name)).any(|name| name.starts_with(HEAD));
     if lacks_head && config.class_head.is_some() {
@@ -113,7 +110,7 @@ fn refusal(loaded: &Loaded, path: &Path, missing: &[String], reshaped: &[&(Strin
                 .to_string()
         }
         Source::Tracker => {
-            format!("  give the whole checkpoint and the experiment that it was trained with, or {train}")
+            format!("  give the complete checkpoint and the experiment that it was trained with, or {train}")
         }
     });
     Failure::input(lines.join("\n"))

@@ -71,7 +71,7 @@ impl RunLine {
         let damaged = |error: serde_json::Error| Unread::Damaged(error.to_string());
         let mut value: Value = serde_json::from_slice(text).map_err(damaged)?;
         let Some(name) = value.get("event").and_then(Value::as_str) else {
-            return Err(Unread::Damaged("it does not say which event it is".into()));
+            return Err(Unread::Damaged("it does not name its event".into()));
         };
         let Some(schema) = schema::of_event(name) else {
             return Err(Unread::Unknown {

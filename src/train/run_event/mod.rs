@@ -1,4 +1,4 @@
-//! What a run tells, as one type: [`RunEvent`]. `run.jsonl` is written and read by it ([`mod@line`]), and whoever
+//! What a run reports, as one type: [`RunEvent`]. `run.jsonl` is written and read by it ([`mod@line`]), and whoever
 //! shows or reports a run is given it. [`schema`] describes it for other programs.
 
 mod data;
@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a run tells; `event` says which of these it is.
+/// What a run reports; `event` is its name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum RunEvent {
@@ -131,6 +131,11 @@ impl Checkpoint {
     /// The name of its file, without folders.
     pub fn file(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether it was written within an epoch: on request, by an interval of steps, or because the run stopped.
+    pub fn is_within_epoch(&self) -> bool {
+        self.file().contains("_mid.")
     }
 }
 

@@ -80,11 +80,11 @@ impl fmt::Display for SkippedItem {
             let events = self.events.iter().map(|(name, count)| format!("event `{name}` ({count} lines)"));
             let fields = self.fields.iter().map(|field| format!("field `{field}`"));
             let all: Vec<String> = events.chain(fields).collect();
-            parts.push(format!("not known to this version of trackflow, left out: {}", all.join(", ")));
+            parts.push(format!("not known to this version of trackflow, skipped: {}", all.join(", ")));
         }
         if let Some((number, why)) = self.damaged.first() {
             let count = self.damaged.len();
-            parts.push(format!("{count} damaged lines left out, the first is line {number}: {why}"));
+            parts.push(format!("{count} damaged lines skipped, the first is line {number}: {why}"));
         }
         f.write_str(&parts.join("; "))
     }

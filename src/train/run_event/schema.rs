@@ -72,7 +72,7 @@ pub(super) fn unknown_fields(value: &Value, schema: &Value, place: &str, unknown
 
 const INTRO: &str = r#"# run.jsonl
 
-`run.jsonl` in a run's `--save_dir` holds what the run told, one event a line, as JSON. `event` says which one it is, `time`
+`run.jsonl` in a run's `--save_dir` is the log of a run: one event a line, as JSON. `event` is its name, `time`
 when it happened. The first line of each call of the program is `run`, the last one `end`; a call that was killed has no
 `end`. A run that goes on appends to its log, and first takes out the lines of batches that it does again.
 
@@ -85,7 +85,7 @@ log[(log.event == "pass") & (log.split == "val")].plot(x="epoch", y=["IoU", "Acc
 ```
 
 JSON has neither NaN nor infinity: in the place of such a number stands null, and `not_finite` of the line says which it
-was. Later versions may add events and fields: pass over what you do not know, as trackflow does, which says so. Names and
+was. Later versions may add events and fields: ignore what you do not know, as trackflow does, with a note. Names and
 meanings stay. `trackflow schema run-log` prints the JSON Schema that this page is made from.
 "#;
 

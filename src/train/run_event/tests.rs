@@ -191,8 +191,8 @@ fn what_a_later_version_adds_is_said_and_passed_over() {
 fn what_is_damaged_is_said_to_be_with_the_reason() {
     for (text, reason) in [
         (r#"{"event":"ba"#, "EOF"),
-        (r#"{"a":1}"#, "does not say which event"),
-        ("[]", "does not say which event"),
+        (r#"{"a":1}"#, "does not name its event"),
+        ("[]", "does not name its event"),
         (r#"{"event":"batch","IoU":"high"}"#, "is no number"),
         (r#"{"event":"batch","split":"test"}"#, "unknown variant `test`"),
         (r#"{"event":"pass","confusion":[[1]]}"#, "no square"),

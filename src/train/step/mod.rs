@@ -49,7 +49,7 @@ pub struct Outcome {
     pub step_metrics: Tensor,
     /// How the losses were weighted.
     pub weights: Weights,
-    /// In validation, `[K, K]` f64 on the device: labelled frames by true (row) and told condition.
+    /// In validation, `[K, K]` f64 on the device: labelled frames by true (row) and predicted condition.
     pub confusion: Option<Tensor>,
     /// In validation, a row for each search frame on the device, `[B·N, 6 + C]` f32: see
     /// [`Features`](super::features::Features).

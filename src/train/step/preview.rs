@@ -1,4 +1,4 @@
-//! What the model sees and tells, for people to look at.
+//! What the model sees and predicts, for people to look at.
 
 use super::{Batch, Trainer};
 use crate::{failure::Result, model::ClipInput};
@@ -19,7 +19,7 @@ pub struct PreviewTensors {
     pub predicted: Tensor,
     /// `[N, B]` i64: the true conditions.
     pub labels: Tensor,
-    /// `[N, B]` i64: the conditions that the model tells, when it has a class head.
+    /// `[N, B]` i64: the predicted conditions, when it has a class head.
     pub conditions: Option<Tensor>,
 }
 

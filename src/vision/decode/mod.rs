@@ -53,7 +53,7 @@ fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
         0 => Err(DecodeError::new(DecodeReason::Corrupt, format!("declares {width}×{height} pixels"))),
         _ => {
             let detail =
-                format!("declares {width}×{height} pixels, of which {MAX_PIXELS} at the most are read; scale it down");
+                format!("declares {width}×{height} pixels, more than the limit of {MAX_PIXELS}; scale it down");
             Err(DecodeError::new(DecodeReason::Unsupported, detail))
         }
     }

@@ -63,7 +63,7 @@ pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Resu
     let mut tops = names.iter().filter_map(|name| name.strip_suffix("data.pkl").filter(|top| at_top(top)));
     let (Some(top), None) = (tops.next(), tops.next()) else { return Err(foreign::of_zip(&names)) };
     if names.contains(&format!("{top}constants.pkl")) {
-        return Err("is a TorchScript module (torch.jit), a program with its weights; save the weights alone: \
+        return Err("is a TorchScript module (torch.jit), a program with its weights; save only the weights: \
                     torch.save(torch.jit.load(FILE, map_location=\"cpu\").state_dict(), OUT)"
             .into());
     }
@@ -88,7 +88,7 @@ pub(in super::super) fn open(file: &File, size: u64, choice: Choice<'_>) -> Resu
         let size = tensor.kind.elt_size_in_bytes() as u64;
         match tensor.elements.checked_mul(size) {
             Some(bytes) if bytes <= record.bytes => Ok(record),
-            _ => Err("its storage is smaller than it says: the file is damaged".to_string()),
+            _ => Err("its storage is smaller than declared: the file is damaged".to_string()),
         }
     })
 }

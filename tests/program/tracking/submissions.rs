@@ -61,7 +61,7 @@ fn a_submission_is_what_the_server_takes_or_is_refused_with_all_reasons() {
     }
     assert!(!home.join("out.zip").exists());
     let errors = fail(submit(home, "got10k").args(["--dataset", "OTB"]), 64);
-    assert!(errors.contains("takes results of GOT10K_test alone"), "{errors}");
+    assert!(errors.contains("accepts only results of GOT10K_test"), "{errors}");
 }
 
 #[test]

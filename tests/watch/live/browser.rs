@@ -13,7 +13,7 @@ pub fn is_there() -> bool {
 }
 
 /// The document after some polls, and what the page complained about.
-fn load(url: &str, arguments: &[&str]) -> (String, String) {
+pub(super) fn load(url: &str, arguments: &[&str]) -> (String, String) {
     let profile = tempfile::tempdir().unwrap();
     let mut command = Command::new(BROWSER);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]);
@@ -42,6 +42,10 @@ pub fn the_page_draws_a_run() {
             "aria-label=\"Tracking: mean IoU: training ",
             "aria-label=\"Condition accuracy: training ",
             "aria-label=\"Memory of the process: resident ",
+            "aria-label=\"Loss components, weighted as summed: GIoU ",
+            "aria-label=\"Learning rate: heads ",
+            ">Experiment</h2>",
+            "aria-label=\"Logarithmic axis: Loss\"",
             "HIPTrack_ep000",
             "<div class=\"cond\">",
         ] {

@@ -53,7 +53,10 @@ pub fn a_run_tells_where_it_is() {
     let clips = &status["clips"][0];
     assert_eq!((&clips["split"], clips["clips"].as_array().unwrap().len()), (&"val".into(), 3), "{clips:#}");
     let frame = &clips["clips"][2]["frames"][1];
-    assert!((0.0..=1.0).contains(&frame["iou"].as_f64().unwrap()) && frame["told_condition"].is_string(), "{frame:#}");
+    assert!(
+        (0.0..=1.0).contains(&frame["iou"].as_f64().unwrap()) && frame["predicted_condition"].is_string(),
+        "{frame:#}"
+    );
     let picture = format!("/clips/val/{}.jpg", frame["picture"]);
     let mut stream = TcpStream::connect(&run.address).unwrap();
     write!(stream, "GET {picture} HTTP/1.0\r\n\r\n").unwrap();

@@ -3,6 +3,7 @@
 
 mod browser;
 mod http;
+mod serve;
 
 use crate::support::{self, Running, trial};
 use libtest_mimic::Trial;
@@ -61,6 +62,12 @@ pub fn trials() -> Vec<Trial> {
             http::a_thousand_clients_of_bad_manners_hold_up_nobody,
         ),
         trial("live::http::another_address_is_warned_of", true, http::another_address_is_warned_of),
+        trial("live::serve::finished_and_running_runs_are_shown", true, serve::finished_and_running_runs_are_shown),
+        trial(
+            "live::serve::the_page_draws_a_run_that_is_over_and_what_lies_beside_one",
+            there,
+            serve::the_page_draws_a_run_that_is_over_and_what_lies_beside_one,
+        ),
         trial("live::browser::the_page_draws_a_run", there, browser::the_page_draws_a_run),
         trial("live::browser::a_report_fits_desks_and_phones", there, browser::a_report_fits_desks_and_phones),
     ]

@@ -5,6 +5,8 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::select;
+
 use super::metered::{Ended, Sender};
 use super::queue::QueueSender;
 use crate::failure::{Failure, Result};
@@ -174,6 +176,23 @@ impl Emitter {
     /// Whether another stage has failed: nothing that this stage does from here on will be used.
     pub fn cancelled(&self) -> bool {
         self.cancellation.is_cancelled()
+    }
+
+    /// Waits for `time`, or until [`stopping`](Self::stopping); whether it is.
+    pub fn wait_stopping(&self, time: Duration) -> bool {
+        // Nothing is ever sent: each is ready when it has happened.
+        select! {
+            recv(self.stop.ended()) -> _ => {}
+            recv(self.cancellation.ended()) -> _ => {}
+            default(time) => {}
+        }
+        self.stopping()
+    }
+
+    /// Waits for `time`, or until [`cancelled`](Self::cancelled); whether it is.
+    pub fn wait_cancelled(&self, time: Duration) -> bool {
+        let _ = self.cancellation.ended().recv_timeout(time);
+        self.cancelled()
     }
 
     /// Ends the run with `failure`, but not at once: the stages that keep state finish and what they emit goes through

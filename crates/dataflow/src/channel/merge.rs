@@ -7,7 +7,8 @@ use super::emitter::Emitter;
 use crate::failure::Result;
 use crate::settings::Section;
 use crate::stage::item::Payload;
-use crate::stage::kind::{Kind, Port, StageConfig, StageContext};
+use crate::stage::kind::{Kind, StageConfig, StageContext};
+use crate::stage::port::Port;
 use crate::stage::traits::Stage;
 
 /// How several inputs take turns.

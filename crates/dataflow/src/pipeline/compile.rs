@@ -5,7 +5,6 @@ use super::links::{self, Linked};
 use super::spec::{Declared, Spec};
 use crate::failure::Result;
 use crate::settings::{self, Diagnostics, did_you_mean};
-use crate::stage::item_ops::ItemOps;
 use crate::stage::kind::{Role, StageContext};
 use crate::stage::kinds::Kinds;
 use crate::text::excerpt;
@@ -94,12 +93,5 @@ fn link<'a, C: StageContext>(diagnostics: &Diagnostics, stages: &'a [Declared<C>
             .collect(),
     };
     let stage_config = stage.built.as_ref().map(|built| &built.stage_config);
-    Linked {
-        id: &stage.id,
-        kind,
-        inputs,
-        clear,
-        turns: stage_config.and_then(|stage_config| stage_config.turns()),
-        emits: stage_config.map_or(ItemOps::NONE, |stage_config| stage_config.emits()),
-    }
+    Linked { id: &stage.id, kind, inputs, clear, turns: stage_config.and_then(|stage_config| stage_config.turns()) }
 }

@@ -7,8 +7,9 @@ use super::segments::{Segment, segments};
 use crate::failure::{Failure, Result};
 use crate::settings::Origin;
 use crate::stage::item_ops::ItemOps;
-use crate::stage::kind::{Kind, Port, StageConfig, StageContext};
+use crate::stage::kind::{Kind, StageConfig, StageContext};
 use crate::stage::kinds::Kinds;
+use crate::stage::port::Port;
 
 /// One stage of a graph.
 pub struct Node<C: StageContext> {
@@ -188,17 +189,16 @@ impl<C: StageContext> Graph<C> {
     /// What stage `index` emits: its own port, or that of its input when it passes items of any type on.
     pub fn output(&self, index: usize) -> Option<Port> {
         match self.nodes[index].kind.output {
-            Some(Port::ANY) => self.inputs[index].first().and_then(|&input| self.output(input)).or(Some(Port::ANY)),
+            Some(port) if port.is_any() => {
+                self.inputs[index].first().and_then(|&input| self.output(input)).or(Some(port))
+            }
             port => port,
         }
     }
 
     /// What can be done with what stage `index` emits.
     pub fn item_ops(&self, index: usize) -> ItemOps {
-        match self.nodes[index].kind.output {
-            Some(Port::ANY) => self.inputs[index].first().map_or(ItemOps::NONE, |&input| self.item_ops(input)),
-            _ => self.nodes[index].stage_config.emits(),
-        }
+        self.output(index).map_or(ItemOps::NONE, |port| port.item_ops())
     }
 
     /// The segments that numbers and permits belong to. See [`crate::channel::order`].

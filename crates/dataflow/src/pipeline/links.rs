@@ -3,8 +3,9 @@
 use super::graph::Node;
 use crate::channel::merge::Turns;
 use crate::stage::item_ops::ItemOps;
-use crate::stage::kind::{Kind, Port, Role, StageContext};
+use crate::stage::kind::{Kind, Role, StageContext};
 use crate::stage::kinds::Kinds;
+use crate::stage::port::Port;
 
 /// A stage as far as its links go. What could not be read is absent, and nothing is said about it twice.
 pub(crate) struct Linked<'a, C: StageContext> {
@@ -14,7 +15,6 @@ pub(crate) struct Linked<'a, C: StageContext> {
     /// Whether all that was written about its inputs was understood.
     pub(crate) clear: bool,
     pub(crate) turns: Option<Turns>,
-    pub(crate) emits: ItemOps,
 }
 
 /// What is wrong with the links of a stage.
@@ -34,7 +34,6 @@ impl<'a, C: StageContext> Linked<'a, C> {
             inputs: inputs.to_vec(),
             clear: true,
             turns: node.stage_config.turns(),
-            emits: node.stage_config.emits(),
         }
     }
 }
@@ -111,16 +110,16 @@ impl<C: StageContext> Links<'_, C> {
     }
 
     fn item_ops(&self, index: usize) -> ItemOps {
-        self.origin_of_type(index).map_or(ItemOps::NONE, |origin| self.stages[origin].emits)
+        self.emitted(index).map_or(ItemOps::NONE, |port| port.item_ops())
     }
 
-    /// The stage that made the items which `index` emits, behind those that pass on items of any type.
-    fn origin_of_type(&self, index: usize) -> Option<usize> {
+    /// What `index` emits; where it passes on items of any type, what those before it emit.
+    fn emitted(&self, index: usize) -> Option<Port> {
         let mut here = index;
         for _ in 0..=self.stages.len() {
             match self.stages[here].kind?.output? {
-                Port::ANY => here = *self.stages[here].inputs.first()?,
-                _ => return Some(here),
+                port if port.is_any() => here = *self.stages[here].inputs.first()?,
+                port => return Some(port),
             }
         }
         None
@@ -161,17 +160,17 @@ impl<C: StageContext> Links<'_, C> {
             let Some(taken) = stage.kind.and_then(|kind| kind.input) else { continue };
             let mut first: Option<(Port, usize)> = None;
             for &input in &stage.inputs {
-                let given = self.origin_of_type(input).and_then(|origin| self.stages[origin].kind?.output);
-                let Some(given) = given else { continue };
+                let Some(given) = self.emitted(input) else { continue };
                 let from = self.stages[input].id;
-                if taken != Port::ANY && given != taken {
-                    self.report(index, format!("{from} emits {}, {} expects {}", given.name, stage.id, taken.name));
+                if !taken.is_any() && given != taken {
+                    let (gives, takes) = (given.beside(&taken), taken.beside(&given));
+                    self.report(index, format!("{from} emits {gives}, {} expects {takes}", stage.id));
                 }
                 match first {
                     Some((port, other)) if port != given => {
                         let other = self.stages[other].id;
-                        let message =
-                            format!("{other} emits {}, {from} emits {}; one flow has one type", port.name, given.name);
+                        let (one, two) = (port.beside(&given), given.beside(&port));
+                        let message = format!("{other} emits {one}, {from} emits {two}; one flow has one type");
                         self.report_inputs(index, message);
                     }
                     _ => first = Some((given, input)),

@@ -183,15 +183,14 @@ impl<C: StageContext> Built<C> {
             Role::Sink => 1,
             _ => section.value(CAPACITY, kind.capacity.max(1)),
         };
-        let mut options = section
-            .describe("what stages of this kind can be told; `trackflow stages KIND` lists it")
-            .section("options");
+        let mut options =
+            section.describe("the options of this kind; `trackflow stages KIND` lists them").section("options");
         let stage_config = (kind.parse)(&mut options);
         let written = options.diagnostics().recorded_below(options.path());
         options.close();
         let max_failures = match can_be_supervised(kind) && !stage_config.is_vital() {
             true => section
-                .describe("how often its workers may fail; an item that fails twice is left out")
+                .describe("how often its workers may fail; an item that fails twice is skipped")
                 .value("max_failures", MAX_FAILURES),
             false => {
                 if section.node("max_failures").is_some() {

@@ -63,8 +63,13 @@ impl Shutdown {
     /// Waits until somebody asks, for as long as `patience`; whether anyone did.
     pub fn wait(&self, patience: Duration) -> bool {
         // Nothing is ever sent: this ends with the time, or at the stop.
-        let _ = self.0.latch.ended().recv_timeout(patience);
+        let _ = self.ended().recv_timeout(patience);
         self.is_stopping()
+    }
+
+    /// Disconnected, and with that ready, from the stop on.
+    pub(crate) fn ended(&self) -> &Receiver<Infallible> {
+        self.0.latch.ended()
     }
 
     /// Whether anyone asked.
@@ -238,25 +243,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_wants_to_know_of_a_stop_is_told_once_however_late_they_ask() {
-        let (stop, told) = (Shutdown::new(), Arc::new(AtomicUsize::new(0)));
-        let tell = || {
-            let told = Arc::clone(&told);
+    fn whoever_wants_to_know_of_a_stop_is_called_once_however_late() {
+        let (stop, calls) = (Shutdown::new(), Arc::new(AtomicUsize::new(0)));
+        let call = || {
+            let calls = Arc::clone(&calls);
             move || {
-                told.fetch_add(1, Ordering::Relaxed);
+                calls.fetch_add(1, Ordering::Relaxed);
             }
         };
-        stop.on_stop(tell());
+        stop.on_stop(call());
         assert!(!stop.wait(Duration::ZERO));
-        assert_eq!(told.load(Ordering::Relaxed), 0);
+        assert_eq!(calls.load(Ordering::Relaxed), 0);
         let other = stop.clone();
         let waits = thread::spawn(move || other.wait(Duration::from_secs(600)));
         stop.stop(StopReason::TimeLimit);
         stop.stop(StopReason::Signal(15));
         assert!(waits.join().unwrap());
-        assert_eq!(told.load(Ordering::Relaxed), 1);
-        stop.on_stop(tell());
-        assert_eq!(told.load(Ordering::Relaxed), 2);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        stop.on_stop(call());
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
         assert_eq!(stop.reason(), Some(&StopReason::TimeLimit));
     }
 }

@@ -205,7 +205,7 @@ impl Drive<'_> {
                 }
             }
         }
-        (self.notify)(Notice::Warning(format!("{identity} is left out: {last}")));
+        (self.notify)(Notice::Warning(format!("{identity} is skipped: {last}")));
         self.stats.quarantine(identity, last.message);
         Ok(())
     }

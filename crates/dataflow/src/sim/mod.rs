@@ -14,7 +14,8 @@ use crate::channel::merge;
 use crate::settings::Section;
 use crate::stage::count;
 use crate::stage::item_ops::StreamItem;
-use crate::stage::kind::{Kind, Port, StageContext};
+use crate::stage::kind::{Kind, StageContext};
+use crate::stage::port::Port;
 
 /// What a simulated run shares: a valve for stages that stall, and what the sink has seen.
 #[derive(Clone, Debug, Default)]
@@ -81,8 +82,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const NUMBERS: Port = Port { name: "numbers" };
-const GROUPS: Port = Port { name: "groups of numbers" };
+const NUMBERS: Port = Port::ranked::<u64>("numbers");
+const GROUPS: Port = Port::of::<Vec<u64>>("groups of numbers");
 
 /// A stage from numbers to numbers with any number of workers.
 const PASS: Kind<Sim> = Kind {

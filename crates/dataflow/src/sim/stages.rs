@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Sim;
 use crate::failure::{Failure, FailureKind, Result};
-use crate::{Emitter, ItemOps, Payload, Source, Stage, StageConfig, pack, unpack};
+use crate::{Emitter, Payload, Source, Stage, StageConfig, pack, unpack};
 
 /// Emits `first..first + items`.
 #[derive(Default)]
@@ -92,7 +92,7 @@ impl Fault {
 
     /// Fails with a failure of `kind`.
     pub fn with(at: u64, kind: FailureKind) -> Self {
-        Self { at, failure: Some(Failure::new(kind, format!("told to fail at {at}"))) }
+        Self { at, failure: Some(Failure::new(kind, format!("set to fail at {at}"))) }
     }
 
     /// Panics.
@@ -118,13 +118,7 @@ impl StageConfig<Sim> for Count {
     fn source(&self, _: &Sim) -> Result<Box<dyn Source>> {
         Ok(Box::new(Counter(self.first..self.first.saturating_add(self.items))))
     }
-
-    fn emits(&self) -> ItemOps {
-        NUMBER
-    }
 }
-
-const NUMBER: ItemOps = ItemOps::of::<u64>().ranked();
 
 struct Counter(std::ops::Range<u64>);
 
@@ -135,10 +129,6 @@ impl Source for Counter {
 }
 
 impl StageConfig<Sim> for Sleep {
-    fn emits(&self) -> ItemOps {
-        NUMBER
-    }
-
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let (mean, jitter) = (self.mean, self.jitter);
         each(move |number, out| {
@@ -158,10 +148,6 @@ fn fraction(number: u64) -> f64 {
 }
 
 impl StageConfig<Sim> for DropEvery {
-    fn emits(&self) -> ItemOps {
-        NUMBER
-    }
-
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let every = self.every.max(1);
         each(move |number, out| {
@@ -174,10 +160,6 @@ impl StageConfig<Sim> for DropEvery {
 }
 
 impl StageConfig<Sim> for Hold {
-    fn emits(&self) -> ItemOps {
-        NUMBER
-    }
-
     fn worker(&self, sim: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let (at, valve) = (self.at, sim.valve.clone());
         each(move |number, out| {
@@ -191,15 +173,11 @@ impl StageConfig<Sim> for Hold {
 }
 
 impl StageConfig<Sim> for Fault {
-    fn emits(&self) -> ItemOps {
-        NUMBER
-    }
-
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let (at, failure) = (self.at, self.failure.clone());
         each(move |number, out| match &failure {
             Some(failure) if number == at => Err(failure.clone()),
-            None if number == at => panic!("told to panic at {at}"),
+            None if number == at => panic!("set to panic at {at}"),
             _ => {
                 out.emit(pack(number));
                 Ok(())
@@ -209,19 +187,15 @@ impl StageConfig<Sim> for Fault {
 }
 
 impl StageConfig<Sim> for Flaky {
-    fn emits(&self) -> ItemOps {
-        NUMBER
-    }
-
     fn worker(&self, sim: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         let (once, always, panics, sim) = (self.once, self.always, self.panics, sim.clone());
         let divides = |divisor: u64, number: u64| divisor > 0 && number.is_multiple_of(divisor);
         each(move |number, out| {
             if divides(always, number) || divides(once, number) && sim.fails_first(number) {
                 if panics {
-                    panic!("told to panic at {number}");
+                    panic!("set to panic at {number}");
                 }
-                return Err(Failure::stage(format!("told to fail at {number}")));
+                return Err(Failure::stage(format!("set to fail at {number}")));
             }
             out.emit(pack(number));
             Ok(())
@@ -230,10 +204,6 @@ impl StageConfig<Sim> for Flaky {
 }
 
 impl StageConfig<Sim> for Order {
-    fn emits(&self) -> ItemOps {
-        NUMBER
-    }
-
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         each(|number, out| {
             out.emit(pack(number));
@@ -287,10 +257,6 @@ impl Stage for Worker {
 }
 
 impl StageConfig<Sim> for Ungroup {
-    fn emits(&self) -> ItemOps {
-        NUMBER
-    }
-
     fn worker(&self, _: &Sim, _: usize) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Splitter))
     }

@@ -2,7 +2,8 @@
 //! count for it.
 
 use super::item::Payload;
-use super::kind::{Kind, Port, StageConfig, StageContext};
+use super::kind::{Kind, StageConfig, StageContext};
+use super::port::Port;
 use super::traits::Stage;
 use crate::channel::emitter::Emitter;
 use crate::failure::Result;

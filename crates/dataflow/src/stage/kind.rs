@@ -1,7 +1,7 @@
 //! A kind of stage: what its author declares about it, and how a pipeline's options become workers.
 
 use super::element_spec::ElementSpec;
-use super::item_ops::ItemOps;
+use super::port::Port;
 use super::traits::{Source, Stage};
 use crate::channel::merge::Turns;
 use crate::failure::{Failure, Result};
@@ -11,18 +11,6 @@ use crate::settings::Section;
 pub trait StageContext: Send + Sync + 'static {
     /// What is known before a run about the items that will flow: enough to tell their shapes and sizes.
     type Facts;
-}
-
-/// What a stage takes or gives. Two stages fit together when the names are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// The items in the plural, as messages say it: `cropped clips`.
-    pub name: &'static str,
-}
-
-impl Port {
-    /// Items of every type, passed on as they are: a kind with this port on both sides gives what it takes.
-    pub const ANY: Self = Self { name: "items of any type" };
 }
 
 /// The place of a kind in a pipeline, which follows from its ports.
@@ -91,11 +79,6 @@ pub trait StageConfig<C: StageContext>: Send + Sync {
     /// Whatever keeps it from starting, for example a missing device.
     fn worker(&self, _context: &C, _index: usize) -> Result<Box<dyn Stage>> {
         Err(Failure::stage("this kind is declared as a stage but builds none"))
-    }
-
-    /// What the engine may do with emitted items beyond passing them on: copy, order and name them.
-    fn emits(&self) -> ItemOps {
-        ItemOps::NONE
     }
 
     /// The shape of its input, where it insists on one.

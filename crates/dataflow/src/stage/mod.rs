@@ -1,5 +1,5 @@
 //! What a program's stages are to the engine: the traits they implement (`traits`), the rows of the table of kinds
-//! with their ports (`kind`), items and what the engine may do with them (`item`, `item_ops`), and what an item
+//! (`kind`, `kinds`) with their ports (`port`), items and what the engine may do with them (`item`, `item_ops`), and what an item
 //! is made of, for plans (`element_spec`).
 
 pub mod count;
@@ -8,4 +8,5 @@ pub(crate) mod item;
 pub(crate) mod item_ops;
 pub(crate) mod kind;
 pub(crate) mod kinds;
+pub(crate) mod port;
 pub(crate) mod traits;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::failure::FailureKind;
 use crate::settings::{Diagnostics, Node};
 use crate::sim::{KINDS, Sim};
-use crate::{Graph, Shutdown, compile, run};
+use crate::{Graph, Kind, Kinds, Port, Shutdown, StreamItem, compile, count, run};
 
 fn graph(text: &str) -> crate::failure::Result<(Graph<Sim>, String)> {
     let diagnostics = Diagnostics::new();
@@ -184,6 +184,34 @@ stages:
     p.yaml:6:72: stages.merge.options.ratio: has no meaning with `by: order`; leave it out
     p.yaml:7:3: stages.end: merge emits groups of numbers, end expects numbers
     ");
+}
+
+impl StreamItem for u32 {}
+
+/// Ports of one name whose items are of different types, as kinds of different authors may have.
+#[test]
+fn ports_fit_by_their_type_too() {
+    static OTHERS: [Kind<Sim>; 2] = [
+        Kind { name: "words", output: Some(Port::copied::<u32>("numbers")), ..count::kind() },
+        Kind { name: "small", input: Some(Port::of::<u32>("numbers")), ..count::kind() },
+    ];
+    let mut kinds = Kinds::from(KINDS);
+    OTHERS.iter().try_for_each(|kind| kinds.add(kind)).unwrap();
+    let compiled = |text: &str| {
+        let diagnostics = Diagnostics::new();
+        compile(&diagnostics, &Node::parse("p.yaml", text).unwrap(), &kinds)
+    };
+    let wrong = compiled(
+        "name: types\nstages:\n  a: {kind: count}\n  b: {kind: small}\n  c: {kind: count}\n  d: {kind: words, inputs: c}\n  \
+         m: {kind: merge, inputs: [a, d]}\n  e: {kind: drain}\n",
+    );
+    insta::assert_snapshot!(wrong.err().unwrap().message, @r"
+    p.yaml:4:3: stages.b: a emits numbers of type u64, b expects numbers of type u32
+    p.yaml:7:28: stages.m.inputs: a emits numbers of type u64, d emits numbers of type u32; one flow has one type
+    ");
+    // `words` takes items of any type.
+    let graph = compiled("name: types\nstages:\n  c: {kind: count}\n  d: {kind: words}\n  b: {kind: small}\n").unwrap();
+    assert!(graph.item_ops(1).can_copy() && !graph.item_ops(1).is_ranked() && graph.item_ops(0).is_ranked());
 }
 
 #[test]

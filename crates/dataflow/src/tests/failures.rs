@@ -22,7 +22,7 @@ fn around(node_in_the_middle: Node<Sim>) -> Graph<Sim> {
 fn an_error_keeps_its_kind_and_gets_the_name() {
     for kind in [FailureKind::Input, FailureKind::Unavailable, FailureKind::Output, FailureKind::Stage] {
         let outcome = run(&around(node("fault", Fault::with(40, kind)).workers(2)), &Sim::default());
-        assert_eq!(outcome.result, Err(Failure::new(kind, "stage `fault2`: told to fail at 40")));
+        assert_eq!(outcome.result, Err(Failure::new(kind, "stage `fault2`: set to fail at 40")));
         assert_eq!(outcome.stages.iter().map(|stage| stage.failures).sum::<u64>(), 1);
     }
 }
@@ -32,7 +32,7 @@ fn a_panic_is_a_stage_failure_with_name_kind_and_message() {
     let failure = run(&around(node("fault", Fault::panic(9))), &Sim::default()).result.unwrap_err();
     assert_eq!((failure.kind, failure.kind.exit_code()), (FailureKind::Panic, 70));
     let (message, place) = failure.message.split_once(" (at ").unwrap();
-    assert_eq!(message, "stage `fault2` (kind fault) panicked: told to panic at 9");
+    assert_eq!(message, "stage `fault2` (kind fault) panicked: set to panic at 9");
     assert!(place.starts_with("crates/dataflow/src/sim/stages.rs:"), "{place}");
 }
 

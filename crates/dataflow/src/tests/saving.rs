@@ -38,12 +38,12 @@ impl Stage for Tricky {
                 // As a read of a dead mount does, which hears of nothing.
                 std::thread::sleep(Duration::from_secs(3600));
             }
-            (Trick::Fail, 5) => return Err(Failure::input("told to fail")),
+            (Trick::Fail, 5) => return Err(Failure::input("set to fail")),
             (Trick::HangAndElsewhereFail, 5) => {
                 while !self.1.load(Ordering::Acquire) {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                return Err(Failure::input("told to fail"));
+                return Err(Failure::input("set to fail"));
             }
             _ => out.emit(pack(number)),
         }
@@ -71,7 +71,7 @@ impl StageConfig<Sim> for Sum {
 impl Stage for Sum {
     fn process(&mut self, payload: Payload, _: &mut Emitter) -> Result<()> {
         let number: u64 = unpack(payload)?;
-        assert!(number != self.fails_at, "told to panic");
+        assert!(number != self.fails_at, "set to panic");
         self.sum += number;
         self.after.store(number == 4, Ordering::Release);
         Ok(())
@@ -129,6 +129,6 @@ fn a_failure_before_it_ends_the_run_after_saving() {
 fn a_failure_of_its_own_saves_what_was_sound() {
     let (result, journal) = run(Trick::None, 7);
     let message = result.unwrap_err().message;
-    assert!(message.contains("`merge2` (kind merge) panicked: told to panic"), "{message}");
+    assert!(message.contains("`merge2` (kind merge) panicked: set to panic"), "{message}");
     assert_eq!(journal, [21]);
 }

@@ -59,14 +59,14 @@ fn an_item_that_fails_twice_is_left_out_by_name() {
     let mut names: Vec<&str> = stage.skipped_items.iter().map(|left| left.identity.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["number 20", "number 40"]);
-    assert!(said.iter().any(|text| text.starts_with("number 20 is left out: stage `flaky1` (kind flaky) panicked")));
+    assert!(said.iter().any(|text| text.starts_with("number 20 is skipped: stage `flaky1` (kind flaky) panicked")));
 }
 
 #[test]
 fn a_used_up_budget_ends_the_run() {
     let (outcome, _) = run(&around(flaky(0, 5, false).max_failures(5), 1000), &Sim::default());
     let failure = outcome.result.unwrap_err();
-    assert_eq!(failure.message, "stage `flaky1`: told to fail at 15; 5 failures were allowed (max_failures)");
+    assert_eq!(failure.message, "stage `flaky1`: set to fail at 15; 5 failures were allowed (max_failures)");
     assert_eq!(failure.kind, FailureKind::Stage);
 }
 
@@ -74,7 +74,7 @@ fn a_used_up_budget_ends_the_run() {
 fn failures_that_are_not_about_one_item_end_the_run_at_once() {
     let middle = node("fault", Fault::with(7, FailureKind::Output)).max_failures(100);
     let (outcome, _) = run(&around(middle, 100), &Sim::default());
-    assert_eq!(outcome.result, Err(Failure::output("stage `fault1`: told to fail at 7")));
+    assert_eq!(outcome.result, Err(Failure::output("stage `fault1`: set to fail at 7")));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn ordered_stages_are_never_replaced() {
         node("collect", Collect { stalled: false }),
     ]);
     let (outcome, _) = run(&graph, &Sim::default());
-    assert_eq!(outcome.result, Err(Failure::stage("stage `order1`: told to fail at 4")));
+    assert_eq!(outcome.result, Err(Failure::stage("stage `order1`: set to fail at 4")));
 }
 
 /// The number that a stage which breaks at the multiples of `always` lets through.

@@ -238,12 +238,9 @@ fn windows(seconds: Duration, arrived: impl Fn() -> u64, stop: &Shutdown) -> Vec
     let window = seconds.div_f64(count);
     let mut marks = Vec::new();
     let mut due = warm;
-    while marks.len() <= count as usize && !stop.is_stopping() {
-        thread::sleep(Duration::from_millis(5));
-        if begin.elapsed() >= due {
-            marks.push(Mark { at: begin.elapsed(), arrived: arrived(), allocated: pool::allocated() });
-            due += window;
-        }
+    while marks.len() <= count as usize && !stop.wait(due.saturating_sub(begin.elapsed())) {
+        marks.push(Mark { at: begin.elapsed(), arrived: arrived(), allocated: pool::allocated() });
+        due += window;
     }
     stop.stop(StopReason::Reached("the time of the bench".into()));
     marks

@@ -68,7 +68,7 @@ fn several_truth_files_are_several_sequences() {
     let found = folder(Purpose::Training, root.path()).unwrap();
     assert_eq!(names(&found), ["v_10", "w"]);
     let notes = found.notes.join("\n");
-    assert!(notes.contains("is empty and is left out") && notes.contains("set/v/groundtruth_rect.2.txt)"), "{notes}");
+    assert!(notes.contains("is empty and is skipped") && notes.contains("set/v/groundtruth_rect.2.txt)"), "{notes}");
     assert!(notes.contains("set/groundtruth.txt is beside sequences and has no frames"), "{notes}");
 }
 
@@ -158,7 +158,7 @@ fn a_bad_object_of_a_list_of_instances_costs_itself_alone() {
     assert_eq!((names(&set), set.notes.len()), (vec!["1"], 1));
     assert!(set.sequences[0].path(0).ends_with("NaN \" -I.jpg"));
     let note = &set.notes[0];
-    assert!(note.contains("6 annotations cannot be used and are left out (first: annotation 2: its box is"), "{note}");
+    assert!(note.contains("6 annotations cannot be used and are skipped (first: annotation 2: its box is"), "{note}");
     for part in [
         "annotation 2: its box is 10,10,-5,20, of negative size",
         "annotation 3: its box is [10,10,null,20], not four numbers",

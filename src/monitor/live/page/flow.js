@@ -34,7 +34,7 @@ function stageBox(stage, top, x, y, width, height) {
   const said = [`${stage.id}${stage.kind === stage.id ? "" : ` (${stage.kind})`}: ${stage.workers} workers`,
     `${percentWhole(stage.busy)} busy`, `${percentWhole(stage.blocked)} blocked on output`,
     `${percentWhole(stage.waiting)} waiting for input`, `${rate(stage.rate)}, ${stage.items.toLocaleString("en")} items`];
-  if (stage.failures > 0) said.push(`${stage.failures} failures, ${stage.left_out} items left out`);
+  if (stage.failures > 0) said.push(`${stage.failures} failures, ${stage.skipped} items skipped`);
   const group = svg("g", {}, svg("title", {}, said.join(", ")));
   group.append(svg("rect", { class: top ? "box top" : "box", x, y, width, height, rx: 8 }));
   const room = Math.floor((width - 18) / 7.4);

@@ -3,17 +3,19 @@
 const PERIOD = 2000;
 const step = value => isNumber(value) ? Math.round(value).toLocaleString("en") : "–";
 const charts = {
-  loss: new Chart($("charts"), { title: "Loss", format: short, formatX: step }),
+  loss: new Chart($("charts"), { title: "Loss", format: short, formatX: step, log: true }),
   iou: new Chart($("charts"), { title: "Tracking: mean IoU", format: short, formatX: step, low: 0 }),
   accuracy: new Chart($("charts"), { title: "Condition accuracy", hint: "dotted: chance, 10 %", format: percent, formatX: step, low: 0, chance: .1 }),
-  time: new Chart($("charts"), { title: "Time of a step", format: duration, formatX: step, low: 0 }),
-  gradient: new Chart($("charts"), { title: "Gradient norm before clipping", format: short, formatX: step, low: 0 }),
+  terms: new Chart($("charts"), { title: "Loss components, weighted as summed", format: short, formatX: step, log: true, low: 0 }),
+  rate: new Chart($("charts"), { title: "Learning rate", format: short, formatX: step, log: true, low: 0 }),
+  time: new Chart($("charts"), { title: "Time of a step", format: duration, formatX: step, log: true, low: 0 }),
+  gradient: new Chart($("charts"), { title: "Gradient norm before clipping", format: short, formatX: step, log: true, low: 0 }),
   memory: new Chart($("charts"), { title: "Memory of the process", format: bytes, formatX: duration, low: 0, atX: "after", across: "time since the start" }),
 };
 let newest = null, missed = 0;
 
-function tile(name, value, sub, bad) {
-  return el("dl", { class: bad ? "tile bad" : "tile", style: "margin:0" },
+function tile(name, value, sub, bad, title) {
+  return el("dl", { class: bad ? "tile bad" : "tile", style: "margin:0", ...(title ? { title } : {}) },
     el("dt", {}, name), el("dd", { style: "margin:0" }, el("b", {}, value), el("span", { class: "sub" }, sub ?? "\u00a0")));
 }
 
@@ -26,38 +28,46 @@ function tiles(status) {
   const { run, process } = status, curve = status.curves.train, found = [];
   const val = status.validations.at(-1), best = Math.max(...status.validations.map(one => one.numbers.iou ?? 0));
   if (run) {
-    found.push(tile("Epoch", `${run.epoch ?? "–"} / ${run.epochs}`, run.split === "val" ? "validating" : `phase ${run.phase}`));
+    found.push(tile("Epoch", `${run.epoch ?? "–"} / ${run.epochs}`, run.split === "val" && (base === "" || status.state === "running") ? "validating" : `phase ${run.phase ?? "–"}`));
     found.push(tile("Step", step(run.step), `of ${step(run.steps)}`));
-    found.push(tile("Left", duration(run.eta_seconds), `${percent(run.progress)} done`));
+    if (isNumber(run.eta_seconds)) found.push(tile("Left", duration(run.eta_seconds), `${percent(run.progress)} done`));
+    else found.push(tile("Done", percent(run.progress), `took ${duration(status.time - status.started)}`));
     const [wait, work] = [mean(curve, "data_seconds", 5), mean(curve, "step_seconds", 5)], clips = mean(curve, "clips", 5);
-    const share = wait / (wait + work);
-    found.push(tile("Samples/s", short(clips / (wait + work)), `${short(1 / (wait + work))} steps/s`));
+    const share = wait / (wait + work), from = curve.step.at(-6) ?? 0, over = (curve.step.at(-1) ?? 0) - from;
+    found.push(tile("Training clips/s", short(clips / (wait + work)), `${short(1 / (wait + work))} steps/s, last ${step(over)} steps`,
+      false, "Clips of training steps per second of these steps, waiting for data included, validation not"));
     found.push(tile("Data wait", percent(share), share > .2 ? "the device starves" : share > .05 ? "a little" : "the device is fed", share > .2));
     found.push(tile("Val. IoU", val ? short(val.numbers.iou) : "–", val ? `best ${short(best)}` : "none yet"));
     found.push(tile("Val. accuracy", val ? percent(val.numbers.accuracy) : "–", val ? `epoch ${val.epoch}` : "none yet"));
     found.push(tile("λ", short(run.weights?.cls), `lr ${short(run.lr?.heads)}, ${short(run.lr?.backbone)}`));
-    found.push(tile("Memory", bytes(process.memory_bytes), `most ${bytes(process.peak_memory_bytes)}`));
+    if (isNumber(process.memory_bytes)) found.push(tile("Memory", bytes(process.memory_bytes), `peak ${bytes(process.peak_memory_bytes)}`));
     for (const gpu of process.gpus) {
       const sub = [bytes(gpu.memory_used_bytes), isNumber(gpu.watts) ? `${Math.round(gpu.watts)} W` : ""];
       found.push(tile(`GPU ${gpu.index}`, percentWhole(gpu.utilisation), sub.filter(Boolean).join(" · ")));
     }
-    if (run.nonfinite_steps > 0) found.push(tile("Not finite", step(run.nonfinite_steps), "steps, which changed nothing", true));
+    if (run.nonfinite_steps > 0) found.push(tile("Not finite", step(run.nonfinite_steps), "steps, which were skipped", true));
   }
   $("tiles").replaceChildren(...found);
 }
 
 function curves(status) {
   const train = status.curves.train, vals = status.validations;
-  const over = name => ({ x: train.step, y: train[name], noisy: true });
-  const val = name => ({ x: vals.map(one => one.step), y: vals.map(one => one.numbers[name]), dots: true });
-  charts.loss.show([{ name: "L_total", ...over("total") }, { name: "L_box", ...over("box") }, { name: "L_cls", ...over("cls") },
-    { name: "L_total, validation", ...val("total"), colour: 4 }]);
-  charts.iou.show([{ name: "training", ...over("iou"), colour: 1 }, { name: "validation", ...val("iou"), colour: 2 }]);
-  charts.accuracy.show([{ name: "training", ...over("accuracy"), colour: 1 }, { name: "validation", ...val("accuracy"), colour: 2 }]);
+  const over = name => ({ x: train.step, y: train[name] ?? [], noisy: true });
+  const points = (from, name) => ({ x: from.map(one => one.step), y: from.map(one => one.numbers[name]), dots: true });
+  const val = name => points(vals, name), compare = name => others(other => points(other.validations, name));
+  const classes = train.cls?.some(value => value !== 0) ?? true;
+  charts.loss.show([{ name: "L_total", ...over("total") }, { name: "L_box", ...over("box") }, ...(classes ? [{ name: "L_cls", ...over("cls") }] : []),
+    { name: "L_total, validation", ...val("total"), colour: 4 }, ...compare("total")]);
+  charts.iou.show([{ name: "training", ...over("iou"), colour: 1 }, { name: "validation", ...val("iou"), colour: 2 }, ...compare("iou")]);
+  charts.accuracy.show([{ name: "training", ...over("accuracy"), colour: 1 }, { name: "validation", ...val("accuracy"), colour: 2 }, ...compare("accuracy")]);
+  charts.terms.show([["GIoU", "giou_weighted"], ["L1", "l1_weighted"], ["location", "location_weighted"], ...(classes ? [["λ·L_cls", "cls_weighted"]] : [])]
+    .map(([name, key]) => ({ name, ...over(key) })));
+  charts.rate.show([{ name: "heads", ...over("lr"), noisy: false, colour: 1 }, { name: "backbone", ...over("lr_backbone"), noisy: false, colour: 2 }]);
   charts.time.show([{ name: "step", ...over("step_seconds"), colour: 1 }, { name: "waiting for data", ...over("data_seconds"), colour: 2 }]);
   charts.gradient.show([{ name: "all parameters", ...over("gradient_norm"), colour: 3 }]);
   const memory = status.curves.memory, ceiling = status.process.machine_memory_bytes;
   charts.memory.show([{ name: "resident", x: memory.seconds, y: memory.bytes, colour: 1 }], ceiling ? `machine: ${bytes(ceiling)}` : "");
+  $("curve-tools").hidden = train.step.length === 0;
 }
 
 // How one number went from validation to validation, from 0 to 1.
@@ -70,20 +80,20 @@ function spark(values) {
 
 // Bars of the last validation with a mark where the first one was, and how they went.
 function conditions(status) {
-  const told = status.validations.filter(one => one.frames.some(frames => frames > 0));
-  $("conditions-card").hidden = told.length === 0;
-  if (told.length === 0) return;
-  const [first, last] = [told[0], told.at(-1)];
+  const labelled = status.validations.filter(one => one.frames.some(frames => frames > 0));
+  $("conditions-card").hidden = labelled.length === 0;
+  if (labelled.length === 0) return;
+  const [first, last] = [labelled[0], labelled.at(-1)];
   const when = one => one.epoch === 0 ? "before training" : `after epoch ${one.epoch}`;
-  $("conditions-hint").textContent = `${when(last)}${told.length > 1 ? `; marks: ${when(first)}` : ""}`;
-  fill($("conditions"), JSON.stringify([first.step, last.step, told.length]), () => {
+  $("conditions-hint").textContent = `${when(last)}${labelled.length > 1 ? `; marks: ${when(first)}` : ""}`;
+  fill($("conditions"), JSON.stringify([base, first.step, last.step, labelled.length]), () => {
     const rows = status.conditions.flatMap((name, index) => {
       if (last.frames[index] === 0) return [];
       const accuracy = last.accuracy[index], before = first.accuracy[index];
       const bar = el("div", { class: "bar", role: "img", "aria-label": `${words(name)}: ${percentWhole(accuracy)}, at first ${percentWhole(before)}` },
         el("i", { style: `width:${100 * (accuracy ?? 0)}%` }),
-        told.length > 1 && isNumber(before) ? el("u", { style: `left:calc(${100 * before}% - 1px)` }) : null);
-      return [el("span", {}, words(name)), bar, spark(told.map(one => one.accuracy[index])),
+        labelled.length > 1 && isNumber(before) ? el("u", { style: `left:calc(${100 * before}% - 1px)` }) : null);
+      return [el("span", {}, words(name)), bar, spark(labelled.map(one => one.accuracy[index])),
         el("span", { class: "num" }, `${percentWhole(accuracy)} `, el("small", {}, `of ${last.frames[index]}`))];
     });
     return [el("div", { class: "cond" }, ...rows)];
@@ -93,25 +103,25 @@ function conditions(status) {
 // A crop with its boxes, which are shares of it.
 function picture(set, one, alt, caption, good) {
   const frame = svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" });
-  for (const [name, place] of [["truth", one.truth], ["told", one.told]]) {
+  for (const [name, place] of [["truth", one.truth], ["predicted", one.predicted]]) {
     if (!place?.every(isNumber)) continue;
     const [x, y, width, height] = place.map(share => 100 * share);
     for (const kind of ["edge", name]) frame.append(svg("rect", { class: `mark ${kind}`, x, y, width, height }));
   }
-  const image = el("img", { src: `/clips/${set.split}/${one.picture}.jpg?${set.position}`, alt, loading: "lazy" });
+  const image = el("img", { src: `${base}/clips/${set.split}/${one.picture}.jpg?${set.position}`, alt, loading: "lazy" });
   return el("figure", {}, el("div", { class: "crop" }, image, frame), el("figcaption", good === false ? { class: "wrong" } : {}, caption));
 }
 
 function clips(status) {
   $("clips-card").hidden = status.clips.length === 0;
-  fill($("clips"), JSON.stringify(status.clips.map(set => [set.split, set.position])), () => status.clips.map(set => {
+  fill($("clips"), JSON.stringify([base, status.clips.map(set => [set.split, set.position])]), () => status.clips.map(set => {
     const when = set.epoch === 0 ? "before training" : set.split === "val" ? `after epoch ${set.epoch}` : `epoch ${set.epoch}`;
     const shown = set.clips.map(clip => el("div", { class: "clip" },
       picture(set, clip.template, "template with the object", "template"),
       ...clip.frames.map(one => {
-        const [is, told] = [one.condition, one.told_condition].map(name => name === null ? null : words(name));
-        const right = is === null || told === null ? null : is === told;
-        const condition = told === null ? is ?? "" : right === null ? told : right ? `✓ ${told}` : `✗ ${told}, is ${is}`;
+        const [label, predicted] = [one.condition, one.predicted_condition].map(name => name === null ? null : words(name));
+        const right = label === null || predicted === null ? null : label === predicted;
+        const condition = predicted === null ? label ?? "" : right === null ? predicted : right ? `✓ ${predicted}` : `✗ predicted ${predicted}, label ${label}`;
         return picture(set, one, `search frame: IoU ${short(one.iou)}, ${condition}`, `IoU ${isNumber(one.iou) ? one.iou.toFixed(2) : "–"} ${condition}`, right);
       })));
     return el("div", {}, el("h3", {}, `${set.split === "val" ? "Validation" : "Training"}, ${when}`), el("div", { class: "clips" }, ...shown));
@@ -136,12 +146,14 @@ function lists(status) {
 }
 
 function head(status) {
-  const { run, program } = status, name = run?.experiment ?? `trackflow ${program.verb}`;
+  const { run, program } = status, of = run?.experiment ?? `trackflow ${program.verb}`;
+  const name = base === "" ? of : `${runName(chosen())}: ${of}`;
   $("title").textContent = name;
   document.title = run ? `${percentWhole(run.progress)} ${name}` : name;
   $("state").textContent = status.state;
-  $("state").className = `pill ${status.state}`;
-  const about = run ? [`${(run.parameters / 1e6).toFixed(1)} M parameters on ${run.device}`, `up ${duration(status.time - status.started)}`]
+  $("state").className = `pill ${status.state.split(" ")[0]}`;
+  const size = run?.parameters > 0 ? `${(run.parameters / 1e6).toFixed(1)} M parameters on ` : "";
+  const about = run ? [`${size}${run.device}`, `${base === "" ? "up" : "took"} ${duration(status.time - status.started)}`]
     : [`up ${duration(status.time - status.started)}`];
   $("meta").textContent = about.join(" · ");
   $("progress").hidden = !run;
@@ -153,9 +165,15 @@ function head(status) {
 }
 
 // `decode` in the sentence stands out.
-function sentence(pipeline) {
-  const text = pipeline?.bottleneck ?? (pipeline ? "The first items are on their way." : "The run is getting ready.");
+function sentence({ pipeline, preparing }) {
+  const now = preparing ? `${preparing.what}: ${step(preparing.done)} of ${step(preparing.total)} ${preparing.unit}` : "the run is getting ready";
+  const text = pipeline?.bottleneck ?? (pipeline ? "The first items are on their way." : `Before the first step: ${now}.`);
   fill($("bottleneck"), text, () => text.split("`").map((part, index) => index % 2 === 1 ? el("code", {}, part) : part));
+  $("preparing").hidden = !preparing || !!pipeline;
+  if (preparing) {
+    $("preparing").max = Math.max(1, preparing.total);
+    $("preparing").value = preparing.done;
+  }
 }
 
 function draw() {
@@ -163,7 +181,10 @@ function draw() {
   if (!status) return;
   head(status);
   tiles(status);
-  sentence(status.pipeline);
+  sentence(status);
+  // A run that is known by its log alone has no stages.
+  $("flow-card").hidden = base !== "" || servesRuns;
+  drawCall(status.call);
   $("window").textContent = status.pipeline ? `the last ${duration(status.pipeline.window_seconds)}` : "";
   if (status.pipeline) drawFlow($("flow"), status.pipeline);
   clips(status);
@@ -174,10 +195,16 @@ function draw() {
 
 async function ask() {
   try {
-    const answer = await fetch("/status.json", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+    await askRuns();
+    const asked = base, answer = await fetch(`${base}/status.json`, { cache: "no-store", signal: AbortSignal.timeout(5000) });
     if (!answer.ok) throw new Error(answer.status);
-    newest = await answer.json();
+    const status = await answer.json();
+    // Meanwhile another run may have been chosen.
+    if (asked !== base) return;
+    newest = status;
     missed = 0;
+    if (compared.size > 0) await askCompared();
+    askSettings();
   } catch {
     missed += 1;
   }
@@ -214,6 +241,8 @@ $("theme").addEventListener("click", () => {
 });
 dark.addEventListener("change", paint);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+for (const name of Object.keys(SMOOTHING)) $("smoothing").append(el("option", { value: name, ...(name === smoothing ? { selected: "" } : {}) }, name));
+$("smoothing").addEventListener("change", () => setSmoothing($("smoothing").value));
 let resized = null;
 addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(draw, 120); });
 paint();

@@ -58,6 +58,8 @@ function duration(seconds) {
 const words = name => name.replaceAll("_", " ");
 const clock = seconds => isNumber(seconds) ? new Date(1000 * seconds).toLocaleTimeString([], { hour12: false }) : "earlier";
 
+const dateTime = seconds => isNumber(seconds) ? new Date(1000 * seconds).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }) : "–";
+
 // Replaces the children only when they differ: what a reader has selected or scrolled to stays.
 function fill(node, key, make) {
   if (node.dataset.key === key) return;

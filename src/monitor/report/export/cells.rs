@@ -4,7 +4,7 @@ use super::{Drawn, MARGIN, escape, head, style, words};
 use roxmltree::Node;
 use std::fmt::Write as _;
 
-/// A table of shares: rows are true, columns told.
+/// A table of shares: rows are ground truth, columns predictions.
 pub(super) fn heat(title: String, table: &Node<'_, '_>) -> Drawn {
     let cells = |row: &Node<'_, '_>, name: &str| -> Vec<(String, String, String)> {
         let own = row.children().filter(|cell| cell.has_tag_name(name));
@@ -14,9 +14,14 @@ pub(super) fn heat(title: String, table: &Node<'_, '_>) -> Drawn {
     let rows: Vec<Node<'_, '_>> = table.children().filter(|node| node.has_tag_name("tr")).collect();
     let names: Vec<String> =
         rows.first().map_or_else(Vec::new, |row| cells(row, "th").into_iter().map(|cell| cell.0).collect());
-    let (side, left) = (30.0, 150.0);
+    let rows_of_names =
+        rows.iter().skip(1).filter_map(|row| cells(row, "th").first().map(|cell| cell.0.chars().count()));
+    let longest = rows_of_names.chain(names.iter().take(1).map(|corner| corner.chars().count())).max().unwrap_or(0);
+    let (side, left) = (30.0, 12.0 + super::LETTER * longest as f64);
+    let lean = names.iter().skip(1).map(|name| name.chars().count()).max().unwrap_or(0) as f64 * super::LETTER;
     let (mut body, top) = head(&title, left + side * names.len() as f64);
-    let top = top + 112.0;
+    // Names are turned by 60 degrees.
+    let top = top + 14.0 + 0.87 * lean;
     let corner = names.first().map(|name| escape(name)).unwrap_or_default();
     let _ = write!(body, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{corner}</text>", left - 8.0, top - 8.0);
     for (column, name) in names.iter().skip(1).enumerate() {
@@ -47,7 +52,8 @@ pub(super) fn heat(title: String, table: &Node<'_, '_>) -> Drawn {
         }
     }
     // The last name leans beyond its column.
-    let width = left + side * (names.len().saturating_sub(1)) as f64 + 30.0;
+    let last = names.last().map_or(0.0, |name| 0.5 * super::LETTER * name.chars().count() as f64);
+    let width = left + side * (names.len().saturating_sub(1)) as f64 + last.max(30.0);
     let foot = top + side * rows.len().saturating_sub(1) as f64;
     (title, width + 2.0 * MARGIN, foot + MARGIN, body)
 }

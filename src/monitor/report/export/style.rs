@@ -3,10 +3,10 @@
 const PAGE: &str = include_str!("../page.css");
 
 /// What pictures have and the page has not.
-const OWN: &str = "text { fill: #1b1f24; font-family: 'DejaVu Sans'; font-size: 11px } .title { font-size: 13px; fill: #1b1f24 } \
+const OWN: &str = "text { fill: #1b1f24; font-family: 'DejaVu Sans'; font-size: 12.5px } .title { font-size: 14px; fill: #1b1f24 } \
                    .light { fill: #fff } .mark.hollow { fill: none } .crop rect { fill: none; stroke-width: .01 } \
                    .crop .edge { stroke: #000; stroke-opacity: .55; stroke-width: .022 } .crop .truth { stroke: #fff } \
-                   .crop .told { stroke: #ffb000; stroke-dasharray: .03 .02 }";
+                   .crop .predicted { stroke: #ffb000; stroke-dasharray: .03 .02 }";
 
 /// The light value of the page's variable `--name`.
 pub(super) fn variable(name: &str) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use crate::{
 };
 use tch::{Kind, Tensor};
 
-/// Parts into which the clips' sequences are dealt; each is told by probes that were fitted to the others.
+/// Parts into which the clips' sequences are dealt; each is predicted by probes that were fitted to the others.
 const FOLDS: usize = 5;
 /// Fewer frames or sequences are not enough to fit and to judge.
 const FEWEST_FRAMES: usize = 40;
@@ -18,7 +18,7 @@ const PENALTIES: [f64; 5] = [1e-3, 1e-2, 1e-1, 1.0, 10.0];
 /// What was found of the condition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConditionProbe {
-    /// Share of held-out frames that were told right.
+    /// Accuracy on held-out frames.
     pub accuracy: f64,
     /// What naming the most frequent condition would reach.
     pub chance: f64,

@@ -96,7 +96,7 @@ impl ProbeResults {
 /// What is "nearly all" of what could be found, and what is "most" of it: below one half more is missing than there.
 const NEARLY_ALL: f64 = 0.8;
 const MOST: f64 = 0.5;
-/// Below a tenth, what was found is not told from nothing.
+/// Below a tenth, what was found may as well be nothing.
 const ANYTHING: f64 = 0.1;
 
 /// What an accuracy says of the condition, by how much of the way from chance to always right it goes.
@@ -162,7 +162,7 @@ pub(super) fn probes(groups: &[Group]) -> Result<String> {
     ];
     Ok(format!(
         "<h3>Linear probes of the frozen features</h3>{}<ul>{message_section}</ul><p class=\"about\">Ridge regression, five-fold by \
-         sequence: no probe has seen the sequence that it is judged on. Several runs: mean ± standard deviation. Chance \
+         sequence: each probe is tested on sequences that it was not fitted to. Several runs: mean ± standard deviation. Chance \
          is the most frequent condition. Box as shares of the search crop.</p>",
         table(&head, &rows)
     ))
