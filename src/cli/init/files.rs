@@ -126,6 +126,8 @@ TRAIN:
   THREADS: 2
   EPOCH: 10
   LR: 0.001
+  # The backbone trains too, with and without a condition head.
+  FREEZE_BACKBONE: False
   BACKBONE_MULTIPLIER: 1.0
   WEIGHT_DECAY: 0.05
   GRAD_CLIP_NORM: 1.0
@@ -163,6 +165,8 @@ TRAIN:
   LR: 0.0001
   LR_DROP_EPOCH: 80
   SCHEDULER: {TYPE: step, DECAY_RATE: 0.1}
+  # The backbone trains too, with and without a condition head.
+  FREEZE_BACKBONE: False
   BACKBONE_MULTIPLIER: 0.1
   WEIGHT_DECAY: 0.0001
   GRAD_CLIP_NORM: 0.1
