@@ -31,6 +31,8 @@ pub(super) struct Observers {
 }
 
 impl Observers {
+    /// Those that `request` asks for. Where the run goes on they are told first what its log holds.
+    ///
     /// # Errors
     /// A benchmark cannot be opened, or the time limit is too short.
     pub fn start(

@@ -4,6 +4,7 @@ use crate::{
     monitor::live::status::{ChannelStatus, Pipeline, Run, Short, StageStatus, Status},
     telemetry::terminal::Paint,
 };
+use console::truncate_str;
 
 /// With so many columns, outputs are named.
 const WIDE: usize = 110;
@@ -19,10 +20,10 @@ pub(super) fn screen(before: &Status, now: &Status, columns: usize) -> String {
         }
         (None, None) => text += "starting: the pipeline does not run yet\n",
     }
-    if columns >= u16::MAX.into() {
+    if columns >= usize::from(u16::MAX) {
         return text;
     }
-    text.lines().map(|line| console::truncate_str(line, columns, "…").into_owned() + "\n").collect()
+    text.lines().map(|line| truncate_str(line, columns, "…").into_owned() + "\n").collect()
 }
 
 /// `hiptrack/demo  running  epoch 3/60  step 12/240  32 %  1m 20s left`.
@@ -74,10 +75,11 @@ fn stages(before: Option<&Pipeline>, now: &Pipeline, seconds: f64, columns: usiz
         // What goes to the next line needs no name.
         let next = now.stages.get(at + 1).map(|stage| stage.id.as_str());
         let plain = columns < WIDE && outputs.len() == 1 && outputs.first().map(|output| output.to.as_str()) == next;
-        let outputs: Vec<String> = outputs.into_iter().map(|channel| fill(channel, !plain)).collect();
+        let outputs: Vec<String> =
+            outputs.into_iter().map(|channel| fill(channel, !plain, plain || columns >= WIDE)).collect();
         let row = format!(
             "{:<name$} {:>7} {:>6} {:>8} {:>8} {:>8}  {}",
-            stage.id,
+            truncate_str(&stage.id, name, "…"),
             stage.workers,
             percent(stage.busy),
             percent(stage.waiting),
@@ -115,12 +117,13 @@ fn percent(share: Short) -> String {
     }
 }
 
-/// `[####    ] 4/8`, perhaps with the stage that it leads to.
-fn fill(channel: &ChannelStatus, named: bool) -> String {
+/// `[####    ] 4/8`, perhaps with the stage that it leads to, perhaps without the bar.
+fn fill(channel: &ChannelStatus, named: bool, bar: bool) -> String {
     let ChannelStatus { to, depth, capacity, .. } = channel;
     let marks = (8 * depth + capacity / 2).checked_div(*capacity).unwrap_or(0);
     let name = if named { format!("→ {to} ") } else { String::new() };
-    format!("{name}[{:<8}] {depth}/{capacity}", "#".repeat(marks.min(8)))
+    let bar = if bar { format!("[{:<8}] ", "#".repeat(marks.min(8))) } else { String::new() };
+    format!("{name}{bar}{depth}/{capacity}")
 }
 
 #[cfg(test)]
@@ -165,6 +168,6 @@ mod tests {
             assert!(console::measure_text_width(line) <= 80, "{line}");
         }
         // A channel that leads to the next stage needs no name, another one does.
-        assert!(text.contains("  [####    ] 4/8\n") && text.contains("→ count [####    ] 4/8"), "{text}");
+        assert!(text.contains("  [####    ] 4/8\n") && text.contains("→ count 4/8\n"), "{text}");
     }
 }

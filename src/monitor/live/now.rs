@@ -42,7 +42,7 @@ impl Live {
             clips: state.previews.status(),
             checkpoints: state.checkpoints.iter().rev().take(20).map(checkpoint).collect(),
             messages: state.messages.iter().rev().take(50).map(message).collect(),
-            process: if state.first_time.is_some() { ProcessStatus::default() } else { process() },
+            process: if state.last_event.is_some() { ProcessStatus::default() } else { process() },
             call: state.call.clone(),
             has_runs: self.runs.get().is_some(),
         }
@@ -104,7 +104,7 @@ fn run(state: &LiveState, elapsed: f64) -> Option<Run> {
     let plan = state.plan.as_ref()?;
     let (last, newest) = (state.last.as_ref(), state.newest.as_ref());
     let position = last.map_or(plan.position, |batch| batch.position + 1);
-    let by_log = state.first_time.is_some();
+    let by_log = state.last_event.is_some();
     let step = newest.map_or(0, |batch| batch.step + 1);
     let steps = plan.epochs * plan.epoch_steps;
     let done = position.saturating_sub(plan.position) as f64;

@@ -104,12 +104,13 @@ impl Runs {
     /// Looks for runs and reads their logs every `period`, on a thread of its own, while somebody asks; at once where
     /// all runs of a folder are served.
     pub fn watch(self: &Arc<Self>, period: Duration) {
-        let runs = Arc::clone(self);
+        let runs = Arc::downgrade(self);
         let watch = move || {
-            loop {
+            while let Some(runs) = runs.upgrade() {
                 if runs.own.is_none() || runs.is_asked() {
                     runs.scan();
                 }
+                drop(runs);
                 thread::sleep(period);
             }
         };
