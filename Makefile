@@ -4,8 +4,8 @@ TORCH_VERSION := 2.11.0
 LIBTORCH_DIR := .libtorch
 CARGO ?= cargo
 SAVE_DIR ?= ./output
-# What run.jsonl says of the source that the program was built from.
-export TRACKFLOW_COMMIT ?= $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+# Where `make install` puts the program: PREFIX/bin, with libtorch in PREFIX/lib/trackflow.
+PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
 
 # A libtorch of your own wins: LIBTORCH=DIR, or LIBTORCH_USE_PYTORCH=1 for the torch of the active Python.
 ifneq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
@@ -26,7 +26,7 @@ WORKSPACE := --workspace --exclude trackflow-fuzz
 # Tested by themselves, so that the tests of all others neither wait for libtorch nor are linked to it.
 LIBTORCH_CRATES := trackflow trackflow-kernels
 
-.PHONY: help tools libtorch build demo test lint bench bench-peers gpu-pack fuzz soak clean
+.PHONY: help tools libtorch build install uninstall dist demo test lint bench bench-peers gpu-pack fuzz soak clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -63,6 +63,23 @@ tools: ## install cmake and nasm where that is possible (root, apt-get); they ma
 
 build: libtorch tools ## build the program (target/release/trackflow)
 	$(CARGO) build --release --locked $(FEATURES)
+
+# `keep` leaves libtorch where it was found: one with NVIDIA's libraries has gigabytes.
+INSTALL_LIBTORCH ?= $(if $(shell nvidia-smi >/dev/null 2>&1 && echo gpu),keep,copy)
+
+install: build ## put the program on the PATH, with manual pages and completions (PREFIX=/usr/local, or ~/.local)
+	scripts/lay-out "$(DESTDIR)$(PREFIX)" $(INSTALL_LIBTORCH)
+	@echo "installed: $(DESTDIR)$(PREFIX)/bin/trackflow"
+	@[ "$(INSTALL_LIBTORCH)" = copy ] || echo "libtorch stays where it is, and has to: $$(ldd target/release/trackflow | sed -nE 's/.*libtorch_cpu.so => (\S+) .*/\1/p')"
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo "not on your PATH yet: export PATH=\"$(PREFIX)/bin:\$$PATH\"" ;; esac
+
+uninstall: ## remove what `make install` put there
+	rm -f "$(DESTDIR)$(PREFIX)/bin/trackflow" "$(DESTDIR)$(PREFIX)"/share/man/man1/trackflow.1 "$(DESTDIR)$(PREFIX)"/share/man/man1/trackflow-*.1
+	rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/trackflow" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_trackflow" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/trackflow.fish"
+	rm -rf "$(DESTDIR)$(PREFIX)/lib/trackflow"
+
+dist: build ## a release archive in target/dist: program, libtorch, files, licences; runs on a bare Debian
+	scripts/dist
 
 demo: build ## train the small tracker on synthetic scenes, from nothing to a table of results
 	./target/release/trackflow train --script hiptrack --config demo --save_dir $(SAVE_DIR) --mode single

@@ -22,10 +22,13 @@ macro_rules! eprintln {
 
 pub mod bench;
 pub mod checkpoint;
+pub mod completions;
 pub mod data;
 pub mod doctor;
 pub mod evaluate;
 pub mod graph;
+pub mod init;
+pub mod man;
 pub mod report;
 pub mod schema;
 pub mod serve;
@@ -40,14 +43,14 @@ pub mod tune;
 pub mod validate;
 
 use crate::failure::{Failure, Result};
-use crate::telemetry::{log, machine};
+use crate::telemetry::{log, machine, version};
 use crate::train::experiment::Experiment;
 use clap::{Parser, Subcommand};
 use std::sync::OnceLock;
 
 /// Trains multi-task visual object trackers as a dataflow of actors over bounded channels.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 120)]
+#[command(version = version::short(), long_version = version::long(), about, max_term_width = 120)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -83,12 +86,18 @@ enum Verb {
     Evaluate(Box<evaluate::EvaluateArgs>),
     /// Check that this machine can train, and where the data is
     Doctor(doctor::DoctorArgs),
+    /// Write an experiment and a pipeline for a folder of your own data
+    Init(init::InitArgs),
     /// Make and inspect data sets
     Data(data::DataArgs),
     /// Inspect, convert, compare and strip files of weights
     Checkpoint(checkpoint::CheckpointArgs),
     /// Measure what parts of a run cost
     Bench(bench::BenchArgs),
+    /// Print what a shell needs to complete commands
+    Completions(completions::CompletionsArgs),
+    /// Write manual pages
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -146,7 +155,13 @@ impl Verb {
     fn only_prints(&self) -> bool {
         matches!(
             self,
-            Self::Validate(_) | Self::Graph(_) | Self::Stages(_) | Self::Schema(_) | Self::Top(_) | Self::Doctor(_)
+            Self::Validate(_)
+                | Self::Graph(_)
+                | Self::Stages(_)
+                | Self::Schema(_)
+                | Self::Top(_)
+                | Self::Doctor(_)
+                | Self::Completions(_)
         )
     }
 
@@ -159,6 +174,7 @@ impl Verb {
                 | Self::Simulate(_)
                 | Self::Tune(_)
                 | Self::Track(_)
+                | Self::Init(_)
                 | Self::Data(_)
                 | Self::Bench(_)
                 | Self::Validate(_)
@@ -181,9 +197,12 @@ impl Verb {
             Self::Track(args) => track::track(&args),
             Self::Evaluate(args) => evaluate::evaluate(&args).map(|()| 0),
             Self::Doctor(args) => doctor::doctor(&args).map(|()| 0),
+            Self::Init(args) => init::init(&args).map(|()| 0),
             Self::Data(args) => data::data(&args).map(|()| 0),
             Self::Checkpoint(args) => checkpoint::checkpoint(&args),
             Self::Bench(args) => bench::bench(&args).map(|()| 0),
+            Self::Completions(args) => completions::completions(&args).map(|()| 0),
+            Self::Man(args) => man::man(&args).map(|()| 0),
         }
     }
 }

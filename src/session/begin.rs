@@ -3,12 +3,9 @@
 use super::{data_changes::Digests, sets::Planners};
 use crate::{
     lock, native,
-    telemetry::{gpu_names, machine::Machine as Here, process},
+    telemetry::{gpu_names, machine::Machine as Here, process, version},
     train::run_event::{DataSet, Machine, RunStart, SharedSequences},
 };
-
-/// The commit of the source, where whoever built the program said it in this variable.
-const COMMIT: Option<&str> = option_env!("TRACKFLOW_COMMIT");
 
 /// The first event of a call that trains `experiment` from `position` on.
 pub(super) fn run_start(experiment: &str, seed: u64, device: &str, position: u64, planners: &Planners) -> RunStart {
@@ -19,7 +16,7 @@ pub(super) fn run_start(experiment: &str, seed: u64, device: &str, position: u64
         seed: Some(seed),
         device: device.into(),
         version: env!("CARGO_PKG_VERSION").into(),
-        commit: COMMIT.filter(|commit| !commit.is_empty()).map(str::to_string),
+        commit: version::commit().map(str::to_string),
         torch: native::torch_version(),
         command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         folder: std::env::current_dir().map_or_else(|_| String::new(), |folder| folder.display().to_string()),

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
-    flow::{Kind, Kinds, Shutdown},
+    flow::{Kind, Kinds, Shutdown, Trace},
     monitor::health::Baseline,
     settings::{Diagnostics, Node},
     stages::{Facts, KINDS, RunContext, SaveRequest},
@@ -20,6 +20,7 @@ use crate::{
     },
 };
 use std::{
+    ops::Range,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -52,6 +53,7 @@ impl SessionBuilder {
             metrics: Metrics::Off,
             baseline: None,
             one_at_a_time: false,
+            trace: None,
             verbose: false,
             owns_process: false,
             program: None,
@@ -183,6 +185,13 @@ impl SessionBuilder {
         self
     }
 
+    /// Records what every worker does while the training steps `steps` (counted from 0) are done, and writes it to `file` as
+    /// trace events, which Perfetto opens.
+    pub fn trace(mut self, trace: impl Into<Option<(PathBuf, Range<u64>)>>) -> Self {
+        self.request.trace = trace.into().map(|(file, steps)| (file, Trace::of_steps(steps)));
+        self
+    }
+
     /// Whether every printing interval has a line with all loss components, instead of one line an epoch.
     pub fn verbose(mut self, verbose: bool) -> Self {
         self.request.verbose = verbose;
@@ -248,7 +257,8 @@ impl SessionBuilder {
             kept(ranks::prepare(experiment, place), &mut problems);
         }
         let diagnostics = Diagnostics::new();
-        let graph = kept(request.graph(&diagnostics), &mut problems);
+        let file = kept(request.pipeline_node(), &mut problems);
+        let graph = file.as_ref().and_then(|file| kept(request.graph(&diagnostics, file), &mut problems));
         let baseline = kept(request.baseline.as_deref().map(Baseline::read).transpose(), &mut problems);
         let device = match &request.place {
             Some(place) => request.device.open_for_rank(place.local_rank, place.local_size),
@@ -264,13 +274,14 @@ impl SessionBuilder {
         if let Some(failure) = check::merged(problems) {
             return Err(failure);
         }
-        let found = (node, facts, graph, baseline, device);
-        let (Some(node), Some(facts), Some(graph), Some(baseline), Some(device)) = found else {
+        let found = (node, file, facts, graph, baseline, device);
+        let (Some(node), Some(file), Some(facts), Some(graph), Some(baseline), Some(device)) = found else {
             return Err(Failure::stage("a part of the run is missing, and nothing says why"));
         };
         gpu_left_out(request.device, device).iter().for_each(|why| log::warn(why));
-        let (source, resolved) = (node.origin.source.to_string(), diagnostics.resolved());
-        Ok(Session { request, facts, source, graph, resolved, device, baseline, signals, start })
+        let sources = [&node, &file].map(|node| find::taken(&node.origin.source));
+        let resolved = diagnostics.resolved();
+        Ok(Session { request, facts, sources, graph, resolved, device, baseline, signals, start })
     }
 
     /// Builds and runs.

@@ -10,7 +10,7 @@ use crate::{
 use std::path::{Path, PathBuf};
 
 /// Files that every installation has, by the path under which a clone has them.
-const BUILT_IN: [(&str, &str); 15] = [
+const BUILT_IN: [(&str, &str); 17] = [
     ("configs/hiptrack/demo.yaml", include_str!("../../configs/hiptrack/demo.yaml")),
     ("configs/hiptrack/hiptrack_cls.yaml", include_str!("../../configs/hiptrack/hiptrack_cls.yaml")),
     ("configs/hiptrack/hiptrack.yaml", include_str!("../../configs/hiptrack/hiptrack.yaml")),
@@ -27,6 +27,8 @@ const BUILT_IN: [(&str, &str); 15] = [
         "configs/ostrack/vitb_384_mae_ce_32x4_ep300.yaml",
         include_str!("../../configs/ostrack/vitb_384_mae_ce_32x4_ep300.yaml"),
     ),
+    ("configs/sweeps/demo-lambda.yaml", include_str!("../../configs/sweeps/demo-lambda.yaml")),
+    ("configs/sweeps/demo-mtl.yaml", include_str!("../../configs/sweeps/demo-mtl.yaml")),
     ("pipelines/train.yaml", include_str!("../../pipelines/train.yaml")),
     ("pipelines/train-two-decoders.yaml", include_str!("../../pipelines/train-two-decoders.yaml")),
     ("pipelines/train-packed.yaml", include_str!("../../pipelines/train-packed.yaml")),
@@ -133,23 +135,57 @@ pub fn show(problem: &Problem) -> String {
 
 /// The text of the file that messages call `source`.
 fn text(source: &str) -> Option<String> {
-    match source.strip_prefix("(built in) ") {
-        Some(path) => BUILT_IN.iter().find(|(built_in, _)| *built_in == path).map(|(_, text)| text.to_string()),
+    match source.strip_prefix(INSIDE) {
+        Some(path) => built_in(path).map(str::to_string),
         None => crate::text::read(Path::new(source)).ok(),
+    }
+}
+
+/// How messages mark what is built in.
+const INSIDE: &str = "(built in) ";
+
+fn built_in(path: &str) -> Option<&'static str> {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    BUILT_IN.iter().find(|(built_in, _)| *built_in == path).map(|(_, text)| *text)
+}
+
+/// The file that a run calls `source`, and, where the working folder has another file than the one that is built in under
+/// this name, that it was taken.
+pub fn taken(source: &str) -> String {
+    let local = || crate::text::read(Path::new(source)).ok();
+    match built_in(source) {
+        Some(inside) if local().is_some_and(|text| text != inside) => {
+            format!("{source} (of this folder; the one that is built in differs)")
+        }
+        _ => source.to_string(),
+    }
+}
+
+/// The file at `path`, or the one that is built in under that name where the working folder has none.
+///
+/// # Errors
+/// It is not there, cannot be read, or is not YAML.
+pub fn file(path: &Path) -> Result<Node> {
+    let display = path.display().to_string();
+    match built_in(&display) {
+        Some(text) if !path.exists() => {
+            Node::parse(&format!("{INSIDE}{}", display.strip_prefix("./").unwrap_or(&display)), text)
+        }
+        _ => Node::read(path),
     }
 }
 
 fn find(folder: PathBuf, name: &str, flag: &str) -> Result<Node> {
     if name.ends_with(".yaml") || name.ends_with(".yml") {
-        return Node::read(Path::new(name));
+        return file(Path::new(name));
     }
     let path = folder.join(format!("{name}.yaml"));
     if path.is_file() {
         return Node::read(&path);
     }
     let display = path.display().to_string();
-    if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == display) {
-        return Node::parse(&format!("(built in) {display}"), text);
+    if built_in(&display).is_some() {
+        return file(&path);
     }
     let known = names(&folder);
     let hint = did_you_mean(name, known.iter().map(String::as_str));
@@ -199,9 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn a_shipped_path_is_found_where_the_working_folder_has_none_and_one_of_the_folder_wins() {
+        // The folder that tests run in has them all.
+        let inside = file(Path::new("./configs/sweeps/demo-lambda.yaml")).unwrap();
+        assert_eq!(&*inside.origin.source, "./configs/sweeps/demo-lambda.yaml");
+        assert_eq!(taken("configs/hiptrack/demo.yaml"), "configs/hiptrack/demo.yaml");
+        let failure = file(Path::new("configs/sweeps/none.yaml")).unwrap_err();
+        assert_eq!(failure.kind.exit_code(), 66);
+    }
+
+    #[test]
     fn every_shipped_file_is_built_in() {
         let clone = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut shipped: Vec<String> = ["configs/hiptrack", "configs/ostrack", "pipelines"]
+        let mut shipped: Vec<String> = ["configs/hiptrack", "configs/ostrack", "configs/sweeps", "pipelines"]
             .iter()
             .flat_map(|folder| std::fs::read_dir(clone.join(folder)).unwrap())
             .map(|entry| entry.unwrap().path().strip_prefix(clone).unwrap().display().to_string())

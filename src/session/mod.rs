@@ -64,8 +64,8 @@ use tch::Device;
 pub struct Session {
     request: Request,
     facts: Facts,
-    /// The file of the experiment, as messages call it.
-    source: String,
+    /// The files of the experiment and of the pipeline, as messages call them.
+    sources: [String; 2],
     graph: Graph<RunContext>,
     /// The pipeline's file with all defaults filled in.
     resolved: String,

@@ -3,7 +3,7 @@
 use super::{Resume, find};
 use crate::{
     failure::Result,
-    flow::{Graph, Kinds, Shutdown},
+    flow::{Graph, Kinds, Shutdown, Trace},
     settings::{Diagnostics, Node},
     stages::{RunContext, SaveRequest},
     train::{device::DeviceChoice, events::Observer, ranks::RankInfo},
@@ -11,6 +11,7 @@ use crate::{
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -74,6 +75,8 @@ pub(super) struct Request {
     pub metrics: Metrics,
     pub baseline: Option<PathBuf>,
     pub one_at_a_time: bool,
+    /// What workers do when, and the file that tells it.
+    pub trace: Option<(PathBuf, Arc<Trace>)>,
     /// Whether every printing interval has a line with all loss components.
     pub verbose: bool,
     pub owns_process: bool,
@@ -98,15 +101,24 @@ impl Request {
         }
     }
 
-    /// The pipeline, whose file with all defaults `diagnostics` knows then.
+    /// What the pipeline's file says.
+    ///
+    /// # Errors
+    /// There is no such file, or it is not YAML.
+    pub fn pipeline_node(&self) -> Result<Node> {
+        match &self.pipeline {
+            Source::Named(name) => find::pipeline(name),
+            Source::Parsed(_, file) => Ok(file.clone()),
+        }
+    }
+
+    /// The pipeline of `file`, which `diagnostics` knows with all defaults then.
     ///
     /// # Errors
     /// Everything that is wrong in its file.
-    pub fn graph(&self, diagnostics: &Diagnostics) -> Result<Graph<RunContext>> {
-        match &self.pipeline {
-            Source::Named(name) => find::graph(diagnostics, name, &find::pipeline(name)?, &self.kinds),
-            Source::Parsed(name, file) => find::graph(diagnostics, name, file, &self.kinds),
-        }
+    pub fn graph(&self, diagnostics: &Diagnostics, file: &Node) -> Result<Graph<RunContext>> {
+        let (Source::Named(name) | Source::Parsed(name, _)) = &self.pipeline;
+        find::graph(diagnostics, name, file, &self.kinds)
     }
 
     /// Where its checkpoints go.

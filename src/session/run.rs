@@ -89,7 +89,9 @@ impl Session {
             Metrics::Usual => watch::serve(None, &live)?,
             Metrics::At(address) => watch::serve(Some(address), &live)?,
         };
-        log::say(&format!("experiment: {}", self.source));
+        let [experiment_file, pipeline_file] = &self.sources;
+        log::say(&format!("experiment: {experiment_file}"));
+        log::say(&format!("pipeline: {pipeline_file}"));
         let experiment = self.experiment();
         experiment.notes.iter().for_each(|note| log::say(note));
         log::say(&experiment.trains);
@@ -261,6 +263,7 @@ impl Session {
         }
         let json = format!("{:#}\n", load::json(&outcome_of_flow, &limits));
         let written = if writes { write(&save_dir.join("load.json"), &json) } else { Ok(()) };
+        let traced = if writes { self.write_trace() } else { Ok(()) };
         let progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
         summary::print(&summary::Summary {
             limits: &limits,
@@ -275,6 +278,7 @@ impl Session {
         });
         outcome_of_flow.result?;
         written?;
+        traced?;
         let ended = match outcome_of_flow.stopped {
             Some(reason) => {
                 if reason == StopReason::TimeLimit {
@@ -312,6 +316,7 @@ impl Session {
             cores,
             one_at_a_time: self.request.one_at_a_time,
             grace: Some(GRACE),
+            trace: self.request.trace.as_ref().map(|(_, trace)| Arc::clone(trace)),
             waiting_for: reads::waiting,
             ..Settings::default()
         };
@@ -323,6 +328,25 @@ impl Session {
         }
         self.start.is_over();
         Ok(run.join())
+    }
+
+    /// Writes what was recorded of workers, where that was asked for, and says what it is.
+    fn write_trace(&self) -> Result<()> {
+        let Some((file, trace)) = &self.request.trace else { return Ok(()) };
+        let steps = trace.steps();
+        if trace.is_empty() {
+            log::warn(&format!("--trace: none of the steps {}:{} was done in this call", steps.start, steps.end));
+        }
+        write_atomic(file, |out| {
+            let mut out = std::io::BufWriter::new(out);
+            trace.write(&mut out).and_then(|()| out.flush()).map_err(|error| Failure::output(error.to_string()))
+        })?;
+        log::say(&format!(
+            "trace       {} ({} slices; open it at https://ui.perfetto.dev)",
+            file.display(),
+            trace.len()
+        ));
+        Ok(())
     }
 
     /// Where the data is; scenes of its own are made first.

@@ -124,6 +124,7 @@ impl Stage for StepStage {
             }
         }
         let (start, stream) = (Instant::now(), Stream::current(self.device)?);
+        out.reached(there.batch.info.step);
         stream.after(&there.ready)?;
         // Before the first kernel that reads them: the upload's stream must not use their memory again earlier.
         there.tensors().try_for_each(|tensor| stream.uses(tensor))?;
@@ -134,6 +135,8 @@ impl Stage for StepStage {
         let clock = StepClock { idle: Arc::clone(&self.idle), begin, end: stream.record()? };
         let info = batch.info;
         (self.last, self.saved) = (Some(info), false);
+        let split = if info.split == Split::Train { "training" } else { "validation" };
+        out.slice(|| format!("{split} step {}", info.step).into(), start);
         // A GPU is busy when it says so, not while it is being asked.
         let meter = self.device.is_cuda().then(|| out.meter());
         let begin = |tensor: &Option<Tensor>| tensor.as_ref().map(Download::begin).transpose();

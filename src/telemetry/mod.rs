@@ -8,6 +8,7 @@ pub mod preparation;
 pub mod process;
 mod recorder;
 pub mod terminal;
+pub mod version;
 
 pub use gpu::{Driver, Gpu, driver, gpu_names, gpus};
 pub use recorder::{Recorder, record};

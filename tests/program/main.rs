@@ -1,9 +1,11 @@
 //! Tests through the program, each in processes of its own; one file a subject (`cargo test --test program faults::`).
 
 mod data;
+mod docs;
 mod faults;
 mod fuzz;
 mod gpu_check;
+mod installed;
 mod library;
 mod limits;
 mod logs;
@@ -23,4 +25,5 @@ mod sweep;
 mod tasks;
 mod terminal;
 mod tracking;
+mod watchers;
 mod weights;

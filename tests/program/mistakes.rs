@@ -86,7 +86,7 @@ fn train_and_validate_refuse_the_same() {
                  b: {kind: collate}\n  u: {kind: upload}\n  again: {kind: step}\n  a: {kind: aggregate}\n  k: {kind: checkpoint}\n";
     for (arguments, code, part) in [
         (set("TRAIN.BATCH_SIZE=many"), 78, "TRAIN.BATCH_SIZE: expected a whole number"),
-        (set("MODEL.BACKBONE.NUM_HEADS=3"), 78, "does not divide into 3 heads"),
+        (set("MODEL.BACKBONE.NUM_HEADS=3"), 78, "3 heads do not divide a width of 32"),
         (set("TRAIN.PHASES.joint.TRAINS=[nothing.]"), 78, "TRAIN.PHASES.joint.TRAINS: no parameter's name matches"),
         (set(&format!("MODEL.PRETRAIN_FILE={}", text.display())), 66, "text.safetensors"),
         (pipeline("kind", "kind: decode,", "kind: decoed,"), 78, "unknown kind `decoed`"),

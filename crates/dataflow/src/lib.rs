@@ -61,6 +61,7 @@ pub use stage::port::Port;
 pub use stage::traits::{Source, Stage};
 pub use stats::bottleneck::{Load, busiest, sentence};
 pub use stats::report::{Board, ChannelReport, RunOutcome, SkippedItem, StageReport};
+pub use stats::trace::Trace;
 
 /// Failures, settings files and the text of messages, as stages meet them.
 pub use trackflow_config::{self as settings, failure};

@@ -45,7 +45,7 @@ impl Plan {
     /// # Errors
     /// It cannot be read, or anything is wrong in it, all at once.
     pub fn read(path: &Path) -> Result<Self> {
-        let node = Node::read(path)?;
+        let node = crate::session::find::file(path)?;
         let diagnostics = Diagnostics::new();
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let plan = Self::from(&diagnostics, &node, name);

@@ -5,7 +5,7 @@ use crate::{
     train::device::DeviceChoice,
 };
 use clap::{Args, ValueEnum};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
 /// `trackflow train`.
 #[derive(Debug, Args)]
@@ -72,6 +72,21 @@ pub struct TrainArgs {
     /// Stop early enough to have saved after this time: 90m, 2h, 1h30m; the same command goes on
     #[arg(long = "time_limit", alias = "time-limit", value_name = "TIME", value_parser = limit::parse)]
     pub time_limit: Option<Duration>,
+    /// Write what every worker does when, as a trace that Perfetto and chrome://tracing open
+    #[arg(long, value_name = "FILE.json")]
+    pub trace: Option<PathBuf>,
+    /// With --trace: from this training step up to that one, counted from 0
+    #[arg(long = "trace_steps", alias = "trace-steps", value_name = "FROM:TO", default_value = "10:20",
+        value_parser = steps, requires = "trace")]
+    pub trace_steps: Range<u64>,
+    /// 1: pass everything on to Weights & Biases, by a bridge beside the run (docs/where-you-are.md)
+    #[arg(long = "use_wandb", alias = "use-wandb", value_name = "0|1", default_value_t = 0,
+        value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub use_wandb: u8,
+    /// 1: the same to MLflow
+    #[arg(long = "use_mlflow", alias = "use-mlflow", value_name = "0|1", default_value_t = 0,
+        value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub use_mlflow: u8,
     /// Format of what the run prints: text for people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "text|json")]
     pub log: LogFormat,
@@ -81,6 +96,16 @@ pub struct TrainArgs {
     /// Let one stage work at a time, and write to load.json what each costs in isolation: slower, for measuring
     #[arg(long = "one_at_a_time", alias = "one-at-a-time")]
     pub one_at_a_time: bool,
+}
+
+/// `FROM:TO`.
+fn steps(text: &str) -> Result<Range<u64>, String> {
+    let parsed = text.split_once(':').and_then(|(from, to)| Some(from.trim().parse().ok()?..to.trim().parse().ok()?));
+    match parsed {
+        Some(steps) if steps.start < steps.end => Ok(steps),
+        Some(_) => Err("the second step has to be above the first".into()),
+        None => Err("two numbers are expected, as in 10:20".into()),
+    }
 }
 
 /// What a run says on its way.

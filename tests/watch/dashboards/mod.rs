@@ -13,7 +13,17 @@ pub fn trials() -> Vec<Trial> {
     if !there {
         eprintln!("SKIPPED: prometheus and promtool are missing: sudo apt-get install prometheus");
     }
+    let asked = std::env::var("TRACKFLOW_BOARDS").is_ok_and(|how| how == "check");
+    if !asked {
+        eprintln!("SKIPPED: boards are not compared with Grafana's schema of npm: TRACKFLOW_BOARDS=check");
+    }
     vec![
+        trial("dashboards::boards::grafana_accepts_the_boards", asked, boards::grafana_accepts_the_boards),
+        trial(
+            "dashboards::boards::checkpoints_and_validations_are_marked",
+            true,
+            boards::checkpoints_and_validations_are_marked,
+        ),
         trial("dashboards::boards::every_metric_is_known_and_used", true, boards::every_metric_is_known_and_used),
         trial("dashboards::boards::boards_are_well_formed", true, boards::boards_are_well_formed),
         trial("dashboards::boards::every_alert_is_tested", true, boards::every_alert_is_tested),

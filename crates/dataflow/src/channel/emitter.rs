@@ -1,8 +1,9 @@
 //! What a stage sees of the world: where its results go, and whether the run is ending.
 
+use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::select;
 
@@ -13,6 +14,7 @@ use crate::runtime::shutdown::{CancellationToken, Shutdown, StopReason};
 use crate::stage::item::{Item, Payload};
 use crate::stage::item_ops::ItemOps;
 use crate::stats::report::StageStats;
+use crate::stats::trace::{BLOCKED, Lane};
 
 /// The sending end of a worker, and its view of the run.
 pub struct Emitter {
@@ -26,6 +28,8 @@ pub struct Emitter {
     stop: Shutdown,
     cancellation: CancellationToken,
     stats: Arc<StageStats>,
+    /// The worker's row, where the run is traced.
+    lane: Option<Lane>,
 }
 
 /// How emitted payloads leave.
@@ -97,8 +101,32 @@ impl RunEnd {
 }
 
 impl Emitter {
-    pub(crate) fn new(route: Route, stop: Shutdown, cancellation: CancellationToken, stats: Arc<StageStats>) -> Self {
-        Self { route, misuse: None, ended: None, blocked: Duration::ZERO, stop, cancellation, stats }
+    pub(crate) fn new(
+        route: Route,
+        stop: Shutdown,
+        cancellation: CancellationToken,
+        stats: Arc<StageStats>,
+        lane: Option<Lane>,
+    ) -> Self {
+        Self { route, misuse: None, ended: None, blocked: Duration::ZERO, stop, cancellation, stats, lane }
+    }
+
+    /// Records what the stage has done since `begin`, where the run is traced.
+    pub fn slice(&self, name: impl FnOnce() -> Cow<'static, str>, begin: Instant) {
+        if let Some(lane) = &self.lane {
+            lane.slice(name(), begin);
+        }
+    }
+
+    /// The run has done `step` steps, by which a trace begins and ends.
+    pub fn reached(&self, step: u64) {
+        if let Some(lane) = &self.lane {
+            lane.reached(step);
+        }
+    }
+
+    pub(crate) fn lane(&self) -> Option<&Lane> {
+        self.lane.as_ref()
     }
 
     /// Sends `payload` on; blocks while the flow downstream is full.
@@ -138,6 +166,10 @@ impl Emitter {
         match sent {
             Ok(blocked) => {
                 self.blocked += blocked;
+                if let Some(lane) = self.lane.as_ref().filter(|_| !blocked.is_zero()) {
+                    let now = Instant::now();
+                    lane.slice(BLOCKED, now.checked_sub(blocked).unwrap_or(now));
+                }
                 if full {
                     self.stats.count_out();
                 }

@@ -19,6 +19,7 @@ use crate::stage::item::Item;
 use crate::stage::item_ops::ItemOps;
 use crate::stage::kind::{Role, StageContext};
 use crate::stats::report::{Board, ChannelMeter, StageMeter, StageStats};
+use crate::stats::trace::Trace;
 
 /// The workers of one stage, and how to get more of them.
 pub(crate) struct WorkerPool {
@@ -43,6 +44,8 @@ pub(crate) struct Common {
     pub(crate) cores: usize,
     /// Where one stage works at a time.
     pub(crate) isolation: Option<Arc<Isolation>>,
+    /// Where it is recorded what workers do when.
+    pub(crate) trace: Option<Arc<Trace>>,
 }
 
 /// The channels and permits of a graph before they are handed out.
@@ -262,12 +265,14 @@ impl WorkerBuilder {
             (_, true) => Route::Head { fanout: self.fanout.clone(), next: 0, permits: self.permits.clone() },
             _ => Route::Inner { fanout: self.fanout.clone(), slot: None },
         };
+        let lane = self.common.trace.as_ref().map(|trace| trace.lane(format!("{} {index}", self.id)));
+        let (stop, cancellation) = (self.common.stop.clone(), self.cancellation.clone());
         Worker {
             id: self.id.clone(),
             kind: self.kind,
             index,
             work,
-            emitter: Emitter::new(route, self.common.stop.clone(), self.cancellation.clone(), Arc::clone(&self.stats)),
+            emitter: Emitter::new(route, stop, cancellation, Arc::clone(&self.stats), lane),
             stop: self.common.stop.clone(),
             cancellation: self.cancellation.clone(),
             keeps_state: self.keeps_state,

@@ -17,6 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::pipeline::graph::Graph;
 use crate::stage::kind::StageContext;
 use crate::stats::report::{Board, RunOutcome};
+use crate::stats::trace::Trace;
 
 /// What a run is told beyond its graph.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct Settings {
     /// ([`crate::StageConfig::keeps_state`]) finish with what they have, and threads before them that do not come back are
     /// left behind. `None`: as long as it takes.
     pub grace: Option<Duration>,
+    /// Where it is recorded what workers do when.
+    pub trace: Option<Arc<Trace>>,
     /// What the code of stages waits for outside of the flow at this moment, for messages.
     pub waiting_for: fn() -> Vec<String>,
 }
@@ -48,6 +51,7 @@ impl Default for Settings {
             scaling_period: Duration::from_secs(2),
             one_at_a_time: false,
             grace: None,
+            trace: None,
             waiting_for: Vec::new,
         }
     }
@@ -91,6 +95,7 @@ impl Run {
             notify: Arc::clone(&settings.notify),
             cores: settings.cores,
             isolation: settings.one_at_a_time.then(Arc::default),
+            trace: settings.trace.clone(),
         };
         let (pools, board, sizes) = build_workers(graph, context, &common)?;
         let scaling = graph

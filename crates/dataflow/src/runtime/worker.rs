@@ -14,6 +14,7 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::stage::item::Payload;
 use crate::stage::traits::{Source, Stage};
 use crate::stats::report::StageStats;
+use crate::stats::trace::WAIT;
 
 /// The work of one thread.
 pub(crate) enum Work {
@@ -142,7 +143,12 @@ impl Drive<'_> {
         let mut generation = self.policy.factory.generation();
         let mut exit = Exit::Done;
         loop {
-            let item = match stage_input.next() {
+            let begin = self.emitter.lane().map(|_| Instant::now());
+            let next = stage_input.next();
+            if let (Some(lane), Some(begin)) = (self.emitter.lane(), begin) {
+                lane.slice(WAIT, begin);
+            }
+            let item = match next {
                 Ok(item) => item,
                 Err(Ended::Closed) => break,
                 Err(Ended::Cancelled) => return Ok(Exit::Done),
@@ -241,6 +247,9 @@ impl Drive<'_> {
         let result = guard(|| body(self.emitter));
         self.stats.add_busy(begin.elapsed().saturating_sub(self.emitter.take_blocked()));
         self.stats.leave_code();
+        if let Some(lane) = self.emitter.lane() {
+            lane.slice(self.id.to_string(), begin);
+        }
         match result {
             Ok(result) => result.map_err(|failure| of_stage(self.id, self.kind, failure)),
             Err(panic) => Err(panicked(self.id, self.kind, &panic)),

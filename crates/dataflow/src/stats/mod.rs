@@ -8,5 +8,6 @@ pub(crate) mod publish;
 pub(crate) mod report;
 pub mod seconds;
 pub(crate) mod stall;
+pub(crate) mod trace;
 
 pub use seconds::SecondsCounter;

@@ -10,6 +10,7 @@ mod ordering;
 mod saving;
 mod shutdown;
 mod supervision;
+mod trace;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};

@@ -34,8 +34,8 @@ function tiles(status) {
     else found.push(tile("Done", percent(run.progress), `took ${duration(status.time - status.started)}`));
     const [wait, work] = [mean(curve, "data_seconds", 5), mean(curve, "step_seconds", 5)], clips = mean(curve, "clips", 5);
     const share = wait / (wait + work), from = curve.step.at(-6) ?? 0, over = (curve.step.at(-1) ?? 0) - from;
-    found.push(tile("Training clips/s", short(clips / (wait + work)), `${short(1 / (wait + work))} steps/s, last ${step(over)} steps`,
-      false, "Clips of training steps per second of these steps, waiting for data included, validation not"));
+    found.push(tile("Training clips/s", short(clips / (wait + work)), `${short(1 / (wait + work))} steps/s`,
+      false, `Clips of the last ${step(over)} training steps per second of these steps, waiting for data included, validation not`));
     found.push(tile("Data wait", percent(share), share > .2 ? "the device starves" : share > .05 ? "a little" : "the device is fed", share > .2));
     found.push(tile("Val. IoU", val ? short(val.numbers.iou) : "–", val ? `best ${short(best)}` : "none yet"));
     found.push(tile("Val. accuracy", val ? percent(val.numbers.accuracy) : "–", val ? `epoch ${val.epoch}` : "none yet"));
