@@ -11,10 +11,10 @@ use std::{
 /// A terminal of so many columns and rows: the side of who looks at it, and that of programs.
 fn terminal(columns: u16, rows: u16) -> (File, OwnedFd) {
     let (mut ours, mut theirs) = (-1, -1);
-    let mut size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the numbers and the size are ours, and nothing else is asked for.
     let opened =
-        unsafe { libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null_mut(), &mut size) };
+        unsafe { libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null_mut(), &raw const size) };
     assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
     // SAFETY: both were opened just now and belong to nobody else.
     unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) }
