@@ -130,7 +130,7 @@ fn top_fits_its_window_and_q_leaves_it() {
         }
     });
     let mut text = String::new();
-    while !text.contains("more lines in a taller window") || !text.contains("training clips/s") {
+    while !text.contains("more lines in a taller window") || !text.contains(" steps/s") {
         text += &screens.recv_timeout(crate::support::PATIENCE).unwrap();
     }
     keys.write_all(b"q").unwrap();
