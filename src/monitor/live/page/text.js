@@ -60,9 +60,12 @@ const clock = seconds => isNumber(seconds) ? new Date(1000 * seconds).toLocaleTi
 
 const dateTime = seconds => isNumber(seconds) ? new Date(1000 * seconds).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }) : "–";
 
+// What the children of each element were made from.
+const drawnFrom = new WeakMap();
+
 // Replaces the children only when they differ: what a reader has selected or scrolled to stays.
 function fill(node, key, make) {
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
+  if (drawnFrom.get(node) === key) return;
+  drawnFrom.set(node, key);
   node.replaceChildren(...make());
 }
