@@ -76,21 +76,23 @@ pub(super) fn split(batch: &Batch, counts: &Counts, count: usize) -> Vec<Replica
 /// Those clips of `batch` as the part of number `index`.
 pub(super) fn cut(batch: &Batch, counts: &Counts, index: usize, clips: Range<i64>) -> Replica {
     let (from, length) = (clips.start, clips.end - clips.start);
-    let part = |tensor: &Tensor, dim| tensor.narrow(dim, from, length);
-    Replica {
-        index,
-        counts: counts.share(from, length),
-        input: ClipInput {
-            template: part(&batch.input.template, 0),
-            search: part(&batch.input.search, 1),
-            template_boxes: part(&batch.input.template_boxes, 0),
-        },
-        target: Target {
-            boxes: part(&batch.target.boxes, 1),
-            labels: part(&batch.target.labels, 1),
-            soft: batch.target.soft.as_ref().map(|soft| part(soft, 1)),
-        },
-    }
+    let (input, target) = parts(batch, |tensor, dim| tensor.narrow(dim, from, length));
+    Replica { index, counts: counts.share(from, length), input, target }
+}
+
+/// Some clips of `batch`: `of` takes them from a tensor, whose clips lie along the dimension that it is given.
+pub(super) fn parts(batch: &Batch, of: impl Fn(&Tensor, i64) -> Tensor) -> (ClipInput, Target) {
+    let input = ClipInput {
+        template: of(&batch.input.template, 0),
+        search: of(&batch.input.search, 1),
+        template_boxes: of(&batch.input.template_boxes, 0),
+    };
+    let target = Target {
+        boxes: of(&batch.target.boxes, 1),
+        labels: of(&batch.target.labels, 1),
+        soft: batch.target.soft.as_ref().map(|soft| of(soft, 1)),
+    };
+    (input, target)
 }
 
 /// Runs `work` on every shard, the first on this thread. The parts come back in order.

@@ -6,6 +6,7 @@ use crate::train::{
     checkpoint::Metadata,
     network,
     ranks::{Shares, tests::worlds},
+    replicas::parts,
 };
 use std::collections::BTreeMap;
 
@@ -14,21 +15,9 @@ const STEPS: u64 = 2;
 /// Clips of `batch` at these places.
 fn part(batch: &Batch, places: &[usize]) -> Batch {
     let index = Tensor::from_slice(&places.iter().map(|place| *place as i64).collect::<Vec<_>>());
-    let of = |tensor: &Tensor, dim: i64| tensor.index_select(dim, &index);
-    Batch {
-        info: batch.info,
-        input: ClipInput {
-            template: of(&batch.input.template, 0),
-            search: of(&batch.input.search, 1),
-            template_boxes: of(&batch.input.template_boxes, 0),
-        },
-        target: Target {
-            boxes: of(&batch.target.boxes, 1),
-            labels: of(&batch.target.labels, 1),
-            soft: batch.target.soft.as_ref().map(|soft| of(soft, 1)),
-        },
-        names: places.iter().map(|place| batch.names[*place].clone()).collect(),
-    }
+    let (input, target) = parts(batch, |tensor, dim| tensor.index_select(dim, &index));
+    let names = places.iter().map(|place| batch.names[*place].clone()).collect();
+    Batch { info: batch.info, input, target, names }
 }
 
 /// What a few steps and an evaluation leave: all numbers, and all tensors.

@@ -8,6 +8,7 @@ use crate::{
         checkpoint::{Metadata, OPTIMIZER, TASKS},
         means::{AverageMeter, BatchMetrics},
         network,
+        replicas::parts,
     },
 };
 use std::path::Path;
@@ -170,21 +171,8 @@ fn validation(trainer: &mut Trainer, size: i64) -> StepMetrics {
     let mut from = 0;
     while from < CLIPS {
         let clips = size.min(CLIPS - from);
-        let part = |tensor: &Tensor, dim: i64| tensor.narrow(dim, from, clips);
-        let batch = Batch {
-            info: whole.info,
-            input: ClipInput {
-                template: part(&whole.input.template, 0),
-                search: part(&whole.input.search, 1),
-                template_boxes: part(&whole.input.template_boxes, 0),
-            },
-            target: Target {
-                boxes: part(&whole.target.boxes, 1),
-                labels: part(&whole.target.labels, 1),
-                soft: whole.target.soft.as_ref().map(|soft| part(soft, 1)),
-            },
-            names: whole.names.clone(),
-        };
+        let (input, target) = parts(&whole, |tensor, dim| tensor.narrow(dim, from, clips));
+        let batch = Batch { info: whole.info, input, target, names: whole.names.clone() };
         let outcome = trainer.run(&batch).unwrap();
         let packed = values(&outcome.step_metrics);
         let (step_metrics, rest) = StepMetrics::unpack_from(&packed).unwrap();
